@@ -7,7 +7,7 @@ import (
 	"portillon/policy"
 )
 
-// counts is a verified badge of a member with the badges of the policy that it counts as.
+// counts is a verified badge of a member, with the badges of the policy that it counts as.
 type counts struct {
 	file    File
 	matches []policy.Match
@@ -23,7 +23,7 @@ func Matches(p *policy.Policy, b *openbadge.Badge) []policy.Match {
 	return nil
 }
 
-// besides warns of accepted badges whose member lacks the badge that the policy asks for with them («with:»).
+// besides adds warnings for accepted badges whose member lacks the additional badge that the policy requires («with:»).
 func (b *Built) besides(s *Site, counted [][]counts) {
 	for i, m := range s.Members {
 		for _, c := range counted[i] {
@@ -36,8 +36,8 @@ func (b *Built) besides(s *Site, counted [][]counts) {
 	}
 }
 
-// missing returns the badge that the policy asks for with an accepted one, if the member lacks it. If several entries
-// accept the badge, one whose «with:» is met is enough.
+// missing returns the additional badge that the policy requires with an accepted badge, if the member lacks it. If
+// several entries accept the badge, it is enough that the «with:» of one entry is met.
 func missing(p *policy.Policy, x policy.Match, all []counts) (with policy.BadgeID, needed bool) {
 	b, ok := p.Badge(x.Badge)
 	if !ok || x.Other == nil {

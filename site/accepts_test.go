@@ -11,9 +11,9 @@ import (
 	"portillon/policy"
 )
 
-// A badge of another lab ends as the badges that it counts as: "membership" would send its member to the desk for
-// nothing.
-func TestTheEndOfAnAcceptedBadgeIsListedByWhatItCountsAs(t *testing.T) {
+// The expiry of another lab's badge is listed under the badge that it counts as. If it were listed under "membership",
+// the member would go to the desk for nothing.
+func TestExpiryOfAnAcceptedBadgeIsListedUnderTheBadgeItCountsAs(t *testing.T) {
 	ours, err1 := openbadge.GenerateKey("ours")
 	theirs, err2 := openbadge.GenerateKey("theirs")
 	if err1 != nil || err2 != nil {

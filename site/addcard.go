@@ -12,9 +12,9 @@ import (
 	"portillon/wire"
 )
 
-// AddCard adds a card, given by its HMAC as in a bundle, to a member of members.yaml. It inserts one entry and leaves
-// the rest of the text, also comments, unchanged. The result is parsed again; if it differs in anything but the
-// additional card, AddCard returns an error.
+// AddCard adds a card to a member of members.yaml. hmac is the card's HMAC in the form of a bundle. AddCard inserts one
+// entry and leaves the rest of the text unchanged, including comments. It parses the result again; if the result
+// differs in anything but the additional card, AddCard returns an error.
 func AddCard(name string, data []byte, member policy.MemberID, hmac string) ([]byte, error) {
 	if !wire.IsCardHash(hmac) {
 		return nil, fmt.Errorf("the card's HMAC has %d characters, want 64 hexadecimal digits in lower case", len(hmac))
@@ -61,7 +61,7 @@ func isOneCardMore(before, after []Member, at int, entry string) bool {
 	return reflect.DeepEqual(before, after)
 }
 
-// memberNode is the mapping of the member at index at, or nil.
+// memberNode returns the mapping of the member at index at, or nil.
 func memberNode(top *yaml.Node, at int) *yaml.Node {
 	if len(top.Content) != 1 {
 		return nil
@@ -72,7 +72,7 @@ func memberNode(top *yaml.Node, at int) *yaml.Node {
 	return nil
 }
 
-// valueOf is the value of a key of a mapping, or nil.
+// valueOf returns the value of a key of a mapping, or nil.
 func valueOf(n *yaml.Node, key string) *yaml.Node {
 	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == key {
@@ -89,7 +89,7 @@ func insertCard(text string, m *yaml.Node, entry string) (string, bool) {
 		return "", false
 	}
 	key := ""
-	for _, k := range []string{"cards", "card"} { // synonyms; one with a single number as its value cannot take a second
+	for _, k := range []string{"cards", "card"} { // synonyms; a key with a single number cannot hold two
 		v := valueOf(m, k)
 		switch {
 		case v == nil && key == "":
@@ -175,7 +175,7 @@ func insertInFlow(text string, n *yaml.Node, entry string) (string, bool) {
 	return text[:last+1] + comma + entry + text[last+1:], true
 }
 
-// pickText is a if first is true, otherwise b.
+// pickText returns a if first is true, otherwise b.
 func pickText(first bool, a, b string) string {
 	if first {
 		return a
@@ -183,7 +183,7 @@ func pickText(first bool, a, b string) string {
 	return b
 }
 
-// quotedEnd is the offset of the quote that closes the one at i, or the length of the text.
+// quotedEnd returns the offset of the quote that closes the quote at i, or the length of the text.
 func quotedEnd(text string, i int) int {
 	quote := text[i]
 	for i++; i < len(text) && text[i] != quote; i++ {
@@ -194,8 +194,8 @@ func quotedEnd(text string, i int) int {
 	return i
 }
 
-// closing finds the bracket that closes the one at open, and the last character before it that is neither blank nor in
-// a comment.
+// closing returns the offsets of the bracket that closes the bracket at open, and of the last character before it that
+// is neither blank nor in a comment.
 func closing(text string, open int) (end, last int, ok bool) {
 	depth, last := 0, open
 	for i := open; i < len(text); i++ {

@@ -31,9 +31,9 @@ func TestAddCardKeepsTheTextAndItsComments(t *testing.T) {
 			`  - { id: m-1, name: Tom, cards: "62E3086CED" }`,
 			`  - { id: m-1, name: Tom, cards: "62E3086CED", card: [` + e + `] }`,
 		},
-		"a lost one": {`  - { id: m-1, name: Tom, cards: [{ number: "AA00112233", state: lost }] }`,
+		"a lost card": {`  - { id: m-1, name: Tom, cards: [{ number: "AA00112233", state: lost }] }`,
 			`  - { id: m-1, name: Tom, cards: [{ number: "AA00112233", state: lost }, ` + e + `] }`},
-		"over lines": {
+		"brackets over several lines": {
 			"  - { id: m-1, name: Tom, cards: [\n    \"62E3086CED\", # old ]\n    ] }",
 			"  - { id: m-1, name: Tom, cards: [\n    \"62E3086CED\", " + e + " # old ]\n    ] }",
 		},
@@ -41,7 +41,7 @@ func TestAddCardKeepsTheTextAndItsComments(t *testing.T) {
 			"  - id: m-1\n    name: Tom # hello\n    language: fr",
 			"  - id: m-1\n    cards: [" + e + "]\n    name: Tom # hello\n    language: fr",
 		},
-		"a block of list": {
+		"cards as a block list": {
 			"  - id: m-1\n    name: Tom\n    cards:\n      # two\n      - \"62E3086CED\"\n      - \"AA00112233\"",
 			"  - id: m-1\n    name: Tom\n    cards:\n      # two\n      - " + e + "\n      - \"62E3086CED\"\n      - " +
 				"\"AA00112233\"",
@@ -56,7 +56,7 @@ func TestAddCardKeepsTheTextAndItsComments(t *testing.T) {
 	}
 }
 
-func TestAddCardRefusesWhatWouldBeWrong(t *testing.T) {
+func TestAddCardReturnsAnErrorInsteadOfAWrongResult(t *testing.T) {
 	text := `{portillon: 1, members: [{id: m-1, name: Léa, cards: ["hmac:` + enrolled + `"]}, {id: m-2, name: Tom, ` +
 		`card: "62E3086CED", cards: "AA00112233"}]}`
 	for _, c := range []struct {
@@ -88,7 +88,7 @@ func TestEnrolledCardOfEveryMemberOfTheExampleBuilds(t *testing.T) {
 	}
 }
 
-func TestACardThatStandsTwiceByNumberAndHMACStopsTheBuild(t *testing.T) {
+func TestCardListedByNumberAndByHMACStopsTheBuild(t *testing.T) {
 	o := order(t, 1)
 	s := members(t, `"62E3086CED"`, `"hmac:`+cardHash(o.CardKey, "62E3086CED")+`"`)
 	if _, err := s.Build(o); err == nil ||
@@ -108,9 +108,10 @@ func FuzzAddCard(f *testing.F) {
 	})
 }
 
-// A reader of short numbers gives the same one for the cards of two members. Neither counts there, so it shows a code,
-// and whoever enrols it would let the one in as the other.
-func TestEnrolledCardThatIsAFormOfAnotherMembersCountsForNobody(t *testing.T) {
+// A reader of short numbers gives the same number for the cards of two members. Such a number opens for neither member,
+// so the machine shows a code. If an administrator enrolled that code for one member, the other member's card would
+// open as well.
+func TestEnrolledHMACOfAnotherMembersCardFormIsLeftOut(t *testing.T) {
 	o := order(t, 1)
 	short := cardHash(o.CardKey, "161DD6")
 	for _, c := range []struct {
@@ -119,9 +120,9 @@ func TestEnrolledCardThatIsAFormOfAnotherMembersCountsForNobody(t *testing.T) {
 	}{
 		{`"0801161DD6", "hmac:` + short + `"`, `"0902161DD6"`, true},
 		{`"hmac:` + short + `"`, `"0902161DD6"`, true},
-		{`"0801161DD6", "hmac:` + short + `"`, `"62E3086CED"`, false}, // her own
+		{`"0801161DD6", "hmac:` + short + `"`, `"62E3086CED"`, false}, // own card
 		{`"hmac:` + short + `"`, `"62E3086CED"`, false},
-		{`"hmac:` + short + `", { number: "0801161DD6", state: lost }`, `"62E3086CED"`, true}, // her own, which is lost
+		{`"hmac:` + short + `", { number: "0801161DD6", state: lost }`, `"62E3086CED"`, true}, // own lost card
 	} {
 		s := members(t, c.lea, c.zoe)
 		b := &Built{}

@@ -11,8 +11,9 @@ import (
 	"portillon/rfid"
 )
 
-// New makes a site of parts that are not in a folder: the text of policy.yaml, and the contents of members.yaml,
-// badges/, status/ and documents/. Build makes the same bundle of it as of the folder. A nil web has no documents.
+// New returns a site from its parts instead of a folder: the text of policy.yaml, and the contents of members.yaml,
+// badges/, status/ and documents/. Build returns the same bundle as for a folder with these contents. A nil web has no
+// documents.
 func New(policyText []byte, members []Member, badges, status []File, web openbadge.Resolver) (*Site, error) {
 	p, err := file.Parse("policy.yaml", policyText)
 	if err != nil {
@@ -24,8 +25,8 @@ func New(policyText []byte, members []Member, badges, status []File, web openbad
 	return &Site{Policy: p, Members: members, Badges: badges, Status: status, Web: web, text: policyText}, nil
 }
 
-// Owner returns the index in s.Members of the member whose badge a verified badge in that file is, or -1. shared names
-// the candidates if members.yaml does not decide between them. The first call indexes s.Members, which must not change
+// Owner returns the index in s.Members of the recipient of a verified badge in that file, or -1. shared names the
+// candidates if members.yaml does not decide between them. The first call indexes s.Members, which must not change
 // afterwards. Owner must not be called concurrently.
 func (s *Site) Owner(file string, b *openbadge.Badge) (at int, shared []string) {
 	if s.recipients == nil {
@@ -34,10 +35,10 @@ func (s *Site) Owner(file string, b *openbadge.Badge) (at int, shared []string) 
 	return s.owner(s.recipients, File{Name: file}, b, func() []int { return s.recipients.among(b) })
 }
 
-// Tidy removes invisible blanks from a name or an address. Invisible and control characters are an error.
+// Tidy removes redundant blanks from a name or an address. Invisible and control characters are an error.
 func Tidy(s string) (string, error) { return tidy(s) }
 
-// CheckEmail returns an error that says why a tidied address is not an e-mail address.
+// CheckEmail returns nil if a tidied address is an e-mail address, else an error with the reason.
 func CheckEmail(s string) error {
 	if local, domain, ok := strings.Cut(s, "@"); !ok || local == "" || domain == "" || strings.ContainsAny(s, " ,;<>") {
 		return errors.New("this is no e-mail address")
@@ -45,8 +46,8 @@ func CheckEmail(s string) error {
 	return nil
 }
 
-// ParseCardEntry reads a card as cards: has it. number is in hexadecimal, or hmac: and 64 digits. part says that it may
-// be a part of the card's number. Errors do not quote the number.
+// ParseCardEntry parses an entry of cards:. number is in hexadecimal, or hmac: and 64 digits. part reports that the
+// number may be only a part of the card's number. Errors do not quote the number.
 func ParseCardEntry(text string) (number string, part bool, err error) {
 	if strings.HasPrefix(strings.TrimSpace(text), hmacPrefix) {
 		number, ok := parseHMAC(text)
@@ -62,7 +63,7 @@ func ParseCardEntry(text string) (number string, part bool, err error) {
 	return c.Number.Hex(), c.Part, err
 }
 
-// CardEntry writes a card as ParseCardEntry reads it.
+// CardEntry returns a card in the form that ParseCardEntry parses.
 func CardEntry(number string, part bool) string {
 	u, err := rfid.ParseUID(number)
 	b := u.Bytes()
@@ -79,7 +80,7 @@ func CardEntry(number string, part bool) string {
 	return number
 }
 
-// FormatMembers writes members.yaml. ParseMembers reads the same members from it.
+// FormatMembers returns the text of a members.yaml, from which ParseMembers reads the same members.
 func FormatMembers(members []Member) []byte {
 	var b strings.Builder
 	b.WriteString("portillon: 1\nmembers:")
@@ -93,7 +94,7 @@ func FormatMembers(members []Member) []byte {
 	return []byte(b.String())
 }
 
-// format writes the member as a block of members.yaml.
+// format writes the member as an entry of members.yaml.
 func (m *Member) format(b *strings.Builder) {
 	fmt.Fprintf(b, "  - { id: %s, name: %s", quote(string(m.ID)), quote(m.Name))
 	if m.Language != "" {
@@ -122,7 +123,7 @@ func (m *Member) format(b *strings.Builder) {
 	b.WriteString(" }\n")
 }
 
-// cardEntries returns the member's cards as members.yaml has them, active ones first.
+// cardEntries returns the member's cards in the form of members.yaml, active ones first.
 func (m *Member) cardEntries() (out []string) {
 	parts := map[string]bool{}
 	for _, p := range m.Parts {
@@ -141,7 +142,7 @@ func (m *Member) cardEntries() (out []string) {
 	return out
 }
 
-// quote writes a text in double quotes, as YAML 1.2 reads it.
+// quote returns a text in double quotes, in the syntax of YAML 1.2.
 func quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')

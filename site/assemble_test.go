@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-// hard are members with everything that a line can say, and texts that YAML could read otherwise.
+// hard holds members with every field of members.yaml, and with texts that YAML could misinterpret.
 var hard = []Member{
 	{ID: "m-1", Name: `Léa "L." \ O'Neil # no comment: { } [ ] & * ! | > % @`, Language: "fr",
 		Emails:   []string{"a@example.org", "b@example.org"},
@@ -23,7 +23,7 @@ var hard = []Member{
 	{ID: "null", Name: "yes"}, {ID: "0123", Name: "1.5e3"}, {ID: "m-4", Name: "~"},
 }
 
-func TestFormattedMembersAreReadAsTheyWere(t *testing.T) {
+func TestFormattedMembersAreReadBackUnchanged(t *testing.T) {
 	for _, all := range [][]Member{hard, nil} {
 		text := FormatMembers(all)
 		got, err := ParseMembers("members.yaml", text)
@@ -44,8 +44,8 @@ func TestFormattedMembersAreReadAsTheyWere(t *testing.T) {
 	}
 }
 
-// Every form of a card's number is written as it is read.
-func TestCardEntryIsReadAsItWas(t *testing.T) {
+// Every form of a card's number that CardEntry writes is read back unchanged.
+func TestCardEntryIsReadBackUnchanged(t *testing.T) {
 	for _, text := range []string{"62E3086CED", "hex:0012345678", "hex:12345678", "dec:0012345678", "dec:4294967295",
 		"wiegand26:188,24910", "wiegand26:0,1", "hmac:" + strings.Repeat("5a", 32), "04A224BA115E80"} {
 		number, part, err := ParseCardEntry(text)
@@ -65,7 +65,7 @@ func TestCardEntryIsReadAsItWas(t *testing.T) {
 	}
 }
 
-func TestAssembledSiteIsTheFolder(t *testing.T) {
+func TestAssembledSiteEqualsTheSiteOfTheFolder(t *testing.T) {
 	s, _ := example(t)
 	n, err := New(s.text, s.Members, s.Badges, s.Status, nil)
 	if err != nil {
@@ -86,7 +86,7 @@ func TestAssembledSiteIsTheFolder(t *testing.T) {
 	}
 }
 
-func TestEmailAddressIsOne(t *testing.T) {
+func TestInvalidEmailAddressesAreRefused(t *testing.T) {
 	for s, ok := range map[string]bool{"a@b": true, "lea@example.org": true, "": false, "a": false, "@b": false,
 		"a@": false, "a b@c": false, "a@b,c@d": false, "<a@b>": false} {
 		if (CheckEmail(s) == nil) != ok {

@@ -20,14 +20,14 @@ import (
 	"portillon/wire"
 )
 
-// Order is what Build needs in addition to the site.
+// Order holds the arguments of Build.
 type Order struct {
-	Memory  *Memory // of earlier builds; nil: verify and encode everything anew
+	Memory  *Memory // results of earlier builds; nil: verify and encode everything again
 	Version uint64
 	Issued  time.Time
 	Expires time.Time
 	Signer  note.Signer
-	CardKey []byte // the site's secret key for hashing card numbers, at least 16 bytes; its machines have the same key
+	CardKey []byte // secret key for hashing card numbers, at least 16 bytes; machines have the same key
 	Policy  PolicyOrder
 }
 
@@ -35,32 +35,32 @@ type Order struct {
 type Built struct {
 	Manifest wire.Manifest
 	Signed   []byte
-	Chunks   map[string][]byte // by SHA-256, except chunks that Order.Memory knew: Chunk makes those
+	Chunks   map[string][]byte // by SHA-256, except chunks in the cache Order.Memory: Chunk encodes those on request
 	Members  int
-	Counted  int      // credentials that have an owner among the members
-	Warnings []string // one sentence for each file that does not count
+	Counted  int      // number of credentials whose recipient is a member
+	Warnings []string // one sentence for each file that is left out or may not count
 	Ending   []Ending // memberships and badges that end within 30 days after Issued, soonest first
 	Errors   []string // conflicts that members.yaml must resolve; the badges concerned are left out
 
 	// Policy is what the policy key signed. It is zero if the site has no separate policy key.
 	Policy wire.SignedPolicy
-	// Unsigned lists what machines ignore until the policy key signs it. The key may be on another computer.
+	// Unsigned lists the content that machines ignore until the policy key, perhaps on another computer, signs it.
 	Unsigned Unsigned
 
 	memory    *Memory                           // may be nil
-	later     map[string]func() ([]byte, error) // by SHA-256: makes a chunk that the memory knew
+	later     map[string]func() ([]byte, error) // by SHA-256: encodes a chunk that was in the cache
 	assembled bool                              // the build succeeded
 	encoded   map[string]wire.Chunk             // the chunks of this build by digest of their content
 	cards     *cardHasher
 
 	lists map[string]*openbadge.StatusList // the usable status lists, by URL
 	web   *used
-	apart bool  // the site has a separate policy key
-	bound bound // the signed bindings of the members; nil: bindings are not signed, or signed in this build
+	apart bool  // whether the site has a separate policy key
+	bound bound // the signed bindings of the members; nil: bindings are not used, or are signed in this build
 }
 
-// Build makes a signed bundle of the site. Files that do not count are listed in Warnings. An error means that there is
-// no bundle.
+// Build returns a signed bundle of the site. Files that do not count are listed in Warnings. If the error is not nil,
+// there is no bundle.
 func (s *Site) Build(o Order) (*Built, error) {
 	if len(o.CardKey) < 16 {
 		return nil, fmt.Errorf("the card key has %d bytes, want at least 16", len(o.CardKey))
@@ -78,11 +78,11 @@ func (s *Site) Build(o Order) (*Built, error) {
 	return b, err
 }
 
-// maxDamaged bounds how many damaged files one build leaves out: each one costs a new attempt.
+// maxDamaged is the maximum number of damaged files that one build leaves out: each one costs another attempt.
 const maxDamaged = 1000
 
-// assembleWhole calls assemble. If a file whose verdict is remembered turns out to be damaged, it forgets the verdict
-// and tries again, so that the file is left out with a warning.
+// assembleWhole calls assemble. If a file with a cached verdict turns out to be damaged, assembleWhole removes the
+// verdict from the cache and calls assemble again, so that the file is left out with a warning.
 func (s *Site) assembleWhole(o Order) (*Built, error) {
 	for range maxDamaged {
 		b, err := s.assemble(o)
@@ -95,7 +95,7 @@ func (s *Site) assembleWhole(o Order) (*Built, error) {
 	return nil, fmt.Errorf("more than %d badge files are damaged", maxDamaged)
 }
 
-// assemble makes all of the bundle except the signature of the manifest.
+// assemble builds all of the bundle except the signature of the manifest.
 func (s *Site) assemble(o Order) (*Built, error) {
 	b := &Built{
 		Chunks:  map[string][]byte{},
@@ -152,7 +152,7 @@ func (s *Site) assemble(o Order) (*Built, error) {
 	return b, nil
 }
 
-// missingBadges warns of files in a member's badges: that do not exist.
+// missingBadges adds warnings for missing files in a member's badges: line.
 func (b *Built) missingBadges(s *Site) {
 	there := map[string]bool{}
 	for _, f := range s.Badges {
@@ -167,7 +167,7 @@ func (b *Built) missingBadges(s *Site) {
 	}
 }
 
-// bookings warns of future bookings for unknown members.
+// bookings adds warnings for future bookings of unknown members.
 func (b *Built) bookings(s *Site, at time.Time) {
 	for _, m := range s.Policy.Machines {
 		for i, x := range m.Bookings {
@@ -226,7 +226,7 @@ func (s *Site) buckets(b *Built, o Order) ([]bucket, error) {
 	return out, nil
 }
 
-// cardHash is the HMAC by which machines know a card. ParseMembers has checked its number.
+// cardHash returns the HMAC by which machines recognise a card. ParseMembers has checked its number.
 func cardHash(key []byte, card string) string {
 	if hash, ok := strings.CutPrefix(card, hmacPrefix); ok {
 		return hash
@@ -240,13 +240,14 @@ func cardHash(key []byte, card string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// match verifies every credential and finds its owner. The result has the badges of each member, by index in s.Members.
+// match verifies every credential and finds its recipient. The result holds the badges of each member, by index in
+// s.Members.
 func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
 	held, counted := make([][]heldFile, len(s.Members)), make([][]counts, len(s.Members))
 	verifier, recipients := b.memory.verifier(Trust(s.Policy), b.web), newRecipients(s.Members)
-	var places []int // reused by every badge
+	var places []int // buffer that is reused for every badge
 	for _, f := range s.Badges {
-		// Verify the file, and skip what no machine could use.
+		// Verify the file, and skip a badge that no machine could use.
 		sha := f.sha()
 		v, twice, err := verifier.verify(s, f, sha)
 		if err != nil {
@@ -266,7 +267,7 @@ func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
 			continue
 		}
 		b.warnOfValidity(f, v.badge, at)
-		// Find the member whose badge it is.
+		// Find the recipient among the members.
 		among := func() []int {
 			places = recipients.at(places[:0], v.badge, v.addresses)
 			return places
@@ -293,8 +294,8 @@ func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
 	return held, nil
 }
 
-// warnOfValidity warns of a badge that has expired, or whose revocation the machines cannot check. Such a badge is put
-// into the bundle all the same: the machine refuses it and tells the member why.
+// warnOfValidity adds a warning for a badge that has expired, or whose revocation machines cannot check. Such a badge
+// is still included in the bundle, so that the machine can tell the member why it refuses the badge.
 func (b *Built) warnOfValidity(f File, badge *openbadge.Badge, at time.Time) {
 	if !badge.ValidUntil.IsZero() && at.After(badge.ValidUntil) {
 		b.warn(f, "expired on %s; members who hold it are told so", badge.ValidUntil.Format(time.DateOnly))
@@ -330,7 +331,7 @@ func Trust(p *policy.Policy) []openbadge.Issuer {
 	return out
 }
 
-// BadgeOf is the id in the policy of a verified badge.
+// BadgeOf returns the policy's id of a verified badge.
 func BadgeOf(p *policy.Policy, b *openbadge.Badge) (policy.BadgeID, bool) {
 	for _, i := range p.Issuers {
 		if i.Profile == b.IssuerID {
@@ -351,7 +352,7 @@ func (b *Built) warnf(format string, a ...any) {
 }
 
 // status adds the status lists. The address of a list is its id. An invalid or expired list is left out with a warning,
-// because a bundle that blocks a member must not wait for it.
+// because it must not delay a bundle that blocks a member.
 func (b *Built) status(s *Site, at time.Time) error {
 	if len(s.Status) == 0 {
 		return nil
@@ -379,11 +380,11 @@ func (b *Built) status(s *Site, at time.Time) error {
 	return b.json(wire.StatusChunk, lists)
 }
 
-// used records the documents that badges depend on. They are put into the bundle, so a machine verifies badges without
-// a network.
+// used records the documents that badges depend on. The documents are included in the bundle, so that a machine
+// verifies badges without a network.
 type used struct {
 	from   openbadge.Resolver
-	signed map[string][]byte // documents that the policy key has signed; nil: the key signs the used ones in this build
+	signed map[string][]byte // documents signed by the policy key; nil: the key signs the used documents in this build
 	found  map[string][]byte
 	newer  map[string]bool // URLs whose current copy differs from the signed one
 }
@@ -408,7 +409,7 @@ func (u *used) Resolve(url string) ([]byte, error) {
 	return b, err
 }
 
-// compare notes a copy that differs from the signed document.
+// compare records that the current copy of a document differs from the signed one.
 func (u *used) compare(url string, signed []byte, ok bool) {
 	if u.from == nil {
 		return
@@ -445,7 +446,7 @@ func (b *Built) chunk(name string, data []byte) {
 	b.Manifest.Chunks = append(b.Manifest.Chunks, wire.Chunk{Name: name, SHA256: sha, Size: int64(len(data))})
 }
 
-// Chunk returns a chunk by its SHA-256, as wire.WriteBundle needs it.
+// Chunk returns a chunk by its SHA-256, in the form that wire.WriteBundle needs.
 func (b *Built) Chunk(sha string) ([]byte, error) {
 	c, ok := b.Chunks[sha]
 	if !ok {

@@ -5,10 +5,10 @@ import (
 	"portillon/wire"
 )
 
-// cardHasher computes the HMACs of cards, each one once. It serves one build.
+// cardHasher caches the HMACs of cards, so that each one is computed once. It serves one build.
 type cardHasher struct {
 	key         []byte
-	known, used map[string]string // known: from the build before; used: in this build
+	known, used map[string]string // known: cached by the previous build; used: needed in this build
 
 	knownUIDs, uids map[string]rfid.UID
 }
@@ -27,7 +27,7 @@ func (m *Memory) cards(key []byte) *cardHasher {
 	return h
 }
 
-// once returns the remembered result for what, or computes it.
+// once returns the cached result for what, or calls make.
 func (h *cardHasher) once(what string, make func() string) string {
 	if x, ok := h.used[what]; ok {
 		return x
@@ -40,12 +40,12 @@ func (h *cardHasher) once(what string, make func() string) string {
 	return x
 }
 
-// card is cardHash, remembered.
+// card is cardHash with a cache.
 func (h *cardHasher) card(number string) string {
 	return h.once(number, func() string { return cardHash(h.key, number) })
 }
 
-// form is wire.CardFormHash, remembered.
+// form is wire.CardFormHash with a cache.
 func (h *cardHasher) form(use wire.CardForm, u rfid.UID) string {
 	return h.once(string(use)+" "+u.Hex(), func() string { return wire.CardFormHash(h.key, use, u.Bytes()) })
 }

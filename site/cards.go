@@ -13,13 +13,13 @@ import (
 	"portillon/yamlfile"
 )
 
-// hmacPrefix begins the entry of a card that was enrolled by its code: the HMAC of its number under the site's card
-// key, so that no file holds the number. The HMAC is of the number as the reader at the enrolment gave it. A reader
-// that gives the bytes in reverse order finds the card too. Short forms cannot be derived, so a reader that gives more
-// or fewer digits of the same card does not find it.
+// hmacPrefix begins the entry of a card that was enrolled by its code. The entry holds the HMAC of the card's number
+// under the site's card key, so that no file contains the number. The HMAC is of the number that the enrolling reader
+// gave. A reader that gives the bytes in reverse order recognises the card too. Short forms cannot be derived from an
+// HMAC, so a reader that gives more or fewer digits of the same card does not recognise it.
 const hmacPrefix = "hmac:"
 
-// parseHMAC reads hmac:<64 hexadecimal digits>, or hmac:<check value of a card key>:<64 hexadecimal digits> while a
+// parseHMAC parses hmac:<64 hexadecimal digits>, or hmac:<check value of a card key>:<64 hexadecimal digits> while a
 // site changes its card key (wire.MarkCard).
 func parseHMAC(s string) (string, bool) {
 	rest, ok := strings.CutPrefix(strings.TrimSpace(s), hmacPrefix)
@@ -27,7 +27,7 @@ func parseHMAC(s string) (string, bool) {
 	return hmacPrefix + rest, ok && wire.IsCardEntry(rest)
 }
 
-// sameCards finds cards that are listed twice, by number and by HMAC. Machines would block both members.
+// sameCards returns an error if a card is listed both by number and by HMAC, because machines would block both members.
 func (s *Site) sameCards(key *cardHasher) error {
 	seen := map[string]heldCard{}
 	var errs []error
@@ -45,7 +45,7 @@ func (s *Site) sameCards(key *cardHasher) error {
 	return errors.Join(errs...)
 }
 
-// parseCard reads card i (from 0) of a member. Its fault quotes the number only if ten digits have two readings, to
+// parseCard parses the member's card with index i. Its fault quotes the number only if ten digits have two readings, to
 // show both.
 func parseCard(n yamlfile.Node, i int, s string) (rfid.Card, bool) {
 	c, err := rfid.ParseCard(s)
@@ -57,14 +57,14 @@ func parseCard(n yamlfile.Node, i int, s string) (rfid.Card, bool) {
 
 // heldCard is a card with its position in members.yaml.
 type heldCard struct {
-	member, card int // indices from 0; a member's refused cards come after the active ones
+	member, card int // indexes from 0; a member's refused cards come after the active ones
 	number       rfid.UID
 	part         bool
 	refused      *InactiveCard // nil: the card is active
-	kind         rfid.FormKind // how the form was derived from number; Exact: the number itself
+	kind         rfid.FormKind // derivation of the form from number; Exact: the form is the number itself
 }
 
-// allCards returns the cards of all members, refused ones too.
+// allCards returns the cards of all members, including refused ones.
 func (s *Site) allCards(key *cardHasher) (out []heldCard) {
 	out = make([]heldCard, 0, len(s.Members))
 	for i, m := range s.Members {
@@ -85,11 +85,11 @@ func (s *Site) allCards(key *cardHasher) (out []heldCard) {
 	return out
 }
 
-// cardForms are the forms of the members' cards for the bundle, by index in Site.Members.
+// cardForms holds the forms of the members' cards for the bundle, by index in Site.Members.
 type cardForms struct {
 	active  map[int][]string
 	refused map[int][]wire.CardState
-	unclear map[string]bool // hmac: entries that equal a form of another member's card: they open for nobody
+	unclear map[string]bool // hmac: entries that equal a form of another member's card and therefore open for nobody
 }
 
 func (f cardForms) add(h heldCard, hash string) {
@@ -100,11 +100,11 @@ func (f cardForms) add(h heldCard, hash string) {
 	f.active[h.member] = append(f.active[h.member], hash)
 }
 
-// cardForms derives the forms of all cards. A lost card is also refused by the forms that other readers give.
+// cardForms derives the forms of all cards. A lost card is also refused in the forms that other readers give.
 //
-// Only short forms and named parts are put into the bundle, because a machine reverses numbers itself. A short form
-// that two members' cards share is left out, since it cannot identify either. A short form that is another card's whole
-// number counts for that card only. Both cases are reported with the members' names.
+// Only short forms and named parts are included in the bundle, because machines reverse numbers themselves. A short
+// form that the cards of two members share is left out, because it identifies neither card. A short form that is the
+// whole number of another card counts for that other card only. Both cases are reported with the members' names.
 func (b *Built) cardForms(s *Site, key *cardHasher) cardForms {
 	out := cardForms{map[int][]string{}, map[int][]wire.CardState{}, map[string]bool{}}
 	enrolled, all := s.enrolledCards(), s.allCards(key)
@@ -138,9 +138,9 @@ func (b *Built) cardForms(s *Site, key *cardHasher) cardForms {
 	return out
 }
 
-// shortOwner is the card to which the bundle assigns a short form. A form that two members share is assigned to nobody,
-// unless the reversed number of a third card is the same: then it is assigned, so that the machine finds two members
-// and refuses both. Of one member's cards a refused one comes first.
+// shortOwner returns the card to which the bundle assigns a short form. A form that two members share is assigned to
+// nobody, unless it equals the reversed number of a third card: then it is assigned, so that the machine finds two
+// members and refuses both. Among one member's cards, a refused card has priority.
 func shortOwner(holders []heldCard) (heldCard, bool) {
 	var short []heldCard // one card for each member
 	reversed := -1
@@ -168,8 +168,8 @@ func shortOwner(holders []heldCard) (heldCard, bool) {
 	return short[0], true
 }
 
-// warnTaken warns of a form that equals another member's card, or a card of the same member in another state: for
-// example a card that is lost by its printed number and still active by the number that a reader gave.
+// warnTaken warns of a form that equals another member's card, or a card of the same member with another state: for
+// example a card that is marked lost under its printed number and is still active under the number that a reader gave.
 func (b *Built) warnTaken(s *Site, owner heldCard, holders []heldCard) {
 	for _, h := range holders {
 		if h.member == owner.member && (h.refused == nil) != (owner.refused == nil) {
@@ -201,7 +201,7 @@ func (b *Built) warnStillInUse(s *Site, active, refused heldCard) {
 	w := fmt.Sprintf("members.yaml: %s is %s, and may be the same card as %s, which is in use: where they are one card, "+
 		"it still opens machines; give both the state %s",
 		s.cardName(refused), refused.refused.State, s.cardName(active), refused.refused.State)
-	if !slices.Contains(b.Warnings, w) { // two numbers that reverse to each other would be reported twice
+	if !slices.Contains(b.Warnings, w) { // two numbers that are each other's reverse would be reported twice
 		b.Warnings = append(b.Warnings, w)
 	}
 }
@@ -224,8 +224,8 @@ func (s *Site) enrolledCards() map[string]heldCard {
 	return out
 }
 
-// warnEnrolled warns of a card that was enrolled at a reader that gives a form of another card. Nobody saw the number,
-// so the entry would let another member's card in as this member's, or accept a refused card.
+// warnEnrolled warns of a card whose enrolling reader gave a form of another card. Nobody saw the number at the
+// enrolment. The entry would therefore admit another member's card as this member's card, or accept a refused card.
 func (b *Built) warnEnrolled(s *Site, owner heldCard, holders []heldCard, unclear map[string]bool) {
 	for _, h := range holders {
 		switch {
@@ -248,5 +248,5 @@ func (s *Site) cardName(h heldCard) string {
 	return fmt.Sprintf("card %d of %s", h.card+1, s.memberName(h))
 }
 
-// compareNumbers orders numbers by their bytes.
+// compareNumbers compares numbers by their bytes.
 func compareNumbers(a, b rfid.UID) int { return bytes.Compare(a.Bytes(), b.Bytes()) }

@@ -28,7 +28,7 @@ func members(t *testing.T, lea, zoe string) *Site {
 	return s
 }
 
-func TestTheBuildNamesBothMembersWhoseCardsShareAForm(t *testing.T) {
+func TestBuildNamesBothMembersWhoseCardsShareAForm(t *testing.T) {
 	for _, c := range []struct{ lea, zoe, want string }{
 		{`"0801161DD6"`, `"62E3086CED"`, ``},
 		{`"0801161DD6", "dec:0018226646"`, ``, ``}, // one member's card in two forms
@@ -40,7 +40,7 @@ func TestTheBuildNamesBothMembersWhoseCardsShareAForm(t *testing.T) {
 		{`"0801161DD6"`, `"dec:0018226646"`,
 			`card 1 of Léa (m-1), read as "last 32 bits", is card 1 of Zoé (m-2): that form counts for Zoé (m-2) alone`},
 		{`"529D06E3"`, `"E3069D52"`, `card 1 of Léa (m-1), read as "bytes reversed", is card 1 of Zoé (m-2)`},
-		// One member's card, in use by one number and refused by another, still opens machines.
+		// One member's card is active under one number and refused under another number: the card still opens machines.
 		{`"0801161DD6", { number: "dec:0018226646", state: lost }`, ``,
 			`card 2 of Léa (m-1) is lost, and may be the same card as card 1 of Léa (m-1), which is in use: where they are ` +
 				`one card, it still opens`},
@@ -77,9 +77,9 @@ func TestTheBuildNamesBothMembersWhoseCardsShareAForm(t *testing.T) {
 	}
 }
 
-// A machine one release older takes every entry of cards for a card, and blocks two members who have the same: no entry
-// stands twice.
-func TestNoEntryOfCardsStandsTwiceInABundle(t *testing.T) {
+// A machine of the previous release treats every entry of cards as a separate card, and blocks two members with equal
+// entries. Each entry must therefore be unique.
+func TestCardEntriesOfABundleAreUnique(t *testing.T) {
 	for _, c := range [][2]string{
 		{`"0801161DD6"`, `"0901161DD6"`},
 		{`"0801161DD6", "dec:0018226646"`, `"0901161DD6"`},

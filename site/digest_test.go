@@ -12,7 +12,7 @@ import (
 	"portillon/wire"
 )
 
-// variants are values of a type that differ from the zero value and from each other, one field at a time.
+// variants returns values of a type that each change one field of the zero value, all different.
 func variants(t reflect.Type) (out []reflect.Value) {
 	switch t.Kind() {
 	case reflect.String:
@@ -37,8 +37,9 @@ func variants(t reflect.Type) (out []reflect.Value) {
 	panic("no variants of " + t.String())
 }
 
-// The digest stands for the canonical JSON: a field that it does not hold would leave an old chunk in force.
-func TestDigestTellsEveryFieldOfAMemberApart(t *testing.T) {
+// The digest replaces the canonical JSON in comparisons: if the digest ignored a field, a change of that field would
+// leave an outdated chunk in the bundle.
+func TestDigestDependsOnEveryFieldOfAMember(t *testing.T) {
 	seen := map[string]string{}
 	all := variants(reflect.TypeFor[wire.Member]())
 	for _, m := range all {
@@ -84,7 +85,7 @@ func TestBadgesChunkIsCanonicalJSON(t *testing.T) {
 	}
 }
 
-// lazily has the site's badges read by their hashes, from a copy. It returns how many were read.
+// lazily returns a copy of the site whose badges are loaded by their hashes, and a counter of loaded badges.
 func (c *crowd) lazily() (*Site, *int) {
 	data, reads := map[string][]byte{}, new(int)
 	s := &Site{Policy: c.Policy, Members: c.Members, Status: c.Status, Web: c.Web, text: c.text}
@@ -104,9 +105,9 @@ func (c *crowd) lazily() (*Site, *int) {
 	return s, reads
 }
 
-// Each sequence is of random changes; every build is made three times: anew, with a memory, and with a memory that
-// reads badges only where it must.
-func TestIncrementalBuildsAreTheSameAsFullOnes(t *testing.T) {
+// Each sequence consists of random changes. Every build is done three times: without a cache, with a cache, and with a
+// cache and badges that are loaded only if necessary.
+func TestIncrementalBuildsEqualFullBuilds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds many bundles")
 	}
@@ -135,7 +136,7 @@ func TestIncrementalBuildsAreTheSameAsFullOnes(t *testing.T) {
 	}
 }
 
-func TestMemoryReadsTheBadgesOfTheTouchedBucketAlone(t *testing.T) {
+func TestBuildWithACacheLoadsOnlyTheBadgesOfTheChangedBucket(t *testing.T) {
 	c := newCrowd(t, 300, 1)
 	o := order(t, 1)
 	o.Memory = &Memory{}
@@ -147,7 +148,7 @@ func TestMemoryReadsTheBadgesOfTheTouchedBucketAlone(t *testing.T) {
 	c.award(t, 7, 3)
 	s, reads = c.lazily()
 	b, err := s.Build(o)
-	if err != nil || len(b.Chunks) != 3 { // with the policy
+	if err != nil || len(b.Chunks) != 3 { // one chunk is the policy
 		t.Fatal(len(b.Chunks), err)
 	}
 	if *reads > 20 {
@@ -155,7 +156,7 @@ func TestMemoryReadsTheBadgesOfTheTouchedBucketAlone(t *testing.T) {
 	}
 }
 
-func TestBadgeWhoseBytesAreDamagedIsLeftOut(t *testing.T) {
+func TestDamagedBadgeIsLeftOut(t *testing.T) {
 	c := newCrowd(t, 3, 2)
 	o := order(t, 1)
 	o.Memory = &Memory{}
@@ -188,8 +189,8 @@ func TestBadgeWhoseBytesAreDamagedIsLeftOut(t *testing.T) {
 	}
 }
 
-// A change of issuers has only the badges verified again that it touches.
-func TestChangedIssuerHasItsOwnBadgesVerifiedAgain(t *testing.T) {
+// After a change of issuers, only the badges of the changed issuers are verified again.
+func TestOnlyBadgesOfAChangedIssuerAreVerifiedAgain(t *testing.T) {
 	c := newCrowd(t, 20, 2)
 	o := order(t, 1)
 	o.Memory = &Memory{}

@@ -12,7 +12,7 @@ import (
 	"portillon/openbadge"
 )
 
-// Bounds on badges/ and status/. A folder beyond them is a mistake, such as a home folder copied into badges/.
+// Limits on badges/ and status/. A folder that exceeds them is a mistake, such as a home folder copied into badges/.
 const (
 	maxFile  = openbadge.MaxListBytes // bytes of a file: the size of the largest status list
 	maxDepth = 4
@@ -22,14 +22,14 @@ const (
 // placesEnding is the suffix of the file in which «badge issue» records which badge has which index of a status list.
 const placesEnding = ".places"
 
-// folder is the content of a folder: its files, and why others were skipped.
+// folder is the content of a folder: its files, and the reasons for skipped files.
 type folder struct {
 	files   []File
 	skipped []string
 }
 
-// readFolder reads a folder and its subfolders in the order of names. One bad file never stops a site: unreadable
-// files, large files and files with other suffixes are skipped. A missing folder is empty.
+// readFolder reads a folder and its subfolders in the order of names. Unreadable files, large files and files with
+// other suffixes are skipped, so that one bad file does not stop the site. A missing folder is empty.
 func readFolder(dir, sub string, endings ...string) (folder, error) {
 	var out folder
 	root, err := folderRoot(filepath.Join(dir, sub))
@@ -59,7 +59,7 @@ func readFolder(dir, sub string, endings ...string) (folder, error) {
 		case len(out.files) >= maxFiles:
 			return fmt.Errorf("%s: more than %d files", root, maxFiles)
 		}
-		if strings.HasSuffix(d.Name(), placesEnding) { // a record of «badge issue» beside its status list
+		if strings.HasSuffix(d.Name(), placesEnding) { // a record of «badge issue» next to its status list
 			return nil
 		}
 		why := unfit(d.Name(), endings)
@@ -77,8 +77,8 @@ func readFolder(dir, sub string, endings ...string) (folder, error) {
 	return out, err
 }
 
-// folderRoot resolves a path that may be a symbolic link, because WalkDir does not follow the link that it starts with.
-// It is empty if the path does not exist.
+// folderRoot resolves a path that may be a symbolic link, because WalkDir does not follow a link as its root. The
+// result is empty if the path does not exist.
 func folderRoot(path string) (string, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", nil
@@ -98,7 +98,7 @@ func isHiddenOrDeep(rel, name string) bool {
 	return rel != "." && strings.HasPrefix(name, ".") || strings.Count(filepath.ToSlash(rel), "/") >= maxDepth
 }
 
-// unfit says why a file of this name is skipped; empty: it is read.
+// unfit returns why a file with this name is skipped; empty: the file is read.
 func unfit(name string, endings []string) string {
 	lower := strings.ToLower(name)
 	switch {
@@ -117,7 +117,7 @@ func unfit(name string, endings []string) string {
 	return fmt.Sprintf("its name ends in %q, want one of %s", filepath.Ext(name), strings.Join(endings, " "))
 }
 
-// readSmall reads a file of at most maxFile bytes, or says why it cannot.
+// readSmall reads a file of at most maxFile bytes, or returns why the file cannot be read.
 func readSmall(path string) (b []byte, why string) {
 	fi, err := os.Stat(path)
 	switch {

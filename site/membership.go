@@ -13,8 +13,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// InactiveCard is a card that the site refuses. In cards: it is { number: "04A1B2C3D4", state: lost, since: 2026-11-01
-// }.
+// InactiveCard is a card that the site refuses. In cards: it has the form { number: "04A1B2C3D4", state: lost, since:
+// 2026-11-01 }.
 type InactiveCard struct {
 	Number string // in hexadecimal, or an hmac: entry
 	Part   bool   // Number is only a part of the number (see Member.Parts)
@@ -22,14 +22,14 @@ type InactiveCard struct {
 	Since  policy.Date // zero: unknown
 }
 
-// cardEntry is an entry of cards: as written.
+// cardEntry is an entry of cards: before its number is parsed.
 type cardEntry struct {
 	number string
 	state  policy.CardState
 	since  policy.Date
 }
 
-// cardEntries reads the entries of cards:, numbers alone or with a state.
+// cardEntries reads the entries of cards:, which are numbers, or mappings with a number and a state.
 func cardEntries(n yamlfile.Node) []cardEntry {
 	nodes := []yamlfile.Node{n}
 	if n.IsList() {
@@ -47,8 +47,8 @@ func cardEntries(n yamlfile.Node) []cardEntry {
 	return out
 }
 
-// cardWithState reads an entry that is a mapping. Its faults quote nothing, since any value may be a card's number in
-// the wrong place.
+// cardWithState reads an entry that is a mapping. Its faults quote no value, because any value may be a card number in
+// the wrong field.
 func cardWithState(n yamlfile.Node) cardEntry {
 	const form = `{ number: "04A1B2C3D4", state: lost, since: 2026-11-01 }`
 	for _, p := range n.Pairs() {
@@ -93,7 +93,7 @@ func (m *Member) everyCard() []string {
 	return out
 }
 
-// day reads a day of one year: 2026-09-30.
+// day reads a date: 2026-09-30.
 func day(n yamlfile.Node) policy.Date {
 	s := n.Str()
 	if !n.IsScalar() {
@@ -107,7 +107,7 @@ func day(n yamlfile.Node) policy.Date {
 	return d
 }
 
-// terms writes the end of the membership and the refused cards into the bundle's member.
+// terms adds the end of the membership and the refused cards to the member's entry in the bundle.
 func (m *Member) terms(w *wire.Member, key *cardHasher) {
 	w.SetLastDay(m.Until)
 	for _, c := range m.Inactive {
@@ -115,7 +115,7 @@ func (m *Member) terms(w *wire.Member, key *cardHasher) {
 	}
 }
 
-// wire is the bundle's entry for the card, or for one of its forms.
+// wire returns the bundle's entry for the card, or for one of its forms.
 func (c InactiveCard) wire(card string) wire.CardState {
 	x := wire.CardState{Card: card, State: c.State.String()}
 	if c.Since != (policy.Date{}) {
@@ -128,15 +128,15 @@ func (c InactiveCard) wire(card string) wire.CardState {
 type Ending struct {
 	Member policy.MemberID
 	Name   string
-	Badge  policy.BadgeID // empty: the membership itself
+	Badge  policy.BadgeID // empty: the membership ends
 	Last   policy.Date    // the last day, local to the site
 }
 
-// endingWithin is how many days ahead Build looks.
+// endingWithin is the number of days ahead that Build lists endings for.
 const endingWithin = 30
 
-// endings lists what ends in the next 30 days, soonest first. A membership in its days of grace is included, because it
-// can still be renewed.
+// endings lists memberships and badges that end in the next 30 days, soonest first. A membership in its days of grace
+// is included, because it can still be renewed.
 func (b *Built) endings(s *Site, at time.Time) {
 	today := policy.DateOf(at, s.Policy.Zone)
 	for _, m := range s.Members {
@@ -155,7 +155,7 @@ func (b *Built) endings(s *Site, at time.Time) {
 	})
 }
 
-// badgeEnds notes the end of a member's valid badge, once for each badge of the policy that it counts as.
+// badgeEnds records the expiry date of a member's valid badge, once for each badge of the policy that it counts as.
 func (b *Built) badgeEnds(s *Site, m Member, badge *openbadge.Badge, at time.Time) {
 	if end := badge.ValidUntil; !end.IsZero() && !at.After(end) {
 		for _, x := range Matches(s.Policy, badge) {
@@ -171,7 +171,7 @@ func (b *Built) ends(s *Site, m Member, badge policy.BadgeID, last policy.Date, 
 	}
 }
 
-// In is a line about the ending for an administrator.
+// In returns the ending as a line of text for an administrator, in language l.
 func (e Ending) In(l policy.Language, p *policy.Policy) string {
 	what := policy.Text{FR: "adhésion", EN: "membership"}
 	if e.Badge != "" {

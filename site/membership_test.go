@@ -71,7 +71,7 @@ func TestFaultsOfCardsAndDaysQuoteNoNumber(t *testing.T) {
 	}
 }
 
-func TestBundleCarriesTheLastDayAsCriticalAndNoRefusedCardAmongTheOthers(t *testing.T) {
+func TestBundleMarksTheLastDayCriticalAndSeparatesRefusedCards(t *testing.T) {
 	_, dir := example(t)
 	s, err := rewrite(
 		t,
@@ -115,7 +115,7 @@ func TestBundleCarriesTheLastDayAsCriticalAndNoRefusedCardAmongTheOthers(t *test
 	}
 }
 
-// The bundle of the test is made on 2026-11-23.
+// The test's bundle is issued on 2026-11-23.
 func TestBuildListsWhatEndsWithinThirtyDays(t *testing.T) {
 	_, dir := example(t)
 	var pairs []string

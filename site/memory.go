@@ -20,9 +20,9 @@ import (
 	"portillon/wire"
 )
 
-// Memory is what builds of one site need not compute again: verdicts on credentials whose bytes, issuers and documents
-// are unchanged, chunks with unchanged content, and the HMACs of cards. A bundle built with a Memory is byte for byte
-// the bundle built without. The zero Memory is empty. A Memory serves one build at a time.
+// Memory is a cache of results that later builds of one site can reuse: verdicts on credentials with unchanged bytes,
+// issuers and documents; chunks with unchanged content; and the HMACs of cards. A bundle built with a Memory is byte
+// for byte equal to the bundle built without. The zero Memory is empty. A Memory serves one build at a time.
 type Memory struct {
 	mu       sync.Mutex // locked during Site.Build
 	builds   uint64
@@ -35,20 +35,20 @@ type Memory struct {
 	uids       map[string]rfid.UID
 }
 
-// forget removes the verdict on the credential with this SHA-256.
+// forget removes the verdict on the credential with this SHA-256 from the cache.
 func (m *Memory) forget(sha string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.verdicts, sha)
 }
 
-// remembered is a verdict with everything that it depends on.
+// remembered is a cached verdict with everything that it depends on.
 type remembered struct {
 	badge     *openbadge.Badge // nil: not valid
-	why       string           // why it is not valid
+	why       string           // the reason if it is not valid
 	trust     string           // see trustOf
 	ob3       bool
-	documents map[string]string // by URL: the SHA-256; empty: the document could not be read
+	documents map[string]string // SHA-256 by URL; empty: the document could not be read
 
 	addresses []string // see addressesOf
 	kind      *kind
@@ -56,7 +56,7 @@ type remembered struct {
 	file      string // its file name in that build
 }
 
-// kind is an achievement of an issuer. All badges of one achievement share the results of its look-ups.
+// kind is an achievement of an issuer. All badges of one achievement share the results of its lookups.
 type kind struct {
 	build   uint64 // the build for which matches is valid; 0: none
 	matches []policy.Match
@@ -67,7 +67,7 @@ type kind struct {
 
 // verifier verifies the credentials of one build.
 type verifier struct {
-	memory  *Memory // a new one if the build has none
+	memory  *Memory // the build's cache, or a new one
 	build   uint64
 	trust   []openbadge.Issuer
 	all     string            // the whole trust as text, for comparisons
@@ -78,7 +78,7 @@ type verifier struct {
 	documents map[string]string // the current documents, as in remembered.documents
 }
 
-// verifier starts a build.
+// verifier starts a build and returns its verifier.
 func (m *Memory) verifier(trust []openbadge.Issuer, from openbadge.Resolver) *verifier {
 	if m == nil {
 		m = &Memory{}
@@ -95,8 +95,8 @@ func (m *Memory) verifier(trust []openbadge.Issuer, from openbadge.Resolver) *ve
 	return v
 }
 
-// trustOf is the part of the trust that a verdict depends on. For a valid badge of Open Badges 3.0 that is its issuer's
-// keys only; for every other badge it is the whole trust.
+// trustOf returns the part of the trust that a verdict depends on. For a valid badge of Open Badges 3.0 that part is
+// its issuer's keys only; for every other badge it is the whole trust.
 func (v *verifier) trustOf(r *remembered) string {
 	if r.badge == nil || !r.ob3 {
 		return v.all
@@ -108,8 +108,8 @@ func (v *verifier) trustOf(r *remembered) string {
 	return k.trust
 }
 
-// verify judges the credential with this SHA-256. An invalid credential is no error, an unreadable file is. twice says
-// that this build has judged the credential before.
+// verify verifies the credential with this SHA-256. For an invalid credential err is nil; for an unreadable file err is
+// not nil. twice reports that this build has already verified the credential.
 func (v *verifier) verify(s *Site, f File, sha string) (r *remembered, twice bool, err error) {
 	r = v.memory.verdicts[sha]
 	if r != nil && r.build == v.build {
@@ -154,10 +154,10 @@ func (v *verifier) judge(s *Site, f File) (*remembered, error) {
 	return r, nil
 }
 
-// notRemembered is the trust of a verdict that other builds must not use.
+// notRemembered is the trust of a verdict that later builds must not reuse.
 const notRemembered = "none"
 
-// matches returns what a verified badge counts as.
+// matches returns the badges of the policy that a verified badge counts as.
 func (v *verifier) matches(p *policy.Policy, r *remembered) []policy.Match {
 	if r.kind.build != v.build {
 		r.kind.build, r.kind.matches = v.build, Matches(p, r.badge)
@@ -165,8 +165,8 @@ func (v *verifier) matches(p *policy.Policy, r *remembered) []policy.Match {
 	return r.kind.matches
 }
 
-// compact copies what builds need of a badge, so that the parsed document can be freed: a site remembers tens of
-// thousands of badges.
+// compact copies the fields of a badge that builds need, so that the parsed document can be freed: a site caches tens
+// of thousands of badges.
 func compact(b *openbadge.Badge) *openbadge.Badge {
 	out := &openbadge.Badge{ID: strings.Clone(b.ID), UID: strings.Clone(b.UID), IssuerID: strings.Clone(b.IssuerID),
 		AchievementID: strings.Clone(b.AchievementID), ValidFrom: b.ValidFrom, ValidUntil: b.ValidUntil,
@@ -176,8 +176,8 @@ func compact(b *openbadge.Badge) *openbadge.Badge {
 	return out
 }
 
-// holds reports whether every document of a verdict is unchanged. It asks for each document, which also records that
-// the build uses it.
+// holds reports whether every document of a verdict is unchanged. It resolves each document, which also records that
+// the build uses the document.
 func (v *verifier) holds(r *remembered) bool {
 	for url, sha := range r.documents {
 		now, asked := v.documents[url]
@@ -194,7 +194,7 @@ func (v *verifier) holds(r *remembered) bool {
 	return true
 }
 
-// done forgets verdicts on credentials that this build did not have.
+// done removes verdicts on credentials that this build did not contain.
 func (v *verifier) done() {
 	m := v.memory
 	if v.seen == len(m.verdicts) {
@@ -208,7 +208,7 @@ func (v *verifier) done() {
 	maps.DeleteFunc(m.kinds, func(_ [2]string, k *kind) bool { return !kinds[k] })
 }
 
-// recorder notes the documents that a verdict depends on.
+// recorder records the documents that a verdict depends on.
 type recorder struct {
 	from  openbadge.Resolver
 	found map[string]string
@@ -223,14 +223,14 @@ func (r *recorder) Resolve(url string) ([]byte, error) {
 	return b, err
 }
 
-// encode adds a chunk with canonical JSON. If the memory knows the content, only its entry in the manifest is added,
-// and Built.Chunk makes the bytes when they are asked for.
+// encode adds a chunk with canonical JSON. If the content is in the cache, encode adds only the chunk's entry in the
+// manifest, and Built.Chunk encodes the bytes on request.
 func (b *Built) encode(name string, v any) error {
 	return b.encodeOnce(name, func() (string, error) { return digest(v) },
 		func() ([]byte, error) { return wire.EncodeChunk(v) })
 }
 
-// encodeBadges is encode for a wire.BadgesBucket. Badges that the memory knows need not be read.
+// encodeBadges is encode for a wire.BadgesBucket. Badges of a cached chunk need not be read.
 func (b *Built) encodeBadges(s *Site, name string, files []heldFile) error {
 	return b.encodeOnce(name, func() (string, error) {
 		h := sha256.New()
@@ -253,7 +253,7 @@ func (b *Built) encodeBadges(s *Site, name string, files []heldFile) error {
 	})
 }
 
-// encodeOnce adds the chunk that encode makes, unless the memory has a chunk with this digest.
+// encodeOnce adds the chunk that encode returns, unless the cache has a chunk with this digest.
 func (b *Built) encodeOnce(name string, digest func() (string, error), encode func() ([]byte, error)) error {
 	if b.memory == nil {
 		data, err := encode()
@@ -284,7 +284,7 @@ func (b *Built) encodeOnce(name string, digest func() (string, error), encode fu
 	return nil
 }
 
-// digest identifies the content of a chunk. Canonical JSON would do too, and takes ten times as long.
+// digest identifies the content of a chunk. Hashing canonical JSON would also work, but takes ten times as long.
 func digest(v any) (string, error) {
 	h := sha256.New()
 	switch v := v.(type) {
@@ -363,7 +363,7 @@ func (d *digester) member(m *wire.Member) {
 	}
 }
 
-// remember starts a build with a memory, and returns the function that ends the build.
+// remember starts a build with the cache m, and returns the function that ends the build.
 func (b *Built) remember(m *Memory, cardKey []byte) (forget func()) {
 	if m == nil {
 		b.cards = m.cards(cardKey)
@@ -374,14 +374,14 @@ func (b *Built) remember(m *Memory, cardKey []byte) (forget func()) {
 	b.memory, b.later, b.encoded = m, map[string]func() ([]byte, error){}, map[string]wire.Chunk{}
 	return func() {
 		defer m.mu.Unlock()
-		if b.assembled { // a failed build has not seen all chunks
+		if b.assembled { // a failed build has not used all chunks, so keep them
 			m.chunks = b.encoded
 			m.cardKey, m.cardHashes, m.uids = string(cardKey), b.cards.used, b.cards.uids
 		}
 	}
 }
 
-// late makes the bytes of a chunk that the memory knew.
+// late encodes the bytes of a chunk that was in the cache.
 func (b *Built) late(sha string) ([]byte, error) {
 	encode, ok := b.later[sha]
 	if !ok {

@@ -19,7 +19,7 @@ import (
 	"portillon/wire"
 )
 
-// crowd is a site of n members with badges that the example's issuer signed.
+// crowd is a site of n members, with badges signed by one issuer.
 type crowd struct {
 	*Site
 	key *openbadge.Key
@@ -67,7 +67,7 @@ func (c *crowd) write(t testing.TB, text []byte) {
 	c.Policy, c.text = p, text
 }
 
-// award gives a member the policy's badge k.
+// award issues the policy's badge with index k to a member.
 func (c *crowd) award(t testing.TB, member, k int) {
 	t.Helper()
 	b := c.Policy.Badges[k]
@@ -89,7 +89,7 @@ func (c *crowd) award(t testing.TB, member, k int) {
 	c.Badges = append(c.Badges, File{Name: fmt.Sprintf("badges/%d-%d-%d.json", member, k, len(c.Badges)), Data: data})
 }
 
-// change makes one change that may or may not matter to the bundle.
+// change makes one random change, which may or may not affect the bundle.
 func (c *crowd) change(t *testing.T) string {
 	i := c.rng.IntN(len(c.Members))
 	m := &c.Members[i]
@@ -131,7 +131,7 @@ func (c *crowd) change(t *testing.T) string {
 	return "the policy's text is another"
 }
 
-// same requires that two builds say the same, byte for byte.
+// same fails the test unless two builds are equal byte for byte.
 func same(t *testing.T, what string, got, want *Built) {
 	t.Helper()
 	if !slices.Equal(got.Manifest.Chunks, want.Manifest.Chunks) || got.Counted != want.Counted ||
@@ -157,7 +157,7 @@ func same(t *testing.T, what string, got, want *Built) {
 	}
 }
 
-func TestABuildWithAMemoryIsTheSameAsOneWithout(t *testing.T) {
+func TestBuildWithACacheEqualsBuildWithoutOne(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds many bundles")
 	}
@@ -177,7 +177,7 @@ func TestABuildWithAMemoryIsTheSameAsOneWithout(t *testing.T) {
 	}
 }
 
-func TestADocumentThatChangesIsNotRemembered(t *testing.T) {
+func TestVerdictOnAChangedDocumentIsNotReused(t *testing.T) {
 	dir := t.TempDir()
 	put := func(name, text string) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -244,7 +244,7 @@ func TestADocumentThatChangesIsNotRemembered(t *testing.T) {
 	}
 }
 
-func TestAMemoryForgetsWhatIsGone(t *testing.T) {
+func TestCacheDropsUnusedResults(t *testing.T) {
 	c := newCrowd(t, 5, 1)
 	o := order(t, 1)
 	o.Memory = &Memory{}
@@ -271,7 +271,7 @@ func TestAMemoryForgetsWhatIsGone(t *testing.T) {
 	}
 }
 
-func TestAChunkThatChangedAfterTheBuildIsNotHandedOut(t *testing.T) {
+func TestChunkThatChangedAfterTheBuildIsNotReturned(t *testing.T) {
 	c := newCrowd(t, 1, 1)
 	o := order(t, 1)
 	o.Memory = &Memory{}
@@ -293,7 +293,7 @@ func TestAChunkThatChangedAfterTheBuildIsNotHandedOut(t *testing.T) {
 	}
 }
 
-// The index must find everybody of whom IsFor says so.
+// The index must find every member for whom IsFor returns true.
 func FuzzRecipientsAreFoundByTheIndex(f *testing.F) {
 	f.Add("mailto:lea@example.org", "LEA@example.org", "did:example:1", false)
 	f.Add("", "ſ@K", "S@\u212a", false)
@@ -323,7 +323,7 @@ func FuzzRecipientsAreFoundByTheIndex(f *testing.F) {
 	})
 }
 
-// cpu is the processor time that this process has used, in user mode: it counts on a loaded machine too.
+// cpu returns the user-mode processor time of this process, which is meaningful on a loaded machine too.
 func cpu(t testing.TB) time.Duration {
 	t.Helper()
 	var r syscall.Rusage
@@ -358,9 +358,9 @@ func BenchmarkBuild(b *testing.B) {
 			build(b)
 		}
 	})
-	b.Run("changed card, badges by their hashes", func(b *testing.B) { // as in a hub
+	b.Run("changed card, badges by their hashes", func(b *testing.B) { // badges are loaded by hash, as in the hub
 		s, _ := c.lazily()
-		if _, err := s.Build(o); err != nil { // the memory is empty where only this benchmark runs
+		if _, err := s.Build(o); err != nil { // fills the cache if only this benchmark runs
 			b.Fatal(err)
 		}
 		before := cpu(b)
@@ -373,7 +373,7 @@ func BenchmarkBuild(b *testing.B) {
 		b.ReportMetric((cpu(b)-before).Seconds()*1000/float64(b.N), "cpu-ms/op")
 	})
 	b.Run("changed card", func(b *testing.B) {
-		build(b) // the memory is empty where only this benchmark runs
+		build(b) // fills the cache if only this benchmark runs
 		before := cpu(b)
 		defer func() { b.ReportMetric((cpu(b)-before).Seconds()*1000/float64(b.N), "cpu-ms/op") }()
 		for i := 0; b.Loop(); i++ {

@@ -9,13 +9,13 @@ import (
 	"portillon/openbadge"
 )
 
-// owner returns the index in s.Members of the one member whose badge it is, or -1. places returns the candidates
+// owner returns the index in s.Members of the only recipient of a badge, or -1. places returns the candidates
 // (recipients.among). conflict names them if members.yaml does not decide between them.
 //
-// A member who shares an address with others, such as a child with a parent, holds a badge that names this address only
-// if the badge also names a subject of that member alone, or if the member's badges: line names the file.
+// If several members share an address, such as a child and a parent, a badge that names this address belongs to a
+// member only if it also names a subject of that member alone, or if the member's badges: line names the file.
 func (s *Site) owner(x *recipients, f File, b *openbadge.Badge, places func() []int) (at int, conflict []string) {
-	if i := x.byLine(f.Name, b); i >= 0 { // a badges: line decides before all else
+	if i := x.byLine(f.Name, b); i >= 0 { // a badges: line has priority
 		return i, nil
 	}
 	var all, bySubject, byLine []int
@@ -48,8 +48,8 @@ func (s *Site) owner(x *recipients, f File, b *openbadge.Badge, places func() []
 	return -1, conflict
 }
 
-// tidy normalises a name or an address: blanks of all kinds become one space, those at the ends are removed. Characters
-// that would make the text look different from its content are an error.
+// tidy normalises a name or an address: blanks of all kinds become one space, and blanks at the ends are removed.
+// Characters that would make the text look different from its content are an error.
 func tidy(s string) (string, error) {
 	for _, r := range s {
 		switch {

@@ -10,7 +10,7 @@ import (
 	"portillon/wire"
 )
 
-// rewrite replaces text in members.yaml and reads the site anew.
+// rewrite replaces text in members.yaml and reads the site again.
 func rewrite(t *testing.T, dir string, pairs ...string) (*Site, error) {
 	t.Helper()
 	path := filepath.Join(dir, "members.yaml")
@@ -30,7 +30,7 @@ func rewrite(t *testing.T, dir string, pairs ...string) (*Site, error) {
 	return Read(dir)
 }
 
-// holders are the members whom the bundle gives Léa's badge for the laser.
+// holders returns the members to whom the bundle assigns Léa's badge for the laser.
 func holders(t *testing.T, s *Site) (out []string, errs []string) {
 	t.Helper()
 	b, err := s.Build(order(t, 1))
@@ -57,7 +57,7 @@ func holders(t *testing.T, s *Site) (out []string, errs []string) {
 	return out, b.Errors
 }
 
-// A child on a parent's address must not get on the laser with the parent's badge.
+// A child who shares a parent's address must not be able to use the laser with the parent's badge.
 func TestBadgeForASharedAddressCountsForOneMemberAtMost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds many bundles")
@@ -68,9 +68,9 @@ func TestBadgeForASharedAddressCountsForOneMemberAtMost(t *testing.T) {
 		want   []string
 		errors int
 	}{
-		"nobody shares":          {nil, []string{"Léa Martin"}, 0},
-		"shared":                 {[]string{zoe, `email: lea@example.org`}, nil, 1},
-		"shared in another case": {[]string{zoe, `email: "LEA@Example.org "`}, nil, 1},
+		"no shared address":    {nil, []string{"Léa Martin"}, 0},
+		"shared":               {[]string{zoe, `email: lea@example.org`}, nil, 1},
+		"shared in upper case": {[]string{zoe, `email: "LEA@Example.org "`}, nil, 1},
 		"shared, and a line decides": {
 			[]string{
 				zoe,
@@ -91,7 +91,7 @@ func TestBadgeForASharedAddressCountsForOneMemberAtMost(t *testing.T) {
 			nil,
 			1,
 		},
-		"a line of who is no recipient": {
+		"a line of a member who is not a recipient": {
 			[]string{zoe, `email: zoe@example.org, badges: [badges/lea-laser-user.json]`},
 			[]string{"Léa Martin"},
 			0,
@@ -146,8 +146,8 @@ func TestNamesAndAddressesAreTidiedOrRefused(t *testing.T) {
 	}
 }
 
-// One odd file must not keep a site from blocking a member.
-func TestEachFileIsTakenOrSkippedWithItsReason(t *testing.T) {
+// One unusual file must not stop the build of a bundle, which may block a member.
+func TestEachFileIsReadOrSkippedWithAReason(t *testing.T) {
 	_, dir := example(t)
 	good, err := os.ReadFile(filepath.Join(dir, "badges", "lea-laser-user.json"))
 	if err != nil {
@@ -201,9 +201,9 @@ func TestEachFileIsTakenOrSkippedWithItsReason(t *testing.T) {
 	}
 }
 
-// A site may keep its badges elsewhere: badges/ may be a link to a folder. What is no folder, or a link to nothing, is
-// an error: a site whose badges all vanish would lock everybody out.
-func TestBadgesMayBeALinkToAFolder(t *testing.T) {
+// badges/ may be a symbolic link to a folder elsewhere. A link to a file or to a missing folder is an error: a site
+// without its badges would lock out all members.
+func TestBadgesFolderMayBeASymbolicLink(t *testing.T) {
 	dir, other := t.TempDir(), t.TempDir()
 	if err := os.WriteFile(filepath.Join(other, "anna.json"), []byte("{}"), 0o644); err != nil {
 		t.Fatal(err)

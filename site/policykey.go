@@ -16,25 +16,25 @@ import (
 	"portillon/wire"
 )
 
-// PolicyOrder says how the policy key signs the policy, the documents and, with «bindings: signed», the members'
+// PolicyOrder determines how the policy key signs the policy, the documents and, with «bindings: signed», the members'
 // bindings. The zero value means that the site has no separate policy key: the bundle's key signs everything.
 type PolicyOrder struct {
-	// Number and Signer sign in this build.
+	// Number is the policy's number and Signer its key, if this build signs the policy.
 	Number uint64
 	Signer note.Signer
-	// Signed is a policy file from Site.SignPolicy, perhaps of another computer. It replaces Number and Signer. The bundle
-	// then holds the documents and bindings of that file, and members are limited to their signed bindings.
+	// Signed is a policy file from Site.SignPolicy, perhaps from another computer. It replaces Number and Signer. The
+	// bundle then contains the documents and bindings of that file, and members are limited to their signed bindings.
 	Signed []byte
-	// Keys are the keys that may have signed Signed. With nil only the machines check the signature.
+	// Keys verify the signature of Signed. With nil, only the machines check the signature.
 	Keys note.Verifiers
 }
 
 func (o PolicyOrder) isZero() bool { return o.Signer == nil && len(o.Signed) == 0 }
 
-// bound is the signed bindings by member.
+// bound holds the signed bindings by member.
 type bound map[string]wire.Binding
 
-// takePolicy reads and checks a policy file that was signed before.
+// takePolicy parses and checks a policy file that was signed earlier.
 func (b *Built) takePolicy(s *Site, o PolicyOrder) error {
 	b.apart = !o.isZero()
 	switch {
@@ -68,7 +68,7 @@ func (b *Built) takePolicy(s *Site, o PolicyOrder) error {
 	return b.takeBindings(f)
 }
 
-// ofSite refuses a key whose name says that it belongs to another site.
+// ofSite returns an error for a key whose name contains another site's id.
 func ofSite(key note.Signer, id policy.SiteID) error {
 	if k, of := keykind.KindOf(key.Name()); k != keykind.Unknown && of != string(id) {
 		return fmt.Errorf("the key %q is of another site, want the policy key of %q", key.Name(), id)
@@ -76,16 +76,16 @@ func ofSite(key note.Signer, id policy.SiteID) error {
 	return nil
 }
 
-// Unsigned is what waits for the policy key.
+// Unsigned lists the changes that the policy key has not signed yet.
 type Unsigned struct {
-	Documents []string          // URLs of documents that badges depend on and that have changed since they were signed
-	Members   []policy.MemberID // members of whose cards, addresses or restrictions some are not signed yet
+	Documents []string          // URLs of documents that badges depend on and that have changed since the last signature
+	Members   []policy.MemberID // members with unsigned cards, addresses or restrictions
 }
 
-// IsZero reports whether nothing waits for the policy key.
+// IsZero reports whether everything is signed.
 func (u Unsigned) IsZero() bool { return len(u.Documents)+len(u.Members) == 0 }
 
-// unsignedDocuments notes the documents that this build would use and whose current copy is not signed.
+// unsignedDocuments records the documents that this build uses and whose current copy is not signed.
 func (b *Built) unsignedDocuments() {
 	for _, url := range slices.Sorted(maps.Keys(b.web.newer)) {
 		if !b.web.newer[url] {
@@ -97,7 +97,7 @@ func (b *Built) unsignedDocuments() {
 	}
 }
 
-// takeDocuments restricts the build to the documents that were signed.
+// takeDocuments restricts the build to the signed documents.
 func (b *Built) takeDocuments(f wire.PolicyFile) error {
 	b.web.signed = map[string][]byte{}
 	data, ok := f.Chunks[wire.DocumentsChunk]
@@ -115,7 +115,7 @@ func (b *Built) takeDocuments(f wire.PolicyFile) error {
 	return nil
 }
 
-// takeBindings reads the members' signed bindings.
+// takeBindings parses the members' signed bindings.
 func (b *Built) takeBindings(f wire.PolicyFile) error {
 	if f.Policy.Bindings == "" {
 		return nil
@@ -138,8 +138,8 @@ func (b *Built) takeBindings(f wire.PolicyFile) error {
 	return nil
 }
 
-// limit removes from a member what the policy key has not signed, with a warning. It returns false if nothing of the
-// member is left.
+// limit removes the parts of a member that the policy key has not signed, with a warning. It returns false if no part
+// is left.
 func (b *Built) limit(m Member, w wire.Member) (wire.Member, bool) {
 	if b.bound == nil {
 		return w, true
@@ -180,7 +180,7 @@ func (b *Built) signPolicy(s *Site, o PolicyOrder, buckets []bucket) error {
 	return err
 }
 
-// bindings adds the members' bindings as chunks. A site without members has one empty chunk, which says that bindings
+// bindings adds the members' bindings as chunks. A site without members gets one empty chunk, which shows that bindings
 // are signed.
 func (b *Built) bindings(buckets []bucket) error {
 	for i, x := range buckets {
@@ -199,8 +199,8 @@ func (b *Built) bindings(buckets []bucket) error {
 }
 
 // SignPolicy signs the site's policy, the documents that its badges depend on and, with «bindings: signed», its
-// members. The result is a policy file (wire.ReadPolicyFile) for PolicyOrder.Signed. It reads Issued, Policy.Number and
-// Policy.Signer of the order, and CardKey if bindings are signed.
+// members. The result is a policy file (wire.ReadPolicyFile) for PolicyOrder.Signed. SignPolicy reads Issued,
+// Policy.Number and Policy.Signer of the order, and CardKey if bindings are signed.
 func (s *Site) SignPolicy(o Order) ([]byte, *Built, error) {
 	switch {
 	case o.Policy.Signer == nil:
@@ -208,7 +208,7 @@ func (s *Site) SignPolicy(o Order) ([]byte, *Built, error) {
 	case len(o.CardKey) < 16 && s.Policy.SignedBindings:
 		return nil, nil, errors.New("policy.yaml says «bindings: signed»: the card key is needed to sign the members' cards")
 	case len(o.CardKey) < 16:
-		o.CardKey = make([]byte, 16) // any key will do: the cards are not signed
+		o.CardKey = make([]byte, 16) // an arbitrary key: the cards are not signed
 	}
 	b, err := s.assemble(o)
 	if err != nil {
@@ -225,8 +225,8 @@ func (s *Site) SignPolicy(o Order) ([]byte, *Built, error) {
 	return out.Bytes(), b, err
 }
 
-// SignPolicyText signs a policy without members and documents. That is enough for a site whose issuers pin keys
-// (did:key) and whose policy does not say «bindings: signed».
+// SignPolicyText signs a policy without members and documents. This is sufficient for a site whose issuers have fixed
+// keys (did:key) and whose policy does not contain «bindings: signed».
 func SignPolicyText(text []byte, number uint64, signer note.Signer) ([]byte, wire.SignedPolicy, error) {
 	p, err := file.Parse(wire.PolicyChunk, text)
 	if err != nil {

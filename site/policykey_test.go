@@ -15,7 +15,7 @@ import (
 	"portillon/wire"
 )
 
-// policySigner is a policy key of the example site.
+// policySigner returns a policy key of the example site.
 func policySigner(t *testing.T, name string) (note.Signer, note.Verifiers) {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, name)
@@ -27,7 +27,7 @@ func policySigner(t *testing.T, name string) (note.Signer, note.Verifiers) {
 	return s, note.VerifierList(v)
 }
 
-// exampleWith is a copy of the example site whose files are changed.
+// exampleWith returns a copy of the example site with edited files.
 func exampleWith(t *testing.T, edit map[string]func(string) string) *Site {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "site")
@@ -65,8 +65,9 @@ func policyOrder(t *testing.T) Order {
 	}
 }
 
-// A bundle that is built from what was signed elsewhere is one that machines take: members stay within their bindings.
-func TestBundleKeepsToWhatWasSignedElsewhere(t *testing.T) {
+// Machines accept a bundle that was built from a policy file signed on another computer, and members are limited to
+// their signed bindings.
+func TestBundleIsLimitedToTheSignedPolicyFile(t *testing.T) {
 	policy, keys := policySigner(t, "portillon:policy:biklab")
 	o := policyOrder(t)
 	o.Policy = PolicyOrder{Number: 3, Signer: policy}
@@ -127,7 +128,7 @@ func TestBundleKeepsToWhatWasSignedElsewhere(t *testing.T) {
 	}
 }
 
-func TestPolicyOrdersThatCannotBeAreRefused(t *testing.T) {
+func TestInvalidPolicyOrdersAreRefused(t *testing.T) {
 	policy, keys := policySigner(t, "portillon:policy:biklab")
 	_, others := policySigner(t, "portillon:policy:biklab")
 	elsewhere, _ := policySigner(t, "portillon:policy:elsewhere")
@@ -143,15 +144,15 @@ func TestPolicyOrdersThatCannotBeAreRefused(t *testing.T) {
 		order PolicyOrder
 		want  string
 	}{
-		"as it was signed":   {plain, PolicyOrder{Signed: signed, Keys: keys}, ""},
-		"not verified":       {plain, PolicyOrder{Signed: signed}, ""},
-		"no policy key":      {plain, PolicyOrder{}, ""},
-		"both":               {plain, PolicyOrder{Signed: signed, Signer: policy}, "want one of them"},
-		"no number":          {plain, PolicyOrder{Signer: policy}, "policy number is 0"},
-		"another key":        {plain, PolicyOrder{Signed: signed, Keys: others}, "no trusted key"},
-		"another site's key": {plain, PolicyOrder{Number: 1, Signer: elsewhere}, "is of another site"},
-		"a text":             {plain, PolicyOrder{Signed: []byte("x")}, "policy file"},
-		"a policy that changed": {exampleWith(
+		"unchanged since signing": {plain, PolicyOrder{Signed: signed, Keys: keys}, ""},
+		"not verified":            {plain, PolicyOrder{Signed: signed}, ""},
+		"no policy key":           {plain, PolicyOrder{}, ""},
+		"both":                    {plain, PolicyOrder{Signed: signed, Signer: policy}, "want one of them"},
+		"no number":               {plain, PolicyOrder{Signer: policy}, "policy number is 0"},
+		"another key":             {plain, PolicyOrder{Signed: signed, Keys: others}, "no trusted key"},
+		"another site's key":      {plain, PolicyOrder{Number: 1, Signer: elsewhere}, "is of another site"},
+		"not a policy file":       {plain, PolicyOrder{Signed: []byte("x")}, "policy file"},
+		"a policy changed since signing": {exampleWith(
 			t,
 			map[string]func(string) string{"policy.yaml": func(s string) string { return s + "# later\n" }},
 		),
@@ -173,7 +174,7 @@ func TestPolicyOrdersThatCannotBeAreRefused(t *testing.T) {
 	}
 }
 
-// Readers of the first release refuse chunks of unknown names: a site without signed bindings has none.
+// The first release refuses chunks with unknown names, so a site without signed bindings must not have such chunks.
 func TestBundleHasNewChunksOnlyWithSignedBindings(t *testing.T) {
 	policy, _ := policySigner(t, "portillon:policy:biklab")
 	for name, c := range map[string]struct {

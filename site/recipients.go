@@ -8,12 +8,12 @@ import (
 	"portillon/openbadge"
 )
 
-// recipients is an index of the members by what badges name as their recipient.
+// recipients is an index of the members by the identities that badges name as their recipient.
 type recipients struct {
 	members   []Member
-	lines     map[string][]int // indices of members, by file names in their badges: lines
+	lines     map[string][]int // indexes of members, by file names in their badges: lines
 	subjects  map[string][]int
-	addresses map[string][]int // indices of members, by folded address
+	addresses map[string][]int // indexes of members, by folded address
 }
 
 func newRecipients(members []Member) *recipients {
@@ -34,7 +34,7 @@ func newRecipients(members []Member) *recipients {
 	return x
 }
 
-// folded maps two texts to the same key exactly if strings.EqualFold calls them equal.
+// folded maps two texts to the same key if and only if strings.EqualFold considers them equal.
 func folded(s string) string {
 	return strings.Map(func(r rune) rune {
 		least := r
@@ -45,10 +45,11 @@ func folded(s string) string {
 	}, s)
 }
 
-// among returns the indices of the members for whom b.IsFor may be true, sorted. No other member is a recipient.
+// among returns the indexes of the members for whom b.IsFor may be true, sorted. For all other members b.IsFor is
+// false.
 func (x *recipients) among(b *openbadge.Badge) []int { return x.at(nil, b, addressesOf(b)) }
 
-// addressesOf returns the addresses that a badge names, folded.
+// addressesOf returns the addresses in a badge, folded.
 func addressesOf(b *openbadge.Badge) (out []string) {
 	if address, ok := strings.CutPrefix(b.Subject, "mailto:"); ok {
 		out = append(out, folded(address))
@@ -61,7 +62,7 @@ func addressesOf(b *openbadge.Badge) (out []string) {
 	return out
 }
 
-// at is among for a badge whose addresses are known. It appends to out.
+// at is among for a badge whose addresses are known. It appends the indexes to out.
 func (x *recipients) at(out []int, b *openbadge.Badge, addresses []string) []int {
 	for _, id := range b.Identifiers {
 		if id.Hashed { // the address cannot be read from a hash: every member is a candidate
@@ -84,8 +85,8 @@ func (x *recipients) everybody() []int {
 	return out
 }
 
-// byLine is the index of the only member whose badges: line names the file, if the badge is for that member; otherwise
-// -1.
+// byLine returns the index of the only member whose badges: line names the file, if the badge was issued to that
+// member; otherwise -1.
 func (x *recipients) byLine(name string, b *openbadge.Badge) int {
 	found := -1
 	for _, i := range x.lines[name] {

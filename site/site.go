@@ -1,34 +1,35 @@
-// Package site is a site as a directory that fits in git, and how it becomes a bundle.
+// Package site reads a site from a directory that can be kept in git, and builds a signed bundle of it.
 //
 //	policy.yaml     who may do what
 //	members.yaml    members, their cards and addresses
-//	badges/         credentials as they were issued: .json, .jwt, and baked .png and .svg; in folders too
-//	status/         the issuers' status lists, as they were read: .json
+//	badges/         credentials as issued: .json, .jwt, and baked .png and .svg; subfolders are read too
+//	status/         the issuers' status lists, as downloaded: .json
 //
-// A card is written in members.yaml as rfid.ParseCard reads it. A machine finds it by the number itself, which always
-// has precedence, and by the forms that other readers give of it (rfid.Forms), if they lead to one member alone:
+// The form of a card in members.yaml is that of rfid.ParseCard. A machine recognises a card by the number itself, which
+// always has priority, and by the forms of the number that other readers give (rfid.Forms), if the form belongs to one
+// member only:
 //
-//   - Bytes reversed: everywhere. No bit is lost, so the only other card that this admits is the one whose number has
-//     the same bytes in reverse.
-//   - Short forms of a whole number (the last 24 or 32 bits): only at a machine whose reader gives short numbers by
-//     itself, 26-bit Wiegand or a USB reader. There a stranger's card opens with a member's rights if it has the same
-//     last 24 bits: 1 in 16,777,216 for each card of the list, twice that for a card of four bytes, whose order is not
-//     known; with 300 cards, up to 1 in 28,000 strangers. Portillon cannot tell such cards apart. Where that risk is
+//   - Reversed bytes: on every machine. The reversal loses no bits, so the only other card that is accepted is the one
+//     whose number has the same bytes in reverse.
+//   - Short forms of a whole number (the last 24 or 32 bits): only on a machine whose reader gives short numbers,
+//     which is 26-bit Wiegand or a USB reader. A stranger's card opens with a member's rights there if it has the same
+//     last 24 bits: 1 in 16,777,216 for each listed card, twice that for a card of four bytes, whose order is not
+//     known; with 300 cards, up to 1 in 28,000 strangers. Portillon cannot distinguish such cards. If that risk is
 //     too high, use a reader that gives the whole number, or cards that prove a key («card: aes» in the policy).
-//   - Parts that members.yaml names (dec:, wiegand26:, wiegand34:): everywhere, for every whole number that ends in the
-//     part, because whoever wrote the part said that no more is known of the card. For wiegand26: that is again one
+//   - Parts in members.yaml (dec:, wiegand26:, wiegand34:): on every machine, for every whole number that ends in the
+//     part, because the person who listed the part knew no more of the card's number. For wiegand26: that is again one
 //     card in 16,777,216, at every reader.
 //
-// A card that was enrolled by its code stands as hmac: and 64 hexadecimal digits: its number is not known to the site.
-// The machine finds it by the number itself and by its bytes reversed; it has no short forms, so that each kind of
-// reader that gives other digits of the card needs its own enrolment.
+// A card that was enrolled by its code is listed as hmac: and 64 hexadecimal digits: the site does not know its number.
+// The machine recognises the card by the number itself and by its reversed bytes. The card has no short forms, so it
+// must be enrolled again for each kind of reader that gives other digits.
 //
-// No short form is made of numbers of seven and ten bytes: what some readers give of them is the maker's byte and two
-// more.
+// Numbers of seven and ten bytes have no short forms: the short number that some readers give for such a card consists
+// of the manufacturer's byte and two more bytes.
 //
-// Read reports every fault of the two YAML files at once. Build verifies every credential, finds the member it was
-// issued to, and signs all of it. A credential that does not count is no fault of the site: it stands in the warnings,
-// with the reason.
+// Read reports every fault of the two YAML files at once. Build verifies every credential, finds its recipient among
+// the members, and signs the bundle. A credential that does not count is not a fault of the site: it is listed in the
+// warnings, with the reason.
 package site
 
 import (
@@ -52,12 +53,12 @@ type Site struct {
 	Members []Member
 	Badges  []File
 	Status  []File
-	// Load reads a file of Badges that has a Hash and no Data. It may be nil if all have their Data.
+	// Load reads a file of Badges that has a Hash but no Data. Load may be nil if all files have Data.
 	Load       func(hash string) ([]byte, error)
 	Skipped    []string           // one sentence for each file of badges/ and status/ that was not read
 	Web        openbadge.Resolver // documents/: copies of web documents that badges depend on; nil: none
-	recipients *recipients        // set by the first call of Owner
-	text       []byte             // policy.yaml, byte for byte as machines read it
+	recipients *recipients        // index of the members; set by the first call of Owner
+	text       []byte             // policy.yaml, byte for byte
 }
 
 // Member is an entry of members.yaml.
@@ -68,8 +69,8 @@ type Member struct {
 	Emails   []string
 	Subjects []string
 	Cards    []string // active cards: numbers in hexadecimal, or hmac: entries of cards that were enrolled by code
-	// Parts are those of Cards that may be only a part of the number, as printed on the card: dec:, wiegand26:,
-	// wiegand34:.
+	// Parts lists those elements of Cards that may be only a part of the number, as printed on the card: dec:,
+	// wiegand26:, wiegand34:.
 	Parts    []string
 	Badges   []string // file names of this member's badges, needed if the recipient does not identify the member
 	Blocked  bool
@@ -81,10 +82,10 @@ type Member struct {
 type File struct {
 	Name string // path in the site's directory: badges/lea-laser-user.json
 	Data []byte
-	Hash string // SHA-256 in hexadecimal of what Site.Load reads, if there is no Data
+	Hash string // SHA-256, in hexadecimal, of the bytes that Site.Load returns; used if Data is nil
 }
 
-// sha is the SHA-256 of the file's bytes. For a file with a Hash, reading the bytes checks it.
+// sha returns the SHA-256 of the file's bytes. For a file with a Hash, reading the bytes verifies the Hash.
 func (f File) sha() string {
 	if f.Data == nil && f.Hash != "" {
 		return f.Hash
@@ -115,7 +116,7 @@ func (s *Site) bytes(f File) ([]byte, error) {
 	return b, nil
 }
 
-// Text is the content of policy.yaml.
+// Text returns the content of policy.yaml.
 func (s *Site) Text() []byte { return s.text }
 
 // Read reads a site's directory. The error lists every fault of its YAML files.
@@ -164,8 +165,8 @@ func documents(dir string) (*openbadge.Directory, error) {
 	return openbadge.OpenDirectory(dir)
 }
 
-// ParseMembers reads members.yaml. name begins its faults. Faults quote a card's number only if ten digits have two
-// readings.
+// ParseMembers parses members.yaml. The faults begin with name. Faults quote a card's number only if ten digits have
+// two readings.
 func ParseMembers(name string, data []byte) ([]Member, error) {
 	d := yamlfile.Parse(name, data).Private()
 	r := d.Root().Only("portillon", "members")

@@ -53,7 +53,7 @@ func order(t *testing.T, version uint64) Order {
 	}
 }
 
-func TestExampleSiteIsWhole(t *testing.T) {
+func TestExampleSiteIsReadAndBuiltCompletely(t *testing.T) {
 	s, _ := example(t)
 	if len(s.Members) != 13 || len(s.Badges) != 20 || len(s.Status) != 1 || len(s.Policy.Badges) != 14 ||
 		len(s.Policy.Machines) != 3 {
@@ -108,7 +108,7 @@ func TestChangeToOneMemberChangesOneBucket(t *testing.T) {
 	}
 }
 
-func TestBadgesThatDoNotCountAreWarnedOf(t *testing.T) {
+func TestBadgesThatDoNotCountCauseWarnings(t *testing.T) {
 	s, dir := example(t)
 	good, err := os.ReadFile(filepath.Join(dir, "badges", "lea-laser-user.json"))
 	if err != nil {
@@ -119,7 +119,7 @@ func TestBadgesThatDoNotCountAreWarnedOf(t *testing.T) {
 		{Name: "badges/page.json", Data: []byte("<html>")},
 		{Name: "badges/nobodys.json", Data: good},
 	}
-	s.Members = s.Members[1:] // without Léa
+	s.Members = s.Members[1:] // removes Léa
 	b, err := s.Build(order(t, 1))
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +138,7 @@ func TestBadgesThatDoNotCountAreWarnedOf(t *testing.T) {
 	}
 }
 
-func TestFaultsOfMembersAreAllSaid(t *testing.T) {
+func TestAllFaultsOfMembersAreReported(t *testing.T) {
 	_, err := ParseMembers("members.yaml", []byte(`portillon: 1
 members:
   - { id: m-1, name: Léa, email: lea.example.org, cards: ["62E3086CED"] }
@@ -165,8 +165,8 @@ members:
 	}
 }
 
-// A reader that works as a keyboard types decimal: the same card is the same number, however it is written down.
-func TestCardsCanBeWrittenAsTheReaderTypesThem(t *testing.T) {
+// A reader that acts as a keyboard types decimal digits. The same card has the same number in every notation.
+func TestCardNumbersAreReadInEveryNotation(t *testing.T) {
 	for in, want := range map[string]string{
 		"dec:0012345678": "00BC614E", "dec:0": "00000000", "dec:4294967295": "FFFFFFFF", "dec:4294967296": "0100000000",
 		"62:e3-08 6C ed": "62E3086CED", "hex:0012345678": "0012345678", "wiegand26:188,24910": "BC614E", "0012345678": "",
@@ -193,13 +193,13 @@ func TestCardsCanBeWrittenAsTheReaderTypesThem(t *testing.T) {
 	}
 }
 
-func TestSiteThatIsNoneSaysWhatIsMissing(t *testing.T) {
+func TestErrorOfAnEmptyFolderNamesTheRequiredFiles(t *testing.T) {
 	if _, err := Read(t.TempDir()); err == nil || !strings.Contains(err.Error(), "policy.yaml, members.yaml and badges/") {
 		t.Error(err)
 	}
 }
 
-func TestMissingStatusListIsSaid(t *testing.T) {
+func TestMissingStatusListCausesAWarning(t *testing.T) {
 	s, _ := example(t)
 	s.Status = nil
 	b, err := s.Build(order(t, 1))
@@ -208,8 +208,8 @@ func TestMissingStatusListIsSaid(t *testing.T) {
 	}
 }
 
-// A list that has ended does not hold up the bundle that blocks a member.
-func TestStatusListThatCannotBeBelievedIsLeftOut(t *testing.T) {
+// An expired status list must not delay a bundle that blocks a member.
+func TestInvalidOrExpiredStatusListIsLeftOut(t *testing.T) {
 	s, _ := example(t)
 	s.Status = append(s.Status, File{Name: "page.json", Data: []byte("<html>")})
 	b, err := s.Build(order(t, 1))
@@ -230,7 +230,7 @@ func TestSiteWithoutBadgesIsRefused(t *testing.T) {
 	}
 }
 
-func TestBookingForAnUnknownMemberIsWarnedOf(t *testing.T) {
+func TestBookingForAnUnknownMemberCausesAWarning(t *testing.T) {
 	_, dir := example(t)
 	text, err := os.ReadFile(filepath.Join(dir, "policy.yaml"))
 	if err != nil {
@@ -284,7 +284,8 @@ func FuzzParseMembers(f *testing.F) {
 	})
 }
 
-// The laws hold of the policies that we ship, and of the sample with every key of the language.
+// The policies in the repository, and the sample with every key of the policy language, satisfy the invariants of
+// package policy.
 func TestShippedPoliciesKeepTheLaws(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds many bundles")

@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// pages are documents that a test changes. An empty one is gone.
+// pages holds web documents that a test changes. An empty document means that the issuer removed it.
 type pages map[string][]byte
 
 func (p pages) Resolve(url string) ([]byte, error) {
@@ -29,7 +29,7 @@ func (p pages) Resolve(url string) ([]byte, error) {
 
 const labDocument = "https://lab.example/.well-known/did.json"
 
-// webCrowd is a site of three members with a badge each of an issuer whose keys stand on the web.
+// webCrowd returns a site of three members. Each member has a badge of an issuer whose keys are published on the web.
 func webCrowd(t *testing.T) (*crowd, pages) {
 	t.Helper()
 	c := newCrowd(t, 3, 0)
@@ -62,8 +62,8 @@ func labKeys(key string) []byte {
 	)
 }
 
-// Where one key stands for policy and bundles, a changed document is in the next bundle, and its signature covers it.
-func TestChangedDocumentIsSignedWithTheBundleWhereTheKeyIsAtHand(t *testing.T) {
+// If one key signs policy and bundles, the next bundle contains and signs a changed document.
+func TestChangedDocumentIsSignedByAKeyForPolicyAndBundles(t *testing.T) {
 	c, web := webCrowd(t)
 	o := order(t, 1)
 	o.Memory = &Memory{}
@@ -91,8 +91,9 @@ func TestChangedDocumentIsSignedWithTheBundleWhereTheKeyIsAtHand(t *testing.T) {
 	}
 }
 
-// Where the policy key is elsewhere, the bundle keeps the documents that it signed, and says what it would sign now.
-func TestChangedDocumentWaitsForAPolicyKeyThatIsElsewhere(t *testing.T) {
+// If the policy key is on another computer, the bundle keeps the documents that the key signed, and Built.Unsigned
+// lists the changed documents.
+func TestChangedDocumentIsListedAsUnsignedWithoutThePolicyKey(t *testing.T) {
 	c, web := webCrowd(t)
 	signer, keys := policySigner(t, "portillon:policy:biklab")
 	o := order(t, 1)
@@ -108,17 +109,17 @@ func TestChangedDocumentWaitsForAPolicyKeyThatIsElsewhere(t *testing.T) {
 		now  []byte
 		want []string
 	}{
-		{"as it was signed", signedDocument, nil},
+		{"unchanged since signing", signedDocument, nil},
 		{"another", append(bytes.Clone(signedDocument), ' '), []string{labDocument}},
-		{"another still", append(bytes.Clone(signedDocument), ' '), []string{labDocument}},
-		{"as it was signed again", signedDocument, nil},
+		{"a second change", append(bytes.Clone(signedDocument), ' '), []string{labDocument}},
+		{"changed back to the signed document", signedDocument, nil},
 		{"gone", []byte{}, []string{labDocument}},
 		{"no copy", nil, nil},
 	} {
 		if web[labDocument] = step.now; step.now == nil {
 			delete(web, labDocument)
 		}
-		for range 2 { // the second time from the memory
+		for range 2 { // the second build uses the cache
 			b, err := c.Build(o)
 			if err != nil || b.Counted != 3 || !slices.Equal(b.Unsigned.Documents, step.want) {
 				t.Fatalf("%s: %v, %d count, waiting: %q", step.name, err, b.Counted, b.Unsigned.Documents)
@@ -133,7 +134,7 @@ func TestChangedDocumentWaitsForAPolicyKeyThatIsElsewhere(t *testing.T) {
 	}
 }
 
-func TestMembersWhoWaitForThePolicyKeyAreNamed(t *testing.T) {
+func TestMembersWithUnsignedBindingsAreListed(t *testing.T) {
 	s := exampleWith(t, map[string]func(string) string{"policy.yaml": boundPolicy})
 	o := policyOrder(t)
 	signer, keys := policySigner(t, "portillon:policy:biklab")
@@ -152,7 +153,8 @@ func TestMembersWhoWaitForThePolicyKeyAreNamed(t *testing.T) {
 	if want := []policy.MemberID{s.Members[0].ID, "m-new"}; err != nil || !slices.Equal(b.Unsigned.Members, want) {
 		t.Errorf("%v, %q, want %q", err, b.Unsigned.Members, want)
 	}
-	// A member who is left out takes their credentials along: the roster tells the order of all that are there.
+	// If a member is left out of the roster, the member's credentials must be left out too, because machines match
+	// credentials with members by the order of the roster.
 	for i := range wire.Buckets {
 		roster, ok := b.Manifest.Chunk(wire.RosterChunk(i))
 		badges, some := b.Manifest.Chunk(wire.BadgesChunk(i))

@@ -1,16 +1,15 @@
 // Command authorisation removes each authorisation check from the hub, one at a time, and reports which removals are
 // detected by the tests of the package and by the hub's tables of authorisation:
 //
-// go run ./.ci/authorisation                 all checks; takes some minutes
-// go run ./.ci/authorisation .               the checks of package hub itself
-// go run ./.ci/authorisation directory       the checks of one package
-//
+//	go run ./.ci/authorisation                 all checks; takes some minutes
+//	go run ./.ci/authorisation .               the checks of package hub itself
+//	go run ./.ci/authorisation directory       the checks of one package
 //	go run ./.ci/authorisation hub/directory/card.go:171
 //
-// The checks are the calls a.May(act, target) and the calls of the packages' own functions based on it (gone). One test
-// program is built for each package, in which each check answers "allowed" if an environment variable names its number;
-// the sources are not changed (go build -overlay). The command is not part of continuous integration: the tests and
-// tables are.
+// The checks are the calls a.May(act, target), and the calls of the packages' functions that are based on May (see
+// function gone). One test program is built for each package. In that program, a check is skipped if an environment
+// variable contains the check's number; the source files are not changed (go build -overlay). Continuous integration
+// does not run this command; it runs the tests and tables.
 package main
 
 import (
@@ -34,8 +33,8 @@ import (
 // variable names the environment variable with the number of the removed check.
 const variable = "PORTILLON_REMOVED_CHECK"
 
-// proof names the tests that should detect a removed check of a package. The package's own tests are run first: they
-// are faster and cover calls that no route makes.
+// proof names the tests that should detect a removed check of a package. The package's tests are run first: they are
+// faster, and cover calls that no route makes.
 type proof struct {
 	own  string // tests of the package itself; empty: none
 	rows string // routes of the hub's tables; empty: none
@@ -64,12 +63,12 @@ func proofs() map[string]proof {
 // exceptions returns the checks whose removal no test can detect, with the reason.
 func exceptions() map[string]string { return map[string]string{} }
 
-// site is the place of one check in the sources.
+// site is the position of one check in the sources.
 type site struct {
-	number   int    // value of the variable that removes it
+	number   int    // value of the environment variable that removes the check
 	pkg, at  string // package below hub, and FILE:LINE
 	from, to int    // byte offsets in the file
-	then     string // its value once removed
+	then     string // value of the call once the check is removed
 }
 
 func main() {
@@ -81,9 +80,9 @@ func main() {
 	}
 }
 
-// run removes the checks named in only, or all of them, and prints the result of each.
+// run removes the checks in only, or all checks if only is empty, and prints the result of each.
 func run(ctx context.Context, only []string) error {
-	var lines []string // such as hub/directory/card.go:171
+	var lines []string // arguments such as hub/directory/card.go:171
 	only = slices.DeleteFunc(only, func(s string) bool {
 		if strings.Contains(s, ":") {
 			lines = append(lines, s)
@@ -130,11 +129,11 @@ func run(ctx context.Context, only []string) error {
 
 // programs builds each test program once.
 type programs struct {
-	overlay, folder string          // the overlay's file, and the folder of the programs
-	ready           map[string]bool // tests, with package, that pass with all checks
+	overlay, folder string          // path of the overlay file, and folder of the programs
+	ready           map[string]bool // tests, with package, that pass if no check is removed
 }
 
-// find returns which tests fail without a check; empty: none.
+// find returns the tests that fail without a check; empty: none.
 func (p *programs) find(ctx context.Context, s site) (by string, err error) {
 	tests := proofs()[s.pkg]
 	if tests.own != "" {
@@ -152,8 +151,8 @@ func (p *programs) find(ctx context.Context, s site) (by string, err error) {
 	return "", nil
 }
 
-// fails reports whether the tests of a package fail without a check. They are run with all checks first, because tests
-// that fail in any case prove nothing.
+// fails reports whether the tests of a package fail without a check. The tests are first run with all checks, because
+// tests that always fail prove nothing.
 func (p *programs) fails(ctx context.Context, s site, pkg string, tests ...string) (bool, error) {
 	program := filepath.Join(p.folder, "hub-"+pkg+".test")
 	key := strings.Join(append([]string{pkg}, tests...), " ")
@@ -179,7 +178,7 @@ func (p *programs) fails(ctx context.Context, s site, pkg string, tests ...strin
 	return false, err
 }
 
-// ask runs tests of a program without the removed check; empty: with all checks.
+// ask runs tests of a program with one check removed; removed is its number, or empty for all checks.
 func ask(ctx context.Context, program, pkg, removed string, tests []string) ([]byte, error) {
 	c := exec.CommandContext(ctx, program, append(tests, "-test.failfast")...)
 	c.Dir, c.Env = filepath.Join("hub", pkg), append(os.Environ(), variable+"="+removed)
@@ -222,7 +221,7 @@ func change(work string, only []string) (all []site, overlay string, err error) 
 			}
 		}
 	}
-	// Every package of the hub imports actor: the switch is added there.
+	// Every package of the hub imports actor, so the switch is added there.
 	actor, err := os.ReadFile("hub/actor/actor.go")
 	if err != nil {
 		return nil, "", err
@@ -241,8 +240,8 @@ func change(work string, only []string) (all []site, overlay string, err error) 
 	return all, overlay, os.WriteFile(overlay, list, 0o600)
 }
 
-// gone returns the value that replaces the call of a check once it is removed, by the name of the called function;
-// empty: the call is no check. Checks are May and the packages' functions based on it.
+// gone returns the value that replaces the call of a removed check, by the name of the called function; empty: the call
+// is not a check. Checks are May and the packages' functions that are based on May.
 func gone(c *ast.CallExpr) string {
 	name := ""
 	switch f := c.Fun.(type) {
@@ -252,7 +251,7 @@ func gone(c *ast.CallExpr) string {
 		name = f.Name
 	}
 	switch name {
-	case "May": // whatever the receiver: only actors have this method
+	case "May": // any receiver: only actors have this method
 		if len(c.Args) == 2 {
 			return "nil"
 		}
@@ -264,7 +263,7 @@ func gone(c *ast.CallExpr) string {
 	return ""
 }
 
-// checks wraps each check of a file, with numbers from first on. It returns the file's new text.
+// checks wraps each check of a file, and numbers the checks from first on. It returns the file's new text.
 func checks(path, pkg string, first int) (text []byte, found []site, err error) {
 	if text, err = os.ReadFile(path); err != nil {
 		return nil, nil, err

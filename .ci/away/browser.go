@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// browser has Chromium go through the first day on the hub's computer. The browser script starts the programs itself,
-// through one shell script for each computer.
+// browser makes Chromium perform the steps of the first day on the hub's computer. The browser script starts the
+// programs, with one shell script for each computer.
 func browser(ctx context.Context, w *world) (string, error) {
 	script := func(name string, cmd *exec.Cmd) (string, error) {
 		path := filepath.Join(w.dir, name)
 		var b strings.Builder
 		fmt.Fprintf(&b, "#!/bin/sh\ncd %s\nexport LINE=\"$1\"\n", quoted(cmd.Dir))
-		// The script has the environment of the command, except for the line to run, which is its argument.
+		// The script inherits the environment of the command. The line to run is the script's argument.
 		for _, e := range cmd.Env {
 			if name, value, _ := strings.Cut(e, "="); name != "LINE" {
 				fmt.Fprintf(&b, "export %s=%s\n", name, quoted(value))

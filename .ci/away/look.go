@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// file returns the text of a file of one of the computers; empty: there is none.
+// file returns the text of a file on one of the computers; empty: the file is missing.
 func (w *world) file(name string) string {
 	b, _ := os.ReadFile(filepath.Join(w.dir, name)) // a missing file has no text
 	return strings.TrimSpace(string(b))
@@ -32,14 +32,14 @@ func (w *world) expires(context.Context) (time.Time, error) {
 	return c.NotAfter, nil
 }
 
-// freeze stops a program with SIGSTOP: its computer still acknowledges packets, but nothing answers.
+// freeze stops a program with SIGSTOP: its computer still acknowledges packets, but the program answers nothing.
 func (p *program) freeze() error { return p.cmd.Process.Signal(syscall.SIGSTOP) }
 
 // thaw lets a frozen program continue.
 func (p *program) thaw() error { return p.cmd.Process.Signal(syscall.SIGCONT) }
 
-// reported waits until the report of the days from to to lists this many uses by Léa: the hub counts records shortly
-// after it receives them.
+// reported waits until the report for the days from to to lists this number of uses by Léa, because the hub counts
+// records shortly after receiving them.
 func (w *world) reported(ctx context.Context, from, to time.Time, uses int) error {
 	line := fmt.Sprintf("portillon report uses --from %s --to %s --lang en "+atAPI, from.UTC().Format(time.DateOnly),
 		to.UTC().Format(time.DateOnly))

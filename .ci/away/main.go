@@ -1,12 +1,13 @@
-// Command away runs a hub and a machine on two simulated computers: two network namespaces with a switch between them
-// and no route to the Internet. The programs are portillon-hub, portillond and portillon; the machine has a simulated
-// pin, cards are presented through its control socket, and its clock is a file (build tag owned_clock).
+// Command away runs a hub and a machine on two simulated computers: two network namespaces, connected by a switch,
+// without a route to the Internet. The programs are portillon-hub, portillond and portillon. The machine has a
+// simulated pin, cards are presented through its control socket, and its clock is a file (build tag owned_clock).
 //
 //	go run ./.ci/away [-only hub-week,half-open] [-out DIR] [-keep]
 //
-// It prints a row for each condition that may separate hub and machine, «ok» or «FAIL», with its figure. The row story
-// is docs/first-day.md: each of its commands is run, and the answers are compared. The row browser is the same day in
-// Chromium (.ci/browser/firstday.mjs), run only if -only names it. The command needs root, for the namespaces.
+// The command prints a row for each condition that may separate hub and machine, «ok» or «FAIL», with a measured
+// figure. The row story is docs/first-day.md: each command of that page is run, and the answers are compared. The row
+// browser is the same day in Chromium (.ci/browser/firstday.mjs), run only if -only names it. The command needs root to
+// create the namespaces.
 package main
 
 import (
@@ -25,13 +26,13 @@ import (
 	"time"
 )
 
-// limit bounds the whole run, builds included.
+// limit is the maximum time of the whole run, including builds.
 const limit = 8 * time.Minute
 
-// atOnce is the number of rows that run concurrently: most of a row is waiting.
+// atOnce is the number of rows that run concurrently, because a row mostly waits.
 const atOnce = 3
 
-// row is one condition that may separate hub and machine. Its figure states what was measured.
+// row is one condition that may separate hub and machine. The figure that run returns states what was measured.
 type row struct {
 	name string
 	run  func(context.Context, *world) (figure string, err error)
@@ -75,7 +76,7 @@ func main() {
 	}
 }
 
-// run builds the programs and plays the chosen rows, each in a world of its own. It returns how many failed.
+// run builds the programs and runs the chosen rows, each in a separate world. It returns the number of failed rows.
 func run(ctx context.Context, only, out string, keep bool) (failed int, err error) {
 	if os.Geteuid() != 0 {
 		return 0, errors.New("network namespaces need root")
@@ -130,7 +131,7 @@ func run(ctx context.Context, only, out string, keep bool) (failed int, err erro
 	return failed, nil
 }
 
-// choose returns the rows named in only, or all rows that need not be named if only is empty.
+// choose returns the rows in only; if only is empty, it returns all rows except those with asks.
 func choose(only string) (out []row, err error) {
 	names := strings.FieldsFunc(only, func(r rune) bool { return r == ',' })
 	known := map[string]bool{}
@@ -148,7 +149,8 @@ func choose(only string) (out []row, err error) {
 	return out, nil
 }
 
-// build builds the programs. Only the machine's has the build tag for a clock in a file, which no packaged program has.
+// build builds the programs. Only the machine's program has the build tag for a clock in a file, which packaged
+// programs never have.
 func build(ctx context.Context, bin string) error {
 	return errors.Join(command(ctx, "go", "build", "-o", bin+"/", "./cmd/portillon", "./cmd/portillon-hub"),
 		command(ctx, "go", "build", "-tags", "owned_clock", "-o", bin+"/", "./cmd/portillond"))
@@ -162,7 +164,7 @@ func command(ctx context.Context, name string, args ...string) error {
 	return nil
 }
 
-// inWorld plays a row in a world of its own. An error contains the logs of its programs.
+// inWorld runs a row in a separate world. An error contains the logs of the world's programs.
 func inWorld(ctx context.Context, n int, dir, bin, out string, run func(context.Context, *world) (string,
 	error)) (string, error) {
 	w, err := newWorld(ctx, n, dir, bin, out)

@@ -15,7 +15,7 @@ const (
 	piAddress    = "10.77.0.2"
 )
 
-// network is a switch with two computers, each a network namespace. No packet leaves it.
+// network is a switch with two computers, each of which is a network namespace. No packet leaves the network.
 type network struct{ hub, pi, wire string }
 
 // newNetwork creates the nth network of this process.
@@ -44,12 +44,13 @@ func ip(ctx context.Context, lines ...string) error {
 	return nil
 }
 
-// cut makes the switch drop all packets from and to the hub. Both computers still see a link: neither is notified.
+// cut makes the switch drop all packets from and to the hub. Both computers still see an active link, so neither learns
+// of the cut.
 func (n network) cut(ctx context.Context) error {
 	return ip(ctx, "-n "+n.wire+" link set hub nomaster")
 }
 
-// mend lets packets pass again.
+// mend makes the switch forward packets again.
 func (n network) mend(ctx context.Context) error {
 	return ip(ctx, "-n "+n.wire+" link set hub master switch")
 }
@@ -66,6 +67,6 @@ func (n network) silence(ctx context.Context) error {
 
 // close deletes the namespaces.
 func (n network) close() error {
-	ctx := context.Background() // not the row's, which may have ended
+	ctx := context.Background() // not the row's context, which may be done
 	return errors.Join(ip(ctx, "netns del "+n.hub), ip(ctx, "netns del "+n.pi), ip(ctx, "netns del "+n.wire))
 }

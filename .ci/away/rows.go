@@ -12,10 +12,10 @@ import (
 
 const day = 24 * time.Hour
 
-// synced returns the clock file of a computer that is synchronised by a time server.
+// synced returns the content of the clock file of a computer that is synchronised by a time server.
 func synced(offset time.Duration) string { return offset.String() + " synchronised" }
 
-// unsynced returns the clock file of a computer that no time server reaches.
+// unsynced returns the content of the clock file of a computer that reaches no time server.
 func unsynced(offset time.Duration) string { return offset.String() + " alone" }
 
 // hubOffForAWeek uses the machine on three days of a week without the hub, then starts the hub.
@@ -128,7 +128,7 @@ func noInternetForEver(ctx context.Context, w *world) (string, error) {
 	return "power cuts over 800 days, no time server, no name server: time set by the hub, laser works", nil
 }
 
-// hubMovedAndIsFound moves the hub to another address, which the machine finds by multicast DNS.
+// hubMovedAndIsFound moves the hub to another address, where the machine finds it by multicast DNS.
 func hubMovedAndIsFound(ctx context.Context, w *world) (string, error) {
 	if err := w.worked(ctx); err != nil {
 		return "", err
@@ -150,7 +150,8 @@ func hubMovedAndIsFound(ctx context.Context, w *world) (string, error) {
 		took.Seconds()), nil
 }
 
-// hubMovedAndMachineIsTold moves the hub without multicast: portillond enrol tells the machine the address.
+// hubMovedAndMachineIsTold moves the hub without multicast. An administrator gives the machine the new address with
+// portillond enrol.
 func hubMovedAndMachineIsTold(ctx context.Context, w *world) (string, error) {
 	if err := w.worked(ctx); err != nil {
 		return "", err
@@ -183,7 +184,7 @@ func firstBootIn2037(ctx context.Context, w *world) (string, error) {
 	return w.firstBoot(ctx, time.Date(2037, 6, 1, 12, 0, 0, 0, time.UTC))
 }
 
-// firstBoot enrols a computer whose clock was never set and reads at.
+// firstBoot enrols a computer whose clock was never set and shows the time at.
 func (w *world) firstBoot(ctx context.Context, at time.Time) (string, error) {
 	wrong := unsynced(time.Until(at).Round(time.Second))
 	if err := errors.Join(w.site(ctx), w.piClock(wrong), w.enrol(ctx), w.boot(ctx, wrong)); err != nil {
@@ -233,7 +234,7 @@ func cableWithoutReset(ctx context.Context, w *world) (string, error) {
 		opened.Round(time.Millisecond), noticed.Seconds(), took.Seconds()), err
 }
 
-// hubThatAnswersNothing freezes the hub's process: connections stay open and nothing answers.
+// hubThatAnswersNothing freezes the hub's process: connections stay open, but the hub answers nothing.
 func hubThatAnswersNothing(ctx context.Context, w *world) (string, error) {
 	if err := w.worked(ctx); err != nil {
 		return "", err
@@ -263,12 +264,13 @@ func hubThatAnswersNothing(ctx context.Context, w *world) (string, error) {
 	), err
 }
 
-// certificateReplaced replaces the hub's certificate, first by one of the same authority, then by one of another.
+// certificateReplaced replaces the hub's certificate, first by one from the same authority, then by one from another
+// authority.
 func certificateReplaced(ctx context.Context, w *world) (string, error) {
 	if err := w.worked(ctx); err != nil {
 		return "", err
 	}
-	// The hub's own certificate is issued anew at each start, by the authority that the machine has pinned.
+	// At each start, the authority that the machine has pinned issues a new certificate for the hub.
 	if err := w.startHub(ctx); err != nil {
 		return "", err
 	}
@@ -276,7 +278,7 @@ func certificateReplaced(ctx context.Context, w *world) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// A hub with another authority is another hub.
+	// The machine must reject a hub with another authority.
 	if _, err := w.answer(ctx, w.atHub(ctx, "mv biklab/data/authority kept")); err != nil {
 		return "", err
 	}
@@ -332,7 +334,7 @@ func revokedWhileAway(ctx context.Context, w *world) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := w.session(ctx); err != nil { // it still has its bundle, as docs/hub.md says
+	if _, err := w.session(ctx); err != nil { // the machine still has its bundle, as docs/hub.md says
 		return "", err
 	}
 	if now, err := w.status(ctx); err != nil || now.Acked != was.Acked {
@@ -347,7 +349,7 @@ func revokedWhileAway(ctx context.Context, w *world) (string, error) {
 	if err != nil || !strings.Contains(list, "revoked") {
 		return "", fmt.Errorf("%s %v", list, err)
 	}
-	// A new code enrols the machine again, with its journal.
+	// A new code enrols the machine again. The machine keeps its journal.
 	if err := errors.Join(w.daemon.end(), w.enrol(ctx), w.boot(ctx, synced(0))); err != nil {
 		return "", err
 	}

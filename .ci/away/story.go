@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// dayFile is the transcript, a page of the documentation.
+// dayFile is the transcript, which is a page of the documentation.
 const dayFile = "docs/first-day.md"
 
-// step is a command of the transcript, for one of the two computers, with the answer it must give.
+// step is a command of the transcript for one of the two computers, with the expected answer.
 type step struct {
 	place  string   // hub or pi
 	line   string   // command, or empty for a file
@@ -22,10 +22,10 @@ type step struct {
 	file   string   // name of a file of the hub's computer, if the step is not a command
 }
 
-// parse reads the transcript. In a block ```console a line "hub$ …" is a command on the hub, "pi$ …" one on the
-// machine, and the following lines are its answer: … stands for any text within a line, a line … for any lines, {word}
-// for a word of this run, which is the same in all places. "# exit 1" ends a command that must fail; "&" one that keeps
-// running. A block "```yaml name" is a file.
+// parse reads the transcript. In a block ```console, a line "hub$ …" is a command on the hub, a line "pi$ …" is a
+// command on the machine, and the following lines are the expected answer. In an answer, … stands for any text within a
+// line, a line … stands for any lines, and {word} stands for a word of this run, which is the same in all places. "#
+// exit 1" ends a command that must fail; "&" ends a command that keeps running. A block "```yaml name" is a file.
 func parse(text string) (out []step) {
 	kind := ""
 	for i, line := range strings.Split(text, "\n") {
@@ -54,7 +54,7 @@ func parse(text string) (out []step) {
 type telling struct {
 	*world                   // the two computers
 	words  map[string]string // values of {word} in this run
-	prefix map[string]string // cd and NAME=value lines in effect, by place
+	prefix map[string]string // lines cd … and NAME=value in effect, by place
 }
 
 // story runs the transcript.
@@ -107,13 +107,13 @@ func (t *telling) tell(ctx context.Context, s step) error {
 		_, err = await(ctx, before, func() (bool, error) { err := t.compare(s.want, p.said()); return err == nil, err })
 		return err
 	}
-	if name, ok := strings.CutPrefix(line, "kill "); ok { // ends the last program of that name
+	if name, ok := strings.CutPrefix(line, "kill "); ok { // kill ends the last program with that name
 		return t.kill(name)
 	}
-	// Machine and hub need a moment: a command that changes nothing is repeated until its answer is as expected.
+	// Machine and hub may need a moment: repeat a command that changes nothing until the answer is as expected.
 	_, err := await(ctx, line, func() (bool, error) {
 		if strings.Contains(line, "machine tap") {
-			time.Sleep(again) // the same card earlier is the same tap
+			time.Sleep(again) // an earlier presentation would count as the same tap
 		}
 		cmd := at(ctx, t.prefix[s.place]+line)
 		b, err := cmd.CombinedOutput()
@@ -139,8 +139,8 @@ func (t *telling) kill(name string) error {
 var asking = regexp.MustCompile(
 	`^portillon (machine (list|status|tap)|card taps|report|member (list|show)|policy show)`)
 
-// compareOnce compares an answer and reports whether the comparison is final: as expected, or of a command that must
-// not be repeated.
+// compareOnce compares an answer. It reports true if the comparison is final, because the answer is as expected or the
+// command must not be repeated.
 func (t *telling) compareOnce(s step, got string) (bool, error) {
 	err := t.compare(s.want, got)
 	if err != nil && !asking.MatchString(s.line) {
@@ -163,9 +163,9 @@ var (
 	word   = regexp.MustCompile(`\\\{([a-z]+)\\\}`)
 )
 
-// compare compares an answer with the transcript's and learns the words of this run.
+// compare compares an answer with the transcript's answer, and stores the words of this run.
 func (t *telling) compare(want []string, got string) error {
-	// Turn the transcript's answer into a regular expression.
+	// Convert the transcript's answer to a regular expression.
 	pattern := "^"
 	for _, line := range want {
 		if line = strings.TrimSpace(blanks.ReplaceAllString(t.filled(line), " ")); line == "…" {
@@ -181,7 +181,7 @@ func (t *telling) compare(want []string, got string) error {
 	}
 	var b strings.Builder
 	for line := range strings.Lines(got) {
-		if strings.HasPrefix(line, "time=") { // a line of the log
+		if strings.HasPrefix(line, "time=") { // skip lines of the log
 			continue
 		}
 		b.WriteString(strings.TrimSpace(blanks.ReplaceAllString(line, " ")) + "\n")

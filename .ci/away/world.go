@@ -17,21 +17,22 @@ import (
 )
 
 const (
-	// patience is the time one operation may take on a loaded computer.
+	// patience is the maximum time of one operation on a loaded computer.
 	patience = time.Minute
 	look     = 50 * time.Millisecond // interval between two attempts
-	// again is slightly longer than the time in which the same card is the same tap (session.Debounce: 2 s).
+	// again is slightly longer than the time within which repeated presentations of a card are one tap
+	// (session.Debounce: 2 s).
 	again = 2100 * time.Millisecond
 )
 
-// world is a hub's computer and a machine's computer with the programs that run on them.
+// world is the computers of a hub and of a machine, with the programs that run on them.
 type world struct {
-	network                     // the switch between the two
+	network                     // the switch between the computers
 	dir, bin, out string        // folders of the computers, the programs and the screenshots
 	hubProgram    *program      // portillon-hub; nil: never started
 	daemon        *program      // portillond; nil: never started
-	offset        time.Duration // of the hub's clock from this computer's
-	boots         int           // of the machine's computer
+	offset        time.Duration // difference between the hub's clock and this computer's clock
+	boots         int           // number of boots of the machine's computer
 	all           []*program    // every program started
 }
 
@@ -40,7 +41,7 @@ func newWorld(ctx context.Context, n int, dir, bin, out string) (*world, error) 
 	w := &world{dir: dir, bin: bin, out: out}
 	for name, text := range map[string]string{
 		"hub/.keep": "", "pi/var/lib/.keep": "", "pi/run/.keep": "", "pi/etc/credstore/.keep": "",
-		// As the package creates them:
+		// The file system has the content that the package creates:
 		"pi/etc/passwd": "root:x:0:0::/root:/bin/sh\nportillon:x:990:990::/nonexistent:/usr/sbin/nologin\n",
 		"pi/etc/group":  "root:x:0:\nportillon:x:990:\n",
 		"pi/etc/hosts":  "127.0.0.1 localhost\n" + hubAddress + " hub\n",
@@ -62,7 +63,8 @@ func newWorld(ctx context.Context, n int, dir, bin, out string) (*world, error) 
 	return w, errors.Join(err, w.piClock("0s synchronised"))
 }
 
-// unit does what systemd does for portillond@laser (systemd/portillond@.service): time, credentials, daemon.
+// unit does what systemd does for portillond@laser (systemd/portillond@.service): it sets the time, provides the
+// credentials and starts the daemon.
 const unit = `#!/bin/sh
 portillond -config /etc/portillon/$1.yaml -set-clock
 mkdir -p -m 700 /run/credentials
@@ -70,7 +72,8 @@ for k in card-key $1.machine-key $1.mqtt-password; do cp /etc/credstore/portillo
 CREDENTIALS_DIRECTORY=/run/credentials exec portillond -config /etc/portillon/$1.yaml
 `
 
-// piClock sets the offset of the machine's clock from this computer's, and whether a time server vouches for it.
+// piClock sets the machine's clock to an offset from this computer's clock, and sets whether a time server vouches for
+// the machine's clock.
 func (w *world) piClock(text string) error {
 	return os.WriteFile(filepath.Join(w.dir, "pi/clock"), []byte(text), 0o644)
 }
@@ -90,14 +93,14 @@ func (w *world) atPi(ctx context.Context, line string) *exec.Cmd {
 	return w.at(ctx, w.pi, "pi/root", mounts+"exec sh -c \"$LINE\"", line)
 }
 
-// at returns a command in a namespace, started in a folder of the world.
+// at returns a command in a namespace, which runs in a folder of the world.
 func (w *world) at(ctx context.Context, namespace, folder, begin, line string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "ip", "netns", "exec", namespace, "sh", "-c", begin)
 	cmd.Dir = filepath.Join(w.dir, folder)
 	cmd.Env = []string{"PATH=" + w.bin + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=en_GB.UTF-8", "TZ=UTC",
 		"LINE=" + line,
 		"PORTILLON_CLOCK=" + filepath.Join(w.dir, "pi/clock")}
-	cmd.WaitDelay = time.Second // a child process may hold its output open
+	cmd.WaitDelay = time.Second // a child process may keep the command's output open
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
 }
@@ -112,13 +115,13 @@ func (w *world) answer(ctx context.Context, cmd *exec.Cmd) (string, error) {
 	return out.String(), nil
 }
 
-// program is a program that runs until end is called. It collects its own output.
+// program is a program that runs until end is called. It collects its output.
 type program struct {
 	name string        // for messages
 	cmd  *exec.Cmd     // its process
 	mu   sync.Mutex    // guards text
 	text bytes.Buffer  // both outputs
-	done chan struct{} // closed when it has ended
+	done chan struct{} // closed when the program has ended
 }
 
 // Write implements io.Writer for both outputs of the program.
@@ -128,7 +131,7 @@ func (p *program) Write(b []byte) (int, error) {
 	return p.text.Write(b)
 }
 
-// said returns the output so far.
+// said returns the output so far of both streams.
 func (p *program) said() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -142,7 +145,7 @@ func (w *world) start(name string, cmd *exec.Cmd) (*program, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	go func() { _ = cmd.Wait(); close(p.done) }() // its log tells how it ended
+	go func() { _ = cmd.Wait(); close(p.done) }() // the log shows how the program ended
 	w.all = append(w.all, p)
 	return p, nil
 }
@@ -153,7 +156,7 @@ func (p *program) end() error {
 		return nil
 	}
 	_ = p.cmd.Process.Signal(syscall.SIGCONT)
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // the program may have ended already
 	select {
 	case <-p.done:
 		return nil
@@ -186,7 +189,7 @@ func (w *world) close() error {
 	return errors.Join(append(errs, w.network.close())...)
 }
 
-// await calls is until it reports true, and returns the time that took. It fails after patience.
+// await calls is repeatedly until it returns true, and returns the time until then. It fails after patience.
 func await(ctx context.Context, what string, is func() (bool, error)) (time.Duration, error) {
 	began := time.Now()
 	for {
@@ -201,7 +204,7 @@ func await(ctx context.Context, what string, is func() (bool, error)) (time.Dura
 	}
 }
 
-// startHub starts the hub in its folder, which the hub fills if it is empty. A running hub is ended first.
+// startHub starts the hub in its folder, after ending a running hub. The hub fills an empty folder.
 func (w *world) startHub(ctx context.Context) (err error) {
 	if err = w.hubProgram.end(); err != nil {
 		return err
@@ -217,7 +220,7 @@ func (w *world) startHub(ctx context.Context) (err error) {
 	return err
 }
 
-// boot restarts the machine's computer: a new boot id, the clock as its unit sets it, the daemon.
+// boot restarts the machine's computer: it sets a new boot id, sets the clock as the unit does, and starts the daemon.
 func (w *world) boot(ctx context.Context, clock string) (err error) {
 	if err = w.daemon.end(); err != nil {
 		return err
@@ -271,8 +274,8 @@ func (w *world) becomes(ctx context.Context, what string, is func(control.Status
 // acknowledged reports whether the hub holds all records.
 func acknowledged(s control.Status) bool { return s.Journal > 0 && s.Acked == s.Journal && s.Hub }
 
-// session presents Léa's card until the relay is on, and once more until it is off. It returns the time until the relay
-// was on.
+// session presents Léa's card until the relay is on, and once more until the relay is off. It returns the time until
+// the relay was on.
 func (w *world) session(ctx context.Context) (time.Duration, error) {
 	began := time.Now()
 	if r, err := w.ask(ctx, control.Request{Do: "tap", Card: leasCard}); err != nil || !r.OK {
@@ -345,7 +348,7 @@ func (w *world) enrol(ctx context.Context) error {
 	return err
 }
 
-// worked brings the world to a machine in operation: it has its bundle, and the hub holds its records.
+// worked prepares a machine in operation: the machine has its bundle, and the hub has the machine's records.
 func (w *world) worked(ctx context.Context) error {
 	if err := errors.Join(w.site(ctx), w.enrol(ctx), w.boot(ctx, "0s synchronised")); err != nil {
 		return err

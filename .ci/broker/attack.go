@@ -17,13 +17,13 @@ import (
 	"portillon/wire"
 )
 
-// attacker attacks with the accounts of laser and of the watcher. Its counters are printed.
+// attacker attacks a broker with the accounts of laser and of the watcher, and counts its attempts.
 type attacker struct {
 	site                                                *site
 	sizes, retained, flooded, connected, refused, taken atomic.Int64
 }
 
-// String returns what was attempted so far.
+// String returns the counters of attempts so far.
 func (a *attacker) String() string {
 	return fmt.Sprintf("attack: %d packets around the limit, %d messages of 10 MB or of the limit on every topic, "+
 		"%.0f MB flooded, %d connects let in and %d refused, %d tries with client ids of others",
@@ -34,10 +34,10 @@ func (a *attacker) String() string {
 // attack is one kind of attack, repeated during a run.
 type attack struct {
 	name string                // for messages and -only
-	once func(context.Context) // carries it out once
+	once func(context.Context) // performs the attack once
 }
 
-// attacks returns all kinds. Those that exhaust the account's connects come last.
+// attacks returns all kinds of attack. Attacks that use up the account's connections come last.
 func (a *attacker) attacks() []attack {
 	return []attack{
 		{"flood", a.flood},
@@ -53,13 +53,13 @@ func (a *attacker) attacks() []attack {
 	}
 }
 
-// start repeats an attack until ctx ends. The returned function waits for its end.
+// start repeats an attack until ctx is done. The returned function waits for its end.
 func (a *attacker) start(ctx context.Context, x attack) (wait func()) {
 	var work sync.WaitGroup
 	work.Go(func() {
 		for ctx.Err() == nil {
 			x.once(ctx)
-			select { // no tight loop against a broker that refuses at once
+			select { // pause, in case the broker refuses at once
 			case <-ctx.Done():
 			case <-time.After(20 * time.Millisecond):
 			}
@@ -84,7 +84,8 @@ func (a *attacker) password(user string) string {
 	return password(user)
 }
 
-// dial connects with an account and a client id and discards what the broker sends. The connection ends with ctx.
+// dial connects with an account and a client id and discards what the broker sends. The connection is closed when ctx
+// is done.
 func (a *attacker) dial(ctx context.Context, user, id string) (net.Conn, error) {
 	c, err := net.DialTimeout("tcp", a.site.addr, 5*time.Second)
 	if err != nil {
@@ -124,7 +125,8 @@ func publish(c net.Conn, topic string, retained bool, payload []byte) error {
 // id returns the client id of laser.
 func (a *attacker) id() string { return wire.Topics{Site: "biklab"}.ClientID(laser) }
 
-// packets sends packets of one byte less than the limit, of the limit, of one byte more, and of ten times the limit.
+// packets sends packets with a size of one byte below the limit, of the limit, of one byte above it, and of ten times
+// the limit.
 func (a *attacker) packets(ctx context.Context) {
 	topics := wire.Topics{Site: "biklab"}
 	for _, topic := range []string{topics.Records(laser), topics.State(laser)} {
@@ -140,8 +142,8 @@ func (a *attacker) packets(ctx context.Context) {
 	}
 }
 
-// everyTopic publishes 10 MB, and then as much as the limit allows, as a retained message on every topic of every
-// machine, as laser and as the watcher.
+// everyTopic publishes a retained message of 10 MB, then one of the maximum size, on every topic of every machine, as
+// laser and as the watcher.
 func (a *attacker) everyTopic(ctx context.Context) {
 	for _, user := range []string{string(laser), a.watcher()} {
 		for _, x := range wire.TopicTable() {

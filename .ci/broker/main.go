@@ -1,13 +1,15 @@
-// Command broker attacks a site's broker: the account of one machine sends packets around and far beyond the limit,
-// publishes 10 MB on every topic, floods, opens 1,000 connections and takes over the client ids of others, while two
-// other machines send records and wait for the hub's acknowledgement. It also starts and kills the hub many times.
+// Command broker attacks a site's broker. The account of one machine sends packets around and far above the size limit,
+// publishes 10 MB on every topic, floods the broker, opens 1,000 connections and uses other accounts' client ids.
+// Meanwhile two other machines send records and wait for the hub's acknowledgement. The command also starts and kills
+// the hub many times.
 //
 //	go run ./.ci/broker [-short] [-broker inside,mosquitto]
 //
-// It prints its measurements. It fails if records of the other machines are lost, if more is stored than the limits
-// allow, if the hub's memory exceeds 60 MB afterwards, or, without -short, if the others wait more than twice as long
-// as without the attack (the median of five pairs, for each kind of attack; mosquitto has no limit on bytes per second,
-// so its ratios are printed and not judged). Everything runs on loopback in a temporary folder.
+// The command prints its measurements. It fails if records of the other machines are lost, if more data is stored than
+// the limits permit, or if the hub's memory exceeds 60 MB afterwards. Without -short, it also fails if the other
+// machines wait more than twice as long as without the attack (the median of five pairs, for each kind of attack; for
+// mosquitto, which has no limit on bytes per second, the ratios are printed only). Everything runs on loopback in a
+// temporary folder.
 package main
 
 import (
@@ -25,12 +27,12 @@ import (
 	"portillon/hub"
 )
 
-// hubFile is the environment variable with the hub.yaml of this program when it runs as a hub.
+// hubFile is the name of the environment variable that contains the path of hub.yaml when this program runs as a hub.
 const hubFile = "PORTILLON_CAMPAIGN_HUB"
 
-// plan is the extent of a campaign.
+// plan is the size of a campaign.
 type plan struct {
-	pairs, starts int           // pairs of runs for each attack, and starts of the hub
+	pairs, starts int           // number of pairs of runs for each attack, and of starts of the hub
 	run           time.Duration // length of one run of a pair
 	gate          bool          // whether the ratio of the medians may fail the campaign
 	only          string        // text in the names of the attacks to run; empty: all
@@ -89,7 +91,7 @@ type campaign struct {
 	kind   string // inside or mosquitto
 	failed int    // number of failures
 	site   *site  // the site under attack
-	peak   uint64 // most bytes stored at the hub's own broker so far
+	peak   uint64 // largest number of bytes stored at the hub's own broker so far
 }
 
 // say prints a line with the broker's name.
@@ -114,7 +116,7 @@ func (c *campaign) all(ctx context.Context) error {
 	if err := s.startBroker(); err != nil {
 		return err
 	}
-	// The hub runs in a process of its own, so that its memory can be measured.
+	// The hub runs in a separate process, so that its memory can be measured.
 	h, err := s.startHub(ctx)
 	if err != nil {
 		return err
@@ -130,7 +132,7 @@ func (c *campaign) all(ctx context.Context) error {
 	return c.restarts(ctx)
 }
 
-// compare measures the same work without and with each attack, and checks that no record of the others is lost.
+// compare measures the same work without and with each attack, and checks that no record of the other machines is lost.
 func (c *campaign) compare(ctx context.Context) error {
 	others := make([]*other, 0, 2)
 	for _, id := range victims {
@@ -184,7 +186,7 @@ func (c *campaign) pairsOf(ctx context.Context, a *attacker, x attack, others []
 		if err != nil {
 			return err
 		}
-		// Repeat the attack during the second run of the pair.
+		// Repeat the attack during the second run of a pair.
 		storm, end := context.WithCancel(ctx)
 		wait := a.start(storm, x)
 		with, err := measure(ctx, others, c.run)
@@ -220,7 +222,7 @@ func median(d []time.Duration) time.Duration {
 // maxResident is the limit of the hub's resident memory after the attacks, in bytes.
 const maxResident = 60 << 20
 
-// after checks memory and stored messages after the attacks.
+// after checks the hub's memory and the stored messages after the attacks.
 func (c *campaign) after(ctx context.Context, h *process) error {
 	var resident int64
 	for end := time.Now().Add(20 * time.Second); ; { // the runtime returns memory gradually

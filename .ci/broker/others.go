@@ -18,14 +18,15 @@ import (
 	"portillon/wire"
 )
 
-// other is a machine that works while another's account attacks: a journal and an uplink, as in portillond.
+// other is a machine that works while another machine's account attacks. It has a journal and an uplink, as in
+// portillond.
 type other struct {
 	id      policy.MachineID
 	journal *journal.Journal // its records
 	up      *uplink.Uplink   // its connection to the broker
 	lost    atomic.Int64     // number of lost connections
 	late    atomic.Int64     // number of records that took longer than patience
-	stop    func()           // ends it and deletes its journal
+	stop    func()           // ends the machine and deletes its journal
 }
 
 // other starts a machine and waits until its first record is acknowledged.
@@ -35,7 +36,7 @@ func (s *site) other(ctx context.Context, id policy.MachineID) (*other, error) {
 		return nil, err
 	}
 	o := &other{id: id}
-	// In memory if possible: the machine's disk is not measured.
+	// Use a memory file system if possible: the machine's disk is not measured.
 	dir := s.dir
 	if _, err := os.Stat("/dev/shm"); err == nil {
 		if dir, err = os.MkdirTemp("/dev/shm", "portillon-broker-"); err != nil {
@@ -46,7 +47,7 @@ func (s *site) other(ctx context.Context, id policy.MachineID) (*other, error) {
 		Signer: signer, Boot: "b"}); err != nil {
 		return nil, err
 	}
-	// Count connections lost after the first one was made.
+	// Count the connections that are lost after the first connection succeeded.
 	online := make(chan bool, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	var first sync.Once
@@ -86,7 +87,7 @@ func (s *site) other(ctx context.Context, id policy.MachineID) (*other, error) {
 // patience is the time after which a record counts as late and the next one is written.
 const patience = 15 * time.Second
 
-// record writes one record and returns once the hub has acknowledged it or it is late.
+// record writes one record, and returns when the hub has acknowledged the record or patience is over.
 func (o *other) record(ctx context.Context, took *time.Duration) error {
 	if _, err := o.journal.Append(journal.Entry{Kind: wire.Refused, Body: wire.RefusedBody{}}); err != nil {
 		return err
@@ -106,7 +107,8 @@ func (o *other) record(ctx context.Context, took *time.Duration) error {
 	return nil
 }
 
-// measure makes all machines write records for a time, and returns each record's time from publish to acknowledgement.
+// measure makes all machines write records for the time run. It returns the time from publish to acknowledgement of
+// each record.
 func measure(ctx context.Context, others []*other, run time.Duration) ([]time.Duration, error) {
 	var mu sync.Mutex
 	var all []time.Duration

@@ -26,15 +26,15 @@ import (
 // laser is the machine whose account attacks.
 const laser policy.MachineID = "laser"
 
-// victims are the machines that work meanwhile.
+// victims are the machines that work during the attacks.
 var victims = []policy.MachineID{"vinyl", "press"}
 
 // site is a hub.yaml with three machines, their keys and their passwords.
 type site struct {
 	dir, addr, http string                      // folder, and addresses of the broker and of the hub
 	kind            string                      // inside or mosquitto
-	keys            map[policy.MachineID]string // private keys
-	hubKey          note.Verifier               // of acknowledgements
+	keys            map[policy.MachineID]string // private key of each machine
+	hubKey          note.Verifier               // verifies acknowledgements
 	broker          *process                    // mosquitto; nil: the hub's own broker
 }
 
@@ -137,7 +137,7 @@ func (s *site) startBroker() error {
 		fmt.Fprintf(&passwords, "%s:%s\n", u, password(u))
 	}
 	if os.Geteuid() == 0 {
-		conf += "user root\n" // it drops root and then cannot read the folder otherwise
+		conf += "user root\n" // mosquitto drops root privileges, and could not read the folder as another user
 	}
 	for name, text := range map[string]string{broker.MosquittoConf: conf + "log_type none\n", broker.MosquittoACL: acl,
 		broker.MosquittoPassword: passwords.String()} {
@@ -190,7 +190,7 @@ func (s *site) startHub(ctx context.Context) (*process, error) {
 // process is a child process of this program.
 type process struct {
 	cmd  *exec.Cmd // the child
-	done bool      // it has ended
+	done bool      // the child has ended
 }
 
 // start starts a child that shares this program's standard error.
@@ -199,7 +199,7 @@ func start(cmd *exec.Cmd) (*process, error) {
 	return &process{cmd: cmd}, cmd.Start()
 }
 
-// kill ends the child without a chance to tidy up.
+// kill ends the child with SIGKILL.
 func (p *process) kill() { p.end(syscall.SIGKILL) }
 
 // end sends a signal and waits until the child has ended.
@@ -226,7 +226,7 @@ func (p *process) resident() (int64, error) {
 	return 0, errors.New("no VmRSS in the status of the process")
 }
 
-// get decodes the JSON that the hub answers at a path.
+// get decodes the hub's JSON response for a path.
 func (s *site) get(path string, v any) error {
 	r, err := http.Get("http://" + s.http + path)
 	if err != nil {
@@ -236,7 +236,7 @@ func (s *site) get(path string, v any) error {
 	return json.NewDecoder(r.Body).Decode(v)
 }
 
-// held returns the number of a machine's records that the hub holds.
+// held returns the number of a machine's records that the hub has.
 func (s *site) held(id policy.MachineID) (uint64, error) {
 	var all []hub.Machine
 	if err := s.get("/machines", &all); err != nil {

@@ -10,13 +10,13 @@ import (
 	"portillon/hub/broker"
 )
 
-// stored compares the bytes stored at the hub's own broker with the limits of the accounts that stored them.
+// stored compares the size of the data at the hub's own broker with the limits of the accounts.
 func (c *campaign) stored(print bool) error {
 	var s hub.BrokerStatus
 	if err := c.site.get("/broker", &s); err != nil {
 		return err
 	}
-	limit := uint64(broker.MaxStored()) + 1<<20 // plus what the others, the hub and the sessions store
+	limit := uint64(broker.MaxStored()) + 1<<20 // plus the data of the other accounts, of the hub and of sessions
 	if s.Stored.Bytes > limit {
 		c.fail("broker stores %d bytes, at most %d are allowed", s.Stored.Bytes, limit)
 	}
@@ -35,8 +35,8 @@ func (c *campaign) stored(print bool) error {
 	return nil
 }
 
-// restarts starts the hub many times and ends it by SIGTERM and SIGKILL in turn. The stored amount must not grow with
-// the starts; the broker briefly has one or two consumers of its own.
+// restarts starts the hub many times and ends it by SIGTERM and SIGKILL alternately. The size of the stored data must
+// not grow with the starts; the broker may briefly have one or two additional consumers.
 func (c *campaign) restarts(ctx context.Context) error {
 	var first broker.Stored
 	began := time.Now()
@@ -69,7 +69,7 @@ func (c *campaign) restarts(ctx context.Context) error {
 	return nil
 }
 
-// settled returns what is stored once the hub has subscribed: it has one consumer for each of its filters.
+// settled returns the size of the stored data after the hub has subscribed, with one consumer for each of its filters.
 func (c *campaign) settled() (broker.Stored, error) {
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		var s hub.BrokerStatus

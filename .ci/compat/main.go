@@ -1,11 +1,11 @@
-// Command compat runs the previous release's machine beside this release's hub, then this release's machine, then this
-// release's machine on the data left by the previous release's. Each must accept the bundle and its next version, send
-// records until all are acknowledged, and obey a stop and a tag.
+// Command compat runs three sequences with this release's hub: the previous release's machine; this release's machine;
+// and this release's machine on the data of the previous release's machine. Each machine must accept the bundle and its
+// next version, send records until all are acknowledged, and obey a stop and a tag.
 //
 //	go run ./.ci/compat
 //
 // The previous release's machine is built from this repository's history. The machines have no hardware: they use a
-// simulated pin, and cards are presented through the control socket. Everything listens on loopback.
+// simulated pin, and cards are presented through the control socket. All programs listen on loopback.
 package main
 
 import (
@@ -23,7 +23,7 @@ import (
 // before is the commit of the previous release, whose machines must work with this hub.
 const before = "80f842b"
 
-// limit is the time for the whole run, builds included.
+// limit is the maximum time of the whole run, including builds.
 const limit = 4 * time.Minute
 
 func main() {
@@ -37,7 +37,7 @@ func main() {
 	}
 }
 
-// run builds both machines and plays each sequence of them in a folder of its own.
+// run builds both machines and runs each sequence in a separate folder.
 func run(ctx context.Context) error {
 	dir, err := os.MkdirTemp("", "portillon-compat-")
 	if err != nil {

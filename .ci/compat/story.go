@@ -23,12 +23,12 @@ import (
 	"portillon/wire"
 )
 
-// The machine, and how its tests wait.
+// The machine, and the timing of the waits.
 const (
 	laser policy.MachineID = "laser"
 	// card is the card of Inès on the example site: a maintainer of the laser, who may start it at any time.
 	card = "04A224BA115E80"
-	// patience is the time one operation may take on a loaded computer.
+	// patience is the maximum time of one operation on a loaded computer.
 	patience = 30 * time.Second
 	look     = 20 * time.Millisecond // interval between two attempts
 )
@@ -39,7 +39,7 @@ type program struct {
 	format int    // number of the formats it writes
 }
 
-// place is a site's folder with a hub and one machine.
+// place is a folder with a site, a hub and one machine.
 type place struct {
 	dir       string          // folder of everything
 	site      *site.Site      // the example site
@@ -48,7 +48,7 @@ type place struct {
 	hubKey    string          // public key of the hub, which machines pin
 	conf      hub.Config      // configuration of the hub
 	hub       *hub.Hub        // the hub of this release
-	start     time.Time       // time at which the programs' clock showed monday
+	start     time.Time       // real time at which the programs' clock showed monday
 	version   uint64          // of the last bundle
 	generated wire.Generation // of the journal, as created by the first program
 }
@@ -59,7 +59,7 @@ var monday = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 // now returns the time on the programs' clock.
 func (p *place) now() time.Time { return monday.Add(time.Since(p.start)) }
 
-// story runs programs one after the other on one machine's data, beside one hub.
+// story runs programs one after the other on one machine's data, with one hub.
 func story(ctx context.Context, dir string, programs []program) error {
 	p := &place{dir: dir, start: time.Now()}
 	if err := p.prepare(); err != nil {
@@ -109,7 +109,7 @@ func (p *place) prepare() (err error) {
 	if p.key, err = note.NewSigner(skey); err != nil {
 		return err
 	}
-	// Each party signs with its own key and knows only the public keys of the others.
+	// Each program signs with its own key and knows only the public keys of the others.
 	hubSecret, hubKey, err := newKey("portillon-hub")
 	if err != nil {
 		return err
@@ -133,7 +133,7 @@ func (p *place) prepare() (err error) {
 	if err != nil {
 		return err
 	}
-	// Ports are chosen by the system: runs may be concurrent.
+	// The system chooses the ports, so that runs may be concurrent.
 	p.conf = hub.Config{Site: "biklab", Data: filepath.Join(p.dir, "hub"), Key: filepath.Join(p.dir, "hub.key"),
 		MQTT: hub.MQTTConfig{Listen: "127.0.0.1:0"}, HTTP: "127.0.0.1:0",
 		Bundle:   hub.BundleConfig{File: filepath.Join(p.dir, "site.bundle"), Key: bundleKey},
@@ -184,7 +184,7 @@ panel: { listen: "127.0.0.1:0" }
 		return nil, err
 	}
 	return func() string {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
+		_ = cmd.Process.Signal(syscall.SIGTERM) // the program may have ended already
 		stop := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 		defer stop.Stop()
 		_ = cmd.Wait() // the log gives the reason
@@ -192,7 +192,7 @@ panel: { listen: "127.0.0.1:0" }
 	}, nil
 }
 
-// chapter runs one program and does the work with it.
+// chapter runs one program and works with it.
 func (p *place) chapter(ctx context.Context, first bool, x program) error {
 	end, err := p.daemon(x)
 	if err != nil {
@@ -205,12 +205,13 @@ func (p *place) chapter(ctx context.Context, first bool, x program) error {
 	return nil
 }
 
-// work puts a new bundle in force, starts a session, stops it and tags the machine, each seen by machine and hub.
+// work puts a new bundle in force, starts a session, stops the session and tags the machine, and checks each step at
+// the machine and at the hub.
 func (p *place) work(ctx context.Context, first bool, x program) error {
 	if err := p.waitForBundle(ctx); err != nil {
 		return err
 	}
-	if !first { // the tag put on while the previous program ran
+	if !first { // the tag was set while the previous program ran
 		if err := p.untag(ctx); err != nil {
 			return err
 		}
@@ -245,7 +246,7 @@ func (p *place) waitForTag(ctx context.Context) error {
 		func(s control.Status, w wire.State) bool { return len(s.Tags) == 1 && w.Tagged })
 }
 
-// untag removes the tag that the hub put on while the previous program ran.
+// untag removes the tag that the hub set while the previous program ran.
 func (p *place) untag(ctx context.Context) error {
 	if err := p.waitForTag(ctx); err != nil {
 		return err
@@ -317,7 +318,7 @@ func (p *place) ask(ctx context.Context, r control.Request) (control.Reply, erro
 	return out, err
 }
 
-// wait waits until the machine's status and its state as known to the hub are as wanted.
+// wait waits until ok accepts the machine's status and the hub's view of the machine's state.
 func (p *place) wait(ctx context.Context, what string, ok func(control.Status, wire.State) bool) error {
 	var status control.Status
 	var state wire.State

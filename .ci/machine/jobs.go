@@ -11,7 +11,7 @@ import (
 	"portillon/.ci/machine/nbd"
 )
 
-// newMachine returns a machine with an empty disk, whose cuts are drawn from the test's seed.
+// newMachine returns a machine with an empty disk. The test's seed determines the random choices of its power cuts.
 func (t *test) newMachine(ctx context.Context, name string) (*machine, error) {
 	image, err := t.disk(ctx, name)
 	if err != nil {
@@ -24,7 +24,7 @@ func (t *test) newMachine(ctx context.Context, name string) (*machine, error) {
 	return m, nil
 }
 
-// rows plays the failure matrix in one boot, cuts the power in a session, and checks what a second boot finds.
+// rows runs the failure matrix in one boot, cuts the power during a session, and checks the state after a second boot.
 func (t *test) rows(ctx context.Context) error {
 	m, err := t.newMachine(ctx, "rows")
 	if err != nil {
@@ -71,7 +71,7 @@ func (t *test) hub(ctx context.Context) error {
 	return err
 }
 
-// judge compares every edge of all boots with the journal as the last boot found it.
+// judge compares every edge of all boots with the journal of the last boot.
 func (t *test) judge(name string, boots []*boot) {
 	records := boots[len(boots)-1].records
 	spans, wrong := breaches(boots, records)
@@ -86,9 +86,9 @@ func (t *test) judge(name string, boots []*boot) {
 		len(records)))
 }
 
-// cutting cuts the power at random moments of a machine in use, many times on the same disk. After each cut the agent
-// checks that everything acknowledged before is in the journal, that no session has started by itself, and that the
-// interrupted one is closed.
+// cutting cuts the power at random times of a machine in use, many times on the same disk. After each cut the agent
+// checks that the journal contains everything that was acknowledged before, that no session has started without a tap,
+// and that the interrupted session is closed.
 func (t *test) cutting(ctx context.Context) error {
 	m, err := t.newMachine(ctx, "cuts")
 	if err != nil {
@@ -99,7 +99,7 @@ func (t *test) cutting(ctx context.Context) error {
 	acked, acks, failed := "", 0, false
 	for n := range t.cuts + 1 {
 		words := fmt.Sprintf("rig=cuts acked=%s seed=%d", acked, m.chance.Uint64())
-		// Cut the power at one of the next writes, but not in the last life.
+		// Cut the power at one of the next writes, except in the last life.
 		writes := 1 + m.chance.IntN(40)
 		if n == t.cuts {
 			words, writes = words+" last=yes", 0

@@ -1,11 +1,11 @@
 // Command machine is the machine test: portillond on an emulated arm64 computer with Debian's kernel, a real systemd, a
-// simulated GPIO chip like a Raspberry Pi's, and a disk that loses unflushed writes in a power cut. It plays every row
+// simulated GPIO chip like a Raspberry Pi's, and a disk that loses unflushed writes in a power cut. It runs every row
 // of the failure matrix and compares every edge of the relay's line with the journal.
 //
 //	go run ./.ci/machine [-cuts 20] [-seed N] [-jobs rows,cuts,pi] [-only WORD] [-full] CACHE
 //
-// CACHE is a folder for the kernel and the root file system, which the scripts kernel and root create there once; they
-// need root and apt. The last line of output is «N passed, N failed»; the command fails if anything did.
+// CACHE is a folder for the kernel and the root file system, which the scripts kernel and root create in it once; the
+// scripts need root and apt. The last line of output is «N passed, N failed»; the exit code is not 0 if a check failed.
 package main
 
 import (
@@ -24,7 +24,7 @@ import (
 // here is the folder of this command, from the repository's root, where it must be run.
 const here = ".ci/machine"
 
-// limit is the time for the whole test on two cores.
+// limit is the maximum time of the whole test on two cores.
 const limit = 60 * time.Minute
 
 func main() {
@@ -77,11 +77,11 @@ func main() {
 type test struct {
 	cache, work    string     // folder CACHE, and the temporary folder
 	cuts           int        // number of power cuts
-	seed           uint64     // of the random choices
-	only           string     // words in the names of the rows to play; empty: all
+	seed           uint64     // seed of the random choices
+	only           string     // words in the names of the rows to run; empty: all
 	loud, deaf     bool       // print the console; the disk ignores flushes
-	full           bool       // play every cell of the clock table
-	start          time.Time  // of the run
+	full           bool       // run every cell of the clock table
+	start          time.Time  // start of the run
 	mu             sync.Mutex // guards the counts, and the output line by line
 	passed, failed int
 }

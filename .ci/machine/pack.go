@@ -40,11 +40,12 @@ rm -rf light full`
 	return t.do(ctx, nil, "sh", "-c", script, "pack", t.work, absolute(here), absolute(t.cache))
 }
 
-// installed adds what the machine installs to its root: the Debian package if the repository can build one, otherwise
-// the files.
+// installed adds the files that the machine installs to its root: the Debian package if the repository can build one,
+// otherwise the files.
 func (t *test) installed(ctx context.Context) error {
 	if _, err := os.Stat("packaging/build-deb"); err == nil {
-		// Repacked without compression: the emulated machine would need half a minute to decompress it.
+		// The archive is packed again without compression, because the emulated machine would need half a minute to
+		// decompress it.
 		const repack = `cd "$1"
 dpkg-deb -R portillon_0.1_arm64.deb deb
 dpkg-deb --root-owner-group -Znone -b deb rig/portillon.deb
@@ -65,7 +66,7 @@ func absolute(path string) string {
 	return p
 }
 
-// disk returns an empty file system of 48 MiB, in place of a small SD card.
+// disk returns an empty file system of 48 MiB, which represents a small SD card.
 func (t *test) disk(ctx context.Context, name string) ([]byte, error) {
 	path := t.path(name + ".disk")
 	if err := t.do(ctx, nil, "mke2fs", "-q", "-F", "-t", "ext4", path, "48M"); err != nil {

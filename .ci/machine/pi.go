@@ -13,12 +13,12 @@ import (
 
 // GPIO registers of a BCM2837 (BCM2835 ARM Peripherals, chapter 6, at the addresses of the Pi 3).
 const (
-	gpfsel1 = 0x3f200004 // three bits for each line from 10 on; 001 is an output
+	gpfsel1 = 0x3f200004 // three bits for each line from 10 on; 001 means output
 	gplev0  = 0x3f200034 // one bit for each line
 )
 
-// pi checks with QEMU's Raspberry Pi 3 and the Pi's own driver what a killed portillond leaves on the pin, with lines
-// that persist, as on Raspberry Pi OS, and without. The pin's registers are read from outside.
+// pi checks with QEMU's Raspberry Pi 3 and the Pi's own driver in which state a killed portillond leaves the pin, with
+// lines that persist, as on Raspberry Pi OS, and without. The pin's registers are read from outside.
 func (t *test) pi(ctx context.Context) error {
 	for _, persist := range []string{"1", "0"} {
 		if err := t.piOnce(ctx, persist); err != nil {
@@ -28,7 +28,7 @@ func (t *test) pi(ctx context.Context) error {
 	return nil
 }
 
-// piOnce does so with one setting of persist.
+// piOnce runs the check of pi with one setting of persist.
 func (t *test) piOnce(ctx context.Context, persist string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
@@ -73,7 +73,7 @@ func pin(monitor string, line int) (output, high bool, err error) {
 		if err != nil {
 			return 0, err
 		}
-		fmt.Fprintln(c) // for another prompt
+		fmt.Fprintln(c) // makes the monitor print another prompt
 		m := regexp.MustCompile(`: 0x([0-9a-f]{8})`).FindStringSubmatch(text)
 		if m == nil {
 			return 0, fmt.Errorf("monitor answered %q", text)
@@ -88,7 +88,7 @@ func pin(monitor string, line int) (output, high bool, err error) {
 	return function>>(3*(line-10))&7 == 1, levels>>line&1 == 1, err
 }
 
-// prompt reads until the monitor waits for a command.
+// prompt reads until the monitor prints its prompt.
 func prompt(r *bufio.Reader) (string, error) {
 	var b strings.Builder
 	for !strings.HasSuffix(b.String(), "(qemu) ") {

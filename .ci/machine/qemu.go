@@ -22,11 +22,11 @@ import (
 	"portillon/wire"
 )
 
-// boot is what the agent reported in one boot of the machine.
+// boot holds the agent's reports from one boot of the machine.
 type boot struct {
 	id      string        // the kernel's boot id
-	edges   []edge        // of the relay's line, oldest first
-	records []wire.Record // of the journal, as last sent
+	edges   []edge        // edges of the relay's line, oldest first
+	records []wire.Record // records of the journal, as last sent
 	acked   string        // last acknowledgement: number of records, and hash over them
 	acks    int           // number of acknowledgements
 	failed  bool          // a row has failed
@@ -43,15 +43,15 @@ type edge struct {
 // machine is a computer with a disk that can be booted many times.
 type machine struct {
 	t      *test      // the run
-	name   string     // of the disk's file and socket
-	disk   *nbd.Disk  // keeps its content between boots
-	chance *rand.Rand // decides when to cut, and what is lost
+	name   string     // name of the disk's file and socket
+	disk   *nbd.Disk  // the disk keeps its content between boots
+	chance *rand.Rand // random choices: when to cut, and which writes are lost
 
 	atStake, lost int // unflushed sectors in all power cuts, and those lost
 }
 
-// boot starts the computer and follows it until the agent reports done or cut or, if writes is positive, until the
-// computer has written that often to its disk since it was ready. Then it cuts the power.
+// boot starts the computer and cuts the power when the agent reports done or cut or, if writes is positive, after that
+// number of writes to the disk since the machine was ready.
 func (m *machine) boot(ctx context.Context, initrd, words string, writes int, most time.Duration) (*boot, error) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
@@ -78,18 +78,18 @@ func (m *machine) boot(ctx context.Context, initrd, words string, writes int, mo
 	return b, err
 }
 
-// counted are QEMU's flags for the passing of time in the machine: 4 ns per instruction, so 250 million a second. A
-// measured time depends on the instructions executed, not on the load of the host. The machine has one core: QEMU would
-// run several in turns of 100 ms.
+// counted are QEMU's flags for the time in the machine: 4 ns per instruction, which is 250 million instructions a
+// second. A measured time then depends on the instructions executed, not on the load of the host. The machine has one
+// core, because QEMU would run several cores in turns of 100 ms.
 var counted = []string{"-icount", "shift=2,sleep=on", "-rtc", "clock=vm"}
 
-// watch has the host's reactions to the agent's messages.
+// watch holds the functions that the host calls at the agent's messages.
 type watch struct {
-	power func(off func())        // called when the power may be cut; off cuts it
-	look  func(name string) error // called when the agent waits for a look from outside
+	power func(off func())        // called when the power may be cut; off cuts the power
+	look  func(name string) error // called when the agent waits for a look at the registers
 }
 
-// follow runs QEMU and reads its console. It always ends QEMU by killing it, which is the power cut.
+// follow runs QEMU and reads its console. At the end it always kills QEMU, which is the power cut.
 func (t *test) follow(ctx context.Context, w watch, args ...string) (*boot, error) {
 	runtime.LockOSThread() // Pdeathsig is bound to this thread
 	defer runtime.UnlockOSThread()

@@ -91,7 +91,7 @@ panel: { listen: "127.0.0.1:8036" }
 clock: ntp
 `
 
-// manyMembers is the number of further members, with one badge each. An emulated Pi Zero verifies them in half a
+// manyMembers is the number of additional members, with one badge each. An emulated Pi Zero verifies them in half a
 // minute.
 const manyMembers = 1000
 
@@ -123,7 +123,7 @@ func (t *test) site(ctx context.Context) error {
 	}
 	files["../hub.key"] = hub
 	files["../rig/site/hub.pub"] = hubPublic
-	files["../rig/site/hub.key"] = hub // the listener in a row acknowledges as a hub does
+	files["../rig/site/hub.key"] = hub // in some rows the listener acknowledges like a hub
 	files["../rig/site/keys/card.key"] = strings.Repeat("5a", 32)
 	files["../rig/site/keys/machine.key"] = machine
 	files["../rig/site/laser.yaml"] = fmt.Sprintf(machineFile, hubPublic,
@@ -193,8 +193,8 @@ func manyMore(dir string, issuer *openbadge.Key, now time.Time) error {
 	return os.WriteFile(filepath.Join(dir, "members.yaml"), []byte(members), 0o644)
 }
 
-// orders writes a signed tag command of the hub for each cell of the clock table. A tag depends on no clock, so it can
-// be signed in advance.
+// orders writes a signed tag command of the hub for each cell of the clock table. A tag does not depend on the clock,
+// so it can be signed in advance.
 func (t *test) orders(hubKey string) error {
 	signer, err := note.NewSigner(hubKey)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 func TestLastOwnerCannotBeRemovedDemotedOrDisabled(t *testing.T) {
 	b := open(t)
 	x := b.owner()
-	// An owner who cannot sign in is nobody's way back.
+	// An owner who cannot sign in does not count: such an owner could not give the role back.
 	second, err := b.Registry.Add(t.Context(), root, account.Account{Name: "second", Site: actor.Owner}, "")
 	if err != nil {
 		t.Fatal(err)
@@ -78,14 +78,14 @@ func TestAccountsAreCheckedWithAllFaultsAtOnce(t *testing.T) {
 		{"name taken, in capitals", account.Account{Name: "INE\u0300S"}, []string{"name"}},
 		{"member has an account", account.Account{Name: "x", Member: "m-ines"}, []string{"member"}},
 		{"unknown member", account.Account{Name: "x", Member: "m-none"}, []string{"member"}},
-		{"no such role", account.Account{Name: "x", Site: "root"}, []string{"role"}},
+		{"unknown role", account.Account{Name: "x", Site: "root"}, []string{"role"}},
 		{"a machine's role as the site's", account.Account{Name: "x", Site: actor.Mentor}, []string{"role"}},
 		{"the site's role at a machine", account.Account{Name: "x",
 			Machines: map[policy.MachineID]actor.Role{"laser": actor.Administrator}}, []string{"machine_roles"}},
 		{"line feed in the name", account.Account{Name: "x\r\nBcc: y"}, []string{"name"}},
 		{"direction marks in the name", account.Account{Name: "x\u202ey"}, []string{"name"}},
 		{"everything", account.Account{Name: "", Site: "x", Member: "a\nb"}, []string{"name", "role", "member"}},
-		{"member without a member", account.Account{Name: "x", Site: actor.Member}, []string{"member"}},
+		{"role member without a member id", account.Account{Name: "x", Site: actor.Member}, []string{"member"}},
 	} {
 		_, err := b.Registry.Add(t.Context(), root, c.given, "")
 		if !invalid(err) {
@@ -116,7 +116,7 @@ func TestChangeOfAnOlderVersionIsAConflict(t *testing.T) {
 	}
 }
 
-func TestChangeKeepsTheFieldsThatNobodyMayChange(t *testing.T) {
+func TestChangeIgnoresReadOnlyFields(t *testing.T) {
 	b := open(t)
 	x := b.owner()
 	got, err := b.Registry.Change(t.Context(), root, x.ID, x.Version, func(x *account.Account) error {
@@ -200,7 +200,7 @@ func TestEveryActOfAnAdministratorIsInTheAuditLog(t *testing.T) {
 	} {
 		err := step.f()
 		if step.what == "Add" && invalid(err) {
-			continue // a no-break space is no printable character
+			continue // a no-break space is not a printable character
 		}
 		if err != nil {
 			t.Fatalf("%s: %v", step.what, err)
@@ -219,7 +219,7 @@ func TestEveryActOfAnAdministratorIsInTheAuditLog(t *testing.T) {
 	}
 }
 
-func TestActWithoutItsAuditEntryDoesNotHappen(t *testing.T) {
+func TestChangeIsRolledBackIfItsAuditEntryFails(t *testing.T) {
 	b := open(t)
 	x := b.owner()
 	err := b.site.Write(t.Context(), func(tx *store.Tx) error {
@@ -241,7 +241,7 @@ func TestActWithoutItsAuditEntryDoesNotHappen(t *testing.T) {
 	}
 }
 
-func TestTokenHasItsOwnersRightsAtTheTimeOfUseWithinItsScopes(t *testing.T) {
+func TestTokenHasTheCurrentRightsOfItsOwnerWithinItsScopes(t *testing.T) {
 	b := open(t)
 	b.owner()
 	x := b.add(account.Account{Name: "adm", Member: "m-lea", Site: actor.Administrator})
@@ -279,7 +279,7 @@ func TestTokenHasItsOwnersRightsAtTheTimeOfUseWithinItsScopes(t *testing.T) {
 	}
 }
 
-func TestTokenEnds(t *testing.T) {
+func TestExpiredOrRevokedTokenIsRefused(t *testing.T) {
 	b := open(t)
 	x := b.owner()
 	a := actor.Actor{Account: x.ID, Site: actor.Owner}
@@ -334,7 +334,7 @@ func TestTokenEnds(t *testing.T) {
 	}
 }
 
-func TestWrongTokensAreThrottledAndRightOnesNever(t *testing.T) {
+func TestOnlyInvalidTokensAreThrottled(t *testing.T) {
 	b := open(t)
 	x := b.owner()
 	tok, err := b.Tokens.Issue(t.Context(), actor.Actor{Account: x.ID, Site: actor.Owner}, "script",
@@ -356,7 +356,7 @@ func TestWrongTokensAreThrottledAndRightOnesNever(t *testing.T) {
 	}
 }
 
-func TestTokensFormIsChecked(t *testing.T) {
+func TestMalformedTokenIsRefused(t *testing.T) {
 	b := open(t)
 	x := b.owner()
 	tok, err := b.Tokens.Issue(t.Context(), actor.Actor{Account: x.ID, Site: actor.Owner}, "s",
@@ -372,7 +372,7 @@ func TestTokensFormIsChecked(t *testing.T) {
 	}
 }
 
-func TestErasedMemberLeavesNothingButAVerifiableLog(t *testing.T) {
+func TestErasureLeavesOnlyAVerifiableAuditLog(t *testing.T) {
 	b := open(t)
 	b.owner()
 	w := b.browser()
@@ -422,8 +422,9 @@ func TestErasedMemberLeavesNothingButAVerifiableLog(t *testing.T) {
 	}
 }
 
-// Whoever writes the directory, and no accounts, removes no owner and no administrator by erasing a member.
-func TestErasureRemovesATrustedAccountForOwnersAlone(t *testing.T) {
+// An actor who may write the directory, but not accounts, cannot remove an owner or administrator by erasing the
+// member.
+func TestErasureOfATrustedAccountNeedsAnOwner(t *testing.T) {
 	for _, role := range []actor.Role{actor.Owner, actor.Administrator} {
 		b := open(t)
 		b.owner()
@@ -453,7 +454,7 @@ func TestErasureRemovesATrustedAccountForOwnersAlone(t *testing.T) {
 	}
 }
 
-func TestSubscribersHearOfAccounts(t *testing.T) {
+func TestSubscribersAreNotifiedOfAccountChanges(t *testing.T) {
 	b := open(t)
 	sub, cancel := b.site.Subscribe(store.Accounts)
 	defer cancel()

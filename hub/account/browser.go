@@ -17,7 +17,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 )
 
-// How long a session lasts without a request, and at most.
+// The idle time after which a session ends, and its lifetime.
 const (
 	idleTrusted = 2 * time.Hour // administrators and owners
 	lifeTrusted = 12 * time.Hour
@@ -25,35 +25,35 @@ const (
 	lifeMember  = 30 * 24 * time.Hour
 	lifeVisitor = 20 * time.Minute // a visitor who asked to sign in: longer than a link is valid
 
-	touchEvery  = time.Minute // a session's last use is written so often: reading a page costs no write
+	touchEvery  = time.Minute // how often a session's last use is written; reading a page normally writes nothing
 	maxSessions = 50          // of an account
 	maxVisitors = 5000
 )
 
-// What a session holds.
+// The keys of the values that a session stores.
 const (
 	keyAccount = "account"
 	keyEpoch   = "epoch"
 	keyHow     = "how"     // password, link, code
-	keyBrowser = "browser" // the secret that binds an e-mail link to the browser that asked
+	keyBrowser = "browser" // the secret that binds an e-mail link to the browser that asked for the link
 	keyIdle    = "idle"    // seconds
 	keyLife    = "life"
 )
 
-// browsers are the sessions of browsers: it begins them, and says which account the session of a request belongs to.
+// browsers manages the sessions of browsers: it creates sessions, and finds the account of a request's session.
 type browsers struct {
 	core    *core
 	rights  *rights
 	manager *scs.SessionManager
 }
 
-// newManager makes the manager of the session cookie. With https the cookie carries the prefix __Host- (RFC 6265bis,
-// section 4.1.3.2), which binds it to this host and to TLS.
+// newManager returns the manager of the session cookie. With https the cookie has the prefix __Host- (RFC 6265bis,
+// section 4.1.3.2), which binds the cookie to this host and to TLS.
 func newManager(c *core, url *url.URL) *scs.SessionManager {
 	m := scs.New()
 	m.Store = sessionStore{c}
 	m.Codec = sessionCodec{}
-	m.Lifetime = lifeMember // the store's own clock and columns decide; this is the cookie's upper bound
+	m.Lifetime = lifeMember // upper bound of the cookie's lifetime: the session store decides by its own clock and columns
 	m.Cookie.HttpOnly, m.Cookie.SameSite, m.Cookie.Path = true, http.SameSiteLaxMode, "/"
 	m.Cookie.Name, m.Cookie.Secure = "portillon", false
 	if url != nil && url.Scheme == "https" {
@@ -66,7 +66,7 @@ func newManager(c *core, url *url.URL) *scs.SessionManager {
 	return m
 }
 
-// sessionCodec encodes a session as JSON for package scs. Values that are no strings are left out: this package stores
+// sessionCodec encodes a session as JSON for package scs. Values that are not strings are left out: this package stores
 // strings only.
 type sessionCodec struct{}
 
@@ -98,24 +98,24 @@ func (sessionCodec) Decode(b []byte) (time.Time, map[string]any, error) {
 	return x.Deadline, values, err
 }
 
-// sessionStore keeps the sessions of package scs in the hub's database, under the SHA-256 of their token. It decides
-// by its own columns whether a session has ended, not by the deadline that scs gives.
+// sessionStore stores the sessions of package scs in the hub's database, under the SHA-256 of their token. Its columns,
+// not the deadline from scs, decide whether a session has ended.
 type sessionStore struct{ core *core }
 
-// errNoContext is returned by the methods without a context, which package scs calls only where a store has none with
-// one.
+// errNoContext is returned by the methods without a context parameter, which package scs calls only for a store that
+// lacks the methods with a context.
 var errNoContext = errors.New("session store: a context is required")
 
 func (sessionStore) Find(string) ([]byte, bool, error)      { return nil, false, errNoContext }
 func (sessionStore) Delete(string) error                    { return errNoContext }
 func (sessionStore) Commit(string, []byte, time.Time) error { return errNoContext }
 
-// FindCtx reads a session that has not ended: neither its idle time nor its lifetime has passed. It records the use at
-// most once in touchEvery, and not for a request that a page made by itself.
+// FindCtx reads a session whose idle time and lifetime have not passed. It records the use at most once in touchEvery,
+// and not for a background request of an open page.
 func (st sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
 	var data []byte
 	var seen, idle, expires int64
-	// A token of package scs has 43 characters: a longer cookie is not looked up.
+	// A token of package scs has 43 characters: reject a longer cookie without a database query.
 	if len(token) > 100 {
 		return nil, false, nil
 	}
@@ -127,7 +127,7 @@ func (st sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, false, nil
 	}
-	// A session ends after its lifetime, and earlier where it was idle for too long.
+	// A session ends after its lifetime, or earlier if it was idle for too long.
 	now := st.core.now()
 	if err != nil || now >= expires || now >= seen+idle {
 		return nil, false, err
@@ -137,24 +137,24 @@ func (st sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 			_, err := tx.Exec(ctx, `UPDATE account_session SET seen = $3 WHERE site = $1 AND hash = $2`, hash, now)
 			return err
 		})
-		if err != nil { // a full disk ends no session
+		if err != nil { // the session stays valid if the disk is full
 			st.core.log.Warn("session use is not recorded", "err", err)
 		}
 	}
 	return data, true, nil
 }
 
-// DeleteCtx removes a session, and tells event streams, which ask again who listens.
+// DeleteCtx removes a session, and notifies event streams so that they check their session again.
 func (st sessionStore) DeleteCtx(ctx context.Context, token string) error {
 	return st.core.site.Write(ctx, func(tx *store.Tx) error {
-		tx.Changed(store.Accounts) // an event stream of this session ends
+		tx.Changed(store.Accounts) // so that an event stream of this session ends
 		_, err := tx.Exec(ctx, `DELETE FROM account_session WHERE site = $1 AND hash = $2`, hashOf(token))
 		return err
 	})
 }
 
-// CommitCtx writes a session. Its absolute end stays what it was when its token was new: only the first write of a
-// token sets it. Then it removes sessions beyond the bounds.
+// CommitCtx writes a session. Only the first write of a token sets the absolute end; later writes keep it. CommitCtx
+// then removes sessions beyond the limits.
 func (st sessionStore) CommitCtx(ctx context.Context, token string, b []byte, _ time.Time) error {
 	_, values, err := sessionCodec{}.Decode(b)
 	if err != nil {
@@ -183,8 +183,8 @@ func (st sessionStore) CommitCtx(ctx context.Context, token string, b []byte, _ 
 	})
 }
 
-// duration reads seconds as a session holds them, at most lifeMember. A value that is no positive number gives the
-// other duration.
+// duration parses a number of seconds from a session, limited to lifeMember. For a value that is not a positive number
+// it returns the default otherwise.
 func duration(seconds string, otherwise time.Duration) time.Duration {
 	n, err := strconv.ParseInt(seconds, 10, 32)
 	if err != nil || n <= 0 {
@@ -193,7 +193,7 @@ func duration(seconds string, otherwise time.Duration) time.Duration {
 	return min(time.Duration(n)*time.Second, lifeMember)
 }
 
-// bound removes what has ended, and the oldest of an account's (or of all visitors') sessions beyond the limit.
+// bound removes expired sessions, and the oldest sessions of an account (or of all visitors) beyond the limit.
 func (st sessionStore) bound(ctx context.Context, tx *store.Tx, account string) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM account_session WHERE site = $1 AND expires <= $2`, st.core.now()); err != nil {
 		return err
@@ -216,27 +216,27 @@ const (
 	actorKey
 )
 
-// visitor is what is known of a request before anybody signs in.
+// visitor holds what is known of a request before sign-in.
 type visitor struct {
 	request, address, agent string
-	session                 bool // scs has loaded a session, or would make one
-	background              bool // a page asks by itself: this is no use of the session
+	session                 bool // scs has loaded or created a session for the request
+	background              bool // the page sent the request in the background: the session's idle time continues
 }
 
-// visitorOf is the visitor whose request ctx comes from; the zero visitor where ctx is of no request.
+// visitorOf returns the visitor of the request that ctx belongs to; the zero visitor if ctx belongs to no request.
 func visitorOf(ctx context.Context) visitor {
 	v, _ := ctx.Value(visitorKey).(visitor)
 	return v
 }
 
-// begin signs in the browser whose request ctx comes from, as the account x. how is "password", "link" or "code". The
-// browser gets a new token, so that somebody who knew the old one is not signed in with it (session fixation). Where
-// ctx comes from no browser, begin does nothing: the caller returns the actor alone.
+// begin signs in the account x in the browser whose request ctx belongs to. how is "password", "link" or "code". The
+// browser gets a new token, so that an attacker who knew the old token is not signed in (session fixation). If ctx
+// belongs to no browser, begin does nothing: the caller only returns the actor.
 func (s *browsers) begin(ctx context.Context, x row, how string) error {
 	if !visitorOf(ctx).session {
 		return nil
 	}
-	// Accounts with more rights are signed out sooner.
+	// Accounts with more rights have shorter sessions.
 	idle, life := idleMember, lifeMember
 	if x.isTrusted() {
 		idle, life = idleTrusted, lifeTrusted
@@ -247,7 +247,7 @@ func (s *browsers) begin(ctx context.Context, x row, how string) error {
 	if err := s.manager.RenewToken(ctx); err != nil {
 		return err
 	}
-	s.manager.SetDeadline(ctx, time.Now().Add(life)) // of the cookie: browsers have a clock of their own
+	s.manager.SetDeadline(ctx, time.Now().Add(life)) // the cookie's expiry uses real time, as browsers do
 	for k, v := range map[string]string{keyAccount: x.ID, keyEpoch: strconv.FormatInt(x.epoch, 10), keyHow: how,
 		keyIdle: strconv.Itoa(int(idle.Seconds())), keyLife: strconv.Itoa(int(life.Seconds()))} {
 		s.manager.Put(ctx, k, v)
@@ -255,8 +255,8 @@ func (s *browsers) begin(ctx context.Context, x row, how string) error {
 	return nil
 }
 
-// secret is the random value that binds an e-mail link to the session of the browser that asked for it; empty: this
-// browser has none. With make, a browser without one gets one.
+// secret returns the random value that binds an e-mail link to the session of the browser that asked for the link;
+// empty: this browser has no secret. With make, it creates a missing secret.
 func (s *browsers) secret(ctx context.Context, make bool) (string, error) {
 	if !visitorOf(ctx).session {
 		return "", nil
@@ -274,8 +274,8 @@ func (s *browsers) secret(ctx context.Context, make bool) (string, error) {
 	return secret, nil
 }
 
-// account is the account that is signed in in the browser whose request ctx comes from. ok is false where nobody is:
-// no session, an account that was removed or disabled, a session of an earlier epoch, or a member who is blocked.
+// account returns the account that is signed in in the browser whose request ctx belongs to. ok is false if there is no
+// session, if the account was removed or disabled, if the session has an earlier epoch, or if the member is blocked.
 func (s *browsers) account(ctx context.Context) (row, bool, error) {
 	if !visitorOf(ctx).session {
 		return row{}, false, nil
@@ -299,7 +299,7 @@ func (s *browsers) account(ctx context.Context) (row, bool, error) {
 }
 
 // justCame reports whether this browser signed in by a link or a code within the last 15 minutes (linkLife). Such a
-// browser may set a password without giving the old one.
+// browser may set a password without entering the old one.
 func (s *browsers) justCame(ctx context.Context) bool {
 	if how := s.how(ctx); how != "link" && how != "code" {
 		return false
@@ -310,7 +310,7 @@ func (s *browsers) justCame(ctx context.Context) bool {
 	return err == nil && s.core.now()-made < linkLife.Milliseconds()
 }
 
-// how says how this browser signed in: "password", "link" or "code"; empty: nobody is signed in.
+// how returns how this browser signed in: "password", "link" or "code"; empty: not signed in.
 func (s *browsers) how(ctx context.Context) string {
 	if !visitorOf(ctx).session {
 		return ""

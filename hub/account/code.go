@@ -14,18 +14,18 @@ import (
 	"portillon/policy"
 )
 
-// crockford is the alphabet of Douglas Crockford's base 32: no I, L, O, U.
+// crockford is the alphabet of Douglas Crockford's base 32, which leaves out I, L, O and U.
 const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-// Lengths of codes. Nobody can guess a typed code within its life: the code has 75 bits, and an address has ten
-// attempts, then one a minute (rates).
+// Lengths of codes. A typed code cannot be guessed within its lifetime: the code has 75 bits, and an address has ten
+// attempts, then one attempt a minute (rates).
 const (
 	typedCode  = 15 // characters of 5 bits: 75 bits
 	linkCode   = 26 // 130 bits
 	tokenBytes = 20 // 160 bits
 )
 
-// grouped writes a code as people read it: five characters, a dash, five characters.
+// grouped returns a code in groups of five characters with dashes between them, for people to read.
 func grouped(code string) string {
 	var parts []string
 	for len(code) > 5 {
@@ -34,8 +34,8 @@ func grouped(code string) string {
 	return strings.Join(append(parts, code), "-")
 }
 
-// ungrouped reads a code as people type it: in either case, with O for 0 and I or L for 1, with spaces or dashes. It
-// returns the empty text for anything that is no code.
+// ungrouped parses a code as people type it: in upper or lower case, with O for 0 and I or L for 1, with spaces or
+// dashes. It returns an empty string for a text that is not a code.
 func ungrouped(s string) string {
 	if len(s) > 100 {
 		return ""
@@ -47,13 +47,13 @@ func ungrouped(s string) string {
 	return out
 }
 
-// tokenPrefix lets scanners for leaked secrets recognise an API token.
+// tokenPrefix lets scanners that search for leaked secrets recognise an API token.
 const tokenPrefix = "ptl_"
 
 var tokenText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// isToken reports whether text has the form of an API token: the prefix, 160 bits and their checksum. Any other text
-// is refused without a look at the database.
+// isToken reports whether text has the form of an API token: the prefix, 160 bits and their checksum. Any other text is
+// refused without a database query.
 func isToken(text string) bool {
 	rest, ok := strings.CutPrefix(text, tokenPrefix)
 	if !ok || len(rest) != tokenText.EncodedLen(tokenBytes+4) {
@@ -63,13 +63,13 @@ func isToken(text string) bool {
 	return err == nil && string(checksum(b[:tokenBytes])) == string(b[tokenBytes:]) && tokenText.EncodeToString(b) == rest
 }
 
-// checksum is the CRC-32 (IEEE) of b, the highest byte first.
+// checksum returns the CRC-32 (IEEE) of b, the highest byte first.
 func checksum(b []byte) []byte {
 	c := crc32.ChecksumIEEE(b)
 	return []byte{byte(c >> 24), byte(c >> 16), byte(c >> 8), byte(c)}
 }
 
-// noRow turns a row that is not there into ErrCode, and keeps every other error.
+// noRow converts the error of a missing row to ErrCode, and returns every other error unchanged.
 func noRow(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return ErrCode
@@ -77,7 +77,7 @@ func noRow(err error) error {
 	return err
 }
 
-// oneTimeCodes signs members in by e-mail links and printed codes.
+// oneTimeCodes signs members in by e-mail links and printed codes, each of which works once.
 type oneTimeCodes struct {
 	core     *core
 	rights   *rights
@@ -85,15 +85,15 @@ type oneTimeCodes struct {
 	browsers *browsers
 }
 
-// use removes a code and signs its member in. kind is the code's kind in the database, "link" or "printed". Of several
-// requests that use the code at once, one removes the row and signs in; the others get ErrCode.
+// use removes a code and signs in its member. kind is the code's kind in the database, "link" or "printed". If several
+// requests use the code at once, one request removes the row and signs in; all others get ErrCode.
 func (s *oneTimeCodes) use(ctx context.Context, hash []byte, kind string, m policy.MemberID) (actor.Actor, error) {
 	if shut, err := s.rights.isShut(ctx, row{Account: Account{Member: m}}); err != nil || shut {
 		return actor.Actor{}, cmp.Or(err, ErrCode)
 	}
 	var x row
 	err := s.core.site.Write(ctx, func(tx *store.Tx) error {
-		// Whoever deletes the row has used the code.
+		// The request that deletes the row has used the code.
 		done, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND hash = $2 AND kind = $3 AND expires > $4`,
 			hash, kind, s.core.now())
 		if err != nil {
@@ -102,7 +102,7 @@ func (s *oneTimeCodes) use(ctx context.Context, hash []byte, kind string, m poli
 		if n, err := done.RowsAffected(); err != nil || n != 1 {
 			return errors.Join(ErrCode, err)
 		}
-		// The member may have become an administrator, or been disabled, since the code was made.
+		// The member may have become an administrator, or been disabled, since the code was created.
 		if x, err = s.rows.ofMember(ctx, tx, m); err != nil {
 			return err
 		}

@@ -13,20 +13,20 @@ import (
 	"portillon/hub/store"
 )
 
-// core is what each service of this package works with: the site's rows, the clock, a source of random bytes, the
-// log, and the audit log. It has no state of its own.
+// core holds what all services of this package share: the site's rows, the clock, a source of random bytes, the log,
+// and the audit log. It has no changing state.
 type core struct {
 	site     *store.Site
 	log      *slog.Logger
 	clock    func() time.Time
 	entropy  io.Reader
-	auditLog *audit.Log // nil: no entries are written
+	auditLog *audit.Log // nil: no audit entries are written
 }
 
-// now is the time in milliseconds since 1970, as the database keeps it.
+// now returns the time in milliseconds since 1970, the form in the database.
 func (s *core) now() int64 { return s.clock().UnixMilli() }
 
-// at is the moment of a time that the database keeps: milliseconds since 1970, in UTC; 0 is the zero time.
+// at returns the time, in UTC, of milliseconds since 1970, the form in the database; 0 is the zero time.
 func at(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}
@@ -34,29 +34,29 @@ func at(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// random returns n random bytes, from crypto/rand unless a test gives another source.
+// random returns n random bytes, from crypto/rand unless a test sets another source.
 func (s *core) random(n int) ([]byte, error) {
 	b := make([]byte, n)
 	_, err := io.ReadFull(s.entropy, b)
 	return b, err
 }
 
-// newID makes the id of an account, session, token or mail: a prefix and 64 random bits in hexadecimal. Nothing
-// follows from an id: neither the order in which rows were made nor whose they are.
+// newID returns the id of an account, session, token or mail: a prefix and 64 random bits in hexadecimal. An id reveals
+// neither the order of creation nor the owner.
 func (s *core) newID(prefix string) (string, error) {
 	b, err := s.random(8)
 	return prefix + hex.EncodeToString(b), err
 }
 
-// hashOf is the SHA-256 of a secret, as the database keeps it: who reads the database learns no session, token or
-// code. Secrets of 75 random bits and more need no slow hash.
+// hashOf returns the SHA-256 of a secret, the form in the database: a person who reads the database learns no session,
+// token or code. Secrets of 75 or more random bits need no slow hash.
 func hashOf(secret string) []byte {
 	h := sha256.Sum256([]byte(secret))
 	return h[:]
 }
 
-// audit writes an entry of the audit log in the transaction tx: the entry is kept if and only if the change is. The
-// caller has asked before whether the actor may do it.
+// audit writes an entry of the audit log in the transaction tx, so that the entry is stored if and only if the change
+// is. The caller has already checked the actor's right.
 func (s *core) audit(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error {
 	if s.auditLog == nil {
 		return nil
@@ -64,7 +64,7 @@ func (s *core) audit(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 	return s.auditLog.Append(ctx, tx, a, act, on, detail)
 }
 
-// newCode makes a code of n characters of the alphabet crockford, each of 5 random bits.
+// newCode returns a random code of n characters of the alphabet crockford, each of 5 random bits.
 func (s *core) newCode(n int) (string, error) {
 	b, err := s.random(n)
 	if err != nil {
@@ -76,8 +76,8 @@ func (s *core) newCode(n int) (string, error) {
 	return string(b), nil
 }
 
-// newTokenText makes an API token: the prefix, 160 random bits, and their CRC-32, so that a scanner or a typing error
-// is told from a token without asking anybody.
+// newTokenText returns a new API token: the prefix, 160 random bits, and their CRC-32, so that scanners and typing
+// errors are detected without a database query.
 func (s *core) newTokenText() (string, error) {
 	b, err := s.random(tokenBytes)
 	if err != nil {

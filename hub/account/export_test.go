@@ -11,10 +11,10 @@ func (s *Services) CountHashes(count func(Argon)) {
 	s.Passwords.hasher.derive = func(p Argon, password, salt []byte) []byte { count(p); return was(p, password, salt) }
 }
 
-// SendDue is one round of Outbox.Run.
+// SendDue runs one round of Outbox.Run.
 func (s *Services) SendDue(ctx context.Context) time.Duration { return s.Outbox.sendDue(ctx) }
 
-// FillQueue takes every place of the queue of passwords.
+// FillQueue occupies every place of the queue of password hashes.
 func (s *Services) FillQueue() (free func()) {
 	for range hashing + waiting {
 		s.Passwords.hasher.queue.places <- struct{}{}
@@ -26,13 +26,13 @@ func (s *Services) FillQueue() (free func()) {
 	}
 }
 
-// Quick has an SMTP sender give up sooner.
+// Quick returns an SMTP sender with a shorter timeout.
 func Quick(s Sender, d time.Duration) Sender { return smtpSender{s.(smtpSender).SMTP, d} }
 
-// KeepLimits bounds the rows of limits.
+// KeepLimits sets the maximum number of rows of limits.
 func (s *Services) KeepLimits(n int) { s.Passwords.limits.most = n }
 
-// What tests look at from outside.
+// Unexported identifiers that tests need.
 var (
 	ParseHash     = func(s string) (string, error) { h, err := parseHash(s); return h.String(), err }
 	CheckPassword = checkPassword

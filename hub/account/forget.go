@@ -10,17 +10,17 @@ import (
 	"portillon/policy"
 )
 
-// Forget removes what this package keeps of a member whom the directory erases, in the directory's transaction: the
-// account, codes, mails, and the personal part of the audit log. addresses are the member's e-mail addresses and those
-// of guardians. The actor needs actor.EraseMembers. Forget refuses the last owner, and another owner or administrator
-// where the actor lacks actor.WriteAccounts: the right to write the directory alone removes nobody else's role.
+// Forget removes what this package stores about a member whom the directory erases, in the directory's transaction: the
+// account, codes, mails, and the personal part of the audit log. addresses are the e-mail addresses of the member and
+// of the guardians. The actor needs actor.EraseMembers. Forget refuses the last owner; without actor.WriteAccounts it
+// also refuses any other owner or administrator, because the right to write the directory must not remove such a role.
 func (s *Registry) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, m policy.MemberID,
 	addresses []string) error {
 	if err := a.May(actor.EraseMembers, actor.Target{Member: m}); err != nil {
 		return err
 	}
 	about, accounts := []string{"member " + string(m)}, []string(nil)
-	// The account, if the member has one.
+	// Remove the account, if the member has one.
 	x, err := byMember(ctx, tx, m)
 	switch gone := (*fault.NotFound)(nil); {
 	case err == nil:
@@ -36,7 +36,7 @@ func (s *Registry) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, m po
 	case !errors.As(err, &gone):
 		return err
 	}
-	// Codes and mails that name the member or one of the addresses.
+	// Remove codes and mails that name the member or one of the addresses.
 	if _, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND member = $2 AND member <> ''`,
 		string(m)); err != nil {
 		return err
@@ -57,7 +57,7 @@ func (s *Registry) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, m po
 	return s.core.auditLog.Forget(ctx, tx, a, about, accounts)
 }
 
-// give makes an account another member's. Its sessions end, as with every change of an account's member.
+// give assigns an account to another member. The account's sessions end, as with every change of its member.
 func (s *Registry) give(ctx context.Context, tx *store.Tx, a actor.Actor, x row, to policy.MemberID) error {
 	before := x.Account
 	x.Member = to
@@ -78,10 +78,10 @@ func (s *Registry) give(ctx context.Context, tx *store.Tx, a actor.Actor, x row,
 	)
 }
 
-// Merge moves the account of a member whom the directory merges into another to the member who stays, in the
-// directory's transaction. Left behind, it would keep the person's address after an erasure. Where both members have
-// an account, that of the member who goes is removed; if it has a role, Merge returns *fault.Invalid, and an owner
-// decides first. Printed codes of the member who goes end. The actor needs actor.WriteMembers.
+// Merge moves the account of the member drop to the member keep when the directory merges the two, in the directory's
+// transaction. Without the move, the account would keep the person's address after an erasure. If both members have an
+// account, the account of drop is removed; if that account has a role, Merge returns *fault.Invalid, and an owner must
+// decide first. The printed codes of drop become invalid. The actor needs actor.WriteMembers.
 func (s *Registry) Merge(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error {
 	if err := a.May(actor.WriteMembers, actor.Target{}); err != nil {
 		return err

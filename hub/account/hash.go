@@ -13,12 +13,12 @@ import (
 
 // Argon are the parameters of argon2id (RFC 9106).
 type Argon struct {
-	MiB    uint32 // memory
+	MiB    uint32 // memory size in MiB
 	Passes uint32
 	Lanes  uint8
 }
 
-// defaultArgon is what OWASP's Password Storage Cheat Sheet gives as a minimum: 19 MiB, 2 passes, 1 lane.
+// defaultArgon holds the minimum parameters of OWASP's Password Storage Cheat Sheet: 19 MiB, 2 passes, 1 lane.
 var defaultArgon = Argon{MiB: 19, Passes: 2, Lanes: 1}
 
 const (
@@ -26,26 +26,27 @@ const (
 	hashSize = 32
 )
 
-// derive is argon2id.
+// derive returns the argon2id key of a password.
 func derive(p Argon, password, salt []byte) []byte {
 	return argon2.IDKey(password, salt, p.Passes, p.MiB<<10, p.Lanes, hashSize)
 }
 
-// hashed is a password as the database keeps it: the parameters, the salt and the derived key of argon2id.
+// hashed is a stored password: the parameters, the salt and the derived key of argon2id.
 type hashed struct {
 	Argon
 	salt, hash []byte
 }
 
-// String is the PHC format: $argon2id$v=19$m=19456,t=2,p=1$salt$hash, with memory in KiB and base64 without padding.
+// String returns the PHC format: $argon2id$v=19$m=19456,t=2,p=1$salt$hash, with memory in KiB and base64 without
+// padding.
 func (h hashed) String() string {
 	b := base64.RawStdEncoding
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.MiB<<10, h.Passes, h.Lanes,
 		b.EncodeToString(h.salt), b.EncodeToString(h.hash))
 }
 
-// parseHash reads the format that String writes, in that form only. The parameters are bounded: a row that somebody
-// tampered with cannot exhaust the memory.
+// parseHash parses exactly the format that String writes. The parameters are limited, so that a manipulated row cannot
+// exhaust the memory.
 func parseHash(s string) (hashed, error) {
 	bad := fmt.Errorf("stored password is not argon2id in PHC format with known parameters")
 	parts := strings.Split(s, "$")
@@ -66,13 +67,13 @@ func parseHash(s string) (hashed, error) {
 	return h, nil
 }
 
-// isBounded reports whether checking a password against h costs no more than this program's own hashes may.
+// isBounded reports whether checking a password against h costs no more than this program permits for its own hashes.
 func (h hashed) isBounded() bool {
 	return len(h.salt) == saltSize && len(h.hash) == hashSize && h.MiB > 0 && h.MiB <= 64 && h.Passes <= 10 && h.Lanes <= 4
 }
 
-// parseArgon reads the parameters, as in m=19456,t=2,p=1: memory in KiB, passes, lanes. Values above their bounds stay
-// above them.
+// parseArgon parses the parameters, as in m=19456,t=2,p=1: memory in KiB, passes, lanes. Values that are too large stay
+// too large for isBounded.
 func parseArgon(s string) (h hashed, ok bool) {
 	var values [3]uint64
 	for i, f := range strings.Split(s, ",") {
@@ -89,23 +90,23 @@ func parseArgon(s string) (h hashed, ok bool) {
 	return h, true
 }
 
-// Queue bounds: two hashes at a time take 38 MiB, and so many may wait for them.
+// Queue limits: two concurrent hashes need 38 MiB; waiting counts further callers.
 const (
 	hashing = 2
 	waiting = 16
 )
 
-// queue lets few passwords be hashed at a time, and few wait: a flood of sign-ins is answered "busy" and takes no
-// memory.
+// queue limits how many passwords are hashed at a time and how many callers wait: a flood of sign-ins is answered with
+// Busy and uses no memory.
 type queue struct{ places, running chan struct{} }
 
-// newQueue makes a queue with all places free.
+// newQueue returns a queue with all places free.
 func newQueue() *queue {
 	return &queue{places: make(chan struct{}, hashing+waiting), running: make(chan struct{}, hashing)}
 }
 
-// enter waits until a password may be hashed; *Busy where too many wait already, ctx.Err() where ctx ends first. The
-// caller calls leave once where err is nil.
+// enter waits until a password may be hashed. The error is *Busy if the queue is full, or ctx.Err() if ctx is done
+// first. The caller calls leave once if err is nil.
 func (q *queue) enter(ctx context.Context) (leave func(), err error) {
 	select {
 	case q.places <- struct{}{}:
@@ -121,11 +122,11 @@ func (q *queue) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// hasher hashes new passwords and checks given ones, few at a time.
+// hasher hashes new passwords and checks entered passwords, few at a time.
 type hasher struct {
 	core   *core
 	queue  *queue
-	cost   Argon // of new hashes; a stored one of another cost is replaced at the next sign-in
+	cost   Argon // of new hashes; a stored hash with another cost is replaced at the next sign-in
 	derive func(Argon, []byte, []byte) []byte
 }
 
@@ -138,7 +139,7 @@ func (s *hasher) newHash(password string) (string, error) {
 	return hashed{s.cost, salt, s.derive(s.cost, []byte(password), salt)}.String(), nil
 }
 
-// hashAlone is newHash for a caller who holds no place in the queue. It returns *Busy where no place is free.
+// hashAlone is newHash for a caller who holds no place in the queue. The error is *Busy if no place is free.
 func (s *hasher) hashAlone(ctx context.Context, password string) (string, error) {
 	leave, err := s.queue.enter(ctx)
 	if err != nil {
@@ -148,8 +149,8 @@ func (s *hasher) hashAlone(ctx context.Context, password string) (string, error)
 	return s.newHash(password)
 }
 
-// check compares a password with a stored hash. upgrade reports that the hash is of another cost than the one in
-// force. Where stored is empty or damaged, check does the same work and says no, so that the time does not tell
+// check compares a password with a stored hash. upgrade reports that the hash has another cost than new hashes. If
+// stored is empty or damaged, check does the same work and returns false, so that the response time does not reveal
 // whether an account exists. The caller holds a place in the queue.
 func (s *hasher) check(stored, password string) (right, upgrade bool) {
 	h, err := parseHash(stored)

@@ -29,7 +29,7 @@ import (
 
 const good = "four random words are long"
 
-// bench is a service on a database of its own, with a clock that stands unless it is moved.
+// bench is the services on a private database, with a clock that moves only when a test moves it.
 type bench struct {
 	*account.Services
 	t    *testing.T
@@ -44,7 +44,7 @@ type bench struct {
 	now time.Time
 }
 
-// outbox collects mails, and fails as often as it is told.
+// outbox collects mails, and fails the number of times that a test sets.
 type outbox struct {
 	mu    sync.Mutex
 	fail  []error
@@ -66,7 +66,7 @@ func (o *outbox) Send(_ context.Context, m account.Mail) error {
 func (b *bench) clock() time.Time     { b.mu.Lock(); defer b.mu.Unlock(); return b.now }
 func (b *bench) pass(d time.Duration) { b.mu.Lock(); defer b.mu.Unlock(); b.now = b.now.Add(d) }
 
-// quickHash keeps tests fast: 1 MiB, one pass.
+// quickHash speeds up tests: 1 MiB, one pass.
 var quickHash = account.Argon{MiB: 1, Passes: 1, Lanes: 1}
 
 func open(t *testing.T, change ...func(*account.Options)) *bench {
@@ -96,7 +96,7 @@ func open(t *testing.T, change ...func(*account.Options)) *bench {
 	return b
 }
 
-// locked is a writer that several goroutines use.
+// locked is a writer that is safe for several goroutines.
 type locked struct {
 	mu sync.Mutex
 	w  *bytes.Buffer
@@ -104,7 +104,7 @@ type locked struct {
 
 func (l *locked) Write(p []byte) (int, error) { l.mu.Lock(); defer l.mu.Unlock(); return l.w.Write(p) }
 
-// restart begins anew on the same database.
+// restart recreates the services on the same database.
 func (b *bench) restart() {
 	b.t.Helper()
 	s, err := account.New(b.o)
@@ -114,8 +114,8 @@ func (b *bench) restart() {
 	b.Services = s
 }
 
-// people are Léa, who is a mentor of the laser by her badges, Karim and his sister Inès at one address, and Zoé, a
-// minor with her guardian's address.
+// people returns a directory with Léa, who is a mentor of the laser by her badges, Karim and his sister Inès, who share
+// an address, and Zoé, a minor with her guardian's address.
 func people() account.People {
 	all := []struct {
 		account.Person
@@ -191,14 +191,14 @@ func (b *bench) verifyAudit() string {
 	return text
 }
 
-// browser keeps cookies, and asks a handler of the tests' own behind Requests.Handler.
+// browser keeps cookies, and sends requests through Requests.Handler to a handler of the test.
 type browser struct {
 	b       *bench
 	cookies map[string]*http.Cookie
 	header  http.Header
 	from    string // RemoteAddr
 	host    string
-	seen    actor.Actor // by the last request
+	seen    actor.Actor // the actor of the last request
 	answer  *httptest.ResponseRecorder
 }
 
@@ -207,7 +207,7 @@ func (b *bench) browser() *browser {
 		host: "hub.biklab.example"}
 }
 
-// do has f run in a request.
+// do runs f in a request.
 func (w *browser) do(method string, f func(ctx context.Context) error) (err error) {
 	w.b.t.Helper()
 	r := httptest.NewRequest(method, "https://"+w.host+"/x", strings.NewReader(""))
@@ -265,7 +265,7 @@ func conflicted(err error) bool { var x *fault.Conflict; return errors.As(err, &
 
 var linkIn = regexp.MustCompile(`https://hub\.biklab\.example/sign-in/link\?code=(\w+)`)
 
-// fill writes n limits that are in use.
+// fill writes n limits that are partly used up.
 func (b *bench) fill(n int) error {
 	return b.site.Write(b.t.Context(), func(tx *store.Tx) error {
 		_, err := tx.Exec(b.t.Context(), `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2)

@@ -14,11 +14,11 @@ import (
 	"github.com/alexedwards/scs/v2"
 )
 
-// BackgroundHeader marks a request that a page makes by itself. Such a request is no use of the session: a page that
-// is left open does not keep anybody signed in.
+// BackgroundHeader marks a request that a page sends in the background. Such a request does not extend the session, so
+// that an open page does not keep its user signed in.
 const BackgroundHeader = "Portillon-Background"
 
-// Requests finds out who asks, from the session cookie or the API token of an HTTP request.
+// Requests determines the actor of an HTTP request, by the session cookie or the API token.
 type Requests struct {
 	sessions *Sessions
 	tokens   *Tokens
@@ -27,11 +27,11 @@ type Requests struct {
 	refuse   func(http.ResponseWriter, *http.Request, error)
 }
 
-// Handler calls next with the actor of each request in its context (ActorOf). It refuses a request with a token and a
-// session (400), with a wrong token (401), and after too many wrong tokens (429). Package httpd refuses before what
-// concerns the listener alone: a foreign Host, or a form that another site's page sends.
+// Handler calls next with the actor of each request in its context (ActorOf). It refuses a request with both a token
+// and a session (400), with a wrong token (401), and after too many wrong tokens (429). Package httpd has already
+// refused requests with a foreign Host and forms sent by another site's page.
 //
-// A visitor gets no cookie before they sign in or ask for a link.
+// A visitor gets no cookie before signing in or asking for a link.
 func (s *Requests) Handler(next http.Handler) http.Handler {
 	browser := s.manager.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := visitorOf(r.Context())
@@ -53,8 +53,8 @@ func (s *Requests) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// connection is Options.Request where there is none: no id, and the address of the connection. It trusts no header of
-// a proxy.
+// connection is the default of Options.Request: an empty id, and the address of the connection. It ignores the headers
+// of proxies.
 func connection(r *http.Request) (id, address string) {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -63,8 +63,8 @@ func connection(r *http.Request) (id, address string) {
 	return "", from.Addr().Unmap().WithZone("").String()
 }
 
-// bearer is the actor that the API token of a request speaks for. A request with a token and a session cookie is
-// refused (ErrBoth): it would be unclear who asks.
+// bearer returns the actor of a request's API token. A request with a token and a session cookie is refused (ErrBoth),
+// because its actor would be ambiguous.
 func (s *Requests) bearer(r *http.Request) (actor.Actor, error) {
 	if _, err := r.Cookie(s.manager.Cookie.Name); err == nil {
 		return actor.Actor{}, ErrBoth
@@ -76,7 +76,7 @@ func (s *Requests) bearer(r *http.Request) (actor.Actor, error) {
 	return s.tokens.FromToken(r.Context(), strings.TrimSpace(token), "")
 }
 
-// serve calls next with the actor of the request, or refuses the request where err is not nil.
+// serve calls next with the actor of the request, or refuses the request if err is not nil.
 func (s *Requests) serve(w http.ResponseWriter, r *http.Request, next http.Handler, a actor.Actor, err error) {
 	if err != nil {
 		s.refuse(w, r, err)
@@ -87,7 +87,7 @@ func (s *Requests) serve(w http.ResponseWriter, r *http.Request, next http.Handl
 	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey, a)))
 }
 
-// Status is the HTTP status that answers an error of this package; 0: the error is of another package.
+// Status returns the HTTP status for an error of this package; 0: the error is from another package.
 func Status(err error) int {
 	var full *Throttled
 	var busy *Busy
@@ -109,7 +109,7 @@ func Status(err error) int {
 	return 0
 }
 
-// plainRefusal is Options.Refuse where there is none: in plain text.
+// plainRefusal is the default of Options.Refuse: a response in plain text.
 func plainRefusal(log *slog.Logger) func(http.ResponseWriter, *http.Request, error) {
 	return func(w http.ResponseWriter, r *http.Request, err error) {
 		status := Status(err)
@@ -131,7 +131,7 @@ func plainRefusal(log *slog.Logger) func(http.ResponseWriter, *http.Request, err
 	}
 }
 
-// RetryAfter is after how many seconds to try again (header Retry-After); 0: another attempt is of no use.
+// RetryAfter returns the number of seconds after which to try again (header Retry-After); 0: do not try again.
 func RetryAfter(err error) int {
 	var full *Throttled
 	var busy *Busy
@@ -144,12 +144,12 @@ func RetryAfter(err error) int {
 	return 0
 }
 
-// ActorOf is the actor of the request that ctx comes from, as Requests.Handler found out. The zero Actor, who may do
-// nothing, where ctx comes from no such request.
+// ActorOf returns the actor that Requests.Handler found for the request of ctx. If ctx belongs to no such request, it
+// returns the zero Actor, who has no rights.
 func ActorOf(ctx context.Context) actor.Actor {
 	a, _ := ctx.Value(actorKey).(actor.Actor)
 	return a
 }
 
-// RequestID is the id of the request that ctx comes from, for logs.
+// RequestID returns the id of the request of ctx, for logs.
 func RequestID(ctx context.Context) string { return visitorOf(ctx).request }

@@ -15,14 +15,14 @@ import (
 	"portillon/policy"
 )
 
-// LinkPath is the page that an e-mail link opens, with ?code=…. GET shows a button and changes nothing (Links.Link),
-// because programs that scan mail open links. POST signs in (Links.UseLink).
+// LinkPath is the path of the page that an e-mail link opens, with ?code=…. GET shows a button and changes nothing
+// (Links.Link), because programs that scan mail open links. POST signs in (Links.UseLink).
 const LinkPath = "/sign-in/link"
 
 // linkLife is how long an e-mail link is valid.
 const linkLife = 15 * time.Minute
 
-// Links signs members in by a link that is sent to their e-mail address.
+// Links signs members in by a link sent to their e-mail address.
 type Links struct {
 	core     *core
 	limits   *throttle
@@ -31,13 +31,13 @@ type Links struct {
 	codes    *oneTimeCodes
 	outbox   *Outbox
 	settings func() Settings
-	url      *url.URL // how browsers reach the hub; nil: no links
+	url      *url.URL // the hub's address in browsers; nil: no links
 }
 
-// MailLink sends a link to an e-mail address that the directory knows. The answer is the same where the directory does
-// not know it, so that nobody learns who is a member. The link works once, for 15 minutes, in the browser whose
-// request ctx comes from. It returns ErrNoMail, ErrNoBrowser, *fault.Invalid for something that is no address, or
-// *Throttled by the asking address.
+// MailLink sends a link to an e-mail address that the directory knows. The result is the same for an unknown address,
+// so that nobody learns who is a member. The link works once, for 15 minutes, in the browser whose request ctx belongs
+// to. The error is ErrNoMail, ErrNoBrowser, *fault.Invalid for an invalid address, or *Throttled if the client's
+// address sends too many requests.
 func (s *Links) MailLink(ctx context.Context, address string) error {
 	if s.outbox.sender == nil || !s.settings().Links {
 		return ErrNoMail
@@ -53,7 +53,7 @@ func (s *Links) MailLink(ctx context.Context, address string) error {
 	if err := s.limits.spend(ctx, limit{r.mailFrom, network(visitorOf(ctx).address)}); err != nil {
 		return err
 	}
-	// Bind the link to this browser, before it is known whether a mail is sent.
+	// Bind the link to this browser first, so that the work is the same whether or not a mail is sent.
 	browser, err := s.browsers.secret(ctx, true)
 	if err != nil {
 		return err
@@ -67,11 +67,11 @@ func (s *Links) MailLink(ctx context.Context, address string) error {
 		return err
 	}
 	return s.core.site.Write(ctx, func(tx *store.Tx) error {
-		// A recipient who was sent too many mails gets none, and the visitor is not told.
+		// A recipient with too many mails gets no further mail, and the visitor is not told.
 		var full *Throttled
 		switch err := s.limits.spendIn(ctx, tx, limit{r.mailTo, to}); {
 		case errors.As(err, &full), err == nil && len(people) == 0:
-			return nil // nobody learns whether the directory knows the address
+			return nil // the result must not reveal whether the directory knows the address
 		case err != nil:
 			return err
 		}
@@ -85,9 +85,9 @@ func (s *Links) MailLink(ctx context.Context, address string) error {
 	})
 }
 
-// parseAddress reads a bare e-mail address and returns it as nameKey writes it. It refuses a display name and control
-// characters: a line feed would begin a header of the mail. 254 bytes are the longest address (RFC 5321, erratum
-// 1690).
+// parseAddress parses a bare e-mail address and returns it in the form of nameKey. It refuses a display name and
+// control characters: a line feed would start a new header of the mail. 254 bytes are the longest address (RFC 5321,
+// erratum 1690).
 func parseAddress(address string) (string, error) {
 	a, err := mail.ParseAddress(address)
 	if err != nil || len(address) > 254 || a.Name != "" || a.Address != strings.TrimSpace(address) ||
@@ -99,8 +99,8 @@ func parseAddress(address string) (string, error) {
 	return nameKey(a.Address), nil
 }
 
-// mayLink are the members whom a link to an address may sign in: never an administrator, an owner, a disabled account
-// or a blocked member.
+// mayLink returns the members who may sign in with a link to an address: never an administrator, an owner, a disabled
+// account or a blocked member.
 func (s *Links) mayLink(ctx context.Context, address string) ([]Person, error) {
 	if s.rights.people.ByAddress == nil {
 		return nil, nil
@@ -116,7 +116,7 @@ func (s *Links) mayLink(ctx context.Context, address string) ([]Person, error) {
 		if err != nil && !errors.As(err, &gone) {
 			return nil, err
 		}
-		x.Member = p.ID // who has no account yet gets one at the first sign-in
+		x.Member = p.ID // a member without an account gets an account at the first sign-in
 		shut, err := s.rights.isShut(ctx, x)
 		if err != nil {
 			return nil, err
@@ -128,16 +128,16 @@ func (s *Links) mayLink(ctx context.Context, address string) ([]Person, error) {
 	return out, nil
 }
 
-// address is the address of the page with a code. Its host is the one of the hub's configuration: the host that a
-// request names could be a stranger's.
+// address returns the URL of the page with a code. Its host is from the hub's configuration, because an attacker can
+// choose the host in a request.
 func (s *Links) address(code string) string {
 	u := s.url.JoinPath(LinkPath)
 	u.RawQuery = url.Values{"code": {code}}.Encode()
 	return u.String()
 }
 
-// Link returns the members whom a link would sign in, and changes nothing. It returns ErrCode where the code is wrong,
-// used or expired, or where another browser asked for the link; each such attempt counts as a guess.
+// Link returns the members whom a link can sign in, and changes nothing. The error is ErrCode if the code is wrong,
+// used or expired, or if another browser asked for the link; each such attempt counts as a guess.
 func (s *Links) Link(ctx context.Context, code string) ([]Person, error) {
 	if err := s.limits.allowed(ctx, s.core.site, s.limits.guessLimit(ctx)); err != nil {
 		return nil, err
@@ -156,7 +156,7 @@ func (s *Links) Link(ctx context.Context, code string) ([]Person, error) {
 	return people, err
 }
 
-// recipient is the e-mail address that a code was sent to, if this browser asked for it; else ErrCode.
+// recipient returns the e-mail address that a code was sent to, if this browser asked for the code; else ErrCode.
 func (s *Links) recipient(ctx context.Context, q oneRow, code string) (address string, err error) {
 	browser, err := s.browsers.secret(ctx, false)
 	if err != nil || browser == "" {
@@ -168,8 +168,8 @@ func (s *Links) recipient(ctx context.Context, q oneRow, code string) (address s
 	return address, noRow(err)
 }
 
-// UseLink signs in by an e-mail link, once. Where the address belongs to several members and member is empty, it
-// returns *Choose and the link stays valid. It returns ErrCode as Link does.
+// UseLink signs in by an e-mail link, once. If the address belongs to several members and member is empty, the error is
+// *Choose and the link stays valid. UseLink returns ErrCode in the same cases as Link.
 func (s *Links) UseLink(ctx context.Context, code string, member policy.MemberID) (actor.Actor, error) {
 	people, err := s.Link(ctx, code)
 	if err != nil {
@@ -186,8 +186,8 @@ func (s *Links) UseLink(ctx context.Context, code string, member policy.MemberID
 	return actor.Actor{}, ErrCode
 }
 
-// mail is the message with a link to sign in, in the member's language, else in the site's. It names nobody: it may
-// reach a guardian, or be read by others.
+// mail returns the message with a sign-in link, in the member's language, else in the site's language. It contains no
+// member's name, because a guardian or another person may read the mail.
 func (s *Links) mail(to, code, language string) Mail {
 	l := policy.English
 	site := s.settings()

@@ -14,7 +14,7 @@ import (
 	"portillon/policy"
 )
 
-// asks has a browser ask for a link, and returns the code that was mailed; empty: none was.
+// asks requests a link for an address, and returns the code that was mailed; empty: no mail was sent.
 func (w *browser) asks(address string) string {
 	w.b.t.Helper()
 	if err := w.do("POST", func(ctx context.Context) error { return w.b.Links.MailLink(ctx, address) }); err != nil {
@@ -23,7 +23,7 @@ func (w *browser) asks(address string) string {
 	return w.b.mailed()
 }
 
-// mailed sends what is in the outbox, and returns the code of the last mail.
+// mailed sends the mails in the outbox, and returns the code of the last mail.
 func (b *bench) mailed() string {
 	b.t.Helper()
 	b.sink.mails = nil
@@ -56,7 +56,7 @@ func TestLinkSignsInOnceInTheBrowserThatAsked(t *testing.T) {
 	if err := other.uses(code, ""); !errors.Is(err, account.ErrCode) {
 		t.Errorf("another browser: %v", err)
 	}
-	other.asks("lea@biklab.example") // it has a session of its own now
+	other.asks("lea@biklab.example") // this browser now has a different session
 	if err := other.uses(code, ""); !errors.Is(err, account.ErrCode) {
 		t.Errorf("another browser that asked too: %v", err)
 	}
@@ -71,7 +71,7 @@ func TestLinkSignsInOnceInTheBrowserThatAsked(t *testing.T) {
 	}
 }
 
-// Scanners of mail open every link, several times, without cookies.
+// Mail scanners open every link several times, without cookies.
 func TestOpeningALinkDoesNotUseIt(t *testing.T) {
 	b := open(t)
 	w, scanner := b.browser(), b.browser()
@@ -83,7 +83,7 @@ func TestOpeningALinkDoesNotUseIt(t *testing.T) {
 			t.Fatalf("scanner: %v, %+v", err, scanner.seen)
 		}
 	}
-	for range 3 { // the page is opened, and reloaded
+	for range 3 { // the user opens and reloads the page
 		var people []account.Person
 		err := w.do("GET", func(ctx context.Context) (err error) { people, err = b.Links.Link(ctx, code); return err })
 		if err != nil || len(people) != 1 || people[0].ID != "m-lea" || w.get().Account != "" {
@@ -120,7 +120,7 @@ func TestLinkUsedInParallelSignsInOnce(t *testing.T) {
 	}
 }
 
-func TestLinkExpiresAfterAQuarterOfAnHour(t *testing.T) {
+func TestLinkExpiresAfter15Minutes(t *testing.T) {
 	b := open(t)
 	w := b.browser()
 	code := w.asks("lea@biklab.example")
@@ -134,7 +134,7 @@ func TestLinkExpiresAfterAQuarterOfAnHour(t *testing.T) {
 	}
 }
 
-func TestSharedAddressAsksWhichMember(t *testing.T) {
+func TestLinkToASharedAddressOffersAChoiceOfMembers(t *testing.T) {
 	b := open(t)
 	w := b.browser()
 	code := w.asks("family@biklab.example")
@@ -171,7 +171,7 @@ func TestLinksNeverSignInAdministratorsOrOwners(t *testing.T) {
 		if code := w.asks("lea@biklab.example"); code != "" {
 			t.Errorf("%s: a link was sent", role)
 		}
-		// Nor with a link that was sent before the role was given.
+		// A link that was sent before the role was assigned does not sign in either.
 		b.owner()
 		if x, err := b.Registry.SetRole(t.Context(), root, x.ID, x.Version, actor.Member); err != nil {
 			t.Fatal(err)
@@ -188,7 +188,7 @@ func TestLinksNeverSignInAdministratorsOrOwners(t *testing.T) {
 	}
 }
 
-func TestDisabledAccountIsNotSignedInByLinkOrCode(t *testing.T) {
+func TestDisabledAccountCannotSignInByLinkOrCode(t *testing.T) {
 	b := open(t)
 	x := b.add(account.Account{Name: "lea", Member: "m-lea", Site: actor.Member})
 	w := b.browser()
@@ -208,7 +208,7 @@ func TestDisabledAccountIsNotSignedInByLinkOrCode(t *testing.T) {
 	}
 }
 
-func TestAnswerIsTheSameForAnUnknownAddress(t *testing.T) {
+func TestUnknownAddressGetsTheSameResponseAsAKnownOne(t *testing.T) {
 	b := open(t)
 	known, unknown := b.browser(), b.browser()
 	if known.asks("lea@biklab.example") == "" || unknown.asks("nobody@biklab.example") != "" {
@@ -219,10 +219,10 @@ func TestAnswerIsTheSameForAnUnknownAddress(t *testing.T) {
 	}
 }
 
-func TestMailsToOneAddressAndFromOneBrowserAreLimited(t *testing.T) {
+func TestMailsAreLimitedPerRecipientAndPerClientAddress(t *testing.T) {
 	b := open(t)
 	sent := 0
-	for n := range 8 { // from everywhere to Léa
+	for n := range 8 { // many clients, one recipient
 		w := b.browser()
 		w.from = fmt.Sprintf("198.51.100.%d:1", n)
 		if w.asks("lea@biklab.example") != "" {
@@ -234,7 +234,7 @@ func TestMailsToOneAddressAndFromOneBrowserAreLimited(t *testing.T) {
 	}
 	w := b.browser()
 	refused := 0
-	for n := range 30 { // from one browser to everybody
+	for n := range 30 { // one client, many recipients
 		if err := w.do("POST", func(ctx context.Context) error {
 			return b.Links.MailLink(ctx, fmt.Sprintf("n%d@biklab.example",
 				n))
@@ -257,7 +257,7 @@ func TestHostOfALinkIsFromTheConfiguration(t *testing.T) {
 	}
 }
 
-func TestAddressesWithHeadersAreRefused(t *testing.T) {
+func TestMalformedAddressesAreRefused(t *testing.T) {
 	b := open(t)
 	w := b.browser()
 	if err := b.Links.MailLink(t.Context(), "lea@biklab.example"); !errors.Is(err, account.ErrNoBrowser) {
@@ -287,7 +287,7 @@ func FuzzParseAddress(f *testing.F) {
 	})
 }
 
-func TestMailIsTriedAgainUntilItsLinkHasExpired(t *testing.T) {
+func TestMailIsRetriedUntilItsLinkExpires(t *testing.T) {
 	b := open(t)
 	temporary := errors.New("421 later")
 	b.sink.fail = []error{temporary, temporary}
@@ -317,7 +317,7 @@ func TestMailIsTriedAgainUntilItsLinkHasExpired(t *testing.T) {
 	}
 }
 
-func TestMailThatIsRefusedForGoodIsDropped(t *testing.T) {
+func TestMailIsDroppedAfterAPermanentError(t *testing.T) {
 	b := open(t)
 	b.sink.fail = []error{&account.Refused{Err: errors.New("550 no such user")}}
 	b.browser().asks("lea@biklab.example")
@@ -326,7 +326,7 @@ func TestMailThatIsRefusedForGoodIsDropped(t *testing.T) {
 	}
 }
 
-func TestMailIsInTheMembersLanguageAndNamesNobody(t *testing.T) {
+func TestMailIsInTheMembersLanguageAndContainsNoName(t *testing.T) {
 	b := open(t, func(o *account.Options) {
 		o.Settings = func() account.Settings {
 			return account.Settings{Title: "Bik Lab\r\nBcc: x", Language: "en", Contact: "bureau@biklab.example %s", Links: true}
@@ -402,8 +402,8 @@ func TestPrintedCodeSignsItsMemberInOnce(t *testing.T) {
 	b.verifyAudit()
 }
 
-// Whoever came by a link may set a password without the old one, for a quarter of an hour.
-func TestForgottenPasswordIsSetAfterALink(t *testing.T) {
+// A member who signed in by a link may set a password without entering the old one for 15 minutes.
+func TestForgottenPasswordCanBeSetAfterSignInByLink(t *testing.T) {
 	b := open(t)
 	b.add(account.Account{Name: "lea", Member: "m-lea", Site: actor.Member})
 	w := b.browser()

@@ -13,14 +13,14 @@ import (
 	"portillon/policy"
 )
 
-// The expected answers are written by hand: who may do what to whose account. A letter for each actor below:
-// + may, - may not.
+// mayTable was written by hand, so that it does not repeat a mistake of the code. Each row has one sign per actor: +
+// may act on the account, - may not.
 var mayTable = []struct {
 	method string
-	// nobody, member, mentor, maintainer, administrator, owner, root, the owner's token with all scopes, and with
-	// members.read alone
+	// the columns: no account, member, mentor, maintainer, administrator, owner, root, the owner's token with all
+	// scopes, and the owner's token with members.read alone
 	own   string // to the actor's own account
-	other string // to somebody else's
+	other string // to another person's account
 }{
 	{"Accounts", "-----+++-", "-----+++-"},
 	{"Account", "-+++++?+-", "-----+++-"},
@@ -46,7 +46,7 @@ var mayTable = []struct {
 	{"Merge", "?????????", "----++++-"},
 }
 
-func TestActorsMayDoWhatTheTableSays(t *testing.T) {
+func TestRightsOfActorsMatchTheTable(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: hashes passwords")
 	}
@@ -107,7 +107,7 @@ func roles(m policy.MachineID, r actor.Role) map[policy.MachineID]actor.Role {
 	return map[policy.MachineID]actor.Role{m: r}
 }
 
-// fresh is an account as it stands now.
+// fresh returns the current state of an account.
 func (b *bench) fresh(x account.Account) account.Account {
 	if got, err := b.Registry.Get(b.t.Context(), root, x.ID); err == nil {
 		return got
@@ -115,12 +115,12 @@ func (b *bench) fresh(x account.Account) account.Account {
 	return x
 }
 
-// restore undoes what a method that was allowed did to an account.
+// restore undoes a permitted method's changes to an account.
 func (b *bench) restore(x account.Account) {
 	b.t.Helper()
 	now, err := b.Registry.Get(b.t.Context(), root, x.ID)
 	if missing(err) {
-		return // nobody's, or removed: see methods
+		return // an account without an owner, or removed by the method
 	}
 	if err == nil {
 		_, err = b.Registry.Change(b.t.Context(), root, x.ID, now.Version, func(y *account.Account) error {
@@ -135,7 +135,7 @@ func (b *bench) restore(x account.Account) {
 
 var errUndo = errors.New("undo")
 
-// methods are all methods that take an actor, on an account.
+// methods returns all methods that have an actor parameter, applied to an account.
 func methods(b *bench, ctx context.Context, a actor.Actor, x account.Account) map[string]func() error {
 	return map[string]func() error{
 		"Accounts": func() error { _, _, err := b.Registry.List(ctx, a, account.Page{}); return err },
@@ -156,7 +156,7 @@ func methods(b *bench, ctx context.Context, a actor.Actor, x account.Account) ma
 			return err
 		},
 		"Disable":           func() error { _, err := b.Registry.Disable(ctx, a, x.ID, x.Version, true); return err },
-		"Remove":            func() error { return b.Registry.Remove(ctx, a, x.ID, -1) }, // a conflict
+		"Remove":            func() error { return b.Registry.Remove(ctx, a, x.ID, -1) }, // fails with a conflict
 		"ResetCode":         func() error { _, err := b.Recovery.ResetCode(ctx, a, x.ID); return err },
 		"Recover":           func() error { _, err := b.Recovery.Recover(ctx, a, x.Name); return err },
 		"Sessions":          func() error { _, err := b.Sessions.Active(ctx, a, x.ID); return err },
@@ -193,7 +193,7 @@ func methods(b *bench, ctx context.Context, a actor.Actor, x account.Account) ma
 	}
 }
 
-// Each method is asked for every id of another site: nothing of it is seen or changed.
+// For the ids of another site, every method returns not found and changes nothing.
 func TestAccountsOfAnotherSiteAreNotFound(t *testing.T) {
 	b := open(t)
 	b.owner()
@@ -220,7 +220,7 @@ func TestAccountsOfAnotherSiteAreNotFound(t *testing.T) {
 		err := f()
 		switch name {
 		case "Accounts", "AuditLog", "ExportAudit", "PrintedCodes", "Forget", "Merge", "NewToken", "ChangePassword", "Add":
-			continue // of no account, or of one's own
+			continue // the method has no account parameter, or uses the actor's own account
 		}
 		if !missing(err) {
 			t.Errorf("%s: %v", name, err)

@@ -16,26 +16,26 @@ func (b *bench) merge(a actor.Actor, keep, drop policy.MemberID) error {
 	)
 }
 
-func TestAccountGoesWithAMemberWhoIsMerged(t *testing.T) {
+func TestMergeMovesTheAccountToTheMemberWhoStays(t *testing.T) {
 	writer := actor.Actor{Account: "w", Name: "Writer", Site: actor.Owner, Scopes: []actor.Act{actor.WriteMembers}}
 	machines := roles("saw", actor.Mentor)
 	names := map[policy.MemberID]string{"m-karim": "keep", "m-ines": "drop"}
 	b := open(t)
 	b.owner()
 	for name, c := range map[string]struct {
-		keep, drop *account.Account // as they are given; nil: no account
-		of         string           // whose account is left, by its name
+		keep, drop *account.Account // nil: the member has no account
+		of         string           // name of the account that remains
 		refused    bool
 	}{
-		"nobody has one":    {},
-		"one who stays":     {keep: &account.Account{Site: actor.Member}, of: "keep"},
-		"one who goes":      {drop: &account.Account{Machines: machines}, of: "drop"},
-		"an owner who goes": {drop: &account.Account{Site: actor.Owner}, of: "drop"},
+		"neither has an account": {},
+		"keep has an account":    {keep: &account.Account{Site: actor.Member}, of: "keep"},
+		"drop has an account":    {drop: &account.Account{Machines: machines}, of: "drop"},
+		"drop is an owner":       {drop: &account.Account{Site: actor.Owner}, of: "drop"},
 		"both": {keep: &account.Account{Machines: machines}, of: "keep",
 			drop: &account.Account{Site: actor.Member}},
-		"both, and the one who goes has a role at a machine": {keep: &account.Account{Site: actor.Member},
+		"both have accounts, drop has a role at a machine": {keep: &account.Account{Site: actor.Member},
 			drop: &account.Account{Machines: machines}, of: "keep", refused: true},
-		"both, and the one who goes has a role": {keep: &account.Account{Site: actor.Member},
+		"both have accounts, drop has a role": {keep: &account.Account{Site: actor.Member},
 			drop: &account.Account{Site: actor.Administrator}, of: "keep", refused: true},
 	} {
 		for member, given := range map[policy.MemberID]*account.Account{"m-karim": c.keep, "m-ines": c.drop} {
@@ -74,7 +74,7 @@ func TestAccountGoesWithAMemberWhoIsMerged(t *testing.T) {
 	b.verifyAudit()
 }
 
-func TestSessionsAndPrintedCodesEndWithAMerge(t *testing.T) {
+func TestMergeEndsSessionsAndPrintedCodes(t *testing.T) {
 	b := open(t)
 	b.owner()
 	x := b.add(account.Account{Name: "drop", Member: "m-ines", Site: actor.Member})

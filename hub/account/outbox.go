@@ -13,38 +13,38 @@ import (
 // Mail is a message to one recipient.
 type Mail struct{ To, Subject, Body string }
 
-// Sender sends a mail and returns once the server has accepted it. A *Refused error is final; after any other error
-// the mail is tried again. ctx ends the attempt.
+// Sender sends a mail and returns once the server has accepted it. A *Refused error is permanent; after any other error
+// the mail is sent again. If ctx is done, the attempt ends.
 type Sender interface {
 	Send(ctx context.Context, m Mail) error
 }
 
-// Refused is the error of a mail that the server will never accept, as one to an address that does not exist. The mail
-// is dropped; after any other error it is sent again.
+// Refused is the error of a mail that the server will never accept, for example because the address does not exist. The
+// mail is dropped.
 type Refused struct{ Err error }
 
 // Error implements error.
 func (e *Refused) Error() string { return "mail is refused for good: " + e.Err.Error() }
 
-// Unwrap is the answer of the mail server.
+// Unwrap returns the answer of the mail server.
 func (e *Refused) Unwrap() error { return e.Err }
 
 const (
-	maxOutbox  = 1000             // mails that are not sent yet
-	firstRetry = 5 * time.Second  // after the first attempt that failed; doubled after each further one
+	maxOutbox  = 1000             // unsent mails
+	firstRetry = 5 * time.Second  // wait after the first failed attempt, doubled after each further one
 	lastRetry  = 2 * time.Minute  // the longest wait
-	mailTime   = 30 * time.Second // for one mail
+	mailTime   = 30 * time.Second // timeout of one mail
 )
 
-// Outbox keeps the mails that are to be sent, and sends them.
+// Outbox stores mails until it has sent them.
 type Outbox struct {
 	core   *core
 	sender Sender        // nil: nothing is sent
-	added  chan struct{} // holds one value at most: it wakes Run
+	added  chan struct{} // buffer of one value: wakes Run
 }
 
-// enqueue puts a mail into the outbox, in the transaction of what the mail is about: it is sent if and only if that is
-// committed. The outbox holds at most maxOutbox mails; a mail expires with the link in it (linkLife).
+// enqueue adds a mail to the outbox in the caller's transaction, so that the mail is sent if and only if the
+// transaction is committed. The outbox holds at most maxOutbox mails; a mail expires with the link in it (linkLife).
 func (s *Outbox) enqueue(ctx context.Context, tx *store.Tx, m Mail) error {
 	id, err := s.core.newID("o-")
 	if err != nil {
@@ -63,15 +63,16 @@ func (s *Outbox) enqueue(ctx context.Context, tx *store.Tx, m Mail) error {
 	if err != nil {
 		return err
 	}
-	select { // RunMail looks again in a second where this comes before the commit
+	select { // if Run wakes before the commit, it looks again within a second
 	case s.added <- struct{}{}:
 	default:
 	}
 	return nil
 }
 
-// Run sends what is in the outbox until ctx ends, and returns ctx.Err(). A mail is sent again until it has expired. It
-// may arrive twice where the hub stops between sending it and recording that it was sent. One goroutine may run it.
+// Run sends the mails of the outbox until ctx is done, and returns ctx.Err(). A mail is retried until it expires. It
+// may arrive twice if the hub stops between sending the mail and recording that it was sent. Only one goroutine may
+// call Run.
 func (s *Outbox) Run(ctx context.Context) error {
 	if s.sender == nil {
 		<-ctx.Done()
@@ -103,7 +104,7 @@ type pending struct {
 	tries int64
 }
 
-// sendDue sends each mail that is due, once, and returns how long to wait before it looks again.
+// sendDue sends each due mail once, and returns how long to wait before the next round.
 func (s *Outbox) sendDue(ctx context.Context) time.Duration {
 	for range maxOutbox {
 		m, err := s.next(ctx)
@@ -128,8 +129,8 @@ func (s *Outbox) sendDue(ctx context.Context) time.Duration {
 	return firstRetry
 }
 
-// next reads the mail that is due for longest, and drops those that have expired. It returns sql.ErrNoRows where none
-// is due.
+// next reads the mail that has been due for longest, and drops expired mails. The error is sql.ErrNoRows if no mail is
+// due.
 func (s *Outbox) next(ctx context.Context) (m pending, err error) {
 	var expires int64
 	for {
@@ -155,8 +156,8 @@ func (s *Outbox) drop(ctx context.Context, id string) error {
 	})
 }
 
-// sent records the outcome of an attempt: it drops a mail that was sent or refused for good, and puts off any other.
-// The wait doubles from firstRetry to lastRetry.
+// sent records the outcome of an attempt: it drops a mail that was sent or permanently refused, and postpones any other
+// mail. The wait doubles from firstRetry to lastRetry.
 func (s *Outbox) sent(ctx context.Context, m pending, failure error) error {
 	var final *Refused
 	if failure == nil || errors.As(failure, &final) {
@@ -172,8 +173,8 @@ func (s *Outbox) sent(ctx context.Context, m pending, failure error) error {
 	})
 }
 
-// printable replaces each character that is not printable by a space, and cuts s at 200 bytes: a line feed in a
-// subject would begin a header.
+// printable replaces each unprintable character by a space, and cuts s at 200 bytes: a line feed in a subject would
+// start a new header.
 func printable(s string) string {
 	out := []rune(shorten(s, 200))
 	for i, r := range out {

@@ -14,10 +14,10 @@ import (
 	"portillon/hub/store"
 )
 
-// ownerFile holds the code of the first owner until somebody used it.
+// ownerFile holds the code of the first owner until the code is used.
 const ownerFile = "owner-code"
 
-// Ownership makes the first owner, who gives all other roles.
+// Ownership creates the first owner, who can then assign all other roles.
 type Ownership struct {
 	core     *core
 	limits   *throttle
@@ -25,12 +25,12 @@ type Ownership struct {
 	rights   *rights
 	rows     *accountRows
 	browsers *browsers
-	folder   string // where the file ownerFile stands
+	folder   string // folder of the file ownerFile
 }
 
-// FirstOwner gives the code with which somebody becomes the first owner, for the terminal of the hub's computer. The
-// code is kept in a file that only the hub's user can read, so that a hub that is started again gives the same code;
-// made reports that the code is new. Once there is an owner, the code is empty and the file is removed.
+// FirstOwner returns the code for creating the first owner, to be shown on the terminal of the hub's computer. The code
+// is stored in a file that only the hub's user can read, so that a restarted hub returns the same code; made reports
+// that the code is new. Once there is an owner, the code is empty and the file is removed.
 func (s *Ownership) FirstOwner() (code string, made bool, err error) {
 	path := filepath.Join(s.folder, ownerFile)
 	n, err := otherOwners(context.Background(), s.core.site, "")
@@ -49,7 +49,7 @@ func (s *Ownership) FirstOwner() (code string, made bool, err error) {
 	return grouped(code), true, writePrivate(path, grouped(code)+"\n")
 }
 
-// storedCode reads the code from its file; empty: there is no file, or it holds no code.
+// storedCode reads the code from its file; empty: the file is missing, or contains no code.
 func (s *Ownership) storedCode() (string, error) {
 	b, err := os.ReadFile(filepath.Join(s.folder, ownerFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -62,7 +62,7 @@ func (s *Ownership) storedCode() (string, error) {
 	return grouped(code), nil
 }
 
-// removeIfThere removes a file. A file that does not exist is no error.
+// removeIfThere removes a file. A missing file is not an error.
 func removeIfThere(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -71,9 +71,9 @@ func removeIfThere(path string) error {
 }
 
 // writePrivate writes a file that only its owner can read (mode 0600). After a crash the file is complete or absent:
-// it is written beside its place, synced, and renamed.
+// the data is written to a temporary file in the same folder, synced, and renamed.
 func writePrivate(path, text string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".owner-*") // CreateTemp makes it 0600
+	f, err := os.CreateTemp(filepath.Dir(path), ".owner-*") // CreateTemp sets mode 0600
 	if err != nil {
 		return err
 	}
@@ -85,9 +85,9 @@ func writePrivate(path, text string) error {
 	return os.Rename(f.Name(), path)
 }
 
-// Redeem makes the first owner from the code of FirstOwner and signs them in. It works once: afterwards there is an
-// owner and no code. It returns ErrCode for a wrong code, *fault.Invalid for a name or password that cannot be used
-// (the code stays valid), and *Throttled after ten wrong codes from an address.
+// Redeem creates the first owner from the code of FirstOwner and signs the owner in. It works once: afterwards there is
+// an owner and no code. The error is ErrCode for a wrong code, *fault.Invalid for an invalid name or password (the code
+// stays valid), and *Throttled after ten wrong codes from an address.
 func (s *Ownership) Redeem(ctx context.Context, code, name, password string) (actor.Actor, error) {
 	if err := s.limits.guess(ctx); err != nil {
 		return actor.Actor{}, err
@@ -113,7 +113,7 @@ func (s *Ownership) Redeem(ctx context.Context, code, name, password string) (ac
 	v := visitorOf(ctx)
 	a := actor.Actor{Account: x.ID, Name: name, Site: actor.Owner, Request: v.request, Address: v.address}
 	err = s.core.site.Write(ctx, func(tx *store.Tx) error {
-		// Of two who redeem the code at once, the second finds an owner.
+		// If two requests redeem the code at once, the second request finds an owner.
 		if n, err := otherOwners(ctx, tx, ""); err != nil || n > 0 {
 			return errors.Join(ErrCode, err)
 		}
@@ -126,7 +126,7 @@ func (s *Ownership) Redeem(ctx context.Context, code, name, password string) (ac
 		return actor.Actor{}, err
 	}
 	if err := removeIfThere(filepath.Join(s.folder, ownerFile)); err != nil {
-		s.core.log.Error("owner code cannot be removed", "err", err) // it is of no use: there is an owner
+		s.core.log.Error("owner code cannot be removed", "err", err) // harmless: an owner exists
 	}
 	if err := errors.Join(s.limits.goodGuess(ctx), s.browsers.begin(ctx, x, "password")); err != nil {
 		return actor.Actor{}, err

@@ -11,25 +11,25 @@ import (
 	"portillon/hub/fault"
 )
 
-// Bounds of a password.
+// Limits of a password.
 const (
 	minPassword = 10  // characters
 	maxPassword = 256 // bytes
 )
 
-// common are words that most guessed passwords are made of, in French and English. A password that is one of them with
-// digits and signs around it, or one of them twice, is refused.
+// common holds words from which most guessed passwords are built, in French and English. A password is refused if it is
+// one of these words with digits and signs around it, or one of these words twice.
 const common = `password passwort motdepasse motdepass azerty azertyuiop qwerty qwertyuiop qwertz admin administrator
 	administrateur welcome bienvenue bonjour soleil doudou chouchou marseille letmein iloveyou jetaime
 	football monkey dragon princess princesse sunshine superman changeme changemoi secret portillon fablab
 	makerspace biklab laser atelier abc abcdef abcdefgh abcdefghij azertyqsdf qwertyasdf nicolas camille
 	loulou test testtest root user login hello salut master trustno`
 
-// plain brings a password or name to the form in which it is compared: NFKC, so that two keyboards write the same.
+// plain converts a password or name to NFKC for comparison, so that two keyboards produce the same text.
 func plain(s string) string { return norm.NFKC.String(s) }
 
-// checkPassword returns what is wrong with a new password of the account name, or nothing. It asks for length, not for
-// kinds of characters (NIST SP 800-63B, section 5.1.1.2).
+// checkPassword returns the faults of a new password of the account name. It requires a minimum length, but no kinds of
+// characters (NIST SP 800-63B, section 5.1.1.2).
 func checkPassword(password, name string) []fault.Field {
 	wrong := func(what, right string) []fault.Field {
 		return []fault.Field{{Field: "password", Wrong: what, Right: right}}
@@ -46,9 +46,8 @@ func checkPassword(password, name string) []fault.Field {
 	return nil
 }
 
-// guessable reports whether a password is one of those that are tried first: fewer than five different characters,
-// characters in a row of the alphabet or of digits, a common word with digits and signs around it, or the account's
-// name.
+// guessable reports whether attackers would try a password first: fewer than five different characters, consecutive
+// characters of the alphabet or digits, a common word with digits and signs around it, or the account's name.
 func guessable(password, name string) bool {
 	p := strings.ToLower(password)
 	different := map[rune]bool{}
@@ -76,11 +75,11 @@ func guessable(password, name string) bool {
 		len(n) > 3 && letters == n
 }
 
-// nameKey is a name as it is compared and kept unique: two names that differ in case alone, or in how a keyboard
-// writes an accent, are the same.
+// nameKey returns the form in which names are compared and kept unique: names are the same if they differ only in case
+// or in the encoding of an accent.
 func nameKey(name string) string { return strings.ToLower(plain(strings.TrimSpace(name))) }
 
-// checkName returns what is wrong with an account's name, or nothing.
+// checkName returns the faults of an account's name.
 func checkName(name string) []fault.Field {
 	wrong := ""
 	switch {
@@ -97,7 +96,8 @@ func checkName(name string) []fault.Field {
 		Right: "an e-mail address or a name, as in ines@biklab.example"}}
 }
 
-// isPrintable refuses control and format characters: line feeds, and marks that change the direction of writing.
+// isPrintable reports whether a text has no control and format characters, such as line feeds and marks that change the
+// writing direction.
 func isPrintable(s string) bool {
 	for _, r := range s {
 		if !unicode.IsPrint(r) {
@@ -107,7 +107,7 @@ func isPrintable(s string) bool {
 	return true
 }
 
-// shorten cuts s to at most n bytes, at the border of a character, for a fault or a row.
+// shorten cuts s to at most n bytes, between characters, for a fault or a row.
 func shorten(s string, n int) string {
 	s = strings.ToValidUTF8(s, "�")
 	if len(s) <= n {

@@ -18,12 +18,12 @@ type Passwords struct {
 	browsers *browsers
 }
 
-// SignIn signs somebody in by name and password, and begins a session in the browser whose request ctx comes from.
-// address is the client's address, for the rate limits; empty: the one that Requests found. It returns ErrWrong,
+// SignIn signs in a person by name and password, and begins a session in the browser whose request ctx belongs to.
+// address is the client's address, for the rate limits; empty: the address that Requests found. The error is ErrWrong,
 // *Throttled or *Busy.
 //
 // An unknown name costs the same work as a wrong password. Whether an attempt is refused before a password is hashed
-// depends on the name as it was typed and on the address, never on whether such an account exists.
+// depends on the name as typed and on the address, never on whether such an account exists.
 func (s *Passwords) SignIn(ctx context.Context, name, password, address string) (actor.Actor, error) {
 	if len(name) > 200 || len(password) > maxPassword {
 		return actor.Actor{}, ErrWrong
@@ -38,9 +38,9 @@ func (s *Passwords) SignIn(ctx context.Context, name, password, address string) 
 	return s.rights.actorOf(ctx, x)
 }
 
-// proven returns the account whose name and password these are. It counts the attempt before it compares the password
-// and gives it back if the password is right, so that attempts in parallel cannot exceed a limit. A shut account is
-// compared with an empty hash: the answer and its time are those of a wrong password.
+// proven returns the account with this name and password. It counts the attempt before it compares the password, and
+// refunds the attempt if the password is right, so that parallel attempts cannot exceed a limit. The password of a shut
+// account is compared with an empty hash: the response and its time equal those of a wrong password.
 func (s *Passwords) proven(ctx context.Context, name, password, address string) (row, error) {
 	if address == "" {
 		address = visitorOf(ctx).address
@@ -49,7 +49,7 @@ func (s *Passwords) proven(ctx context.Context, name, password, address string) 
 	if missing := (*fault.NotFound)(nil); err != nil && !errors.As(err, &missing) {
 		return row{}, err
 	}
-	// Refuse an address or name that has no attempts left, before any work is done.
+	// Refuse an address or name without remaining attempts, before any work is done.
 	limits, err := s.passwordLimits(ctx, x.ID, name, address)
 	if err != nil {
 		return row{}, err
@@ -72,14 +72,14 @@ func (s *Passwords) proven(ctx context.Context, name, password, address string) 
 	} else if shut {
 		stored = ""
 	}
-	// A shut account takes part in the comparison with an empty hash, which no password matches.
+	// Compare the password of a shut account with an empty hash, which no password matches.
 	right, upgrade := s.hasher.check(stored, plain(password))
 	if !right {
 		s.core.log.Info("sign-in refused", "name_hash", limits[0].key(), "address", network(address), "request",
 			visitorOf(ctx).request)
 		return row{}, ErrWrong
 	}
-	// The stored hash is of another cost than the one in force: store a new one.
+	// The stored hash has an outdated cost: store a new hash.
 	if upgrade {
 		if x.password, err = s.hasher.newHash(plain(password)); err != nil {
 			return row{}, err
@@ -88,9 +88,9 @@ func (s *Passwords) proven(ctx context.Context, name, password, address string) 
 	return x, s.signedIn(ctx, x, stored, address, limits)
 }
 
-// passwordLimits are the rate limits of an attempt: of the name and of the address. An address from which the account
-// signed in before has a limit of its own in place of the name's, so that somebody who guesses from elsewhere cannot
-// keep the account's owner out.
+// passwordLimits returns the rate limits of an attempt: of the name and of the address. An address from which the
+// account signed in before has a separate limit in place of the name's limit, so that guesses from other addresses
+// cannot lock out the account's owner.
 func (s *Passwords) passwordLimits(ctx context.Context, id, name, address string) ([]limit, error) {
 	r, from := rates(), network(address)
 	first := limit{r.name, nameKey(name)}
@@ -107,17 +107,17 @@ func (s *Passwords) passwordLimits(ctx context.Context, id, name, address string
 	return []limit{first, {r.address, from}}, nil
 }
 
-// knownAddress is the key of an address that an account signed in from. It is a hash: the database keeps no list of
-// the places where somebody was.
+// knownAddress returns the key of an address that an account signed in from. The key is a hash, so that the database
+// holds no list of a person's locations.
 func knownAddress(id, from string) string {
 	return limit{rate{name: "known"}, id + "\x00" + from}.key()
 }
 
-// maxKnown is how many addresses an account has a limit of its own for.
+// maxKnown is the number of known addresses with a separate limit, per account.
 const maxKnown = 20
 
-// signedIn records a sign-in and gives the attempt back. It returns ErrWrong where the password or the sessions of the
-// account were changed since the password was compared.
+// signedIn records a sign-in and refunds the attempt. The error is ErrWrong if the password or the sessions of the
+// account changed since the password was compared.
 func (s *Passwords) signedIn(ctx context.Context, x row, stored, address string, limits []limit) error {
 	return s.core.site.Write(ctx, func(tx *store.Tx) error {
 		done, err := tx.Exec(ctx, `UPDATE account SET seen = $3, password = $4 WHERE site = $1 AND id = $2 AND password = $5
@@ -136,7 +136,7 @@ func (s *Passwords) signedIn(ctx context.Context, x row, stored, address string,
 	})
 }
 
-// know remembers that an account signed in from an address, and forgets the oldest addresses beyond maxKnown.
+// know records that an account signed in from an address, and removes the oldest addresses beyond maxKnown.
 func (s *Passwords) know(ctx context.Context, tx *store.Tx, id, address string) error {
 	_, err := tx.Exec(ctx, `INSERT INTO account_known (site, account, address, seen) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (site, account, address) DO UPDATE SET seen = excluded.seen`, id, knownAddress(id, network(address)),
@@ -150,10 +150,10 @@ func (s *Passwords) know(ctx context.Context, tx *store.Tx, id, address string) 
 	return err
 }
 
-// ChangePassword sets the actor's own password, ends all other sessions, and gives this browser a new token. It asks
-// for the old password, except where there is none or where this browser signed in by a link or a code within the last
-// 15 minutes. It returns *actor.Denied for an API token, *fault.Invalid for a password that is easy to guess, and
-// ErrWrong, *Throttled or *Busy as SignIn does.
+// ChangePassword sets the actor's own password, ends all other sessions, and gives this browser a new token. It
+// requires the old password, unless the account has none or this browser signed in by a link or a code within the last
+// 15 minutes. The error is *actor.Denied for an API token, *fault.Invalid for a password that is easy to guess, and
+// ErrWrong, *Throttled or *Busy as for SignIn.
 func (s *Passwords) ChangePassword(ctx context.Context, a actor.Actor, old, password string) error {
 	if !own(a, a.Account) || a.Account == "local" {
 		return &actor.Denied{Act: actor.WriteAccounts, Actor: a}
@@ -176,9 +176,9 @@ func (s *Passwords) ChangePassword(ctx context.Context, a actor.Actor, old, pass
 	return s.set(ctx, a, x, password, s.browsers.how(ctx), "password changed")
 }
 
-// set stores a new password for an account as it was read: *fault.Conflict where its sessions were ended meanwhile, so
-// that of two changes at once one is refused. It ends all sessions and codes of the account and begins a new session
-// in this browser. detail is the text of the audit entry.
+// set stores a new password for the account x. The error is *fault.Conflict if the account's sessions ended since x was
+// read, so that of two changes at once one is refused. set ends all sessions and codes of the account and begins a new
+// session in this browser. detail is the text of the audit entry.
 func (s *Passwords) set(ctx context.Context, a actor.Actor, x row, password, how, detail string) error {
 	hash, err := s.hasher.hashAlone(ctx, plain(password))
 	if err != nil {

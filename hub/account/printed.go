@@ -11,25 +11,26 @@ import (
 	"portillon/policy"
 )
 
-// Bounds of printed codes.
+// Limits of printed codes.
 const (
 	printedLife  = 90 * 24 * time.Hour
-	maxPrinted   = 200 // members at a time
+	maxPrinted   = 200 // members per call
 	printedEach  = 10  // codes of a member at most
 	printedRight = "1 to 200 members, 1 to 10 codes each"
 )
 
-// PrintedCodes signs members in by codes on paper: for members without e-mail.
+// PrintedCodes signs members in by codes on paper, for members without e-mail.
 type PrintedCodes struct {
 	core   *core
 	limits *throttle
-	member func(context.Context, policy.MemberID) (Person, error) // nil: any member may be given one
+	member func(context.Context, policy.MemberID) (Person, error) // nil: every id is accepted
 	codes  *oneTimeCodes
 }
 
-// Print makes codes on paper for members without e-mail, each of which signs its member in once, within 90 days. A
-// member's earlier codes end. The actor needs actor.WriteMembers. Print refuses a member who is an administrator or an
-// owner: whoever writes members could sign in as them. It makes codes for all members or for none.
+// Print creates codes on paper for members without e-mail. Each code signs its member in once, within 90 days. A
+// member's earlier codes become invalid. The actor needs actor.WriteMembers. Print refuses a member who is an
+// administrator or an owner, because an actor who may write members could otherwise sign in as that account. It creates
+// codes for all members or for none.
 func (s *PrintedCodes) Print(ctx context.Context, a actor.Actor, members []policy.MemberID, each int) ([]Printed,
 	error) {
 	if err := a.May(actor.WriteMembers, actor.Target{}); err != nil {
@@ -38,7 +39,7 @@ func (s *PrintedCodes) Print(ctx context.Context, a actor.Actor, members []polic
 	if len(members) == 0 || len(members) > maxPrinted || each < 1 || each > printedEach {
 		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "members", Wrong: "too many or none", Right: printedRight}}}
 	}
-	// Look all members up before anything is written.
+	// Look up all members before writing anything.
 	people := make([]Person, len(members))
 	for i, m := range members {
 		people[i] = Person{ID: m}
@@ -66,7 +67,7 @@ func (s *PrintedCodes) Print(ctx context.Context, a actor.Actor, members []polic
 	return out, nil
 }
 
-// printFor replaces the printed codes of one member by new ones. Of the codes the database keeps the hashes only.
+// printFor replaces the printed codes of one member by new codes. The database stores only the hashes of the codes.
 func (s *PrintedCodes) printFor(ctx context.Context, tx *store.Tx, a actor.Actor, p Person, each int) (out []Printed,
 	err error) {
 	x, err := byMember(ctx, tx, p.ID)
@@ -97,7 +98,7 @@ func (s *PrintedCodes) printFor(ctx context.Context, tx *store.Tx, a actor.Actor
 	return out, s.core.audit(ctx, tx, a, actor.WriteMembers, "member "+string(p.ID), "codes printed to sign in with")
 }
 
-// UseCode signs in by a printed code, once. It returns ErrCode, or *Throttled after ten wrong codes from an address.
+// UseCode signs in by a printed code, once. The error is ErrCode, or *Throttled after ten wrong codes from an address.
 func (s *PrintedCodes) UseCode(ctx context.Context, code string) (actor.Actor, error) {
 	if err := s.limits.guess(ctx); err != nil {
 		return actor.Actor{}, err

@@ -13,7 +13,7 @@ import (
 // resetLife is how long a code for a new password is valid.
 const resetLife = time.Hour
 
-// Recovery gives an account a new password where the old one is lost.
+// Recovery gives an account a new password if the old one is lost.
 type Recovery struct {
 	core      *core
 	limits    *throttle
@@ -21,8 +21,8 @@ type Recovery struct {
 	passwords *Passwords
 }
 
-// ResetCode makes a code with which an account sets a new password within an hour (ResetPassword), and ends the codes
-// that it had. The actor needs actor.WriteAccounts, and hands the code to the account's owner.
+// ResetCode creates a code with which an account can set a new password within an hour (ResetPassword), and invalidates
+// the account's earlier codes. The actor needs actor.WriteAccounts, and hands the code to the account's owner.
 func (s *Recovery) ResetCode(ctx context.Context, a actor.Actor, id string) (code string, err error) {
 	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
 		return "", err
@@ -43,7 +43,7 @@ func (s *Recovery) ResetCode(ctx context.Context, a actor.Actor, id string) (cod
 	return grouped(code), err
 }
 
-// storeCode replaces all codes of an account by this one, of which it keeps the hash.
+// storeCode replaces all codes of an account by this code, and stores only its hash.
 func (s *Recovery) storeCode(ctx context.Context, tx *store.Tx, x row, code string) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND account = $2`, x.ID); err != nil {
 		return err
@@ -54,7 +54,7 @@ func (s *Recovery) storeCode(ctx context.Context, tx *store.Tx, x row, code stri
 }
 
 // Recover is ResetCode for root on the hub's computer, by the account's name. It also enables a disabled account, and
-// ends its sessions and tokens. Only actor.Local may ask.
+// ends its sessions and tokens. The actor must be actor.Local.
 func (s *Recovery) Recover(ctx context.Context, a actor.Actor, name string) (code string, err error) {
 	if a.Account != "local" {
 		return "", &actor.Denied{Act: actor.WriteAccounts, Actor: a}
@@ -86,7 +86,7 @@ func (s *Recovery) Recover(ctx context.Context, a actor.Actor, name string) (cod
 	return grouped(code), err
 }
 
-// ResetPassword sets a new password with a code of ResetCode, and signs in. It returns ErrCode for a wrong, used or
+// ResetPassword sets a new password with a code of ResetCode, and signs in. The error is ErrCode for a wrong, used or
 // expired code, *fault.Invalid for a password that is easy to guess (the code stays valid), and *Throttled after ten
 // wrong codes from an address.
 func (s *Recovery) ResetPassword(ctx context.Context, code, password string) (actor.Actor, error) {
@@ -110,8 +110,8 @@ func (s *Recovery) ResetPassword(ctx context.Context, code, password string) (ac
 	if faults := checkPassword(password, x.Name); faults != nil {
 		return actor.Actor{}, errors.Join(&fault.Invalid{Faults: faults}, s.limits.goodGuess(ctx))
 	}
-	// Passwords.set removes the account's codes in its transaction, and refuses an account that changed meanwhile: of two
-	// who use the code at once, one is refused.
+	// Passwords.set removes the account's codes in its transaction, and refuses an account that changed meanwhile: if
+	// two requests use the code at once, one of them is refused.
 	a, err := s.rights.actorOf(ctx, x)
 	if err != nil {
 		return actor.Actor{}, err

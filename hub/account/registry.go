@@ -14,10 +14,10 @@ import (
 	"portillon/policy"
 )
 
-// maxMachines bounds the roles at machines that one account is given.
+// maxMachines is the maximum number of roles at machines per account.
 const maxMachines = 500
 
-// Registry adds, changes and removes accounts, and gives them their roles.
+// Registry adds, changes and removes accounts, and assigns their roles.
 type Registry struct {
 	core   *core
 	hasher *hasher
@@ -56,7 +56,7 @@ func (s *Registry) List(ctx context.Context, a actor.Actor, p Page) (out []Accou
 	return out, next, nil
 }
 
-// ids are at most n ids of accounts, in order, those after the id after.
+// ids returns the ids of at most n accounts, sorted, beginning after the id after.
 func (s *Registry) ids(ctx context.Context, after string, n int) ([]string, error) {
 	rows, err := s.core.site.Query(
 		ctx,
@@ -79,8 +79,8 @@ func (s *Registry) ids(ctx context.Context, after string, n int) ([]string, erro
 	return ids, rows.Err()
 }
 
-// Get returns one account, with the roles that follow from badges; *fault.NotFound where there is none. The actor
-// needs actor.WriteAccounts for an account that is not the own one.
+// Get returns one account, with the roles that follow from badges; the error is *fault.NotFound if there is none. The
+// actor needs actor.WriteAccounts for another person's account.
 func (s *Registry) Get(ctx context.Context, a actor.Actor, id string) (Account, error) {
 	if err := mayAccount(a, id); err != nil {
 		return Account{}, err
@@ -90,10 +90,10 @@ func (s *Registry) Get(ctx context.Context, a actor.Actor, id string) (Account, 
 	return x.Account, err
 }
 
-// Add adds an account from the fields Name, Member, Site and Machines of given. Without a password, its owner sets one
-// with a code (Recovery.ResetCode), or signs in by e-mail. The actor needs actor.WriteAccounts. It returns
-// *fault.Invalid for values that cannot be used, a name or member that another account has, or a password that is easy
-// to guess.
+// Add adds an account from the fields Name, Member, Site and Machines of given. Without a password, the account's owner
+// sets a password with a code (Recovery.ResetCode), or signs in by e-mail. The actor needs actor.WriteAccounts. The
+// error is *fault.Invalid for invalid values, a name or member that another account has, or a password that is easy to
+// guess.
 func (s *Registry) Add(ctx context.Context, a actor.Actor, given Account, password string) (Account, error) {
 	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
 		return Account{}, err
@@ -128,8 +128,8 @@ func (s *Registry) Add(ctx context.Context, a actor.Actor, given Account, passwo
 	return x.Account, err
 }
 
-// checkAccount returns what is wrong with the name, member and roles of an account, or nothing. Texts that a fault
-// quotes are cut at 60 bytes.
+// checkAccount returns the faults of the name, member and roles of an account. Texts that a fault quotes are cut at 60
+// bytes.
 func checkAccount(x Account) []fault.Field {
 	faults := checkName(x.Name)
 	add := func(field, given, wrong, right string) {
@@ -155,10 +155,10 @@ func checkAccount(x Account) []fault.Field {
 	return faults
 }
 
-// Change calls change with a copy of an account and writes what it did to Name, Member, Site, Machines and Disabled. A
-// change of rights ends the account's sessions. The last owner who can sign in stays an owner. The actor needs
-// actor.WriteAccounts. It returns *fault.Conflict where the account is not at this version any more, and
-// *fault.Invalid as Add does.
+// Change calls change with a copy of an account and writes the new values of Name, Member, Site, Machines and Disabled.
+// A change of rights ends the account's sessions. The last owner who can sign in must stay an owner. The actor needs
+// actor.WriteAccounts. The error is *fault.Conflict if the account has another version, and *fault.Invalid in the same
+// cases as for Add.
 func (s *Registry) Change(ctx context.Context, a actor.Actor, id string, version int64,
 	change func(*Account) error) (Account, error) {
 	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
@@ -182,7 +182,7 @@ func (s *Registry) Change(ctx context.Context, a actor.Actor, id string, version
 	return x.Account, err
 }
 
-// changed is an account after a change. What else change did to the copy, as to ID or Made, is not kept.
+// changed returns an account after a change. Changes of other fields, such as ID or Made, are ignored.
 func changed(before Account, change func(*Account) error) (Account, error) {
 	given := before
 	given.Machines = maps.Clone(before.Machines)
@@ -199,8 +199,8 @@ func changed(before Account, change func(*Account) error) (Account, error) {
 	return after, nil
 }
 
-// store writes a changed account with its audit entry, and ends its sessions where its role, member or state changed,
-// so that each new request has the new rights.
+// store writes a changed account with its audit entry, and ends the account's sessions if its role, member or state
+// changed, so that each new request has the new rights.
 func (s *Registry) store(ctx context.Context, tx *store.Tx, a actor.Actor, before row, x *row) error {
 	if x.Member != before.Member {
 		if err := s.rights.memberExists(ctx, x.Member); err != nil {
@@ -227,7 +227,7 @@ func (s *Registry) store(ctx context.Context, tx *store.Tx, a actor.Actor, befor
 		"was "+describe(before.Account)+"; is "+describe(x.Account))
 }
 
-// keepsAnOwner refuses a change after which no owner could sign in: nobody could give roles any more.
+// keepsAnOwner refuses a change after which no owner could sign in, because then no account could assign roles.
 func keepsAnOwner(ctx context.Context, q oneRow, before, after row) error {
 	if !before.isOwner() || after.isOwner() {
 		return nil
@@ -241,8 +241,8 @@ func keepsAnOwner(ctx context.Context, q oneRow, before, after row) error {
 	return err
 }
 
-// describe is an account as the audit log tells it: name, member, roles, and whether it is disabled. The log removes
-// this text when the person is erased (audit.Log.Forget).
+// describe returns an account's description for the audit log: name, member, roles, and whether the account is
+// disabled. The log removes this text when the person is erased (audit.Log.Forget).
 func describe(x Account) string {
 	parts := []string{fmt.Sprintf("name %q", x.Name)}
 	if x.Member != "" {
@@ -260,7 +260,7 @@ func describe(x Account) string {
 	return strings.Join(parts, ", ")
 }
 
-// SetRole gives an account a role of the site. It asks and refuses as Change does.
+// SetRole sets an account's role at the site. Rights and errors are those of Change.
 func (s *Registry) SetRole(
 	ctx context.Context,
 	a actor.Actor,
@@ -271,8 +271,8 @@ func (s *Registry) SetRole(
 	return s.Change(ctx, a, id, version, func(x *Account) error { x.Site = r; return nil })
 }
 
-// SetMachineRole gives an account a role at a machine, or takes the role away where r is empty. It asks and refuses as
-// Change does.
+// SetMachineRole sets an account's role at a machine, or removes the role if r is empty. Rights and errors are those of
+// Change.
 func (s *Registry) SetMachineRole(ctx context.Context, a actor.Actor, id string, version int64, m policy.MachineID,
 	r actor.Role) (Account, error) {
 	return s.Change(ctx, a, id, version, func(x *Account) error {
@@ -288,16 +288,15 @@ func (s *Registry) SetMachineRole(ctx context.Context, a actor.Actor, id string,
 	})
 }
 
-// Disable keeps an account from signing in and its tokens from working, or enables it again. It asks and refuses as
-// Change does.
+// Disable prevents an account from signing in and its tokens from working, or enables the account again. Rights and
+// errors are those of Change.
 func (s *Registry) Disable(ctx context.Context, a actor.Actor, id string, version int64, disabled bool) (Account,
 	error) {
 	return s.Change(ctx, a, id, version, func(x *Account) error { x.Disabled = disabled; return nil })
 }
 
-// Remove removes an account with its sessions, tokens and codes. The actor needs actor.WriteAccounts. It returns
-// *fault.Conflict where the account is not at this version any more, and *fault.Invalid for the last owner who can
-// sign in.
+// Remove removes an account with its sessions, tokens and codes. The actor needs actor.WriteAccounts. The error is
+// *fault.Conflict if the account has another version, and *fault.Invalid for the last owner who can sign in.
 func (s *Registry) Remove(ctx context.Context, a actor.Actor, id string, version int64) error {
 	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
 		return err

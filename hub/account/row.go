@@ -12,22 +12,21 @@ import (
 	"portillon/policy"
 )
 
-// reader reads rows: a *store.Site outside of a transaction, or the *store.Tx of one.
+// reader reads rows: a *store.Site outside of a transaction, or the transaction's *store.Tx.
 type reader interface {
 	oneRow
 	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// row is an account as the database keeps it, with the two values that nobody is shown. The password is its argon2id
-// hash in PHC format; empty: the account has none. The epoch grows when all sessions end: a session of an older epoch
-// is void.
+// row is a stored account, with two secret values. password is the argon2id hash in PHC format; empty: the account has
+// no password. epoch grows when all sessions end: a session with an older epoch is invalid.
 type row struct {
 	Account
 	password string
 	epoch    int64
 }
 
-// scanRow reads the columns that byID, byName and byMember select, in their order.
+// scanRow scans the columns that byID, byName and byMember select.
 func scanRow(r interface{ Scan(...any) error }) (row, error) {
 	var x row
 	var made, seen int64
@@ -36,30 +35,31 @@ func scanRow(r interface{ Scan(...any) error }) (row, error) {
 	return x, err
 }
 
-// byID reads an account; *fault.NotFound where there is none.
+// byID reads an account; the error is *fault.NotFound if there is none.
 func byID(ctx context.Context, q reader, id string) (row, error) {
 	x, err := scanRow(q.QueryRow(ctx, `SELECT id, version, name, member, role, password, epoch, made, seen, disabled
 		FROM account WHERE site = $1 AND id = $2`, id))
 	return filled(ctx, q, x, err, id)
 }
 
-// byName reads the account of a name, compared as nameKey does; *fault.NotFound where there is none.
+// byName reads the account with a name, compared as nameKey does; the error is *fault.NotFound if there is none.
 func byName(ctx context.Context, q reader, name string) (row, error) {
 	x, err := scanRow(q.QueryRow(ctx, `SELECT id, version, name, member, role, password, epoch, made, seen, disabled
 		FROM account WHERE site = $1 AND name_key = $2`, nameKey(name)))
 	return filled(ctx, q, x, err, name)
 }
 
-// byMember reads the account of a member; *fault.NotFound where there is none. No account belongs to the empty id.
+// byMember reads the account of a member; the error is *fault.NotFound if there is none. No account belongs to the
+// empty id.
 func byMember(ctx context.Context, q reader, m policy.MemberID) (row, error) {
 	x, err := scanRow(q.QueryRow(ctx, `SELECT id, version, name, member, role, password, epoch, made, seen, disabled
 		FROM account WHERE site = $1 AND member = $2 AND member <> ''`, string(m)))
 	return filled(ctx, q, x, err, string(m))
 }
 
-// filled adds the roles at machines to an account that was read, or turns a missing row into *fault.NotFound. wanted
-// is the id or name that was asked for; the error quotes at most 60 bytes of it, since people type passwords into the
-// field for names.
+// filled adds the roles at machines to an account that was read, or converts the error of a missing row to
+// *fault.NotFound. wanted is the id or name of the query; the error quotes at most 60 bytes of it, because people type
+// passwords into the field for names.
 func filled(ctx context.Context, q reader, x row, err error, wanted string) (row, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return row{}, &fault.NotFound{What: "account", ID: shorten(wanted, 60)}
@@ -86,7 +86,7 @@ func filled(ctx context.Context, q reader, x row, err error, wanted string) (row
 	return x, rows.Err()
 }
 
-// insert writes a new account. Its times of first and last use are those of x.Made and never; it is not disabled.
+// insert writes a new account. Its time of creation is x.Made, its last use is never; it is not disabled.
 func insert(ctx context.Context, tx *store.Tx, x row) error {
 	_, err := tx.Exec(ctx, `INSERT INTO account (site, id, version, name, name_key, member, role, password, epoch, made,
 		seen, disabled)
@@ -98,7 +98,7 @@ func insert(ctx context.Context, tx *store.Tx, x row) error {
 	return setMachines(ctx, tx, x)
 }
 
-// update writes an account over its row. The times when it was made and last seen stay as they are.
+// update overwrites an account's row. The times of creation and last use stay unchanged.
 func update(ctx context.Context, tx *store.Tx, x row) error {
 	_, err := tx.Exec(ctx, `UPDATE account SET version = $3, name = $4, name_key = $5, member = $6, role = $7, password =
 		$8,
@@ -110,7 +110,7 @@ func update(ctx context.Context, tx *store.Tx, x row) error {
 	return setMachines(ctx, tx, x)
 }
 
-// bit is a boolean as the database keeps it: 1 or 0.
+// bit returns a boolean in the database's form: 1 or 0.
 func bit(b bool) int64 {
 	if b {
 		return 1
@@ -118,7 +118,7 @@ func bit(b bool) int64 {
 	return 0
 }
 
-// setMachines replaces the roles that a person gave an account at machines.
+// setMachines replaces the roles at machines that a person assigned to an account.
 func setMachines(ctx context.Context, tx *store.Tx, x row) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM account_machine WHERE site = $1 AND account = $2`, x.ID); err != nil {
 		return err
@@ -133,7 +133,7 @@ func setMachines(ctx context.Context, tx *store.Tx, x row) error {
 	return nil
 }
 
-// otherOwners counts the owners besides the account id who can sign in: not disabled, and with a password. With an
+// otherOwners counts the owners who can sign in (not disabled, and with a password), except the account id. With an
 // empty id it counts all of them.
 func otherOwners(ctx context.Context, q oneRow, id string) (n int, err error) {
 	err = q.QueryRow(ctx, `SELECT count(*) FROM account WHERE site = $1 AND id <> $2 AND role = $3 AND disabled = 0 AND
@@ -145,12 +145,12 @@ func otherOwners(ctx context.Context, q oneRow, id string) (n int, err error) {
 // isOwner reports whether an account is an owner who can sign in.
 func (x row) isOwner() bool { return x.Site == actor.Owner && !x.Disabled && x.password != "" }
 
-// isTrusted reports whether an account is an administrator's or an owner's. Only a password signs such an account in:
-// no e-mail link and no printed code does.
+// isTrusted reports whether an account is an administrator's or an owner's. Such an account can sign in only with a
+// password, not with an e-mail link or a printed code.
 func (x row) isTrusted() bool { return x.Site == actor.Owner || x.Site == actor.Administrator }
 
-// endSessions ends all sessions of an account and tells event streams of it. It raises x.epoch, so that a session
-// which a request writes at the same time is void as well.
+// endSessions ends all sessions of an account and notifies event streams. It raises x.epoch, so that a session which a
+// concurrent request writes is invalid as well.
 func endSessions(ctx context.Context, tx *store.Tx, x *row) error {
 	x.epoch++
 	if _, err := tx.Exec(ctx, `UPDATE account SET epoch = $3 WHERE site = $1 AND id = $2`, x.ID, x.epoch); err != nil {
@@ -161,19 +161,20 @@ func endSessions(ctx context.Context, tx *store.Tx, x *row) error {
 	return err
 }
 
-// accountRows adds, changes and removes accounts within a transaction, each change with its entry in the audit log.
+// accountRows adds, changes and removes accounts within a transaction, and writes an entry in the audit log for each
+// change.
 type accountRows struct {
 	core *core
 }
 
-// fresh is the row of a new account with a new id. The caller checks the values and writes the row.
+// fresh returns the row of a new account with a new id. The caller checks the values and writes the row.
 func (s *accountRows) fresh(given Account) (row, error) {
 	id, err := s.core.newID("a-")
 	return row{Account: Account{ID: id, Version: 1, Name: given.Name, Member: given.Member, Site: given.Site,
 		Machines: maps.Clone(given.Machines), Made: at(s.core.now())}, epoch: 1}, err
 }
 
-// insertAudited writes a new account with its entry in the audit log, and tells subscribers of the change.
+// insertAudited writes a new account with its entry in the audit log, and notifies subscribers of the change.
 func (s *accountRows) insertAudited(ctx context.Context, tx *store.Tx, a actor.Actor, x row) error {
 	if err := insert(ctx, tx, x); err != nil {
 		return err
@@ -233,8 +234,8 @@ func (s *accountRows) remove(ctx context.Context, tx *store.Tx, x row) error {
 	return err
 }
 
-// ofMember is the account of a member. A member who signs in for the first time gets one: with the role member,
-// without a password, named by the member's id.
+// ofMember returns the account of a member. A member who signs in for the first time gets a new account with the role
+// member, without a password, named by the member's id.
 func (s *accountRows) ofMember(ctx context.Context, tx *store.Tx, m policy.MemberID) (row, error) {
 	x, err := byMember(ctx, tx, m)
 	if gone := (*fault.NotFound)(nil); !errors.As(err, &gone) {

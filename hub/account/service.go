@@ -17,62 +17,63 @@ import (
 	"portillon/policy"
 )
 
-// Person is a member as the directory knows them: enough to address them and to sign them in.
+// Person is a member with the fields that mails and sign-in need.
 type Person struct {
 	ID       policy.MemberID `json:"id"`
 	Name     string          `json:"name"`
-	Language string          `json:"-"` // fr or en; empty: the site's
+	Language string          `json:"-"` // fr or en; empty: the site's language
 }
 
-// People are the questions that this package asks the directory. The hub connects the two, so that neither package
-// imports the other. A function that is nil answers nothing.
+// People holds the functions by which this package queries the directory. The hub sets them, so that neither package
+// imports the other. A nil function returns no result.
 type People struct {
-	// ByAddress gives the members whom an e-mail address may sign in: of a minor, the guardian's addresses only.
+	// ByAddress returns the members who may sign in with an e-mail address: for a minor, only the guardian's addresses
+	// are valid.
 	ByAddress func(ctx context.Context, address string) ([]Person, error)
-	// Member gives a member; *fault.NotFound where there is none.
+	// Member returns a member; the error is *fault.NotFound if there is none.
 	Member func(ctx context.Context, id policy.MemberID) (Person, error)
-	// Roles gives the roles at machines that follow from a member's badges. Roles other than mentor and maintainer
+	// Roles returns the roles at machines that follow from a member's badges. Roles other than mentor and maintainer
 	// are ignored.
 	Roles func(ctx context.Context, id policy.MemberID) (map[policy.MachineID]actor.Role, error)
-	// Standing says whether a member may sign in. nil: every member may.
+	// Standing returns whether a member may sign in. nil: every member may.
 	Standing func(ctx context.Context, id policy.MemberID) (Standing, error)
 }
 
-// Standing says what a membership allows at the hub. The zero Standing allows nothing.
+// Standing is what a membership permits at the hub. The zero Standing permits nothing.
 type Standing string
 
-// The standings of a member. A member whom the directory does not know has none.
+// The standings of a member. An unknown member has the zero Standing.
 const (
-	Current Standing = "current" // all that the roles give
-	Lapsed  Standing = "lapsed"  // the membership has ended, or is suspended: one's own record alone
-	Blocked Standing = "blocked" // signs in to nothing
+	Current Standing = "current" // all rights of the member's roles
+	Lapsed  Standing = "lapsed"  // membership ended or suspended: may read only the own record
+	Blocked Standing = "blocked" // may not sign in
 )
 
-// Settings are the values that an administrator may change while the hub runs. This package reads them anew for each
-// mail.
+// Settings are the values that an administrator may change while the hub runs. This package reads the current values
+// for each mail.
 type Settings struct {
-	Title    string // of the site, in mails
-	Language string // of members who have chosen none: fr or en
-	Contact  string // whom members ask; in mails; empty: nobody is named
+	Title    string // the site's title, in mails
+	Language string // default language of members: fr or en
+	Contact  string // whom members can ask, in mails; empty: no contact
 	Links    bool   // members may sign in by e-mail
 }
 
-// Options are the parts that New makes the services from. Site is required; each other part says what holds without
-// it.
+// Options are the dependencies of New. Site is required; the comment of each other field states its default.
 type Options struct {
 	Site   *store.Site
-	Folder string       // the hub's data folder: owner-code stands there
-	Log    *slog.Logger // nil: none
-	Audit  *audit.Log   // nil: none
-	People People       // the directory; zero: no member signs in by e-mail, and badges give no role
-	// Settings are those of the site at this moment; nil: its id as title, in English, with links.
+	Folder string       // the hub's data folder, which holds owner-code
+	Log    *slog.Logger // nil: no log
+	Audit  *audit.Log   // nil: no audit log
+	People People       // zero: no sign-in by e-mail, no roles from badges
+	// Settings returns the site's current settings; nil: the site's id as title, in English, with links.
 	Settings func() Settings
-	URL      *url.URL // how browsers reach the hub, from its configuration; nil: no links and cookies in the clear
-	Mail     Sender   // nil: without e-mail
-	// Request gives a request's id and the client's address, as the handler before this one found them (package
-	// httpd); nil: no id, and the address of the connection.
+	URL      *url.URL // the hub's address in browsers; nil: no links, and cookies without TLS
+	Mail     Sender   // nil: no e-mail
+	// Request returns a request's id and the client's address, as package httpd found them; nil: an empty id, and the
+	// address of the connection.
 	Request func(*http.Request) (id, address string)
-	// Refuse answers a request that Handler does not pass on: Status and RetryAfter say how. nil: in plain text.
+	// Refuse answers a request that Handler refuses: Status and RetryAfter give the response's status and header. nil:
+	// a response in plain text.
 	Refuse func(http.ResponseWriter, *http.Request, error)
 
 	Now    func() time.Time // nil: time.Now
@@ -80,23 +81,23 @@ type Options struct {
 	Hash   Argon            // zero: 19 MiB, 2 passes, 1 lane
 }
 
-// Services are the accounts of one site, by duty. Callers name the duty, as in Sessions.End. Each service may be
-// called by many goroutines; those that take an actor ask by themselves what the actor may do.
+// Services are the accounts of one site, split by duty. Callers name the duty, as in Sessions.End. Each service may be
+// called by many goroutines; methods with an actor parameter check the actor's rights.
 type Services struct {
 	Passwords    *Passwords    // sign-in by name and password
 	Links        *Links        // sign-in by a link in an e-mail
 	PrintedCodes *PrintedCodes // sign-in by a code on paper
 	Ownership    *Ownership    // the first owner
 	Recovery     *Recovery     // codes for a new password
-	Sessions     *Sessions     // browsers that are signed in
+	Sessions     *Sessions     // signed-in browsers
 	Tokens       *Tokens       // API tokens
-	Registry     *Registry     // the accounts themselves and their roles
-	Outbox       *Outbox       // mails that are to be sent
-	Requests     *Requests     // who asks, by the cookie or the token of an HTTP request
+	Registry     *Registry     // accounts and their roles
+	Outbox       *Outbox       // mails to send
+	Requests     *Requests     // the actor of an HTTP request, by the cookie or the token
 }
 
-// New makes the services. It returns an error where o names no site, where its URL is no http or https address, or
-// where mail is to be sent and links would have no address. It starts no goroutine: the caller runs Outbox.Run.
+// New returns the services. The error is non-nil if o has no site, if its URL is not an http or https address, or if
+// mail is configured without a URL for links. New starts no goroutine: the caller runs Outbox.Run.
 func New(o Options) (*Services, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -109,7 +110,7 @@ func New(o Options) (*Services, error) {
 	rows := &accountRows{core: core}
 	browsers := &browsers{core: core, rights: rights, manager: newManager(core, o.URL)}
 	outbox := &Outbox{core: core, sender: o.Mail, added: make(chan struct{}, 1)}
-	// Services that sign people in share browsers, rights and limits: one limit counts the attempts of all.
+	// Services that sign people in share browsers, rights and limits, so that one limit counts all attempts.
 	codes := &oneTimeCodes{core: core, rights: rights, rows: rows, browsers: browsers}
 	passwords := &Passwords{core: core, limits: limits, hasher: hasher, rights: rights, browsers: browsers}
 	tokens := &Tokens{core: core, limits: limits, rights: rights}
@@ -131,7 +132,7 @@ func New(o Options) (*Services, error) {
 	}, nil
 }
 
-// check refuses options that no services can be made from.
+// check returns an error for options from which no services can be created.
 func (o Options) check() error {
 	if o.Site == nil {
 		return errors.New("account: a site is required")
@@ -145,7 +146,7 @@ func (o Options) check() error {
 	return nil
 }
 
-// withDefaults fills in what is not given.
+// withDefaults returns the options with defaults for fields that are not set.
 func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now

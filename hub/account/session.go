@@ -10,15 +10,15 @@ import (
 	"portillon/hub/store"
 )
 
-// Sessions are the browsers that are signed in: an account's list of them, who asks by one, and their end.
+// Sessions manages signed-in browsers: it lists and ends an account's sessions, and returns the actor of a session.
 type Sessions struct {
 	core     *core
 	rights   *rights
 	browsers *browsers
 }
 
-// FromSession is the actor who is signed in in the browser whose request ctx comes from; the zero Actor: nobody. The
-// rights are those of this moment, not those at sign-in.
+// FromSession returns the actor who is signed in in the browser whose request ctx belongs to; the zero Actor: not
+// signed in. The rights are the current ones, not those at sign-in.
 func (s *Sessions) FromSession(ctx context.Context) (actor.Actor, error) {
 	x, ok, err := s.browsers.account(ctx)
 	if err != nil || !ok {
@@ -27,15 +27,15 @@ func (s *Sessions) FromSession(ctx context.Context) (actor.Actor, error) {
 	return s.rights.actorOf(ctx, x)
 }
 
-// ActorNow is the actor of a request's session at this moment. The session may have ended since the request began:
-// answers that last long, such as event streams, ask again by ActorNow. The zero Actor: nobody is signed in any more.
+// ActorNow returns the current actor of a request's session. The session may have ended since the request began: long
+// responses, such as event streams, call ActorNow repeatedly. The zero Actor: not signed in any more.
 func (s *Sessions) ActorNow(r *http.Request) (actor.Actor, error) {
 	ctx := r.Context()
 	if !visitorOf(ctx).session {
 		return actor.Actor{}, nil
 	}
 	v := visitorOf(ctx)
-	v.background = true // an open event stream is no use: a page that nobody looks at would keep its session
+	v.background = true // an event stream does not extend the session, because nobody may be looking at the page
 	_, alive, err := sessionStore{s.core}.FindCtx(context.WithValue(ctx, visitorKey, v), s.browsers.manager.Token(ctx))
 	if err != nil || !alive {
 		return actor.Actor{}, err
@@ -43,7 +43,7 @@ func (s *Sessions) ActorNow(r *http.Request) (actor.Actor, error) {
 	return s.FromSession(ctx)
 }
 
-// SignOut ends the session of the browser whose request ctx comes from. Without a browser it does nothing.
+// SignOut ends the session of the browser whose request ctx belongs to. Without a browser it does nothing.
 func (s *Sessions) SignOut(ctx context.Context) error {
 	if !visitorOf(ctx).session {
 		return nil
@@ -51,8 +51,8 @@ func (s *Sessions) SignOut(ctx context.Context) error {
 	return s.browsers.manager.Destroy(ctx)
 }
 
-// Active lists the sessions of an account that have not ended, the newest first, at most 100. The session of the
-// request itself is marked as current. The actor needs actor.WriteAccounts for an account that is not the own one.
+// Active lists the current sessions of an account, the newest first, at most 100. The session of the request itself is
+// marked as current. The actor needs actor.WriteAccounts for another person's account.
 func (s *Sessions) Active(ctx context.Context, a actor.Actor, id string) ([]Session, error) {
 	if err := mayAccount(a, id); err != nil {
 		return nil, err
@@ -87,8 +87,8 @@ func (s *Sessions) Active(ctx context.Context, a actor.Actor, id string) ([]Sess
 	return out, rows.Err()
 }
 
-// End ends one session of an account; *fault.NotFound where the account has no such session. The actor needs
-// actor.WriteAccounts for an account that is not the own one.
+// End ends one session of an account; the error is *fault.NotFound if the account has no such session. The actor needs
+// actor.WriteAccounts for another person's account.
 func (s *Sessions) End(ctx context.Context, a actor.Actor, id, session string) error {
 	if err := mayAccount(a, id); err != nil {
 		return err
@@ -106,8 +106,8 @@ func (s *Sessions) End(ctx context.Context, a actor.Actor, id, session string) e
 	})
 }
 
-// EndAll ends all sessions of an account, that of the request too. API tokens stay valid. The actor needs
-// actor.WriteAccounts for an account that is not the own one.
+// EndAll ends all sessions of an account, including the session of the request. API tokens stay valid. The actor needs
+// actor.WriteAccounts for another person's account.
 func (s *Sessions) EndAll(ctx context.Context, a actor.Actor, id string) error {
 	if err := mayAccount(a, id); err != nil {
 		return err

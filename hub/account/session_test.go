@@ -28,7 +28,7 @@ func TestVisitorGetsNoCookie(t *testing.T) {
 	}
 }
 
-func TestCookieIsBoundToTheHostAndHidden(t *testing.T) {
+func TestCookieIsBoundToTheHostAndNotReadableByScripts(t *testing.T) {
 	b := open(t)
 	b.owner()
 	w := b.browser()
@@ -51,8 +51,9 @@ func TestCookieIsBoundToTheHostAndHidden(t *testing.T) {
 	}
 }
 
-// Whoever plants a session in somebody's browser, or reads its cookie before they sign in, is not signed in with it.
-func TestSessionFixation(t *testing.T) {
+// An attacker who plants a session in another person's browser, or reads the cookie before sign-in, is not signed in
+// after that person signs in.
+func TestSignInInvalidatesThePreviousToken(t *testing.T) {
 	b := open(t)
 	b.owner()
 	attacker := b.browser()
@@ -142,13 +143,13 @@ func TestSessionEndsAfterItsIdleTimeAndItsLifetime(t *testing.T) {
 		what string
 		role account.Account
 		step time.Duration // between requests
-		end  time.Duration // after which it has ended
+		end  time.Duration // duration until the session ends
 	}{
-		{"an administrator who is idle", account.Account{Name: "x", Site: actor.Administrator}, 2 * time.Hour, 2 * time.Hour},
-		{"an administrator at work", account.Account{Name: "x", Site: actor.Administrator}, time.Hour, 12 * time.Hour},
-		{"a member who is idle", account.Account{Name: "x", Site: actor.Member, Member: "m-lea"}, 7 * 24 * time.Hour,
+		{"idle administrator", account.Account{Name: "x", Site: actor.Administrator}, 2 * time.Hour, 2 * time.Hour},
+		{"active administrator", account.Account{Name: "x", Site: actor.Administrator}, time.Hour, 12 * time.Hour},
+		{"idle member", account.Account{Name: "x", Site: actor.Member, Member: "m-lea"}, 7 * 24 * time.Hour,
 			7 * 24 * time.Hour},
-		{"a member who comes each day", account.Account{Name: "x", Site: actor.Member, Member: "m-lea"}, 24 * time.Hour,
+		{"member with daily requests", account.Account{Name: "x", Site: actor.Member, Member: "m-lea"}, 24 * time.Hour,
 			30 * 24 * time.Hour},
 	} {
 		t.Run(c.what, func(t *testing.T) {
@@ -239,7 +240,7 @@ func TestOneSessionCanBeEnded(t *testing.T) {
 	}
 }
 
-// A request that is writing its session while all sessions end does not bring it back.
+// If a request writes its session while all sessions end, the session stays ended.
 func TestSessionWrittenDuringItsEndStaysEnded(t *testing.T) {
 	b := open(t)
 	x := b.owner()
@@ -248,7 +249,7 @@ func TestSessionWrittenDuringItsEndStaysEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := w.do("POST", func(ctx context.Context) error {
-		// The session is written at the end of the request.
+		// The session is written when the request ends.
 		if err := b.Links.MailLink(ctx, "lea@biklab.example"); err != nil {
 			return err
 		}
@@ -301,7 +302,7 @@ func TestChangeOfRightsEndsSessions(t *testing.T) {
 	}
 }
 
-func TestRolesFromBadgesAreOfMachinesAlone(t *testing.T) {
+func TestBadgesGiveNoRolesAtTheSite(t *testing.T) {
 	b := open(t)
 	x := b.add(account.Account{Name: "lea", Member: "m-lea",
 		Machines: map[policy.MachineID]actor.Role{"drill": actor.Maintainer}})
@@ -335,7 +336,7 @@ func TestSessionsOfAnAccountAreBounded(t *testing.T) {
 	}
 }
 
-func TestReadingAPageWritesNothing(t *testing.T) {
+func TestReadingAPageDoesNotWriteToTheDatabase(t *testing.T) {
 	b := open(t)
 	b.owner()
 	w := b.browser()
@@ -387,7 +388,7 @@ func TestTokenAndSessionAreNeverUsedTogether(t *testing.T) {
 	}
 }
 
-func TestIPv6CountsByNetworkOf64Bits(t *testing.T) {
+func TestLimitsCountIPv6AddressesByTheir64BitNetwork(t *testing.T) {
 	for in, want := range map[string]string{"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1",
 		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
 		"2001:db8:1:2::":       "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64", "": "unknown", "x": "unknown"} {
@@ -397,7 +398,7 @@ func TestIPv6CountsByNetworkOf64Bits(t *testing.T) {
 	}
 }
 
-func TestLogLinesHoldNothingThatVisitorsTyped(t *testing.T) {
+func TestLogContainsNoInputOfVisitors(t *testing.T) {
 	b := open(t)
 	w := b.browser()
 	w.header.Set("User-Agent", "x\nlevel=ERROR msg=forged")

@@ -15,7 +15,7 @@ import (
 	"portillon/hub/actor"
 )
 
-func TestFirstOwnersCodeWorksOnceAndIsGone(t *testing.T) {
+func TestFirstOwnersCodeWorksOnceAndIsRemoved(t *testing.T) {
 	b := open(t)
 	code, made, err := b.Ownership.FirstOwner()
 	if err != nil || !made || len(strings.ReplaceAll(code, "-", "")) < 12 {
@@ -59,7 +59,7 @@ func TestFirstOwnersCodeWorksOnceAndIsGone(t *testing.T) {
 	b.verifyAudit()
 }
 
-func TestOwnersCodeInParallelMakesOneOwner(t *testing.T) {
+func TestParallelUseOfTheOwnersCodeCreatesOneOwner(t *testing.T) {
 	b := open(t)
 	code, _, err := b.Ownership.FirstOwner()
 	if err != nil {
@@ -75,7 +75,7 @@ func TestOwnersCodeInParallelMakesOneOwner(t *testing.T) {
 	}
 }
 
-// The test counts the work: hashes and their parameters, not time.
+// The test compares the number of hashes and their parameters, not the time.
 func TestUnknownAccountCostsTheSameWorkAsAWrongPassword(t *testing.T) {
 	b := open(t)
 	x := b.owner()
@@ -119,7 +119,7 @@ func (b *bench) find(name string) account.Account {
 	return account.Account{}
 }
 
-func TestPasswordIsHashedAnewWhenParametersGrow(t *testing.T) {
+func TestPasswordIsHashedAgainWhenParametersChange(t *testing.T) {
 	b := open(t)
 	b.owner()
 	b.o.Hash = account.Argon{MiB: 2, Passes: 2, Lanes: 1}
@@ -143,7 +143,7 @@ func TestPasswordIsHashedAnewWhenParametersGrow(t *testing.T) {
 	}
 }
 
-func TestFloodOfSignInsIsAnsweredBusyWithoutHashing(t *testing.T) {
+func TestExcessSignInsAreRefusedWithoutHashing(t *testing.T) {
 	b := open(t)
 	b.owner()
 	hashes := 0
@@ -185,7 +185,7 @@ func TestAtMostTwoPasswordsAreHashedAtATime(t *testing.T) {
 	}
 }
 
-func TestGuessesInParallelAreCountedOneByOne(t *testing.T) {
+func TestParallelGuessesAreAllCounted(t *testing.T) {
 	b := open(t)
 	b.owner()
 	var wg sync.WaitGroup
@@ -198,7 +198,7 @@ func TestGuessesInParallelAreCountedOneByOne(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	for n := range 20 { // what was answered "busy" before
+	for n := range 20 { // the remaining attempts that a full queue refused
 		_, _ = b.Passwords.SignIn(t.Context(), "owner", "wrong wrong wrong", fmt.Sprintf("203.0.113.%d", n))
 	}
 	if hashes != 10 {
@@ -206,7 +206,7 @@ func TestGuessesInParallelAreCountedOneByOne(t *testing.T) {
 	}
 }
 
-func TestLimitOutlivesARestartAndEnds(t *testing.T) {
+func TestLimitSurvivesARestartAndExpires(t *testing.T) {
 	b := open(t)
 	b.owner()
 	try := func(password string) error {
@@ -226,7 +226,7 @@ func TestLimitOutlivesARestartAndEnds(t *testing.T) {
 	if err := try(good); err != nil {
 		t.Fatalf("a minute later: %v", err)
 	}
-	for range 100 { // no attempt makes the wait longer than a minute
+	for range 100 { // further attempts do not make the wait longer than a minute
 		if err := try("wrong wrong wrong"); err == nil {
 			t.Fatal("a wrong password is right")
 		}
@@ -235,13 +235,13 @@ func TestLimitOutlivesARestartAndEnds(t *testing.T) {
 	if err := try(good); !errors.As(err, &full) || full.Wait > time.Minute {
 		t.Fatalf("%v", err)
 	}
-	b.pass(-24 * time.Hour) // a clock that is set back keeps nobody out for a day
+	b.pass(-24 * time.Hour) // setting the clock back must not lock anyone out for a day
 	if err := try(good); errors.As(err, &full) && full.Wait > time.Minute {
 		t.Fatalf("clock set back: %v", err)
 	}
 }
 
-func TestGuessersElsewhereDoNotKeepTheOwnerOut(t *testing.T) {
+func TestGuessesFromOtherAddressesDoNotLockOutTheOwner(t *testing.T) {
 	b := open(t)
 	b.owner()
 	if _, err := b.Passwords.SignIn(t.Context(), "owner", good, "192.0.2.1"); err != nil {
@@ -262,7 +262,7 @@ func TestOneAddressCannotTryManyNames(t *testing.T) {
 	b := open(t)
 	tried := 0
 	for n := range 60 {
-		address := fmt.Sprintf("2001:db8:1:2::%x", n) // one customer's network
+		address := fmt.Sprintf("2001:db8:1:2::%x", n) // the network of one customer
 		if _, err := b.Passwords.SignIn(t.Context(), fmt.Sprintf("name%d", n), good, address); errors.Is(
 			err,
 			account.ErrWrong,
@@ -278,7 +278,7 @@ func TestOneAddressCannotTryManyNames(t *testing.T) {
 	}
 }
 
-func TestRowsOfLimitsAreBounded(t *testing.T) {
+func TestNumberOfLimitRowsIsBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: hashes passwords")
 	}
@@ -323,7 +323,7 @@ func TestGuessablePasswordsAreRefused(t *testing.T) {
 	}
 }
 
-func TestPasswordIsTheSameOnTwoKeyboards(t *testing.T) {
+func TestPasswordIsComparedInNFKC(t *testing.T) {
 	b := open(t)
 	if _, err := b.Registry.Add(t.Context(), root, account.Account{Name: "Inès", Site: actor.Owner},
 		"éléphant vert sept"); err != nil {
@@ -334,7 +334,7 @@ func TestPasswordIsTheSameOnTwoKeyboards(t *testing.T) {
 	}
 }
 
-func TestStoredHashesAreBounded(t *testing.T) {
+func TestParametersOfStoredHashesAreBounded(t *testing.T) {
 	salt, hash := strings.Repeat("A", 22), strings.Repeat("A", 43)
 	if _, err := account.ParseHash("$argon2id$v=19$m=19456,t=2,p=1$" + salt + "$" + hash); err != nil {
 		t.Error(err)
@@ -360,7 +360,7 @@ func FuzzParseHash(f *testing.F) {
 	})
 }
 
-func TestRecoverIsForRootAlone(t *testing.T) {
+func TestRecoverNeedsActorLocal(t *testing.T) {
 	b := open(t)
 	x := b.owner()
 	o := actor.Actor{Account: x.ID, Site: actor.Owner}

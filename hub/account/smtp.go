@@ -14,12 +14,12 @@ import (
 	"portillon/yamlfile"
 )
 
-// SMTP is how mail is sent: a file that its owner alone reads.
+// SMTP is the configuration of outgoing mail, from a file that only its owner may read.
 //
 //	host: smtp.biklab.example
 //	port: 587            # 587 with starttls, 465 with tls; the default follows tls:
 //	tls: starttls        # or tls; none on loopback only
-//	username: portillon  # with password: where the server asks for one
+//	username: portillon  # with password: if the server requires them
 //	password: …
 //	from: portillon@biklab.example
 type SMTP struct {
@@ -30,8 +30,8 @@ type SMTP struct {
 	From               string
 }
 
-// ReadSMTP reads the file of SMTP. Its faults name lines and quote no password. A file that others than its owner can
-// read is refused.
+// ReadSMTP reads the file of SMTP. Its faults name lines and quote no password. A file that other users can read is
+// refused.
 func ReadSMTP(path string) (SMTP, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -47,8 +47,8 @@ func ReadSMTP(path string) (SMTP, error) {
 	return ParseSMTP(path, data)
 }
 
-// ParseSMTP reads the text of the file name, as ReadSMTP does. TLS is starttls where the text does not say it. Mail in
-// the clear is accepted to the hub's own computer only.
+// ParseSMTP parses the text of the file name, as ReadSMTP does. The default of TLS is starttls. Unencrypted mail is
+// accepted only for the hub's own computer.
 func ParseSMTP(name string, data []byte) (SMTP, error) {
 	d := yamlfile.Parse(name, data).Private()
 	r := d.Root()
@@ -75,17 +75,17 @@ func ParseSMTP(name string, data []byte) (SMTP, error) {
 	return c, d.Err()
 }
 
-// Sender sends mail as the file says.
+// Sender returns a sender with this configuration.
 func (c SMTP) Sender() Sender { return smtpSender{c, mailTime} }
 
-// smtpSender sends mail by SMTP. timeout is for one mail, with the connection.
+// smtpSender sends mail by SMTP. timeout covers one mail, including the connection.
 type smtpSender struct {
 	SMTP
 	timeout time.Duration
 }
 
-// Send delivers one mail on a connection of its own, which ends with ctx. An answer of the class 5yz (RFC 5321,
-// section 4.2.1) is final and becomes *Refused.
+// Send delivers one mail on a separate connection, which is closed when ctx is done. A response of the class 5yz (RFC
+// 5321, section 4.2.1) is permanent and becomes *Refused.
 func (c smtpSender) Send(ctx context.Context, m Mail) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -111,7 +111,7 @@ func (c smtpSender) Send(ctx context.Context, m Mail) error {
 	return err
 }
 
-// options are those of a connection that ends with ctx.
+// options returns the options of a connection that is closed when ctx is done.
 func (c smtpSender) options(ctx context.Context) []mail.Option {
 	o := []mail.Option{mail.WithPort(c.Port), mail.WithTimeout(c.timeout), mail.WithoutNoop()}
 	switch c.TLS {
@@ -129,8 +129,8 @@ func (c smtpSender) options(ctx context.Context) []mail.Option {
 	return o
 }
 
-// dialUntilDone dials and closes the connection when until ends: a server that answers one byte a minute delays
-// nothing longer.
+// dialUntilDone dials, and closes the connection when until is done, so that a server that sends one byte a minute
+// cannot delay the sender further.
 func dialUntilDone(until context.Context) mail.DialContextFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)

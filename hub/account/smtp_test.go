@@ -16,10 +16,10 @@ import (
 	"portillon/hub/account"
 )
 
-// smtpSink is a mail server that keeps what it is sent, or misbehaves at a step of the conversation.
+// smtpSink is a mail server that stores the mails it receives, or misbehaves at a step of the conversation.
 type smtpSink struct {
 	net.Listener
-	at, answer string // at this command it answers so; "hang up" and "silence" are no answers
+	at, answer string // answer to the command at; "hang up" and "silence" send no answer
 
 	mu    sync.Mutex
 	mails []string
@@ -55,7 +55,7 @@ func (s *smtpSink) talk(c net.Conn) {
 			case "hang up":
 				return false
 			case "silence":
-				_, _ = in.ReadString(0) // until the client gives up
+				_, _ = in.ReadString(0) // waits until the client closes the connection
 				return false
 			}
 			normal = s.answer
@@ -112,7 +112,7 @@ func (s *smtpSink) sender(t *testing.T) account.Sender {
 		300*time.Millisecond)
 }
 
-func TestMailArrivesWithTheHeadersItWasGiven(t *testing.T) {
+func TestMailArrivesWithItsHeaders(t *testing.T) {
 	s := newSink(t, "", "")
 	m := account.Mail{To: "lea@biklab.example", Subject: "Se connecter à Bik Lab",
 		Body: "é\r\n.\r\nBcc: x@evil.example\n\nhttps://hub.example/?code=X\n"}
@@ -136,7 +136,7 @@ func TestMailArrivesWithTheHeadersItWasGiven(t *testing.T) {
 	}
 }
 
-func TestMailWithAHeaderInItsFieldsIsNotSent(t *testing.T) {
+func TestMailWithALineFeedInAHeaderIsNotSent(t *testing.T) {
 	s := newSink(t, "", "")
 	for _, m := range []account.Mail{
 		{To: "lea@biklab.example\r\nBcc: x@evil.example", Subject: "x"}, {To: "lea@biklab.example",
@@ -155,7 +155,7 @@ func TestMailWithAHeaderInItsFieldsIsNotSent(t *testing.T) {
 	}
 }
 
-func TestServerThatMisbehavesHoldsNothingUp(t *testing.T) {
+func TestMisbehavingMailServerDoesNotBlockTheSender(t *testing.T) {
 	for _, c := range []struct {
 		at, answer string
 		final      bool
@@ -180,7 +180,7 @@ func TestServerThatMisbehavesHoldsNothingUp(t *testing.T) {
 	}
 }
 
-func TestMailFileIsRead(t *testing.T) {
+func TestMailFileIsParsedAndChecked(t *testing.T) {
 	whole := "host: smtp.biklab.example\nusername: u\npassword: p w\nfrom: portillon@biklab.example\n"
 	c, err := account.ParseSMTP("smtp.yaml", []byte(whole))
 	if err != nil || c != (account.SMTP{Host: "smtp.biklab.example", Port: 587, TLS: "starttls", Username: "u",
@@ -211,7 +211,7 @@ func TestMailFileIsRead(t *testing.T) {
 	}
 }
 
-func TestRunMailEndsWithItsContextAndSendsWhatComes(t *testing.T) {
+func TestRunSendsNewMailsUntilItsContextIsDone(t *testing.T) {
 	b := open(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)

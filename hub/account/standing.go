@@ -11,15 +11,15 @@ import (
 	"portillon/policy"
 )
 
-// rights says what an account may do at this moment, as the directory knows its member.
+// rights determines the current rights of an account, from the account and from the directory's data about its member.
 type rights struct {
 	people People
 	log    *slog.Logger
 }
 
-// standing is what the membership of an account's member allows. An account without a member needs no membership. The
-// account of an owner does not depend on the directory: administrators write the directory, and could otherwise lock
-// an owner out.
+// standing returns what the membership of an account's member permits. An account without a member needs no membership.
+// An owner's account does not depend on the directory, because administrators write the directory and could otherwise
+// lock out an owner.
 func (s *rights) standing(ctx context.Context, x row) (Standing, error) {
 	if x.Member == "" || x.Site == actor.Owner || s.people.Standing == nil {
 		return Current, nil
@@ -28,7 +28,7 @@ func (s *rights) standing(ctx context.Context, x row) (Standing, error) {
 }
 
 // isShut reports whether an account may not sign in at all: it is disabled, or its member is blocked or unknown to the
-// directory. Sessions and tokens ask at each request, so that a change takes effect at once.
+// directory. Sessions and tokens call isShut at each request, so that a change takes effect at once.
 func (s *rights) isShut(ctx context.Context, x row) (bool, error) {
 	if x.Disabled {
 		return true, nil
@@ -37,9 +37,9 @@ func (s *rights) isShut(ctx context.Context, x row) (bool, error) {
 	return of != Current && of != Lapsed, err
 }
 
-// actorOf is the actor that an account is at this moment. The caller has asked isShut before. A member whose
-// membership has lapsed keeps the role owner or administrator, if a person gave it; any other such member sees their
-// own record only.
+// actorOf returns the current actor of an account. The caller has called isShut before. A member whose membership has
+// lapsed keeps the role owner or administrator if a person assigned the role; any other such member may read only their
+// own record.
 func (s *rights) actorOf(ctx context.Context, x row) (actor.Actor, error) {
 	v := visitorOf(ctx)
 	a := actor.Actor{Account: x.ID, Name: x.Name, Member: x.Member, Request: v.request, Address: v.address}
@@ -56,7 +56,7 @@ func (s *rights) actorOf(ctx context.Context, x row) (actor.Actor, error) {
 	if a.Site = x.Site; a.Site == "" && a.Member != "" {
 		a.Site = actor.Member
 	}
-	// Roles that a person gave are added to those that follow from badges. Maintainer includes mentor.
+	// Roles that a person assigned are added to the roles from badges. Maintainer includes mentor.
 	a.Machines = s.earned(ctx, x.Member)
 	for m, r := range x.Machines {
 		if r == actor.Maintainer || a.Machines[m] == "" {
@@ -69,7 +69,7 @@ func (s *rights) actorOf(ctx context.Context, x row) (actor.Actor, error) {
 	return a, nil
 }
 
-// memberExists returns *fault.Invalid where the directory has no member with this id. The empty id, an account without
+// memberExists returns *fault.Invalid if the directory has no member with this id. The empty id, for an account without
 // a member, is accepted.
 func (s *rights) memberExists(ctx context.Context, m policy.MemberID) error {
 	if m == "" || s.people.Member == nil {
@@ -83,8 +83,8 @@ func (s *rights) memberExists(ctx context.Context, m policy.MemberID) error {
 	return err
 }
 
-// earned are the roles at machines that follow from a member's badges: mentor and maintainer, no other. Where the
-// directory cannot tell them, the member has none and the log says why.
+// earned returns the roles at machines that follow from a member's badges: only mentor and maintainer. If the directory
+// returns an error, the result is empty and the error is logged.
 func (s *rights) earned(ctx context.Context, m policy.MemberID) map[policy.MachineID]actor.Role {
 	if m == "" || s.people.Roles == nil {
 		return nil
@@ -99,16 +99,16 @@ func (s *rights) earned(ctx context.Context, m policy.MemberID) map[policy.Machi
 	return roles
 }
 
-// isMachineRole reports whether a role is one of a machine; the others are roles of the site.
+// isMachineRole reports whether a role is a role at a machine; all other roles are roles at the site.
 func isMachineRole(r actor.Role) bool { return r == actor.Mentor || r == actor.Maintainer }
 
-// own reports whether an actor is the owner of an account, signed in by a session. An API token is not: it does not
-// change its owner's passwords, sessions and tokens.
+// own reports whether an actor is the owner of an account, signed in by a session. An API token does not count, so that
+// it cannot change its owner's passwords, sessions and tokens.
 func own(a actor.Actor, id string) bool {
 	return a.Account != "" && a.Account == id && a.Token == "" && a.Scopes == nil
 }
 
-// mayAccount returns nil for one's own account, and for actors with actor.WriteAccounts; else *actor.Denied.
+// mayAccount returns nil for the actor's own account, and for actors with actor.WriteAccounts; else *actor.Denied.
 func mayAccount(a actor.Actor, id string) error {
 	if own(a, id) {
 		return nil

@@ -12,7 +12,7 @@ import (
 	"portillon/policy"
 )
 
-// standings has the directory say how each member stands; a member who is not named is not known.
+// standings sets the standing of each member; a member without an entry is unknown.
 func standings(of map[policy.MemberID]account.Standing) func(*account.Options) {
 	return func(o *account.Options) {
 		o.People.Standing = func(_ context.Context, id policy.MemberID) (account.Standing, error) {
@@ -24,9 +24,8 @@ func standings(of map[policy.MemberID]account.Standing) func(*account.Options) {
 	}
 }
 
-// What a membership's end does to those who are signed in already, and to those who sign in then. It is written in
-// docs/hub.md.
-func TestStandingOfAMemberCountsAtOnce(t *testing.T) {
+// The effects of a membership's end on open sessions and on new sign-ins, as described in docs/hub.md.
+func TestChangeOfStandingTakesEffectAtOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: hashes passwords")
 	}
@@ -45,9 +44,9 @@ func TestStandingOfAMemberCountsAtOnce(t *testing.T) {
 		{"blocked mentor", account.Account{Member: "m-lea", Machines: roles("saw", actor.Mentor)}, account.Blocked, nobody},
 		{"blocked administrator", account.Account{Member: "m-lea", Site: actor.Administrator}, account.Blocked, nobody},
 		{"blocked owner", account.Account{Member: "m-lea", Site: actor.Owner}, account.Blocked, all},
-		{"member whom the directory does not know", account.Account{Member: "m-lea", Site: actor.Member}, "", nobody},
-		{"member of a directory that cannot be read", account.Account{Member: "m-lea", Site: actor.Member}, "broken", nobody},
-		{"mentor who is no member", account.Account{Machines: roles("saw", actor.Mentor)}, account.Blocked, all},
+		{"unknown member", account.Account{Member: "m-lea", Site: actor.Member}, "", nobody},
+		{"unreadable directory", account.Account{Member: "m-lea", Site: actor.Member}, "broken", nobody},
+		{"mentor without a member", account.Account{Machines: roles("saw", actor.Mentor)}, account.Blocked, all},
 	} {
 		of := map[policy.MemberID]account.Standing{"m-lea": account.Current}
 		b := open(t, standings(of))
@@ -87,7 +86,7 @@ func TestStandingOfAMemberCountsAtOnce(t *testing.T) {
 				t.Errorf("%s: %s is %+v, was %+v", c.name, how, got, before)
 			}
 		}
-		// What was stopped comes back with the membership: the session was not removed.
+		// When the membership is current again, the same session works again, because it was not removed.
 		of["m-lea"] = account.Current
 		if got := w.get(); got.Account != x.ID || got.Site != before.Site {
 			t.Errorf("%s: current again: %+v", c.name, got)
@@ -95,7 +94,7 @@ func TestStandingOfAMemberCountsAtOnce(t *testing.T) {
 	}
 }
 
-func TestBlockedMemberUsesNoLinkAndNoCode(t *testing.T) {
+func TestBlockedMemberCannotSignInByLinkOrCode(t *testing.T) {
 	of := map[policy.MemberID]account.Standing{"m-lea": account.Current, "m-karim": account.Lapsed}
 	b := open(t, standings(of))
 	b.owner()
@@ -134,7 +133,7 @@ func TestBlockedMemberUsesNoLinkAndNoCode(t *testing.T) {
 	}
 }
 
-// during has f run in a request; now says who asks at this moment.
+// during runs f in a request; now returns the current actor.
 func (w *browser) during(f func(now func() (actor.Actor, error)) error) error {
 	w.b.t.Helper()
 	return w.do("GET", func(ctx context.Context) error {
@@ -143,8 +142,8 @@ func (w *browser) during(f func(now func() (actor.Actor, error)) error) error {
 	})
 }
 
-// What lasts long asks again who is signed in.
-func TestActorNowIsNobodyAfterTheSessionEnded(t *testing.T) {
+// A long response checks repeatedly who is signed in.
+func TestActorNowIsZeroAfterTheSessionEnded(t *testing.T) {
 	for name, end := range map[string]func(*bench, account.Account, string) error{
 		"session ended": func(b *bench, x account.Account, session string) error {
 			return b.Sessions.End(b.t.Context(), root, x.ID, session)
@@ -188,8 +187,8 @@ func TestActorNowIsNobodyAfterTheSessionEnded(t *testing.T) {
 	}
 }
 
-// What an administrator's page asks for by itself while it is left open keeps no session: neither its event stream nor
-// its refreshes.
+// Background requests of an open administrator page do not extend the session: neither its event stream nor its
+// refreshes.
 func TestRequestsOfAnOpenPageDoNotExtendTheSession(t *testing.T) {
 	for name, open2h := range map[string]func(b *bench, w *browser) error{
 		"event stream": func(b *bench, w *browser) error {

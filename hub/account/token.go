@@ -13,22 +13,22 @@ import (
 	"portillon/hub/store"
 )
 
-// Bounds of API tokens.
+// Limits of API tokens.
 const (
-	maxTokens     = 50 // of an account
+	maxTokens     = 50 // per account
 	maxTokenLife  = 366 * 24 * time.Hour
-	tokenUsedEach = 5 * time.Minute // a token's last use is written so often
+	tokenUsedEach = 5 * time.Minute // interval of writing a token's last use
 )
 
-// Tokens are the API tokens of accounts.
+// Tokens creates, lists and checks the API tokens of accounts.
 type Tokens struct {
 	core   *core
 	limits *throttle
 	rights *rights
 }
 
-// Issued lists the API tokens of an account without their text, the newest first, expired ones too. The actor needs
-// actor.WriteAccounts for an account that is not the own one.
+// Issued lists the API tokens of an account without their text, the newest first, including expired ones. The actor
+// needs actor.WriteAccounts for another person's account.
 func (s *Tokens) Issued(ctx context.Context, a actor.Actor, id string) ([]Token, error) {
 	if err := mayAccount(a, id); err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func (s *Tokens) Issued(ctx context.Context, a actor.Actor, id string) ([]Token,
 	return out, rows.Err()
 }
 
-// acts reads scopes as the database keeps them: acts, separated by spaces.
+// acts parses stored scopes: acts, separated by spaces.
 func acts(scopes string) []actor.Act {
 	out := []actor.Act{}
 	for _, s := range strings.Fields(scopes) {
@@ -65,9 +65,9 @@ func acts(scopes string) []actor.Act {
 	return out
 }
 
-// Issue makes an API token of the actor's own account. The token may do what its owner may at the time of use, as far
-// as its scopes name the act. Its text is returned once and kept as a hash. It returns *actor.Denied for an actor that
-// is itself a token, and *fault.Invalid for a name, scopes or an end that cannot be used.
+// Issue creates an API token of the actor's own account. The token may do what its owner may do at the time of use,
+// limited to the acts of its scopes. Its text is returned once; only a hash is stored. The error is *actor.Denied for
+// an actor that is itself a token, and *fault.Invalid for an invalid name, scopes or expiry date.
 func (s *Tokens) Issue(ctx context.Context, a actor.Actor, name string, scopes []actor.Act,
 	expires time.Time) (Token, error) {
 	if !own(a, a.Account) || a.Account == "local" {
@@ -92,7 +92,7 @@ func (s *Tokens) Issue(ctx context.Context, a actor.Actor, name string, scopes [
 	return t, nil
 }
 
-// add writes a token with its audit entry, after it removed the account's expired tokens. An account has at most
+// add writes a token with its audit entry, after removing the account's expired tokens. An account has at most
 // maxTokens.
 func (s *Tokens) add(ctx context.Context, tx *store.Tx, a actor.Actor, t Token) error {
 	if _, err := byID(ctx, tx, a.Account); err != nil {
@@ -126,7 +126,7 @@ func (s *Tokens) add(ctx context.Context, tx *store.Tx, a actor.Actor, t Token) 
 		" ")+", until "+t.Expires.Format(time.DateOnly))
 }
 
-// checkToken returns what is wrong with the values of a new token, or nothing.
+// checkToken returns the faults of the values of a new token.
 func checkToken(name string, scopes []actor.Act, now, expires time.Time) (faults []fault.Field) {
 	for _, f := range checkName(name) {
 		f.Right = "what the token is for"
@@ -150,8 +150,8 @@ func checkToken(name string, scopes []actor.Act, now, expires time.Time) (faults
 	return faults
 }
 
-// Revoke ends a token of an account at once; *fault.NotFound where the account has no such token. The actor needs
-// actor.WriteAccounts for an account that is not the own one.
+// Revoke invalidates a token of an account at once; the error is *fault.NotFound if the account has no such token. The
+// actor needs actor.WriteAccounts for another person's account.
 func (s *Tokens) Revoke(ctx context.Context, a actor.Actor, id, token string) error {
 	if err := mayAccount(a, id); err != nil {
 		return err
@@ -169,9 +169,9 @@ func (s *Tokens) Revoke(ctx context.Context, a actor.Actor, id, token string) er
 	})
 }
 
-// FromToken is the actor that an API token speaks for: its owner's rights at this moment, within its scopes. It
-// returns ErrWrong for a text that is no valid token, or *Throttled after too many wrong tokens from an address. A
-// right token is never throttled.
+// FromToken returns the actor of an API token: the current rights of the token's owner, within the token's scopes. The
+// error is ErrWrong for a text that is not a valid token, or *Throttled after too many wrong tokens from an address. A
+// valid token is never throttled.
 func (s *Tokens) FromToken(ctx context.Context, text, address string) (actor.Actor, error) {
 	if address == "" {
 		address = visitorOf(ctx).address
@@ -203,7 +203,7 @@ func (s *Tokens) actorOf(ctx context.Context, text string) (actor.Actor, error) 
 	if err != nil {
 		return actor.Actor{}, err
 	}
-	// The owner may have been removed, disabled or blocked since the token was made.
+	// The owner may have been removed, disabled or blocked since the token was created.
 	x, err := byID(ctx, s.core.site, owner)
 	if gone := (*fault.NotFound)(nil); errors.As(err, &gone) {
 		return actor.Actor{}, ErrWrong
@@ -216,13 +216,13 @@ func (s *Tokens) actorOf(ctx context.Context, text string) (actor.Actor, error) 
 	} else if shut {
 		return actor.Actor{}, ErrWrong
 	}
-	// Record the use, but not with every request: a write costs more than all the rest.
+	// Record the use, but not at every request: a write costs more than the rest of the request.
 	if s.core.now()-used >= tokenUsedEach.Milliseconds() {
 		err := s.core.site.Write(ctx, func(tx *store.Tx) error {
 			_, err := tx.Exec(ctx, `UPDATE account_token SET used = $3 WHERE site = $1 AND id = $2`, id, s.core.now())
 			return err
 		})
-		if err != nil { // a full disk refuses no token
+		if err != nil { // the token stays valid if the disk is full
 			s.core.log.Warn("token use is not recorded", "err", err)
 		}
 	}

@@ -1,5 +1,5 @@
-// Package account keeps who signs in at the hub: accounts, passwords, e-mail links, printed codes, sessions, API
-// tokens, roles, throttling and recovery; and the audit log of what administrators did.
+// Package account manages sign-in at the hub: accounts, passwords, e-mail links, printed codes, sessions, API tokens,
+// roles, throttling and recovery. It writes administrators' acts to the audit log.
 package account
 
 import (
@@ -10,11 +10,11 @@ import (
 	"portillon/policy"
 )
 
-// Account is somebody who can sign in.
+// Account is a person or program that can sign in.
 type Account struct {
 	ID       string                          `json:"id"`
 	Version  int64                           `json:"version"`
-	Name     string                          `json:"name"` // what they sign in with: an address or a name
+	Name     string                          `json:"name"` // what the person types to sign in: an address or a name
 	Member   policy.MemberID                 `json:"member,omitempty"`
 	Site     actor.Role                      `json:"role,omitempty"` // owner, administrator, member
 	Machines map[policy.MachineID]actor.Role `json:"machine_roles,omitempty"`
@@ -23,13 +23,14 @@ type Account struct {
 	Seen     time.Time                       `json:"seen,omitzero"`
 	Disabled bool                            `json:"disabled,omitempty"`
 
-	// Earned are the roles at machines that follow from the member's badges. Machines are those that a person gave.
+	// Earned holds the roles at machines that follow from the member's badges. Machines holds the roles that a person
+	// assigned.
 	Earned map[policy.MachineID]actor.Role `json:"earned_roles,omitempty"`
 }
 
-// Session is a browser that is signed in.
+// Session is a signed-in browser.
 type Session struct {
-	ID      string    `json:"id"` // not the cookie: a name for it
+	ID      string    `json:"id"` // a public id, not the secret cookie
 	Made    time.Time `json:"made"`
 	Seen    time.Time `json:"seen"`
 	Address string    `json:"address"`
@@ -37,7 +38,7 @@ type Session struct {
 	Current bool      `json:"current,omitempty"`
 }
 
-// Token is an API token. Text is given once, when it is made.
+// Token is an API token. Text is set only when the token is created.
 type Token struct {
 	ID      string      `json:"id"`
 	Name    string      `json:"name"`
@@ -48,16 +49,17 @@ type Token struct {
 	Text    string      `json:"token,omitempty"`
 }
 
-// Entry is a line of the audit log.
+// Entry is an entry of the audit log.
 type Entry = audit.Entry
 
-// Page chooses part of a list: what follows After (empty: from the start), at most Limit (0: 50; at most 500).
+// Page selects a part of a list: it begins after After (empty: from the start) and has at most Limit entries (0: 50; at
+// most 500).
 type Page = audit.Page
 
-// Printed is a code on paper: it signs its member in, once.
+// Printed is a code on paper, which signs its member in once.
 type Printed struct {
 	Member  policy.MemberID `json:"member"`
 	Name    string          `json:"name"`
-	Code    string          `json:"code"` // given once, when it is made
+	Code    string          `json:"code"` // set only when the code is created
 	Expires time.Time       `json:"expires"`
 }

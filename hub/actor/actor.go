@@ -1,5 +1,5 @@
-// Package actor says who asks the hub for something, and what each role may do. Services take an Actor with every
-// call and ask it by themselves, so that a check that a handler forgets opens nothing. The zero Actor may do nothing.
+// Package actor defines who uses the hub, and what each role may do. Services accept an Actor in every call and check
+// its rights, so that a handler that forgets a check opens nothing. The zero Actor has no rights.
 package actor
 
 import (
@@ -9,11 +9,11 @@ import (
 	"portillon/policy"
 )
 
-// Role is what somebody is at the hub.
+// Role is a role at the hub.
 type Role string
 
-// The roles, the most powerful first. Owner and administrator are given by a person; mentor and maintainer are of one
-// machine, and may follow from badges; everybody who signs in and is a member has the role member.
+// The roles, the most powerful first. A person assigns owner and administrator. Mentor and maintainer apply to one
+// machine, and may follow from badges. Every member who signs in has the role member.
 const (
 	Owner         Role = "owner"
 	Administrator Role = "administrator"
@@ -22,60 +22,60 @@ const (
 	Member        Role = "member"
 )
 
-// Actor is who asks.
+// Actor is the account or program that makes a request.
 type Actor struct {
-	Account  string          // id of the account; "local" is root on the hub's computer; empty: nobody
-	Name     string          // as the audit log shows it
-	Member   policy.MemberID // who they are in the directory; empty: nobody
+	Account  string          // id of the account; "local": root on the hub's computer; empty: not signed in
+	Name     string          // name in the audit log
+	Member   policy.MemberID // id in the directory; empty: not a member
 	Site     Role            // Owner, Administrator, Member, or empty
 	Machines map[policy.MachineID]Role
-	Scopes   []Act  // of an API token: at most these acts; nil: no token, all acts of the role
+	Scopes   []Act  // permitted acts of an API token; nil: not a token, all acts of the role
 	Token    string // id of the API token; empty: none
 	Request  string // id of the request, for the logs
-	Address  string // from where, for throttling and the audit log
+	Address  string // client address, for throttling and the audit log
 }
 
-// Local is root at the hub's command line.
+// Local returns the actor of root at the hub's command line.
 func Local(name string) Actor { return Actor{Account: "local", Name: name, Site: Owner} }
 
-// System is the hub itself, doing what was set up by somebody: taking in records, building the next bundle.
+// System returns the actor of the hub itself, for configured tasks: storing records, building the next bundle.
 func System(what string) Actor { return Actor{Account: "hub", Name: what, Site: Owner} }
 
-// Act is something that can be asked of the hub. The list is closed.
+// Act is an act that needs a right. Acts returns all values.
 type Act string
 
 // The acts.
 const (
-	ReadMembers   Act = "members.read"   // names, states, badges, cards without numbers, of everybody
+	ReadMembers   Act = "members.read"   // names, states, badges, and cards without numbers, of all members
 	WriteMembers  Act = "members.write"  // add, change, suspend, merge, import
 	EraseMembers  Act = "members.erase"  // remove a person's data
 	ReadNotes     Act = "members.notes"  // notes that only administrators see
 	ReadOwn       Act = "own.read"       // the own record
 	WriteCards    Act = "cards.write"    // assign, block, report lost
 	WriteBadges   Act = "badges.write"   // add and remove badges of members
-	ReadTaps      Act = "taps.read"      // last unknown taps
-	ReadPolicy    Act = "policy.read"    // text, effect, versions
-	PublishPolicy Act = "policy.publish" // upload, publish, go back
-	ReadMachines  Act = "machines.read"  // how machines stand, without who is on them
-	ReadSessions  Act = "sessions.read"  // who is on which machine
+	ReadTaps      Act = "taps.read"      // the latest unknown taps
+	ReadPolicy    Act = "policy.read"    // text, effect and versions
+	PublishPolicy Act = "policy.publish" // upload, publish, restore a version
+	ReadMachines  Act = "machines.read"  // states of machines, without their users
+	ReadSessions  Act = "sessions.read"  // users of machines
 	EnrolMachines Act = "machines.enrol" // codes, revocation, replacement
 	TagMachine    Act = "machines.tag"   // take one machine out of service
 	StopMachine   Act = "machines.stop"  // end the session of one machine
 	ReadReports   Act = "reports.read"   // totals
 	ReadNames     Act = "reports.names"  // reports with members' names
 	ReadAudit     Act = "audit.read"
-	WriteAccounts Act = "accounts.write" // who signs in, roles, tokens of others
+	WriteAccounts Act = "accounts.write" // accounts, roles, and other people's tokens
 	WriteSettings Act = "settings.write"
 	Backup        Act = "hub.backup"
 )
 
-// Target is what an act is about.
+// Target is the object of an act.
 type Target struct {
-	Machine policy.MachineID // empty: no machine, or all of them
-	Member  policy.MemberID  // empty: nobody, or everybody
+	Machine policy.MachineID // empty: no machine, or all machines
+	Member  policy.MemberID  // empty: no member, or all members
 }
 
-// Denied is an act that an actor may not do.
+// Denied is the error of an act that an actor may not perform.
 type Denied struct {
 	Act    Act
 	Actor  Actor
@@ -89,10 +89,10 @@ func (d *Denied) Error() string {
 	return fmt.Sprintf("%s: %s may not do this", d.Act, d.Actor.Name)
 }
 
-// SignIn reports whether signing in might help.
+// SignIn reports whether the actor is not signed in, so that signing in might help.
 func (d *Denied) SignIn() bool { return d.Actor.Account == "" }
 
-// May returns nil if the actor may do the act, and *Denied otherwise.
+// May returns nil if the actor may perform the act, and *Denied otherwise.
 func (a Actor) May(act Act, on Target) error {
 	if a.Account != "" && a.allowed(act, on) && (a.Scopes == nil || slices.Contains(a.Scopes, act)) {
 		return nil
@@ -113,7 +113,7 @@ func (a Actor) allowed(act Act, on Target) bool {
 	return slices.Contains(ofMachine[act], a.Machines[on.Machine])
 }
 
-// best is the most powerful role that the actor has at any machine.
+// best returns the most powerful role that the actor has at any machine.
 func (a Actor) best() (best Role) {
 	for _, r := range a.Machines {
 		if r == Maintainer || best == "" {
@@ -123,7 +123,7 @@ func (a Actor) best() (best Role) {
 	return best
 }
 
-// ofSite says what a role of the whole site may do.
+// ofSite reports whether a role at the site permits an act.
 func ofSite(r Role, act Act) bool {
 	switch r {
 	case Owner:
@@ -136,7 +136,7 @@ func ofSite(r Role, act Act) bool {
 	return false
 }
 
-// ofMachine says which roles of a machine may do an act at that machine.
+// ofMachine lists the roles at a machine that permit an act at that machine.
 var ofMachine = map[Act][]Role{
 	ReadMachines: {Maintainer, Mentor},
 	ReadSessions: {Maintainer, Mentor},
@@ -145,13 +145,13 @@ var ofMachine = map[Act][]Role{
 	ReadReports:  {Maintainer, Mentor},
 }
 
-// anyMachine says which roles of some machine may do an act that is about no machine.
+// anyMachine lists the roles at any machine that permit an act without a machine.
 var anyMachine = map[Act][]Role{
 	ReadMachines: {Maintainer, Mentor},
 	ReadPolicy:   {Maintainer, Mentor},
 }
 
-// Acts are all acts.
+// Acts returns all acts.
 func Acts() []Act {
 	return []Act{
 		ReadMembers,

@@ -1,13 +1,13 @@
-// Package audit is the log of what administrators did: one entry for each act, written in the transaction of the act.
+// Package audit is the log of administrators' acts: one entry for each act, written in the transaction of the act.
 //
-// The entries are the leaves of a tree (RFC 6962), as in a machine's journal, and the hub's key signs a checkpoint with
-// each entry. An export is a file of lines that ends with the newest checkpoint; Verify finds each line that was
-// changed, left out, added or moved, and needs the public half of the hub's key only.
+// The entries are the leaves of a tree (RFC 6962), as in a machine's journal, and the hub's key signs a new checkpoint
+// with each entry. An export is a file of lines that ends with the newest checkpoint. Verify detects each line that was
+// changed, removed, added or moved, and needs only the public half of the hub's key.
 //
-// An entry has a sealed part (number, time, id of the account, act, id of the request) and a personal part (names, what
-// the act was done to, details). The sealed part holds a salted hash of the personal part. Forget removes salt and
-// personal part of a person's entries; the tree stays verifiable, and an entry of Forget's own says which entries were
-// erased: an erasure that no entry names is found like any other change.
+// An entry has a sealed part (number, time, id of the account, act, id of the request) and a personal part (names, the
+// object of the act, details). The sealed part contains a salted hash of the personal part. Forget removes the salt and
+// the personal part of a person's entries; the tree stays verifiable. Forget also adds an entry that lists the erased
+// entries: Verify reports an erased entry that no later entry lists.
 package audit
 
 import (
@@ -29,22 +29,22 @@ import (
 	"portillon/wire"
 )
 
-// originPrefix and the site's id are the origin of the log's checkpoints. No machine's journal has such an origin.
+// originPrefix and the site's id form the origin of the log's checkpoints, which no journal of a machine has.
 const originPrefix = "portillon-audit/"
 
-// Options are what a Log is made from.
+// Options are the dependencies of New.
 type Options struct {
 	Site   *store.Site
 	Signer note.Signer      // the hub's key
-	Key    note.Verifier    // its public half
+	Key    note.Verifier    // the public half of the hub's key
 	Now    func() time.Time // nil: time.Now
-	Random io.Reader        // of salts; nil: crypto/rand
+	Random io.Reader        // source of salts; nil: crypto/rand
 }
 
 // Log is a site's audit log. Its methods may be called by many goroutines.
 type Log struct{ o Options }
 
-// New makes a Log.
+// New returns a Log. The error is non-nil if o lacks a required part.
 func New(o Options) (*Log, error) {
 	if o.Site == nil || o.Signer == nil || o.Key == nil {
 		return nil, errors.New("audit: site, signer and key are required")
@@ -62,13 +62,13 @@ func New(o Options) (*Log, error) {
 	return &Log{o}, nil
 }
 
-// Origin is the origin of the checkpoints of a site's log.
+// Origin returns the origin of the checkpoints of a site's log.
 func Origin(s policy.SiteID) string { return originPrefix + string(s) }
 
-// Append writes an entry in the transaction tx: the entry is kept if and only if tx is committed. on says what was
-// changed, as "member m-lea", and detail how; both are removed with the person (Forget). It returns an error where the
-// last signed checkpoint does not cover the stored tree: somebody changed the rows. The caller has asked before
-// whether the actor may do it.
+// Append writes an entry in the transaction tx, so that the entry is stored if and only if tx is committed. on names
+// the object of the act, as "member m-lea", and detail describes the change; Forget removes both. The error is non-nil
+// if the last signed checkpoint does not cover the stored tree, which means that the rows were changed. The caller has
+// already checked the actor's right.
 func (l *Log) Append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error {
 	if err := l.append(ctx, tx, a, act, nil, personal{Name: a.Name, On: on, Detail: detail}); err != nil {
 		return fmt.Errorf("audit log: %s is not recorded: %w", act, err)
@@ -76,11 +76,11 @@ func (l *Log) Append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 	return nil
 }
 
-// append writes an entry and the checkpoint that covers it. erases are the entries whose personal part this one
-// removes.
+// append writes an entry and the checkpoint that covers it. erases lists the entries whose personal part this entry's
+// transaction removes.
 func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, erases []uint64,
 	p personal) error {
-	// Go on from the signed end of the tree only.
+	// Continue only from the signed end of the tree.
 	e, err := l.head(ctx, tx)
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 	if err != nil {
 		return err
 	}
-	// The tree covers the personal part by a salted hash, so that the part can be removed and the hash stays.
+	// The tree covers the personal part by a salted hash, so that the part can be removed while the hash stays.
 	var salt wire.Salt
 	if _, err := io.ReadFull(l.o.Random, salt[:]); err != nil {
 		return err
@@ -102,7 +102,7 @@ func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 	if err != nil {
 		return err
 	}
-	// Add the entry to the tree, and keep it.
+	// Add the entry to the tree, and store it.
 	e.add(tlog.RecordHash(text))
 	_, err = tx.Exec(ctx, `INSERT INTO audit_entry (site, seq, entry, account, about, salt, personal) VALUES ($1, $2, $3,
 		$4, $5, $6, $7)`,
@@ -113,7 +113,7 @@ func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 	return l.sign(ctx, tx, e)
 }
 
-// sign writes the end of the tree with a new signed checkpoint.
+// sign stores the end of the tree with a new signed checkpoint.
 func (l *Log) sign(ctx context.Context, tx *store.Tx, e edge) error {
 	root, err := e.root()
 	if err != nil {
@@ -130,7 +130,7 @@ func (l *Log) sign(ctx context.Context, tx *store.Tx, e edge) error {
 	return err
 }
 
-// head reads the end of the tree. It returns an error unless the last entry, the stored hashes and the signed
+// head reads the end of the tree. The error is non-nil unless the last entry, the stored hashes and the signed
 // checkpoint agree.
 func (l *Log) head(ctx context.Context, tx *store.Tx) (edge, error) {
 	var size, last int64
@@ -163,27 +163,27 @@ func (l *Log) head(ctx context.Context, tx *store.Tx) (edge, error) {
 	return e, nil
 }
 
-// Entry is a line of the log as people read it.
+// Entry is an entry of the log for people to read.
 type Entry struct {
 	Seq     uint64    `json:"seq"`
 	At      time.Time `json:"at"`
 	Account string    `json:"account"`
 	Name    string    `json:"name"`
 	Act     actor.Act `json:"act"`
-	On      string    `json:"on,omitempty"` // what it was done to: "member m-lea", "policy 4"
+	On      string    `json:"on,omitempty"` // the object of the act: "member m-lea", "policy 4"
 	Detail  string    `json:"detail,omitempty"`
 	Request string    `json:"request,omitempty"`
-	Erased  bool      `json:"erased,omitempty"` // name, on and detail were removed with a person
+	Erased  bool      `json:"erased,omitempty"` // name, on and detail were erased with a person
 }
 
-// Page chooses entries: those before the one numbered After, the newest where it is empty.
+// Page selects entries: those with a lower number than After, beginning with the newest if After is empty.
 type Page struct {
 	After string
 	Limit int // 0: 50; at most 500
 }
 
-// Entries reads the log, the newest entry first. next is the cursor of the next page; empty: this page is the last.
-// The actor needs actor.ReadAudit. Entries verifies nothing: Verify does, on an export.
+// Entries reads the log, the newest entry first. next is the cursor of the next page; empty: this page is the last. The
+// actor needs actor.ReadAudit. Entries does not verify the entries; Verify does, on an export.
 func (l *Log) Entries(ctx context.Context, a actor.Actor, p Page) (out []Entry, next string, err error) {
 	if err := a.May(actor.ReadAudit, actor.Target{}); err != nil {
 		return nil, "", err
@@ -194,7 +194,7 @@ func (l *Log) Entries(ctx context.Context, a actor.Actor, p Page) (out []Entry, 
 			return nil, "", pageFault(p.After)
 		}
 	}
-	// Read one entry more than the page has, to know whether there is a next page.
+	// Read one more entry than the page holds, to know whether there is a next page.
 	limit := min(p.Limit, 500)
 	if limit <= 0 {
 		limit = 50

@@ -94,8 +94,8 @@ func TestExportOfAnyLengthIsVerified(t *testing.T) {
 	}
 }
 
-// The root is that of golang.org/x/mod/sumdb/tlog, which others use to check the same tree.
-func TestRootIsThatOfRFC6962(t *testing.T) {
+// The root equals the root of golang.org/x/mod/sumdb/tlog, a second implementation of the same tree.
+func TestRootEqualsTheRootOfPackageTlog(t *testing.T) {
 	for n := range 40 {
 		var stored []tlog.Hash
 		read := tlog.HashReaderFunc(func(at []int64) ([]tlog.Hash, error) {
@@ -124,7 +124,7 @@ func TestRootIsThatOfRFC6962(t *testing.T) {
 	}
 }
 
-func TestEveryChangedByteOfAnExportIsFound(t *testing.T) {
+func TestEveryChangedByteOfAnExportIsDetected(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: changes an export at every byte")
 	}
@@ -159,7 +159,7 @@ func TestEveryChangedByteOfAnExportIsFound(t *testing.T) {
 	}
 }
 
-func TestCutMovedAndRepeatedLinesAreFound(t *testing.T) {
+func TestCutMovedAndRepeatedLinesAreDetected(t *testing.T) {
 	b := open(t)
 	for n := range 9 {
 		b.add(t, fmt.Sprintf("member m-%d", n), "")
@@ -184,7 +184,7 @@ func TestCutMovedAndRepeatedLinesAreFound(t *testing.T) {
 	}
 }
 
-func TestExportIsNotOfAnotherKey(t *testing.T) {
+func TestExportSignedWithAnotherKeyIsRejected(t *testing.T) {
 	b := open(t)
 	b.add(t, "", "")
 	_, other := keys(t)
@@ -203,7 +203,7 @@ func (b bench) forget(t *testing.T, about ...string) {
 	}
 }
 
-func TestErasedPersonLeavesTheLogVerifiable(t *testing.T) {
+func TestLogStaysVerifiableAfterAnErasure(t *testing.T) {
 	b := open(t)
 	b.add(t, "member m-lea", "renamed Léa Martin")
 	b.add(t, "member m-karim", "renamed Karim")
@@ -223,11 +223,11 @@ func TestErasedPersonLeavesTheLogVerifiable(t *testing.T) {
 	}
 }
 
-func TestPersonalPartThatIsRemovedFromAnExportIsFound(t *testing.T) {
+func TestRemovedPersonalPartOfAnExportIsDetected(t *testing.T) {
 	b := open(t)
 	b.add(t, "member m-lea", "x")
 	b.add(t, "member m-karim", "y")
-	b.forget(t, "member m-karim") // Verify must tell Léa's entry from Karim's
+	b.forget(t, "member m-karim") // Verify must distinguish Léa's entry from Karim's
 	data := string(b.export(t))
 	from := strings.Index(data, `,"personal":{"name"`)
 	to := strings.Index(data[from:], "\n") + from
@@ -238,18 +238,18 @@ func TestPersonalPartThatIsRemovedFromAnExportIsFound(t *testing.T) {
 	}
 }
 
-// A thief of the database who has no key can change rows, and then the log is refused.
-func TestChangedDatabaseIsFoundAndNotSignedOver(t *testing.T) {
+// An attacker with write access to the database but without the key can change rows, but the log then refuses to sign.
+func TestChangedDatabaseIsDetectedAndNotSigned(t *testing.T) {
 	for _, c := range []struct{ what, sql string }{
 		{"entry changed", `UPDATE audit_entry SET entry = replace(entry, 'members.write', 'members.read') WHERE site = $1 AND
 			seq = 2`},
-		{"entry left out", `DELETE FROM audit_entry WHERE site = $1 AND seq = 2`},
-		{"last entry left out", `DELETE FROM audit_entry WHERE site = $1 AND seq = 3`},
+		{"entry removed", `DELETE FROM audit_entry WHERE site = $1 AND seq = 2`},
+		{"last entry removed", `DELETE FROM audit_entry WHERE site = $1 AND seq = 3`},
 		{"detail changed", `UPDATE audit_entry SET personal = replace(personal, 'm-1', 'm-2') WHERE site = $1 AND seq = 2`},
 		{"detail removed", `UPDATE audit_entry SET personal = NULL, salt = NULL WHERE site = $1 AND seq = 2`},
 		{"head removed", `DELETE FROM audit_head WHERE site = $1`},
 		{"size changed", `UPDATE audit_head SET size = 2, edge = substr(edge, 1, 64) WHERE site = $1`},
-		{"all removed but the head", `DELETE FROM audit_entry WHERE site = $1`},
+		{"all entries removed, head kept", `DELETE FROM audit_entry WHERE site = $1`},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			b := open(t)
@@ -278,7 +278,7 @@ func TestChangedDatabaseIsFoundAndNotSignedOver(t *testing.T) {
 	}
 }
 
-func TestEntryOfARolledBackActIsNotKept(t *testing.T) {
+func TestEntryOfARolledBackActIsNotStored(t *testing.T) {
 	b := open(t)
 	b.add(t, "member m-1", "")
 	stop := errors.New("stop")
@@ -323,7 +323,7 @@ func TestEntriesArePagedNewestFirst(t *testing.T) {
 	}
 }
 
-func TestOnlyThoseWhoMayReadTheAuditLog(t *testing.T) {
+func TestReadingTheAuditLogNeedsItsRight(t *testing.T) {
 	b := open(t)
 	for role, may := range map[actor.Role]bool{"": false, actor.Member: false, actor.Administrator: true,
 		actor.Owner: true} {
@@ -336,7 +336,7 @@ func TestOnlyThoseWhoMayReadTheAuditLog(t *testing.T) {
 	}
 }
 
-func TestLongTextsAreCutAtACharacter(t *testing.T) {
+func TestLongTextsAreCutBetweenCharacters(t *testing.T) {
 	b := open(t)
 	b.add(t, strings.Repeat("é", 500), strings.Repeat("\x00é\xff", 5000))
 	out, _, err := b.Entries(context.Background(), owner, audit.Page{})

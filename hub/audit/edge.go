@@ -8,13 +8,13 @@ import (
 )
 
 // edge is the right edge of a Merkle tree (RFC 6962, section 2.1): the roots of its complete subtrees. The next root
-// needs no other hash, so a log that is read once from its first entry keeps 63 hashes at most.
+// needs no other hash, so reading a log from its first entry needs at most 63 hashes in memory.
 type edge struct {
 	size   uint64
-	hashes [63]tlog.Hash // of level n: the root of 2^n leaves, where that bit of size is set
+	hashes [63]tlog.Hash // hashes[n] is the root of a subtree with 2^n leaves, if bit n of size is set
 }
 
-// add adds a leaf. As in binary addition, two subtrees of one size become one of the next.
+// add adds a leaf. As in binary addition, two subtrees of one size become one subtree of the next size.
 func (e *edge) add(leaf tlog.Hash) {
 	level := 0
 	for ; e.size>>level&1 == 1; level++ {
@@ -24,7 +24,7 @@ func (e *edge) add(leaf tlog.Hash) {
 	e.size++
 }
 
-// root is the root of the tree: the subtrees joined from the smallest to the largest.
+// root returns the root of the tree: it joins the subtrees from the smallest to the largest.
 func (e *edge) root() (tlog.Hash, error) {
 	if e.size == 0 {
 		return tlog.TreeHash(0, nil)
@@ -39,7 +39,7 @@ func (e *edge) root() (tlog.Hash, error) {
 	return root, nil
 }
 
-// bytes are the hashes from level 0 up as the database keeps them, those that are not set too.
+// bytes returns the hashes from level 0 up in the database's form, including unused ones.
 func (e *edge) bytes() []byte {
 	var out []byte
 	for level := range bits.Len64(e.size) {
@@ -48,7 +48,7 @@ func (e *edge) bytes() []byte {
 	return out
 }
 
-// edgeOf reads the hashes that bytes wrote, of a tree with this many leaves.
+// edgeOf parses the hashes that bytes returned, for a tree of size leaves.
 func edgeOf(size uint64, b []byte) (edge, error) {
 	e := edge{size: size}
 	n := bits.Len64(size)

@@ -17,7 +17,7 @@ import (
 	"portillon/wire"
 )
 
-// row is an entry as the database keeps it.
+// row is a stored entry.
 type row struct {
 	seq      uint64
 	entry    string
@@ -30,7 +30,7 @@ func scan(rows *sql.Rows) (r row, err error) {
 	return r, rows.Scan(&r.seq, &r.entry, &r.salt, &r.personal)
 }
 
-// read is the row as people read it. It proves nothing: Verify does, on an export.
+// read returns the row for people to read. It does not verify the entry; Verify does, on an export.
 func (r row) read() (Entry, error) {
 	var s sealed
 	var p personal
@@ -47,7 +47,7 @@ func (r row) read() (Entry, error) {
 		Erased:  !r.personal.Valid}, nil
 }
 
-// line is the row as it is exported.
+// line returns the row as a line of an export.
 func (r row) line() ([]byte, error) {
 	out := line{Entry: json.RawMessage(r.entry)}
 	if r.personal.Valid && len(r.salt) == len(wire.Salt{}) {
@@ -57,12 +57,12 @@ func (r row) line() ([]byte, error) {
 	return wire.Canonical(out)
 }
 
-// exportStep is how many entries are read at a time. Between two steps a slow reader of an export holds no connection
-// to the database.
+// exportStep is the number of entries that are read at a time. Between two steps, an export with a slow reader holds no
+// connection to the database.
 const exportStep = 500
 
 // Export writes the whole log: a line of JSON for each entry, and the newest checkpoint as the last line. Entries that
-// are added meanwhile are left out: the checkpoint was read first. The actor needs actor.ReadAudit.
+// are added meanwhile are left out, because the checkpoint was read first. The actor needs actor.ReadAudit.
 func (l *Log) Export(ctx context.Context, a actor.Actor, w io.Writer) error {
 	if err := a.May(actor.ReadAudit, actor.Target{}); err != nil {
 		return err
@@ -92,8 +92,8 @@ func (l *Log) Export(ctx context.Context, a actor.Actor, w io.Writer) error {
 	return out.Flush()
 }
 
-// signEmpty signs the checkpoint of a log without entries. It refuses to where there are entries: their checkpoint was
-// removed.
+// signEmpty signs the checkpoint of a log without entries. If there are entries, it returns an error, because their
+// checkpoint was removed.
 func (l *Log) signEmpty(ctx context.Context) (string, error) {
 	var n int64
 	if err := l.o.Site.QueryRow(ctx, `SELECT count(*) FROM audit_entry WHERE site = $1`).Scan(&n); err != nil {
@@ -110,7 +110,7 @@ func (l *Log) signEmpty(ctx context.Context) (string, error) {
 	return string(b), err
 }
 
-// exportSome writes the entries from one number to another, both included, once it has read them all.
+// exportSome reads the entries with numbers from from to to, both included, then writes them.
 func (l *Log) exportSome(ctx context.Context, w io.Writer, from, to int64) error {
 	rows, err := l.o.Site.Query(ctx, `SELECT seq, entry, salt, personal FROM audit_entry
 		WHERE site = $1 AND seq >= $2 AND seq <= $3 ORDER BY seq`, from, to)
@@ -141,12 +141,14 @@ func (l *Log) exportSome(ctx context.Context, w io.Writer, from, to int64) error
 	return nil
 }
 
-// forgetStep is how many erased entries one new entry names at most, so that its line stays below maxLine.
+// forgetStep is the maximum number of erased entries that one new entry lists, so that its line stays shorter than
+// maxLine.
 const forgetStep = 200
 
-// Forget removes the personal part of every entry about one of the given things ("member m-lea") and of every entry
-// that one of the accounts made, in the transaction tx. It adds entries that say which those are: Verify accepts an
-// entry without its personal part only where a later one names it. The caller has asked for actor.EraseMembers.
+// Forget removes the personal part of every entry about one of the given objects ("member m-lea") and of every entry
+// that one of the accounts made, in the transaction tx. It adds entries that list the erased entries, because Verify
+// accepts an entry without its personal part only if a later entry lists it. The caller has already checked
+// actor.EraseMembers.
 func (l *Log) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, about, accounts []string) error {
 	var seqs []uint64
 	for _, on := range about {
@@ -163,7 +165,7 @@ func (l *Log) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, about, ac
 			return err
 		}
 	}
-	// Erase in steps, each with its own entry.
+	// Erase in steps. Each step adds one entry.
 	seqs = unique(seqs)
 	for len(seqs) > 0 {
 		some := seqs[:min(len(seqs), forgetStep)]
@@ -182,7 +184,7 @@ func (l *Log) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, about, ac
 	return nil
 }
 
-// collect adds the numbers that rows gives to seqs, and closes rows.
+// collect appends the numbers in rows to seqs, and closes rows.
 func collect(seqs []uint64, rows *sql.Rows, err error) ([]uint64, error) {
 	if err != nil {
 		return nil, err
@@ -198,7 +200,7 @@ func collect(seqs []uint64, rows *sql.Rows, err error) ([]uint64, error) {
 	return seqs, rows.Err()
 }
 
-// pageFault is the error of a cursor that Entries did not give.
+// pageFault returns the error of a cursor that Entries did not return.
 func pageFault(after string) error {
 	return &fault.Invalid{Faults: []fault.Field{{Field: "after", Given: cut(after, 40), Wrong: "not a place in this list",
 		Right: "the value of next that the page before gave"}}}

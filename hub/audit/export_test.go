@@ -2,7 +2,7 @@ package audit
 
 import "golang.org/x/mod/sumdb/tlog"
 
-// RootOf is the root of a tree of leaves.
+// RootOf returns the root of a tree of leaves.
 func RootOf(leaves []tlog.Hash) (tlog.Hash, error) {
 	var e edge
 	for _, l := range leaves {

@@ -19,10 +19,11 @@ const (
 	maxName   = 200
 	maxAbout  = 200
 	maxDetail = 2000
-	maxLine   = 64 << 10 // of an exported line; JSON may write a byte as six
+	maxLine   = 64 << 10 // of an exported line; JSON may encode a byte as six
 )
 
-// sealed is the part of an entry that the tree covers and nobody can erase. Personal binds what can be erased.
+// sealed is the part of an entry that the tree covers and that cannot be erased. Its field Personal is the hash of the
+// part that can be erased.
 type sealed struct {
 	Seq      uint64    `json:"seq"`
 	At       time.Time `json:"at"` // UTC, milliseconds
@@ -33,29 +34,29 @@ type sealed struct {
 	Personal string    `json:"personal"`         // SHA-256 of salt and personal part, as a leaf of wire, in hexadecimal
 }
 
-// personal is the part that is removed with a person.
+// personal is the part of an entry that is erased with a person.
 type personal struct {
 	Name   string `json:"name"`
 	On     string `json:"on,omitempty"`
 	Detail string `json:"detail,omitempty"`
 }
 
-// line is a line of an export: an entry, or the checkpoint that ends the file.
+// line is a line of an export: an entry, or the checkpoint at the end of the file.
 type line struct {
 	Entry      json.RawMessage `json:"entry,omitempty"`
-	Salt       *wire.Salt      `json:"salt,omitempty"`     // with Personal; both absent: erased
+	Salt       *wire.Salt      `json:"salt,omitempty"`     // salt of Personal; both absent: erased
 	Personal   json.RawMessage `json:"personal,omitempty"` // canonical JSON
 	Checkpoint string          `json:"checkpoint,omitempty"`
 }
 
-// seal is the hash by which the tree covers a personal part: SHA-256 of the salt and the canonical JSON, in
-// hexadecimal. Without the salt nobody can guess what an erased part said.
+// seal returns the hash by which the tree covers a personal part: SHA-256 of the salt and the canonical JSON, in
+// hexadecimal. Without the salt, an erased part cannot be guessed from its hash.
 func seal(salt wire.Salt, canonical []byte) string {
 	h := wire.Leaf(salt, canonical)
 	return hex.EncodeToString(h[:])
 }
 
-// cut shortens s to at most n bytes, at the border of a character, and replaces what is not UTF-8.
+// cut shortens s to at most n bytes, between characters, and replaces invalid UTF-8.
 func cut(s string, n int) string {
 	s = string(bytes.ToValidUTF8([]byte(s), []byte("�")))
 	if len(s) <= n {
@@ -68,7 +69,7 @@ func cut(s string, n int) string {
 	return s[:n] + "…"
 }
 
-// exactly reads canonical JSON (RFC 8785) with known fields only, so that one meaning has one text and one hash.
+// exactly parses canonical JSON (RFC 8785) with known fields only, so that one meaning has one text and one hash.
 func exactly(data []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()

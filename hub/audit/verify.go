@@ -17,18 +17,18 @@ import (
 	"portillon/wire"
 )
 
-// Verified is what Verify found whole.
+// Verified describes a verified export.
 type Verified struct {
 	Origin  string // portillon-audit/<site>
 	Entries uint64
-	Erased  uint64 // entries without their personal part; later entries name them
+	Erased  uint64 // entries without their personal part, which later entries list
 	Last    time.Time
 	Root    tlog.Hash
 }
 
-// Verify reads an export and says whether it is exactly what the hub signed: every entry, in order, and nothing else.
-// It returns how far it came with the first fault that it finds. An export that ends early, at an older checkpoint, is
-// a whole log of that time: compare Entries with what is known.
+// Verify reads an export and checks that it is exactly what the hub signed: every entry, in order, and nothing else. At
+// the first fault it returns the error and the result so far. An export that ends at an older checkpoint is a complete
+// log as of that time: the caller should compare Entries with the expected number.
 func Verify(r io.Reader, key note.Verifier) (Verified, error) {
 	v := verifier{key: key, erased: map[uint64]bool{}}
 	in := bufio.NewReaderSize(r, maxLine)
@@ -58,11 +58,11 @@ type verifier struct {
 	Verified
 	key    note.Verifier
 	tree   edge
-	erased map[uint64]bool // entries without a personal part that no later entry has named yet
-	closed bool            // the checkpoint was read
+	erased map[uint64]bool // entries without a personal part that no later entry has listed yet
+	closed bool            // whether the checkpoint has been read
 }
 
-// line reads one line: an entry, or the checkpoint that ends the file.
+// line checks one line: an entry, or the checkpoint at the end of the file.
 func (v *verifier) line(text []byte) error {
 	var l line
 	if err := exactly(text, &l); err != nil {
@@ -80,8 +80,8 @@ func (v *verifier) line(text []byte) error {
 	return v.entry(l)
 }
 
-// entry checks an entry: its number follows the last one, its personal part is the one that was signed or was erased,
-// and the entries that it erases have none.
+// entry checks an entry: its number follows the last one, its personal part is the signed one or was erased, and the
+// entries that it lists as erased have no personal part.
 func (v *verifier) entry(l line) error {
 	var s sealed
 	if err := exactly(l.Entry, &s); err != nil {
@@ -104,8 +104,8 @@ func (v *verifier) entry(l line) error {
 	return nil
 }
 
-// hidden checks an entry's personal part against the hash that the tree covers. An absent part is noted: a later entry
-// has to name it.
+// hidden checks an entry's personal part against the hash that the tree covers. If the part is absent, a later entry
+// must list this entry.
 func (v *verifier) hidden(s sealed, l line) error {
 	if l.Salt == nil && l.Personal == nil {
 		v.Erased++
@@ -152,8 +152,8 @@ func (v *verifier) checkpoint(signed []byte) error {
 	return nil
 }
 
-// oneSignature returns an error unless the checkpoint has one signature, in the one form that the hub writes: a file
-// that differs in a byte is not the hub's.
+// oneSignature returns an error unless the checkpoint has exactly one signature, in the form that the hub writes.
+// Otherwise two different files could both be accepted.
 func oneSignature(signed []byte, key note.Verifier) error {
 	text, sig, ok := strings.Cut(string(signed), "\n\n")
 	if !ok {
@@ -185,7 +185,7 @@ func (v *verifier) end(n uint64) error {
 	return nil
 }
 
-// unique sorts numbers and leaves each in once.
+// unique sorts numbers and removes duplicates.
 func unique(seqs []uint64) []uint64 {
 	slices.Sort(seqs)
 	return slices.Compact(seqs)

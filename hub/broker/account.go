@@ -15,12 +15,12 @@ import (
 	"portillon/wire"
 )
 
-// account is an Account and what it does now.
+// account is an Account with its current state at the broker.
 type account struct {
 	Account
 	limits
 	site     policy.SiteID
-	granted  []wire.Permission // what the embedded server allows
+	granted  []wire.Permission // permissions at the embedded server
 	inner    login
 	connects *bucket
 	bytes    *bucket // nil: no limit

@@ -94,7 +94,7 @@ type Part uint8
 const (
 	AsNobody  Part = iota
 	AsHub          // everything of this site
-	AsMachine      // messages from one machine and to it
+	AsMachine      // messages from and to one machine
 	AsWatcher      // Home Assistant: receives state, availability and discovery; publishes only its own availability
 )
 

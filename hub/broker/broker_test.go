@@ -64,7 +64,7 @@ func TestStartReportsAPortInUse(t *testing.T) {
 	}
 }
 
-func TestBrokerClosesTwiceAndRestartsOnItsFolder(t *testing.T) {
+func TestBrokerCanBeClosedTwiceAndRestarted(t *testing.T) {
 	dir := t.TempDir()
 	for range 2 {
 		b, err := broker.Start(broker.Config{Dir: dir, Site: "biklab"})

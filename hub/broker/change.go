@@ -43,8 +43,9 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 	return true
 }
 
-// Set adds an account or replaces the account with the same name. It closes connections with another password. An
-// unchanged account is left alone. Set fails on a broker that was started without accounts, which any client may use.
+// Set adds an account or replaces the account with the same name. It closes the old account's connections if the
+// password changed. An identical account has no effect. Set fails on a broker that was started without accounts, which
+// any client may use.
 func (b *Broker) Set(a Account) error {
 	if b.proxy.accounts.get("") != nil {
 		return fmt.Errorf("broker: account %q: cannot add accounts to a broker that was started without accounts", a.User)

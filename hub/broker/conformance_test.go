@@ -191,9 +191,9 @@ func will(t *testing.T, start start) {
 	soon(t, addr, "portillon/biklab/+/availability", "offline")
 }
 
-// soon waits until a new subscriber of filter gets want as the retained messages; "" is none. NATS acknowledges and
-// delivers a message before it retains it: a subscriber in between misses it, and asks again, or learns of it when
-// states are compared.
+// soon waits until a new subscriber of filter gets want as the retained messages; "" means none. NATS acknowledges and
+// delivers a message before it retains it. A subscriber that arrives in between misses the message, and subscribes
+// again or gets the message when the hub and the machine compare their states.
 func soon(t *testing.T, addr, filter, want string) {
 	t.Helper()
 	var got string
@@ -256,7 +256,7 @@ func strangers(t *testing.T, start start) {
 			t.Errorf("%q with %q was let in", c.user, c.password)
 		}
 	}
-	login(t, addr, "laser") // a known account is accepted
+	login(t, addr, "laser") // the broker runs: a known account is accepted
 }
 
 func permissions(t *testing.T, start start) {
@@ -311,7 +311,7 @@ func watcher(t *testing.T, start start) {
 	laser.publish("portillon/biklab/laser/records", false, "a record")
 	laser.publish("homeassistant/device/portillon_biklab_laser/config", true, "discovery")
 	laser.publish("portillon/biklab/laser/state", true, "a state")
-	got := []string{string(w.next().Payload()), string(w.next().Payload())} // of two filters, in either order
+	got := []string{string(w.next().Payload()), string(w.next().Payload())} // in either order
 	if slices.Sort(got); got[0] != "a state" || got[1] != "discovery" {
 		t.Errorf("the watcher hears %q", got)
 	}

@@ -5,16 +5,17 @@ import (
 	"sync"
 )
 
-// connections are the open connections of a proxy, and whether it accepts further ones.
+// connections holds the open connections of a proxy, and whether it accepts further ones.
 type connections struct {
 	mu       sync.Mutex
 	all      map[net.Conn]bool
-	greeting []net.Conn // those whose CONNECT has not come yet, oldest first
+	greeting []net.Conn // connections without a CONNECT, oldest first
 	opened   bool
 	closed   bool
 }
 
-// open reports whether the caller must start to accept connections: true once, and never after close.
+// open reports whether the caller must start to accept connections: true at the first call, false afterwards and after
+// close.
 func (cs *connections) open() bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -25,8 +26,8 @@ func (cs *connections) open() bool {
 	return true
 }
 
-// add registers a connection that has not said who it is, and starts serve for it. When more than mostGreeting are in
-// that state, add closes the oldest of them. It closes c and reports false if the proxy is closed.
+// add registers a connection without a CONNECT, and starts serve for it. If there are more than mostGreeting such
+// connections, add closes the oldest one. If the proxy is closed, add closes c and returns false.
 func (cs *connections) add(c net.Conn, mostGreeting int, serve func()) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -44,7 +45,7 @@ func (cs *connections) add(c net.Conn, mostGreeting int, serve func()) bool {
 	return true
 }
 
-// greeted notes that the CONNECT of a connection has come.
+// greeted records that a connection has sent its CONNECT.
 func (cs *connections) greeted(c net.Conn) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -56,7 +57,7 @@ func (cs *connections) greeted(c net.Conn) {
 	}
 }
 
-// remove closes a connection and forgets it.
+// remove closes a connection and removes it.
 func (cs *connections) remove(c net.Conn) {
 	c.Close()
 	cs.greeted(c)
@@ -83,14 +84,14 @@ type accountTable struct {
 	byName map[string]*account
 }
 
-// get is the account of this name; nil: there is none.
+// get returns the account with this name, or nil if there is none.
 func (t *accountTable) get(user string) *account {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.byName[user]
 }
 
-// all are all accounts, in no order.
+// all returns all accounts, unordered.
 func (t *accountTable) all() (out []*account) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -100,14 +101,14 @@ func (t *accountTable) all() (out []*account) {
 	return out
 }
 
-// count is how many accounts there are.
+// count returns the number of accounts.
 func (t *accountTable) count() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.byName)
 }
 
-// set replaces the account of this name, and ends the previous one; nil: the account is removed.
+// set replaces the account with this name, and ends the previous one; nil removes the account.
 func (t *accountTable) set(user string, a *account) {
 	t.mu.Lock()
 	was := t.byName[user]

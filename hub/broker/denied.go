@@ -39,7 +39,7 @@ func (u *upward) reportPublish(length int) error {
 	if u.a.User == "" { // without accounts nothing is denied
 		return nil
 	}
-	// Earlier packets must not wait until the rest of this one arrives.
+	// Send earlier packets now: they must not wait until the rest of this packet arrives.
 	if length > u.in.Buffered() {
 		if err := u.flush(); err != nil {
 			return err

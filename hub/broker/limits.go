@@ -16,8 +16,8 @@ type limits struct {
 	filters     int     // maximum number of topic filters of a connection
 	rate        float64 // bytes a second that the account may send, after burst; 0: no limit
 	burst       float64 // bytes
-	perPacket   float64 // minimum number of bytes counted for a packet: small packets cost time too
-	perFilter   float64 // number of bytes counted for a topic filter: the broker may have to send retained messages
+	perPacket   float64 // minimum number of bytes counted for a packet, because small packets cost time too
+	perFilter   float64 // bytes counted for a topic filter, because the broker may send retained messages
 }
 
 // burstConnects is the number of connections that an account may open without a pause.
@@ -36,7 +36,7 @@ func limitsOf(as Part) limits {
 	case AsHub:
 		return limits{connections: 4, connects: 4, filters: 64}
 	}
-	// Without accounts, on loopback: a faulty program must not fill the memory.
+	// Without accounts, the broker listens on loopback: the limits keep a faulty program from filling the memory.
 	return limits{connections: 256, connects: 200, filters: 1024, rate: 64 << 20, burst: 256 << 20}
 }
 
@@ -53,8 +53,8 @@ func MaxStored() int64 {
 	return int64(topics)*wire.MaxPacket + int64(l.burst+l.rate*keepFor.Seconds())
 }
 
-// bucket is a token bucket with at most burst tokens, which gains rate tokens a second. The number of tokens may be
-// negative: a packet that needs more tokens than there are passes, and the next one waits.
+// bucket is a token bucket with at most burst tokens, which gains rate tokens a second. The number of tokens may become
+// negative: a packet that needs more tokens than the bucket has passes at once, and the next packet waits.
 type bucket struct {
 	mu          sync.Mutex
 	rate, burst float64
@@ -86,7 +86,7 @@ func (b *bucket) try(now time.Time) bool {
 	return true
 }
 
-// take takes n tokens, and returns how long the caller must wait before it may send.
+// take removes n tokens from the bucket, and returns how long the caller must wait before sending.
 func (b *bucket) take(n float64, now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -98,7 +98,7 @@ func (b *bucket) take(n float64, now time.Time) time.Duration {
 	return time.Duration(-b.tokens / b.rate * float64(time.Second))
 }
 
-// wait returns after the time d, or with an error when ctx ends.
+// wait returns nil after the time d, or an error when ctx is done.
 func wait(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil

@@ -45,7 +45,8 @@ func TestSendersAboveTheRateMustWait(t *testing.T) {
 	}
 }
 
-// The limit that the test campaign checks: six topics of one packet each, and 30 s at the account's rate.
+// The attacks of .ci/broker use MaxStored as their limit: six topics of one packet each, and 30 s at the account's
+// rate.
 func TestStoredBytesOfAMachineAreBounded(t *testing.T) {
 	if got := MaxStored(); got > 48<<20 {
 		t.Errorf("a machine's account may store %d bytes", got)
@@ -94,8 +95,8 @@ func TestMalformedConnectsAreRejected(t *testing.T) {
 		"HTTP":                 []byte("GET / HTTP/1.1\r\n\r\n"),
 		"nothing":              {},
 		"an endless length":    {0x10, 0xff, 0xff, 0xff, 0xff, 0x7f},
-		"one of 256 MB":        {0x10, 0xff, 0xff, 0xff, 0x7f},
-		"a cut one":            good[:len(good)-3],
+		"a length of 256 MB":   {0x10, 0xff, 0xff, 0xff, 0x7f},
+		"a truncated packet":   good[:len(good)-3],
 		"MQTT 5":               connectPacket(func(p *packets.ConnectPacket) { p.ProtocolVersion = 5 }),
 		"MQTT 3.1": connectPacket(func(p *packets.ConnectPacket) {
 			p.ProtocolName, p.ProtocolVersion = "MQIsdp",
@@ -154,7 +155,8 @@ func TestEmbeddedServerRejectsAccountPasswords(t *testing.T) {
 	}
 }
 
-// A folder of the previous release, which had no limits: retained messages stay, and the limits hold from now on.
+// The folder is from the previous release, which had no limits: retained messages stay, and the limits apply from now
+// on.
 func TestLimitsApplyToAFolderOfThePreviousRelease(t *testing.T) {
 	dir := t.TempDir()
 	o := &server.Options{ServerName: "portillon-biklab", DontListen: true, NoSigs: true, NoSystemAccount: true,

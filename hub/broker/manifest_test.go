@@ -46,11 +46,11 @@ func TestMachinesGetTheManifestAtSubscriptionAndAtChanges(t *testing.T) {
 	if p := received(t, far, "second"); p.Retain || p.Qos != 0 {
 		t.Errorf("%v", p)
 	}
-	m.publish([]byte("second")) // send it again to slow machines
+	m.publish([]byte("second")) // starts another send to machines that are behind
 	received(t, far, "second")
 	m.leave(d)
 	m.publish([]byte("third"))
-	work.Wait() // there is no reader: a write would block
+	work.Wait() // nobody reads: a second write would block here
 	m.publish(nil)
 	if !m.subscribe(d) {
 		t.Error("not subscribed after what is retained was cleared")
@@ -71,7 +71,7 @@ func TestSlowMachinesGetOnlyTheNewestManifest(t *testing.T) {
 	m.publish([]byte("third"))
 	d.mu.Unlock()
 	received(t, far, "third")
-	work.Wait() // a second write would wait for a reader
+	work.Wait() // nobody reads: a second write would block here
 }
 
 func TestManifestsAreSentBetweenPackets(t *testing.T) {

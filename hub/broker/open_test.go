@@ -29,7 +29,7 @@ func startWaiting(t *testing.T) *broker.Broker {
 	return b
 }
 
-// said connects and sends a CONNECT for an account, without waiting for the CONNACK.
+// said connects and sends the CONNECT of an account, without waiting for the CONNACK.
 func said(t *testing.T, b *broker.Broker, user, password string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", b.Addr())

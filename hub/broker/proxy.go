@@ -37,13 +37,13 @@ const (
 	readBuffer, writeBuffer, downBuffer = 2 << 10, 1 << 10, 1 << 10
 )
 
-// proxy stands before the embedded server, which limits neither connections, nor client ids, nor bytes by account. It
-// knows the accounts, passes what is within their limits, and never changes a message.
+// proxy is the public side of the embedded server, which limits neither connections, nor client ids, nor bytes by
+// account. The proxy knows the accounts, passes packets that are within the limits, and never changes a message.
 type proxy struct {
 	l         net.Listener
 	tls       *tls.Config
 	inner     string   // address of the embedded server
-	unknown   *account // counts what cannot be laid to an account
+	unknown   *account // counts refusals of unknown users and wrong passwords
 	log       *slog.Logger
 	now       func() time.Time
 	manifests *manifests
@@ -100,7 +100,7 @@ func (p *proxy) accept() {
 	}
 }
 
-// begin registers and serves a connection without a CONNECT. It returns false if the proxy is closed.
+// begin registers and serves a connection that has not sent a CONNECT. It returns false if the proxy is closed.
 func (p *proxy) begin(serve func(), c net.Conn) bool {
 	return p.clients.add(c, maxGreeting+p.accounts.count(), func() { p.work.Go(serve) })
 }
@@ -296,7 +296,7 @@ func (u *upward) copyPacket(first byte, length int) error {
 	if _, err := u.out.Write(appendHeader(nil, first, length)); err != nil {
 		return err
 	}
-	if length > u.in.Buffered() { // the previous packet must not wait until the rest of this one arrives
+	if length > u.in.Buffered() { // send the previous packet now: it must not wait for the rest of this one
 		if err := u.flush(); err != nil {
 			return err
 		}

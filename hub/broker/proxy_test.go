@@ -110,7 +110,7 @@ func TestStartAfterAKillRemovesSessionsAndKeepsRetainedMessages(t *testing.T) {
 		if got, err = b.Stored(); err != nil || got.Consumers < 4 {
 			t.Fatalf("start %d: %+v is stored while clients are connected, %v", i, got, err)
 		}
-		left := t.TempDir() // the files after a kill
+		left := t.TempDir() // a copy of the files as a kill leaves them
 		if err := os.CopyFS(left, os.DirFS(dir)); err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +175,7 @@ func TestConcurrentConnectionsAreLimited(t *testing.T) {
 func TestConnectionsWithoutConnectAreReplacedByNewOnes(t *testing.T) {
 	b := run(t, t.TempDir(), nil)
 	var all []net.Conn
-	const most = 128 + 1 // and one for the account of all clients
+	const most = 128 + 1 // one more connection is permitted for the account of all clients
 	for range most + 1 {
 		c, err := net.Dial("tcp", b.Addr())
 		if err != nil {

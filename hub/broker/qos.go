@@ -8,9 +8,9 @@ import "encoding/binary"
 // requested (MQTT 3.1.1, section 3.9.3).
 //
 // No message is lost. Sessions are clean, so QoS 1 would only repeat a message within the same connection, where TCP
-// loses none. Manifest and acknowledgement are retained, so each new connection gets them. The hub also publishes both
-// again: the manifest while a machine's state names an older one, the acknowledgement whenever records arrive again.
-// The sender of a command waits for the machine's reply.
+// loses none. Manifest and acknowledgement are retained, so each new connection receives them. The hub also publishes
+// them again: the manifest while a machine's state names an older one, the acknowledgement whenever records arrive
+// again. The sender of a command waits for the machine's reply.
 //
 // The body must have been accepted by filtersOf.
 func (a *account) lowerQoS(body []byte) {

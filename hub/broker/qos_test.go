@@ -24,13 +24,13 @@ func TestMachinesSubscribeWithQoS0(t *testing.T) {
 		name   string
 		as     Part
 		topics []string
-		qos    byte // granted for each topic
+		qos    byte // QoS that the broker grants for each topic
 	}{
 		{"a machine's three topics", AsMachine, []string{ack, "portillon/lab/mill/command", bundle}, 0},
 		{"one topic", AsMachine, []string{ack}, 0},
 		{"the hub", AsHub, []string{bundle, ack}, 1},
 		{"a watcher", AsWatcher, []string{bundle}, 1},
-		{"where there are no accounts", AsNobody, []string{bundle}, 1},
+		{"broker without accounts", AsNobody, []string{bundle}, 1},
 	} {
 		a := &account{Account: Account{As: c.as, Machine: policy.MachineID("mill")}, site: "lab"}
 		body, want := subscribeTo(c.topics...), subscribeTo(c.topics...)

@@ -12,22 +12,22 @@ import (
 	"portillon/wire"
 )
 
-// keyBytes is the length of a new card key: as long as what HMAC-SHA-256 gives (RFC 2104 §3).
+// keyBytes is the length of a new card key, which is the output length of HMAC-SHA-256 (RFC 2104 §3).
 const keyBytes = 32
 
-// Names of the files beside the card key.
+// Suffixes of the files next to the card key.
 const (
-	beforeSuffix = ".before" // the key before, during a change-over
-	nextSuffix   = ".next"   // the key that a change-over brings, until it is in force
+	beforeSuffix = ".before" // the previous key, during a change-over
+	nextSuffix   = ".next"   // the new key of a change-over, until it is in force
 )
 
-// BeforeFile is where the card key before stands during a change-over, beside the file of the card key.
+// BeforeFile returns the path of the previous card key during a change-over, next to the file of the card key.
 func BeforeFile(path string) string { return path + beforeSuffix }
 
 // Ring is the card keys of a site.
 type Ring struct {
-	InForce []byte // what bundles are built with
-	Before  []byte // what machines hold beside it; nil: there is no change-over
+	InForce []byte // the key with which bundles are built
+	Before  []byte // the previous key, which machines also hold; nil: no change-over is running
 }
 
 // Same reports whether two rings hold the same keys.
@@ -35,7 +35,7 @@ func (r Ring) Same(other Ring) bool {
 	return string(r.InForce) == string(other.InForce) && string(r.Before) == string(other.Before)
 }
 
-// Wire is the ring as machines get it.
+// Wire returns the ring in the form for machines.
 func (r Ring) Wire() wire.CardKeys {
 	out := wire.CardKeys{Keys: []string{hex.EncodeToString(r.InForce)}}
 	if r.Before != nil {
@@ -44,7 +44,7 @@ func (r Ring) Wire() wire.CardKeys {
 	return out
 }
 
-// OldMark is the mark of what was made with the key before; empty: there is none.
+// OldMark returns the mark of HMACs made with the previous key; empty: there is none.
 func (r Ring) OldMark() string {
 	if r.Before == nil {
 		return ""
@@ -78,7 +78,7 @@ func write(path string, key []byte) error {
 }
 
 func remove(path string) error {
-	// Asked first: on a file system that is read-only, as a hub's sandbox has it, removing what is not there fails too.
+	// Lstat first: on a read-only file system, as in a hub's sandbox, removing a missing file fails too.
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -94,7 +94,7 @@ func newKey() []byte {
 	return b
 }
 
-// checkOf is the check value of a key; empty: there is none.
+// checkOf returns the check value of a key; empty: there is no key.
 func checkOf(key []byte) string {
 	if len(key) == 0 {
 		return ""
@@ -102,8 +102,8 @@ func checkOf(key []byte) string {
 	return wire.MarkOf(key)
 }
 
-// place brings the files of a change-over to where they belong, if they are not there yet. The new key takes the place
-// of the one before only once that one is on the disk beside it.
+// place moves the files of a change-over to their final names, if they are not there yet. The new key replaces the
+// previous key only after a copy of the previous key is on the disk.
 func (s *Service) place(r Ring) error {
 	next, err := readOptional(s.o.Path + nextSuffix)
 	if err != nil || r.Before == nil || string(next) != string(r.InForce) {
@@ -115,8 +115,8 @@ func (s *Service) place(r Ring) error {
 	return os.Rename(s.o.Path+nextSuffix, s.o.Path)
 }
 
-// settle brings the files to what the database says, after a power cut between the two. The database is written first:
-// until then nothing uses the new key.
+// settle moves the files to match the database after a power cut. The database is written first, and until then nothing
+// uses the new key.
 func (s *Service) settle(r row) (Ring, error) {
 	now, err := Read(s.o.Path)
 	if err != nil {
@@ -130,15 +130,15 @@ func (s *Service) settle(r row) (Ring, error) {
 	if err != nil {
 		return Ring{}, err
 	}
-	// The database has the new key and the files do not: move the files on.
+	// The database has the new key, but the files do not: complete the move.
 	if next != nil && r.before != "" && checkOf(next) == r.inForce && checkOf(now) == r.before {
 		ring := Ring{InForce: next, Before: now}
 		return ring, s.place(ring)
 	}
-	if err := remove(s.o.Path + nextSuffix); err != nil { // of a change that did not begin
+	if err := remove(s.o.Path + nextSuffix); err != nil { // left by a change that did not begin
 		return Ring{}, err
 	}
-	// No change-over is under way.
+	// No change-over is running.
 	if r.before == "" || string(before) == string(now) {
 		return Ring{InForce: now}, remove(BeforeFile(s.o.Path))
 	}

@@ -1,12 +1,12 @@
-// Package cardkey changes the site's card key: the secret that turns card numbers into what bundles hold. It is changed
-// when a machine was lost that held it.
+// Package cardkey changes the site's card key: the secret with which card numbers become the HMACs in bundles. The key
+// is changed after the loss of a machine that held it.
 //
-// Rotate makes a new key. From then on bundles are built with it, and carry the cards of which the hub knows only the
-// HMAC under the key before, marked. Machines fetch both keys over their certificates. A card that is tapped meanwhile
-// is bound to the new key. End drops the key before: cards that still depend on it open nothing, and have to be
-// assigned anew.
+// Rotate creates a new key. From then on, bundles are built with the new key. They also contain, with a mark, the cards
+// of which the hub knows only the HMAC under the previous key. Machines fetch both keys over their certificates. A card
+// that is tapped meanwhile is bound to the new key. End deletes the previous key: cards that still depend on it open
+// nothing, and must be assigned again.
 //
-// The keys are files, readable by the hub alone; the database holds their check values.
+// The keys are files that only the hub can read; the database holds their check values.
 package cardkey
 
 import (
@@ -26,44 +26,45 @@ import (
 	"portillon/wire"
 )
 
-// Options are what the service works with. Site, Path, SetAside and End are needed.
+// Options are the dependencies of the service. Site, Path, SetAside and End are required.
 type Options struct {
 	Site *store.Site
 	Path string // the file of the card key
 	Now  func() time.Time
 	Log  *slog.Logger
 
-	// SetAside marks the cards that depend on a key, End ends those that still do; with runs in the same transaction and
-	// gives the detail of the audit entry.
+	// SetAside marks the cards that depend on a key, and End ends those that still do; with runs in the same
+	// transaction and returns the detail of the audit entry.
 	SetAside, End func(ctx context.Context, a actor.Actor, mark string, with func(*store.Tx) (string, error)) error
-	// Cards lists the cards that depend on the key before; nil: it is not known.
+	// Cards lists the cards that depend on the previous key; nil: not known.
 	Cards func(context.Context, actor.Actor) ([]Card, error)
 	// Machines lists the machines that are not revoked; nil: none.
 	Machines func(context.Context, actor.Actor) ([]Machine, error)
-	// Refuse says why the key cannot be changed now; nil: it can.
+	// Refuse returns the reason why the key cannot be changed now; nil: never refuse.
 	Refuse func(context.Context) error
 }
 
-// Card is a card that depends on the key before.
+// Card is a card that depends on the previous key.
 type Card struct {
 	ID     string          `json:"id"`
 	Member policy.MemberID `json:"member"`
 	Name   string          `json:"name"`
-	Last   string          `json:"last"` // four digits
+	Last   string          `json:"last"` // last four digits of the number
 	State  string          `json:"state"`
 }
 
-// Machine is a machine and the card key that it works with.
+// Machine is a machine with its card key.
 type Machine struct {
 	ID policy.MachineID `json:"machine"`
-	// CardKey is the check value of the key of its bundle, as it says; empty: it does not say, or has no bundle.
+	// CardKey is the check value of the key of the machine's bundle, as the machine reports it; empty: not reported, or
+	// no bundle.
 	CardKey string `json:"card_key,omitempty"`
-	// Given is that of the newest key that it fetched; empty: none since this can be fetched.
+	// Given is the check value of the newest key that the machine fetched; empty: it fetched none.
 	Given string `json:"given,omitempty"`
-	// HasKey says that the machine has the key in force.
+	// HasKey reports whether the machine has the key in force.
 	HasKey bool `json:"has_key"`
-	// Why says why it will not fetch the key by itself; empty: it will. by-hand: it was not enrolled. program: its program
-	// is too old. away: it is offline.
+	// Why is the reason why the machine will not fetch the key automatically; empty: it will. by-hand: it was not
+	// enrolled. program: its program is too old. away: it is offline.
 	Why string `json:"why,omitempty"`
 }
 
@@ -74,16 +75,16 @@ const (
 	Away    = "away"
 )
 
-// Status is how the card key stands.
+// Status is the state of the card key.
 type Status struct {
 	Version int64     `json:"version"`          // 1: the key was never changed
 	InForce string    `json:"in_force"`         // check value
-	Before  string    `json:"before,omitempty"` // check value of the key before; empty: there is no change-over
+	Before  string    `json:"before,omitempty"` // check value of the previous key; empty: no change-over is running
 	Began   time.Time `json:"began,omitzero"`
 	Ended   time.Time `json:"ended,omitzero"`
 	Who     string    `json:"who,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
-	// Cards are those that depend on the key before: at its end they open nothing. Left counts them.
+	// Cards lists the cards that depend on the previous key, which open nothing after its end. Left is their number.
 	Left     int       `json:"cards_left"`
 	Cards    []Card    `json:"cards,omitempty"`
 	Machines []Machine `json:"machines,omitempty"`
@@ -93,11 +94,11 @@ type Status struct {
 type Service struct {
 	o Options
 
-	changing sync.RWMutex // held for writing while the key changes, for reading while a bundle is built
+	changing sync.RWMutex // locked for writing while the key changes, for reading while a bundle is built
 	ring     atomic.Pointer[Ring]
 }
 
-// row is the site's row.
+// row is the site's database row.
 type row struct {
 	version         int64
 	inForce, before string
@@ -105,7 +106,7 @@ type row struct {
 	who, reason     string
 }
 
-// New opens the card key, and finishes a change that a power cut interrupted.
+// New reads the card key, and completes a change that a power cut interrupted.
 func New(ctx context.Context, o Options) (*Service, error) {
 	if o.Site == nil || o.Path == "" {
 		return nil, errors.New("card key: site and path are needed")
@@ -129,11 +130,11 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	return s, nil
 }
 
-// Ring is the keys as they are. It never waits: it may be called in a transaction.
+// Ring returns the current keys. It never blocks, so it may be called in a transaction.
 func (s *Service) Ring() Ring { return *s.ring.Load() }
 
-// Hold gives the keys, and keeps them and the marks of cards as they are until release is called. It must not be called
-// in a transaction: a change that is under way waits for one.
+// Hold returns the keys, and prevents changes of the keys and of the marks of cards until release is called. It must
+// not be called in a transaction, because a running change waits for a transaction.
 func (s *Service) Hold() (ring Ring, release func()) {
 	s.changing.RLock()
 	return s.Ring(), s.changing.RUnlock
@@ -149,7 +150,8 @@ func (s *Service) row(ctx context.Context) (r row, err error) {
 	return r, nil
 }
 
-// Status is how the card key stands: which cards depend on the one before, and which machines have the new one.
+// Status returns the state of the card key: which cards depend on the previous key, and which machines have the new
+// one.
 func (s *Service) Status(ctx context.Context, a actor.Actor) (Status, error) {
 	if err := a.May(actor.EnrolMachines, actor.Target{}); err != nil {
 		return Status{}, err
@@ -186,10 +188,10 @@ func (s *Service) Status(ctx context.Context, a actor.Actor) (Status, error) {
 	return out, nil
 }
 
-// maxReason bounds what a person writes as a reason, in bytes.
+// maxReason is the maximum length, in bytes, of the reason that a person enters.
 const maxReason = 300
 
-// Rotate begins a change-over: a new card key is in force when it returns.
+// Rotate begins a change-over: when Rotate returns, a new card key is in force.
 func (s *Service) Rotate(ctx context.Context, a actor.Actor, version int64, reason string) error {
 	if err := a.May(actor.EnrolMachines, actor.Target{}); err != nil {
 		return err
@@ -214,7 +216,7 @@ func (s *Service) Rotate(ctx context.Context, a actor.Actor, version int64, reas
 		}
 	}
 	next, was := newKey(), ring.InForce
-	if err := write(s.o.Path+nextSuffix, next); err != nil { // a folder that takes no file stops here
+	if err := write(s.o.Path+nextSuffix, next); err != nil { // a folder that cannot be written stops the change here
 		return fmt.Errorf("card key: %w", err)
 	}
 	err := s.o.SetAside(ctx, a, checkOf(was), func(tx *store.Tx) (string, error) {
@@ -226,14 +228,14 @@ func (s *Service) Rotate(ctx context.Context, a actor.Actor, version int64, reas
 			in_force = $2, before = $3, began = $4, ended = 0, who = $5, reason = $6 WHERE card_key.site = $1`,
 			checkOf(next), checkOf(was), s.o.Now().UnixMilli(), a.Name, reason)
 		tx.Changed(store.Machines)
-		s.ring.Store(&Ring{InForce: next, Before: was}) // before others may write
+		s.ring.Store(&Ring{InForce: next, Before: was}) // before another write can begin
 		return fmt.Sprintf("card key changed from %s to %s: %s", checkOf(was), checkOf(next), reason), err
 	})
 	if err != nil {
 		s.ring.Store(&ring)
 		return errors.Join(err, remove(s.o.Path+nextSuffix))
 	}
-	// From here on the database says so: what fails now is finished by the next start, or by End.
+	// The database has changed: if this step fails, the next start or End completes it.
 	if err := s.place(s.Ring()); err != nil {
 		return fmt.Errorf("the card key is changed, and its file is not in place yet: %w", err)
 	}
@@ -241,7 +243,8 @@ func (s *Service) Rotate(ctx context.Context, a actor.Actor, version int64, reas
 	return nil
 }
 
-// End ends a change-over: the key before is deleted, and cards that depend on it open nothing from the next bundle on.
+// End ends a change-over: the previous key is deleted, and cards that depend on it open nothing from the next bundle
+// on.
 func (s *Service) End(ctx context.Context, a actor.Actor, version int64) error {
 	if err := a.May(actor.EnrolMachines, actor.Target{}); err != nil {
 		return err
@@ -261,7 +264,7 @@ func (s *Service) End(ctx context.Context, a actor.Actor, version int64) error {
 			"begin one: the card key is changed by it",
 		)
 	}
-	if err := s.place(ring); err != nil { // else the only file of the new key would be taken for one of no use
+	if err := s.place(ring); err != nil { // otherwise settle would delete the only file of the new key
 		return fmt.Errorf("the card key's file is not in place yet: %w", err)
 	}
 	err = s.o.End(ctx, a, r.before, func(tx *store.Tx) (string, error) {
@@ -285,7 +288,7 @@ func (s *Service) End(ctx context.Context, a actor.Actor, version int64) error {
 	return remove(BeforeFile(s.o.Path))
 }
 
-// expect refuses a change of another version.
+// expect returns an error if the stored version differs from the expected one.
 func (s *Service) expect(ctx context.Context, tx *store.Tx, version int64) error {
 	var have int64
 	err := tx.QueryRow(ctx, `SELECT version FROM card_key WHERE site = $1`).Scan(&have)

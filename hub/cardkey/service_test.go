@@ -16,12 +16,12 @@ import (
 	"portillon/wire"
 )
 
-// bench is a card key on its own: no cards, no machines.
+// bench is a card key without cards and machines.
 type bench struct {
 	t    *testing.T
 	db   *store.DB
 	path string
-	fail error // of the transaction
+	fail error // error that the transaction returns
 }
 
 func newBench(t *testing.T) *bench {
@@ -82,7 +82,7 @@ func TestOnlyAdministratorsChangeTheCardKey(t *testing.T) {
 	}
 }
 
-// A change that the database did not take changes no key, in memory or on the disk.
+// If the transaction fails, the key stays unchanged in memory and on the disk.
 func TestFailedChangeLeavesTheCardKeyAsItWas(t *testing.T) {
 	b := newBench(t)
 	s := b.open()
@@ -105,7 +105,8 @@ func TestFailedChangeLeavesTheCardKeyAsItWas(t *testing.T) {
 	}
 }
 
-// A power cut between the database and the files, at each step: the next start finishes what the database says.
+// After a power cut between the database and the files, at each step, the next start completes what the database has
+// stored.
 func TestStartCompletesAChangeOfTheCardKeyAfterAPowerCut(t *testing.T) {
 	b := newBench(t)
 	old, err := os.ReadFile(b.path)
@@ -113,7 +114,7 @@ func TestStartCompletesAChangeOfTheCardKeyAfterAPowerCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := b.open()
-	b.write(".next", strings.Repeat("66", 32)) // of a change that did not begin
+	b.write(".next", strings.Repeat("66", 32)) // left by a change that did not begin
 	if r := b.open().Ring(); r.Before != nil {
 		t.Errorf("a change that did not begin counts: %+v", r)
 	}
@@ -126,17 +127,17 @@ func TestStartCompletesAChangeOfTheCardKeyAfterAPowerCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, cut := range map[string]func(){
-		"before any file": func() {
+		"no file moved": func() {
 			b.write("", strings.TrimSpace(string(old)))
 			b.write(".next", strings.TrimSpace(string(next)))
 			os.Remove(b.path + ".before")
 		},
-		"before the last": func() {
+		"last file not moved": func() {
 			b.write("", strings.TrimSpace(string(old)))
 			b.write(".next",
 				strings.TrimSpace(string(next)))
 		},
-		"after all": func() {},
+		"all files moved": func() {},
 	} {
 		cut()
 		if r := b.open().Ring(); !r.Same(want) || r.OldMark() != wire.MarkOf(want.Before) {
@@ -150,7 +151,7 @@ func TestStartCompletesAChangeOfTheCardKeyAfterAPowerCut(t *testing.T) {
 	if err := s.End(t.Context(), root, 2); err != nil {
 		t.Fatal(err)
 	}
-	b.write(".before", strings.TrimSpace(string(old))) // its removal was lost
+	b.write(".before", strings.TrimSpace(string(old))) // the removal of this file was lost
 	if r := b.open().Ring(); r.Before != nil || string(r.InForce) != string(want.InForce) {
 		t.Errorf("after the end: %+v", r)
 	}
@@ -159,11 +160,12 @@ func TestStartCompletesAChangeOfTheCardKeyAfterAPowerCut(t *testing.T) {
 	}
 }
 
-// The files of a change were not put in place, because the disk was full, say. Its end keeps the new key all the same.
-func TestEndKeepsAKeyWhoseFileWasNotInPlaceYet(t *testing.T) {
+// The file of the new key could not be moved to its final name, for example because the disk was full. End then fails,
+// instead of deleting the only file of the new key, and succeeds once the file can be moved.
+func TestEndKeepsANewKeyWhoseFileWasNotMovedYet(t *testing.T) {
 	b := newBench(t)
 	s := b.open()
-	if err := os.MkdirAll(filepath.Join(b.path+".before", "x"), 0o700); err != nil { // in the way of the key before
+	if err := os.MkdirAll(filepath.Join(b.path+".before", "x"), 0o700); err != nil { // blocks the file name
 		t.Fatal(err)
 	}
 	if err := s.Rotate(t.Context(), root, 1, "stolen"); err == nil {

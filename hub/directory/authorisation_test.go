@@ -15,16 +15,21 @@ import (
 	"portillon/wire"
 )
 
-// Who may call what. The answers are written by hand, and not taken from package actor: n denied, y allowed.
+// authorisation says which actor may call which method: n denied, y allowed. The table was written by hand, so that it
+// does not repeat a mistake of package actor.
 //
 // The actors, in the order of the columns:
 //
-//	0 nobody            1 owner              2 administrator      3 maintainer of the laser, who is a member
-//	4 mentor of the laser 5 a member, about themself 6 the member, about another 7 a token of an administrator for
-//
-// members.read
-//
-//	8 a token of an administrator for nothing       9 a token of an owner for own.read and cards.write
+//	0 no account
+//	1 owner
+//	2 administrator
+//	3 maintainer of the laser, who is a member
+//	4 mentor of the laser
+//	5 a member, about themself
+//	6 the member, about another member
+//	7 a token of an administrator for members.read
+//	8 a token of an administrator without scopes
+//	9 a token of an owner for own.read and cards.write
 //	10 a token of an owner for members.write, badges.write, taps.read and machines.enrol
 //	11 a token of a member for machines.read, about themself
 var authorisation = map[string]string{
@@ -37,7 +42,7 @@ var authorisation = map[string]string{
 	"Members":     "nyynnnnynnnn",
 	"Count":       "nyynnnnynnnn",
 	"Member":      "nyynnnnynnnn",
-	"Own":         "nyyyyyynnynn", // owner and administrator are nobody in the directory: there is nothing to be found
+	"Own":         "nyyyyyynnynn", // the owner and the administrator are not members: the directory finds no record
 	"Add":         "nyynnnnnnnyn",
 	"AddNote":     "nyynnnnnnnnn",
 	"Change":      "nyynnnnnnnyn",
@@ -196,7 +201,7 @@ func TestEveryMethodRefusesActorsWithoutTheRight(t *testing.T) {
 	}
 }
 
-// What may be seen of a member: their number with cards.write alone, notes with members.notes alone.
+// An actor sees only the permitted fields of a member: card numbers need cards.write, notes need members.notes.
 func TestFieldsThatAnActorMayNotSeeAreLeftOut(t *testing.T) {
 	w := newWorld(t)
 	m := must[Member](t)(w.Members.Add(t.Context(), owner, Member{Name: "Léa", Note: "secret",
@@ -239,7 +244,7 @@ func TestFieldsThatAnActorMayNotSeeAreLeftOut(t *testing.T) {
 			}
 		}
 	}
-	// Who changes a member without seeing notes neither removes nor writes one.
+	// An actor who changes a member without the right to see notes neither removes nor writes a note.
 	writer := scoped(actor.WriteMembers)
 	got := must[Member](t)(w.Members.Change(t.Context(), writer, m.ID, w.member(m.ID).Version, func(m *Member) error {
 		if m.Note != "" {
@@ -258,7 +263,7 @@ func TestFieldsThatAnActorMayNotSeeAreLeftOut(t *testing.T) {
 	}
 }
 
-// The rows of one site are nothing to another.
+// The members of one site cannot be found from another site.
 func TestMembersOfAnotherSiteAreNotFound(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa", "lea@example.org")
@@ -314,7 +319,7 @@ func TestAuditEntriesNameNoPerson(t *testing.T) {
 	}
 }
 
-// tapsAt is a source of taps.
+// tapsAt returns a function for Options.Taps that returns these taps.
 func tapsAt(taps ...UnknownTap) func(context.Context, time.Time) ([]UnknownTap, error) {
 	return func(context.Context, time.Time) ([]UnknownTap, error) { return slices.Clone(taps), nil }
 }

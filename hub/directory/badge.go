@@ -22,17 +22,17 @@ import (
 	"portillon/site"
 )
 
-// Badges adds and removes the badges of members. Each is verified when it is added.
+// Badges adds and removes the badges of members. A badge is verified when it is added.
 type Badges struct {
 	core      *core
 	documents *documents
 }
 
-// AddBadges adds a badge, or those of a ZIP: JSON, JWT, or a PNG or SVG that holds one. Each badge is verified. It is
-// kept with all its checks, whatever the verdict, as long as it can be read and was issued to the member. With an
-// empty id, the recipient in the badge says which member it goes to. A status list among the files is kept too. Files
-// of a ZIP that are not kept come back with Badge.Refused; where no file is kept, the error is *fault.Invalid. The
-// actor needs actor.WriteBadges about the member, with an empty id about all.
+// AddBadges adds a badge, or all badges of a ZIP: JSON, JWT, or a PNG or SVG that holds a badge. The hub verifies each
+// badge and stores every check, whatever the verdict, as long as the badge can be read and was issued to the member.
+// With an empty id, the recipient in each badge decides which member receives the badge. A status list among the files
+// is stored too. A file of a ZIP that is not stored is returned with Badge.Refused; if no file is stored, the error is
+// *fault.Invalid. The actor needs actor.WriteBadges about the member, or about all members if id is empty.
 func (s *Badges) AddBadges(ctx context.Context, a actor.Actor, id policy.MemberID, name string,
 	data []byte) ([]Badge, error) {
 	if err := a.May(actor.WriteBadges, about(id)); err != nil {
@@ -85,16 +85,16 @@ func (s *Badges) AddBadgeURL(ctx context.Context, a actor.Actor, id policy.Membe
 	return all[0], nil
 }
 
-// upload is a file that somebody gave: its name, where it is from (the name, or the address it was fetched from), and
-// its bytes.
+// upload is a file that a person uploaded or the hub fetched: its name, its origin (the name, or the address that it
+// was fetched from), and its bytes.
 type upload struct {
-	name string // as it was called
+	name string // the name at upload
 	from string
 	data []byte
 }
 
-// addFiles verifies the files outside of any transaction, because that takes milliseconds for each, then writes those
-// that can be kept in one transaction. It returns the badges as they were kept or refused.
+// addFiles verifies the files outside of any transaction, because each verification takes milliseconds. It then writes
+// the files that can be stored in one transaction, and returns each badge as stored or refused.
 func (s *Badges) addFiles(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload) ([]Badge, error) {
 	p, err := s.core.policy(ctx)
 	if err != nil {
@@ -112,12 +112,12 @@ func (s *Badges) addFiles(ctx context.Context, a actor.Actor, id policy.MemberID
 		return nil, &fault.NotFound{What: "member", ID: clip(string(id), 64)}
 	}
 	now := s.core.now()
-	// Status lists first: the badges in the same ZIP are judged with them.
+	// Read status lists first, because the badges of the same ZIP are checked against them.
 	lists := src.takeLists(files, p, now)
 	var out []Badge
 	var kept []verified
 	owners := x.owners()
-	// Verify each badge, and find out which member it goes to.
+	// Verify each badge, and find the member who receives the badge.
 	for i, f := range files {
 		if lists[i] {
 			continue
@@ -135,7 +135,7 @@ func (s *Badges) addFiles(ctx context.Context, a actor.Actor, id policy.MemberID
 		}
 		out = append(out, v.Badge)
 	}
-	// Write what can be kept.
+	// Write the badges and status lists that can be stored.
 	if len(kept) == 0 && !slices.Contains(lists, true) {
 		return nil, refusals(files, out)
 	}
@@ -145,14 +145,14 @@ func (s *Badges) addFiles(ctx context.Context, a actor.Actor, id policy.MemberID
 	for i := range out {
 		for _, k := range kept {
 			if out[i].ID == k.ID {
-				out[i] = k.Badge // the file may have got another name
+				out[i] = k.Badge // the stored file may have another name
 			}
 		}
 	}
 	return out, nil
 }
 
-// refusals is the error of an upload of which no file was kept: a fault for each file.
+// refusals returns the error of an upload of which no file was stored: one fault for each file.
 func refusals(files []upload, all []Badge) error {
 	e := &fault.Invalid{}
 	for _, b := range all {
@@ -166,8 +166,8 @@ func refusals(files []upload, all []Badge) error {
 	return e
 }
 
-// takeLists finds the status lists among the files, so that the badges given with them are judged by them. It returns
-// which files are status lists.
+// takeLists finds the status lists among the files and adds them to src, so that the badges of the same upload are
+// checked against these lists. It reports for each file whether the file is a status list.
 func (s *sources) takeLists(files []upload, p *policy.Policy, at time.Time) []bool {
 	out := make([]bool, len(files))
 	if p == nil {
@@ -185,14 +185,15 @@ func (s *sources) takeLists(files []upload, p *policy.Policy, at time.Time) []bo
 	return out
 }
 
-// owners finds the member that a badge goes to. count is how many badges each member has, with those of this upload.
+// owners finds the member who receives a badge. count holds the number of badges of each member, including the badges
+// of this upload.
 type owners struct {
 	site    site.Site
 	members []policy.MemberID
 	count   map[policy.MemberID]int
 }
 
-// owners makes the search for owners among all members.
+// owners returns a search for the recipients of badges among all members.
 func (x *index) owners() *owners {
 	o := &owners{count: map[policy.MemberID]int{}}
 	for _, e := range x.entries {
@@ -204,8 +205,8 @@ func (x *index) owners() *owners {
 	return o
 }
 
-// of is the member that a badge goes to, or the reason why it goes to nobody. Where id names a member, the badge must
-// have been issued to them.
+// of returns the member who receives a badge, or the reason why no member does. If id names a member, the badge must
+// have been issued to that member.
 func (o *owners) of(id policy.MemberID, v *verified) (_ policy.MemberID, refused string) {
 	if v.badge == nil {
 		return "", "not a badge that can be read: " + clip(v.why, 300)
@@ -232,8 +233,8 @@ func (o *owners) of(id policy.MemberID, v *verified) (_ policy.MemberID, refused
 	return owner, ""
 }
 
-// keep writes badges, their bytes, and the documents that their verdicts rest on. A badge that is there already is
-// written anew, and stays the same member's.
+// keep writes badges, their bytes, and the documents that their verdicts rest on. A badge that is already stored is
+// rewritten and stays with the same member.
 func (s *Badges) keep(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload, kept []verified,
 	src *sources) error {
 	bytes := map[string][]byte{}
@@ -259,8 +260,8 @@ func (s *Badges) keep(ctx context.Context, a actor.Actor, id policy.MemberID, fi
 	})
 }
 
-// keepBadge writes one badge of a member. named says that a person named the member: the badge is then noted at the
-// member where its recipient alone would be ambiguous. A badge that another member has is *fault.Invalid.
+// keepBadge writes one badge of a member. named reports that a person chose the member: if the recipient of the badge
+// is ambiguous, the member's row then lists the badge's file. A badge that another member has is *fault.Invalid.
 func (c *change) keepBadge(ctx context.Context, v *verified, data []byte, named bool) error {
 	r, err := one(ctx, c, v.Member)
 	if err != nil {
@@ -277,7 +278,7 @@ func (c *change) keepBadge(ctx context.Context, v *verified, data []byte, named 
 			Wrong: "the badge is the member's already: " + string(owner),
 			Right: "remove it there first"}}}
 	}
-	// A new badge gets a file name of its own, and a place after the others.
+	// A new badge gets a unique file name, and a place after the member's other badges.
 	if owner == "" {
 		if v.File, err = c.freeName(ctx, v.File, v.ID); err != nil {
 			return err
@@ -303,8 +304,8 @@ func (c *change) keepBadge(ctx context.Context, v *verified, data []byte, named 
 	return c.save(ctx, r)
 }
 
-// nameFile notes the file of a badge at its member, where the badge alone does not say which member it is: it was
-// issued to an address that another member has too.
+// nameFile adds a badge's file to the member's row if the badge alone does not identify the member, because another
+// member has the same address.
 func (c *change) nameFile(ctx context.Context, r *record, v *verified) error {
 	if len(r.Emails) == 0 || slices.Contains(r.files, v.File) {
 		return nil
@@ -319,7 +320,7 @@ func (c *change) nameFile(ctx context.Context, r *record, v *verified) error {
 	return nil
 }
 
-// shared reports whether another member has one of a member's addresses.
+// shared reports whether another member has one of this member's addresses.
 func (c *change) shared(ctx context.Context, r *record) (bool, error) {
 	for _, e := range r.Emails {
 		var n int
@@ -332,9 +333,9 @@ func (c *change) shared(ctx context.Context, r *record) (bool, error) {
 	return false, nil
 }
 
-// writeBadge writes the row of a badge, or its new verdict where the row is there; place counts for a new row only.
+// writeBadge inserts the row of a badge, or updates the verdict if the row exists; place applies to a new row only.
 func (c *change) writeBadge(ctx context.Context, v *verified, place int64) error {
-	c.core.bases.drop(v.ID) // until Verify has judged it
+	c.core.bases.drop(v.ID) // until Verify has checked the badge
 	to, err := json.Marshal(v.to)
 	if err != nil {
 		return err
@@ -356,8 +357,8 @@ func (c *change) writeBadge(ctx context.Context, v *verified, place int64) error
 	return err
 }
 
-// keepSources writes the status lists and documents that were given or fetched, as far as an accepted badge rests on
-// them. An empty document is kept too: its issuer removed it.
+// keepSources writes the status lists and documents that were uploaded or fetched, if an accepted badge rests on them.
+// An empty document is stored too: it means that the issuer removed the document.
 func (c *change) keepSources(ctx context.Context, src *sources) error {
 	for address, data := range src.gotLists {
 		if len(data) == 0 || !src.accepted[address] {
@@ -386,7 +387,7 @@ func (c *change) keepSources(ctx context.Context, src *sources) error {
 	return nil
 }
 
-// freeName is the name of a file, or the name with 16 digits of the badge's hash where another badge has it.
+// freeName returns the file name, with 16 digits of the badge's hash added if another badge has this name.
 func (c *change) freeName(ctx context.Context, file, id string) (string, error) {
 	var n int
 	err := c.QueryRow(ctx, `SELECT COUNT(*) FROM badge WHERE site = $1 AND file = $2`, file).Scan(&n)
@@ -397,12 +398,12 @@ func (c *change) freeName(ctx context.Context, file, id string) (string, error) 
 	return strings.TrimSuffix(file, ext) + "-" + id[:16] + ext, nil
 }
 
-// fileName is the name of a badge in an export: "badges/" and the name it was uploaded with, at most four folders
-// deep, with the extension of its format. Characters that not every file system takes become hyphens.
+// fileName returns the name of a badge in an export: "badges/" and the name at upload, at most four folders deep, with
+// the extension of the badge's format. Characters that some file systems do not accept become hyphens.
 func fileName(f upload) string {
 	name := strings.TrimPrefix(path.Clean("/"+strings.ReplaceAll(f.name, `\`, "/")), "/")
 	name = strings.TrimPrefix(name, "badges/")
-	if i := strings.LastIndex(name, "/badges/"); i >= 0 { // a ZIP of a whole site
+	if i := strings.LastIndex(name, "/badges/"); i >= 0 { // the name comes from a ZIP of a whole site
 		name = name[i+len("/badges/"):]
 	}
 	var parts []string
@@ -417,7 +418,7 @@ func fileName(f upload) string {
 			parts = append(parts, part)
 		}
 	}
-	if len(parts) > 4 { // as deep as a site's folder is read
+	if len(parts) > 4 { // the greatest depth at which package site reads files
 		parts = parts[len(parts)-4:]
 	}
 	name = strings.Join(parts, "/")
@@ -431,7 +432,7 @@ func fileName(f upload) string {
 	return "badges/" + name
 }
 
-// extensionOf is the extension of a badge file, by its bytes: .png, .svg, .json, or .jwt for the rest.
+// extensionOf returns the extension of a badge file by its content: .png, .svg, .json, or .jwt for everything else.
 func extensionOf(data []byte) string {
 	switch bake.Format(data) {
 	case bake.PNG:
@@ -445,8 +446,8 @@ func extensionOf(data []byte) string {
 	return ".jwt"
 }
 
-// RemoveBadge removes a badge from a member. It does not revoke it: only the issuer does, and a removed badge can be
-// added again. The actor needs actor.WriteBadges about the member.
+// RemoveBadge removes a badge from a member. The badge is not revoked: only the issuer can revoke a badge, and a
+// removed badge can be added again. The actor needs actor.WriteBadges about the member.
 func (s *Badges) RemoveBadge(ctx context.Context, a actor.Actor, id policy.MemberID, badgeID string) error {
 	if err := a.May(actor.WriteBadges, about(id)); err != nil {
 		return err
@@ -473,8 +474,8 @@ func (s *Badges) RemoveBadge(ctx context.Context, a actor.Actor, id policy.Membe
 	})
 }
 
-// BadgeData returns the bytes of a member's badge, as they were given, and the name of its file. The actor must be one
-// who may see the member. It returns *fault.NotFound where this member has no such badge.
+// BadgeData returns the bytes of a member's badge, exactly as uploaded, and the name of the file. The actor needs the
+// right to see the member. The error is *fault.NotFound if this member has no such badge.
 func (s *Badges) BadgeData(ctx context.Context, a actor.Actor, id policy.MemberID, badgeID string) (file string,
 	data []byte, err error) {
 	if err := maySee(a, id); err != nil {

@@ -25,7 +25,7 @@ import (
 	"portillon/wire"
 )
 
-// others is a folder of data that others made, which stands beside the repository.
+// others returns a path in the folder of badges and policies from other projects, next to the repository.
 func others(t testing.TB, parts ...string) string {
 	t.Helper()
 	path := filepath.Join(append([]string{"..", "..", "..", "shared", "openbadges"}, parts...)...)
@@ -40,7 +40,7 @@ func others(t testing.TB, parts ...string) string {
 
 var issuerLine = regexp.MustCompile(`name: "([^"]*)", id: "([^"]*)", keys: \["([^"]*)"\]`)
 
-// trusting is a policy without machines that trusts the issuers of a trust file.
+// trusting returns a policy without machines that trusts the issuers of a trust file.
 func trusting(t testing.TB, path string) *policy.Policy {
 	t.Helper()
 	text := must[[]byte](t)(os.ReadFile(path))
@@ -49,7 +49,7 @@ func trusting(t testing.TB, path string) *policy.Policy {
 		issuer := policy.Issuer{ID: policy.IssuerID(fmt.Sprintf("i%d", i)), Name: m[1], Profile: m[2], Keys: []string{m[3]}}
 		p.Issuers = append(p.Issuers, issuer)
 	}
-	for i := range p.Issuers { // each may sign the others' status lists
+	for i := range p.Issuers { // each issuer may sign the status lists of every other issuer
 		for _, other := range p.Issuers {
 			if other.ID != p.Issuers[i].ID {
 				p.Issuers[i].StatusIssuers = append(p.Issuers[i].StatusIssuers, other.ID)
@@ -62,7 +62,7 @@ func trusting(t testing.TB, path string) *policy.Policy {
 	return p
 }
 
-// folder is a resolver of the files of one or two folders.
+// folder resolves addresses to the files of one or two folders.
 type folder []*openbadge.Directory
 
 func (f folder) Resolve(url string) ([]byte, error) {
@@ -74,14 +74,15 @@ func (f folder) Resolve(url string) ([]byte, error) {
 	return nil, errors.New("out of reach")
 }
 
-// Fourteen badges that others made: each is kept with its verdict, and the documents that it rests on are kept with it.
-func TestBadgesOfOthersAreKeptWithTheirVerdicts(t *testing.T) {
+// Fourteen badges from other projects are each stored with their verdict and with the documents that the verdict rests
+// on.
+func TestBadgesOfOtherIssuersAreStoredWithTheirVerdicts(t *testing.T) {
 	dirs, err := filepath.Glob(filepath.Join(others(t, "second"), "*", "trust.yaml"))
 	if err != nil || len(dirs) < 14 {
 		t.Fatalf("%d cases: %v", len(dirs), err)
 	}
 	refused := map[string]string{"ob2-hosted-revoked-text": "revoked", "ob3-no-identifier-no-id": "somebody else",
-		// it names a hash and does not say that it is one; the others are valid
+		// this badge names its recipient by a hash without declaring the hash; all other badges are valid
 		"ob3-identity-without-hashed": "somebody else"}
 	for _, trust := range dirs {
 		dir := filepath.Dir(trust)
@@ -118,7 +119,7 @@ func TestBadgesOfOthersAreKeptWithTheirVerdicts(t *testing.T) {
 			if got[0].Verdict != want || len(got[0].Checks) < 3 || got[0].ID != wire.Hash(data) || got[0].Member != m.ID {
 				t.Errorf("%+v, want %s", got[0], want)
 			}
-			// What was fetched is there for a bundle, with nobody online.
+			// The fetched documents are in the snapshot, so that a bundle can be built offline.
 			snap := must[*Snapshot](t)(w.Exports.Snapshot(t.Context()))
 			w.remake(func(o *Options) { o.Fetch = nil })
 			offline := verify(data, w.policy, must[*sources](t)(w.Badges.documents.sources(t.Context(), false)), w.now)
@@ -137,7 +138,7 @@ func TestBadgesOfOthersAreKeptWithTheirVerdicts(t *testing.T) {
 	}
 }
 
-// A badge goes to its recipient, wherever it comes from, and to nobody else.
+// A badge goes to its recipient only, wherever the badge comes from.
 func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 	w := newWorld(t)
 	lea, other := w.add("Léa", "lea@example.org"), w.add("Other", "other@example.org")
@@ -148,7 +149,7 @@ func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 	got := must[[]Badge](t)(w.Badges.AddBadges(t.Context(), owner, "", "x.json", data))
 	if len(got) != 1 || got[0].Member != lea.ID || got[0].Local != "laser-user" || got[0].File != "badges/x.json" ||
 		got[0].Verdict != "indeterminate" {
-		t.Errorf("%+v", got) // its status list is not there yet
+		t.Errorf("%+v", got) // the badge's status list is not stored yet
 	}
 	list := must[[]byte](t)(os.ReadFile(example + "/status/biklab.json"))
 	if got, err := w.Badges.AddBadges(t.Context(), owner, "", "biklab.json", list); err != nil || len(got) != 0 {
@@ -165,7 +166,7 @@ func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 		must[*Snapshot](t)(w.Exports.Snapshot(t.Context())).Generation != g {
 		t.Errorf("nothing changed, and a change was written: %v", err)
 	}
-	// Again, under another name: it is there once.
+	// The same badge under another file name is stored once.
 	must[[]Badge](t)(w.Badges.AddBadges(t.Context(), owner, lea.ID, "y.json", data))
 	if b := w.member(lea.ID).Badges; len(b) != 1 || b[0].File != "badges/x.json" {
 		t.Errorf("%+v", b)
@@ -184,7 +185,7 @@ func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 	if err := w.Badges.RemoveBadge(t.Context(), owner, lea.ID, got[0].ID); err != nil {
 		t.Fatal(err)
 	}
-	must[[]Badge](t)(w.Badges.AddBadges(t.Context(), owner, other.ID, "x.json", data)) // by hand, to one of two
+	must[[]Badge](t)(w.Badges.AddBadges(t.Context(), owner, other.ID, "x.json", data)) // one of two recipients
 	if snap := must[*Snapshot](t)(w.Exports.Snapshot(t.Context())); !slices.Equal(snap.Members[1].Badges,
 		[]string{"badges/x.json"}) {
 		t.Errorf("%+v", snap.Members)
@@ -201,11 +202,11 @@ func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 	}
 }
 
-// A policy that trusts other issuers makes other verdicts, and a badge that has ended is shown as ended.
-func TestVerdictsFollowPolicyAndTime(t *testing.T) {
+// A policy that trusts other issuers changes the verdicts, and an expired badge is shown as expired.
+func TestVerdictsDependOnPolicyAndTime(t *testing.T) {
 	w := newWorld(t)
 	w.takeSite(example)
-	for _, b := range w.member("m-2063d1").Badges { // Malik's, which ended in March
+	for _, b := range w.member("m-2063d1").Badges { // Malik's badge, which expired in March
 		if b.Verdict != "invalid" || !slices.ContainsFunc(b.Checks, func(c Check) bool {
 			return c.Code == "dates" &&
 				c.Outcome == "expired" && !c.OK
@@ -213,7 +214,7 @@ func TestVerdictsFollowPolicyAndTime(t *testing.T) {
 			t.Errorf("%+v", b)
 		}
 	}
-	for _, b := range w.member("m-3f56e9").Badges { // Camille's was revoked
+	for _, b := range w.member("m-3f56e9").Badges { // Camille's badge was revoked
 		if b.Verdict != "invalid" || !slices.ContainsFunc(b.Checks, func(c Check) bool {
 			return c.Outcome == "revoked" &&
 				!c.OK
@@ -248,7 +249,7 @@ func TestVerdictsFollowPolicyAndTime(t *testing.T) {
 	}
 }
 
-func TestBadgesComeFromEveryForm(t *testing.T) {
+func TestBadgesAreReadFromEveryFormat(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa", "lea@example.org")
 	data := must[[]byte](t)(os.ReadFile(example + "/badges/lea-laser-user.json"))
@@ -295,7 +296,7 @@ type resolver func(string) ([]byte, error)
 
 func (r resolver) Resolve(url string) ([]byte, error) { return r(url) }
 
-// entries makes a ZIP.
+// entries returns a ZIP of these files.
 func entries(t testing.TB, files map[string][]byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -312,7 +313,7 @@ func entries(t testing.TB, files map[string][]byte) []byte {
 	return b.Bytes()
 }
 
-// packed makes a ZIP of n equal files, each of which says that it has so many bytes.
+// packed returns a ZIP of n equal files. The header of each file declares the size says.
 func packed(t testing.TB, n, says int, plain []byte) []byte {
 	t.Helper()
 	var one, b bytes.Buffer
@@ -346,15 +347,15 @@ func TestZIPBombsAreRefused(t *testing.T) {
 	}
 	random := make([]byte, 3<<20)
 	rand.NewChaCha8([32]byte{1}).Read(random)
-	mixed := append(slices.Clone(random[:100<<10]), make([]byte, 2900<<10)...) // 3 MB, a thirtieth of it when packed
+	mixed := append(slices.Clone(random[:100<<10]), make([]byte, 2900<<10)...) // 3 MB, which a ZIP packs to a thirtieth
 	for name, c := range map[string]struct {
 		data []byte
 		want string
 	}{
-		"too many files":    {entries(t, many), "1001 files"},
-		"grows 1,000 times": {entries(t, map[string][]byte{"a.json": make([]byte, 4<<20)}), "times its size"},
-		"all too large":     {packed(t, 22, len(mixed), mixed), "67108864 bytes"},
-		"lies about itself": {packed(t, 1, 10, make([]byte, 4<<20)), "cannot be unpacked"},
+		"too many files":      {entries(t, many), "1001 files"},
+		"grows 1,000 times":   {entries(t, map[string][]byte{"a.json": make([]byte, 4<<20)}), "times its size"},
+		"all too large":       {packed(t, 22, len(mixed), mixed), "67108864 bytes"},
+		"false declared size": {packed(t, 1, 10, make([]byte, 4<<20)), "cannot be unpacked"},
 		"a ZIP within a ZIP": {entries(t, map[string][]byte{"a.zip": entries(t,
 			map[string][]byte{"b.json": []byte("{}")})}), "another ZIP"},
 		"one file too large": {entries(t, map[string][]byte{"a.json": random, "b.svg": append([]byte("<svg>"),
@@ -373,8 +374,8 @@ func TestZIPBombsAreRefused(t *testing.T) {
 	}
 }
 
-// A ZIP of a whole site: what fits nobody comes back with the reason, the rest is kept.
-func TestOneBadFileOfAZIPStopsNoOther(t *testing.T) {
+// A ZIP of a whole site: a badge without a recipient is returned with the reason, and all other files are stored.
+func TestOneBadFileDoesNotStopTheRestOfAZIP(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa", "lea@example.org")
 	data := must[[]byte](t)(os.ReadFile(example + "/badges/lea-laser-user.json"))

@@ -11,33 +11,33 @@ import (
 	"portillon/wire"
 )
 
-// basis is what the verdict on a badge rests on besides its bytes and the time. While it holds, the badge is not
-// judged again.
+// basis holds everything that the verdict on a badge depends on, besides the badge's bytes and the time. As long as the
+// basis is unchanged, the badge is not verified again.
 type basis struct {
-	trust     string            // trustTexts.of it
-	issuer    string            // empty: all issuers matter
-	documents map[string]string // by address: stateOf it
-	until     time.Time         // something was out of reach: it is asked for again from then; zero: nothing was
+	trust     string            // the text of the trusted issuers (trustTexts.text)
+	issuer    string            // empty: the verdict depends on all issuers
+	documents map[string]string // state of each document (stateOf), by address
+	until     time.Time         // when to retry a document that could not be fetched; zero: all documents were available
 }
 
-// retryAfter is how long a document that was out of reach is not asked for again.
+// retryAfter is the pause before the hub requests an unreachable document again.
 const retryAfter = 10 * time.Minute
 
-// bases are the bases of the badges whose stored verdict is the one that they lead to. They are in memory only: after
-// a start, each badge is judged once.
+// bases holds the basis of each badge whose stored verdict follows from that basis. The bases are in memory only: after
+// a start, the hub verifies each badge once.
 type bases struct {
 	mu sync.Mutex
-	of map[string]*basis // by the badge's id
+	of map[string]*basis // by badge id
 }
 
-// trustTexts are the issuers that a policy trusts, as text: two policies trust an issuer alike where the texts are
+// trustTexts holds the issuers that a policy trusts, as text: two policies trust an issuer equally if the texts are
 // equal.
 type trustTexts struct {
 	all string
-	of  map[string]string // by issuer: with the issuers of its status lists
+	of  map[string]string // by issuer, including the issuers of its status lists
 }
 
-// trustTextsOf are the texts of a policy; without a policy nobody is trusted.
+// trustTextsOf returns the texts of a policy; without a policy no issuer is trusted.
 func trustTextsOf(p *policy.Policy) trustTexts {
 	t := trustTexts{of: map[string]string{}}
 	if p == nil {
@@ -57,8 +57,8 @@ func trustTextsOf(p *policy.Policy) trustTexts {
 	return t
 }
 
-// text is the part of the trust that a verdict rests on. For a proved badge of Open Badges 3.0 that is its issuer and
-// those who may sign the issuer's status lists; for every other badge all of it.
+// text returns the part of the trust that a verdict depends on. For a proved badge of Open Badges 3.0 that part is the
+// badge's issuer and the permitted signers of the issuer's status lists; for every other badge it is the whole trust.
 func (t trustTexts) text(issuer string) string {
 	if issuer == "" {
 		return t.all
@@ -66,7 +66,8 @@ func (t trustTexts) text(issuer string) string {
 	return t.of[issuer]
 }
 
-// stateOf is the SHA-256 of the documents at an address, once what was fetched is written; blanks where there is none.
+// stateOf returns the SHA-256 of the documents at an address, including fetched documents that are not written yet; a
+// blank stands for a missing document.
 func (s *sources) stateOf(url string) string {
 	var b strings.Builder
 	for _, from := range [][2]map[string][]byte{{s.gotLists, s.lists}, {s.gotWeb, s.web}} {
@@ -82,8 +83,7 @@ func (s *sources) stateOf(url string) string {
 	return b.String()
 }
 
-// basisOf is the basis of the verdict that was reached last. Where a document was out of reach, the basis holds for
-// retryAfter only.
+// basisOf returns the basis of the last verdict. If a document was unreachable, the basis is valid for retryAfter only.
 func (s *sources) basisOf(v *verified, t trustTexts, at time.Time) *basis {
 	b := &basis{documents: map[string]string{}}
 	if v.ob3 && v.proved {
@@ -98,8 +98,8 @@ func (s *sources) basisOf(v *verified, t trustTexts, at time.Time) *basis {
 	return b
 }
 
-// holds reports whether a verdict would be the same now. states remembers the state of each address for the next
-// badges.
+// holds reports whether a new verification would give the same verdict. states caches the state of each address for the
+// badges that follow.
 func (b *basis) holds(t trustTexts, src *sources, states map[string]string, at time.Time) bool {
 	if b.trust != t.text(b.issuer) || !b.until.IsZero() && !at.Before(b.until) {
 		return false
@@ -117,22 +117,22 @@ func (b *basis) holds(t trustTexts, src *sources, states map[string]string, at t
 	return true
 }
 
-// get is the basis of a badge's verdict; nil: none is known.
+// get returns the basis of a badge's verdict, or nil if no basis is known.
 func (x *bases) get(id string) *basis {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.of[id]
 }
 
-// drop has a badge judged again.
+// drop forgets the basis of a badge, so that the badge is verified again.
 func (x *bases) drop(id string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	delete(x.of, id)
 }
 
-// put notes the bases of badges. Once there are twice as many as badges, it forgets those of badges that are not among
-// all.
+// put stores the bases of badges. Once there are twice as many bases as badges, it removes the bases of badges that are
+// not among all.
 func (x *bases) put(found map[string]*basis, all []*entry) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

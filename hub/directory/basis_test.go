@@ -15,13 +15,13 @@ import (
 	"portillon/policy"
 )
 
-// judged verifies without fetching, and returns how many badges were judged.
+// judged calls Verify without fetching, and returns the number of badges that were verified.
 func (w *world) judged() int {
 	w.t.Helper()
 	before := map[string]*basis{}
 	for id, b := range w.Members.core.bases.of {
 		before[id] = b
-		// to see which are put
+		// a changed pointer shows that put replaced the basis
 		w.Members.core.bases.of[id] = &basis{trust: b.trust, issuer: b.issuer, documents: b.documents, until: b.until}
 		before[id] = w.Members.core.bases.of[id]
 	}
@@ -37,7 +37,7 @@ func (w *world) judged() int {
 	return n
 }
 
-// with is the policy with another key of its issuer, and with more issuers.
+// with returns the policy with another key for its issuer, and with more issuers.
 func (w *world) with(key string, more ...policy.Issuer) *policy.Policy {
 	p := *w.policy
 	p.Issuers = slices.Clone(p.Issuers)
@@ -60,7 +60,7 @@ func (w *world) setLists(data []byte) {
 
 const anotherKey = "did:key:z6MkkNUhEch1T8ak3Jtc8xHfhShXsq4kuc49GxmY8o67Kjyw"
 
-func TestVerifyJudgesOnlyWhatChanged(t *testing.T) {
+func TestVerifyChecksOnlyChangedBadges(t *testing.T) {
 	w := newWorld(t)
 	w.takeSite(example)
 	all := w.judged()
@@ -103,7 +103,8 @@ func TestVerifyJudgesOnlyWhatChanged(t *testing.T) {
 	}
 }
 
-// After every change, a service that has judged nothing yet finds nothing to write: what is skipped would be the same.
+// After every change, a service with an empty cache finds nothing to write: the skipped badges would have received the
+// same verdict.
 func TestBadgesThatVerifySkipsWouldGetTheSameVerdict(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies the badges of a whole site")

@@ -12,7 +12,7 @@ import (
 	"portillon/policy"
 )
 
-// crowd fills a directory with n members: two addresses, a card and two badges each.
+// crowd fills a directory with n members, each with two addresses, a card and two badges.
 func crowd(t testing.TB, n int) *world {
 	t.Helper()
 	w := newWorld(t)
@@ -54,7 +54,7 @@ func crowd(t testing.TB, n int) *world {
 	return w
 }
 
-// csvOf is a list of the crowd, with some rows changed.
+// csvOf returns a member list of crowd with n rows, of which the given number differ from the directory.
 func csvOf(n, changed int) []byte {
 	var b strings.Builder
 	b.WriteString("id;name;email;until;card\n")
@@ -68,7 +68,7 @@ func csvOf(n, changed int) []byte {
 	return []byte(b.String())
 }
 
-// cpu is the processor's time that this process has taken: it counts on a loaded machine too.
+// cpu returns the processor time of this process, which is meaningful on a loaded machine too.
 func cpu(b *testing.B) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -77,8 +77,7 @@ func cpu(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkTenThousandMembers shows each read of a page beside one row read by its key, which is the least that a
-// page costs.
+// BenchmarkTenThousandMembers compares each page with reading one row by its key, which is the minimum cost of a page.
 func BenchmarkTenThousandMembers(b *testing.B) {
 	const n = 10_000
 	w := crowd(b, n)
@@ -108,7 +107,7 @@ func BenchmarkTenThousandMembers(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			var took []time.Duration
-			if err := c.read(); err != nil { // the index is there
+			if err := c.read(); err != nil { // the index is already built
 				b.Fatal(err)
 			}
 			before := cpu(b)

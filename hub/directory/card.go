@@ -18,17 +18,17 @@ import (
 	"portillon/site"
 )
 
-// hmacPrefix stands before a card that was enrolled by its code (see package site).
+// hmacPrefix marks a card that was enrolled by its code (see package site).
 const hmacPrefix = "hmac:"
 
-// Cards gives members their cards, and lists the cards of all.
+// Cards assigns cards to members, and lists the cards of all members.
 type Cards struct {
 	core *core
 }
 
-// AddCard gives a member a card. The number is as rfid.ParseCard reads it, or "hmac:" and 64 digits; of the other
-// fields State (empty: active) and Note count. The actor needs actor.WriteCards about this member. It returns
-// *fault.Invalid for a number that cannot be read or a card that a member has already.
+// AddCard assigns a card to a member. The number has a form that rfid.ParseCard accepts, or is "hmac:" and 64 digits;
+// of the other fields only State (empty: active) and Note are used. The actor needs actor.WriteCards about this member.
+// The error is *fault.Invalid for a number that cannot be read or a card that a member already has.
 func (s *Cards) AddCard(ctx context.Context, a actor.Actor, id policy.MemberID, card Card) (Card, error) {
 	if err := a.May(actor.WriteCards, about(id)); err != nil {
 		return Card{}, err
@@ -53,8 +53,8 @@ func (s *Cards) AddCard(ctx context.Context, a actor.Actor, id policy.MemberID, 
 	return card, nil
 }
 
-// parseCard reads the number of a card as a person wrote it, and completes the card. Its faults do not quote the
-// number: whoever knows it can copy the card.
+// parseCard parses the number of a card as a person wrote it, and fills in the card. Its faults do not quote the
+// number: anyone who knows the number can copy the card.
 func parseCard(c *Card) error {
 	var faults []fault.Field
 	number, part, err := site.ParseCardEntry(c.Number)
@@ -78,7 +78,7 @@ func parseCard(c *Card) error {
 	return nil
 }
 
-// checkState reports whether a state is one that a card can have; else it returns the fault.
+// checkState reports whether a card can have this state; if not, it returns the fault.
 func checkState(s CardState) (fault.Field, bool) {
 	if slices.Contains([]CardState{Active, Lost, Blocked, Replaced}, s) {
 		return fault.Field{}, true
@@ -87,7 +87,7 @@ func checkState(s CardState) (fault.Field, bool) {
 		Right: "active, lost, blocked or replaced"}, false
 }
 
-// addCard checks that nobody has the card and that the member has not too many, and writes it.
+// addCard checks that no member has the card and that the member is below the limit of cards, and writes the card.
 func (c *change) addCard(ctx context.Context, r *record, card *Card) error {
 	if len(r.Cards) >= maxCards {
 		return &fault.Invalid{Faults: []fault.Field{{Field: "number", Wrong: fmt.Sprintf("the member has %d cards",
@@ -117,9 +117,9 @@ func (c *change) insertCard(ctx context.Context, id policy.MemberID, card *Card)
 	return err
 }
 
-// ownerOf is the member who has a card; empty: nobody has it. Where the hub has the card key, a card that was enrolled
-// by its code is found by its number, and the other way round. The second direction compares with the HMAC of each
-// card: some milliseconds for 10,000 cards.
+// ownerOf returns the member who has a card; empty: no member. If the hub has the card key, a card that was enrolled by
+// its code is found by its number, and a card that was entered by its number is found by its HMAC. The latter search
+// calculates the HMAC of each card: some milliseconds for 10,000 cards.
 func (c *change) ownerOf(ctx context.Context, number string) (policy.MemberID, error) {
 	h := c.core.hashing
 	owner, err := c.ownerOfNumber(ctx, number)
@@ -132,7 +132,7 @@ func (c *change) ownerOf(ctx context.Context, number string) (policy.MemberID, e
 		if err != nil {
 			return "", err
 		}
-		// The number was given: look for its HMAC under the card key in force, then under the one before.
+		// A number was given: look for its HMAC under the current card key, then under the previous one.
 		owner, err = c.ownerOfNumber(ctx, hmacPrefix+h.hash(b))
 		if err != nil || owner != "" || h.oldMark() == "" {
 			return owner, err
@@ -155,16 +155,16 @@ func (c *change) ownerOf(ctx context.Context, number string) (policy.MemberID, e
 	return owner, err
 }
 
-// ownerOfNumber is the member of the card whose row has exactly this number; empty: nobody.
+// ownerOfNumber returns the member of the card whose row has exactly this number; empty: no member.
 func (c *change) ownerOfNumber(ctx context.Context, number string) (owner policy.MemberID, err error) {
 	rows, err := c.Query(ctx, `SELECT member FROM card WHERE site = $1 AND number = $2`, number)
 	err = each(rows, err, func(rows *sql.Rows) error { return rows.Scan(&owner) })
 	return owner, err
 }
 
-// SetCard changes the state and the note of a member's card. An actor without actor.ReadNotes keeps the note that is
-// there, and may write one where there is none. The actor needs actor.WriteCards about this member. It returns
-// *fault.NotFound where the member has no such card.
+// SetCard changes the state and the note of a member's card. Without actor.ReadNotes, an actor cannot change an
+// existing note, but may write a note where none exists. The actor needs actor.WriteCards about this member. The error
+// is *fault.NotFound if the member has no such card.
 func (s *Cards) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, cardID string, state CardState,
 	note string) error {
 	if err := a.May(actor.WriteCards, about(id)); err != nil {
@@ -190,7 +190,7 @@ func (s *Cards) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, 
 		if state != card.State {
 			card.Since = c.now
 		}
-		// Whoever does not see the note neither removes nor replaces it.
+		// An actor who cannot see the note neither removes nor replaces the note.
 		if err := a.May(actor.ReadNotes, about(id)); err != nil {
 			if note != "" && card.Note != "" && note != card.Note {
 				return "", "", err
@@ -206,8 +206,8 @@ func (s *Cards) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, 
 	})
 }
 
-// RemoveCard removes a card from a member. The card is then unknown, and can be given to somebody else; a card that a
-// stranger may have is better set to lost. The actor needs actor.WriteCards about this member.
+// RemoveCard removes a card from a member. The card is then unknown and can be assigned to another member; for a card
+// that a stranger may have, the state lost is safer. The actor needs actor.WriteCards about this member.
 func (s *Cards) RemoveCard(ctx context.Context, a actor.Actor, id policy.MemberID, cardID string) error {
 	if err := a.May(actor.WriteCards, about(id)); err != nil {
 		return err

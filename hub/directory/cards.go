@@ -10,13 +10,14 @@ import (
 	"portillon/policy"
 )
 
-// CardFilter says which cards a list holds. An empty field lets all through.
+// CardFilter selects the cards of a list. An empty field selects all cards.
 type CardFilter struct {
 	State CardState
-	// Text are words of the member's name, address or id, of the card's note, or the end of its number; all must be
-	// there. Note and number count for those who may read them.
+	// Text holds words to search for in the member's name, address and id, in the card's note, and at the end of the
+	// card's number. A card must match every word. Notes and full numbers are searched only for actors who may read
+	// them.
 	Text string
-	// Idle lets through the cards in use of members who may use no machine, as far as badges and memberships say.
+	// Idle selects the active cards of members who may use no machine according to their badges and memberships.
 	Idle bool
 }
 
@@ -28,7 +29,7 @@ type HeldCard struct {
 }
 
 // Held lists the cards of all members, in the order of the members' names. next is the cursor of the next page; empty:
-// this page is the last. The actor needs actor.ReadMembers; card numbers and notes need rights of their own, as in
+// this page is the last. The actor needs actor.ReadMembers; card numbers and notes need further rights, as in
 // Members.Get.
 func (s *Cards) Held(ctx context.Context, a actor.Actor, f CardFilter, page Page) ([]HeldCard, string, error) {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
@@ -51,7 +52,7 @@ func (s *Cards) Held(ctx context.Context, a actor.Actor, f CardFilter, page Page
 		return nil, "", err
 	}
 	out := make([]HeldCard, 0, page.limit())
-	// The cursor is a member and a card: in the first entry the cards before it are skipped.
+	// The cursor is a member and a card: skip the cards of the first member up to that card.
 	for _, e := range x.entries[from:] {
 		shown := Member{}
 		for i := min(skip, len(e.Cards)); i < len(e.Cards); i++ {
@@ -67,7 +68,7 @@ func (s *Cards) Held(ctx context.Context, a actor.Actor, f CardFilter, page Page
 				shown = s.core.show(a, p, e.record)
 			}
 			at := slices.IndexFunc(shown.Cards, func(x Card) bool { return x.ID == c.ID })
-			if at >= 0 { // whom the actor may not see has none
+			if at >= 0 { // no index: the actor may not see the card
 				out = append(out, HeldCard{shown.Cards[at], shown.ID, shown.Name})
 			}
 		}
@@ -76,8 +77,9 @@ func (s *Cards) Held(ctx context.Context, a actor.Actor, f CardFilter, page Page
 	return out, "", nil
 }
 
-// cardAfter is the entry where a list goes on after a cursor, and how many of its cards were listed. Where that card
-// was removed meanwhile, the list goes on with the next member; where the member was, it returns *fault.Invalid.
+// cardAfter returns the entry where a list continues after a cursor, and the number of its cards that were already
+// listed. If that card was removed meanwhile, the list continues with the next member; if the member was removed, the
+// error is *fault.Invalid.
 func (x *index) cardAfter(after string) (entry, skip int, err error) {
 	if after == "" {
 		return 0, 0, nil
@@ -95,7 +97,7 @@ func (x *index) cardAfter(after string) (entry, skip int, err error) {
 	return entry + 1, 0, nil
 }
 
-// check returns *fault.Invalid for a filter that is too long, or of a state that no card has.
+// check returns *fault.Invalid for a text that is too long, or for an unknown card state.
 func (f CardFilter) check() error {
 	if len(f.Text) > maxSearch {
 		return &fault.Invalid{Faults: []fault.Field{{Field: "text", Wrong: "the text has more than 200 bytes",
@@ -110,8 +112,8 @@ func (f CardFilter) check() error {
 	return nil
 }
 
-// filter makes the test of a CardFilter that a list applies to each card. A search looks in notes and full numbers
-// only for an actor who may read them: the answer would tell them otherwise.
+// filter returns the test that a list applies to each card. A search looks in notes and full numbers only for an actor
+// who may read them, because the result would reveal their content.
 func (s *Cards) filter(a actor.Actor, x *index, p *policy.Policy,
 	f CardFilter) (keeps func(e *entry, card int) bool, err error) {
 	if err := f.check(); err != nil {

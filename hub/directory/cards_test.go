@@ -9,7 +9,7 @@ import (
 	"portillon/hub/actor"
 )
 
-// cardsOf are the ends of all cards that a filter lets through, read so many a page.
+// cardsOf returns the last digits of all cards that match a filter, read in pages of limit cards.
 func (w *world) cardsOf(a actor.Actor, f CardFilter, limit int) (out []string) {
 	w.t.Helper()
 	after := ""
@@ -66,7 +66,7 @@ func TestCardsAreListedInPagesAndByFilter(t *testing.T) {
 		{owner, CardFilter{Text: "04a2b3c1"}, "[Ana Roy C100 Ana Roy C110]"},
 		{owner, CardFilter{Text: "ring"}, "[Ana Roy C100 Éli Mas C200 Zoé Bel C000]"},
 		{owner, CardFilter{Idle: true}, "[Ana Roy C100 Éli Mas C200 Zoé Bel C000]"},
-		{reader, CardFilter{Text: "04a2b3c1"}, "[]"}, // whoever may not see numbers does not find by them
+		{reader, CardFilter{Text: "04a2b3c1"}, "[]"}, // an actor who may not see numbers cannot search by number
 		{reader, CardFilter{Text: "ring"}, "[]"},
 	} {
 		for _, limit := range []int{1, 2, 4, 50} {
@@ -90,7 +90,7 @@ func TestCardsAreListedInPagesAndByFilter(t *testing.T) {
 	if _, _, err := w.Cards.Held(ctx, actor.Actor{}, CardFilter{}, Page{}); err == nil {
 		t.Error("nobody reads cards")
 	}
-	// The page goes on where the last card of the page before was removed.
+	// If the last card of a page is removed, the next page continues after that position.
 	first, next, err := w.Cards.Held(ctx, owner, CardFilter{}, Page{Limit: 2})
 	if err != nil || w.Cards.RemoveCard(ctx, owner, first[1].Member, first[1].ID) != nil {
 		t.Fatal(err)

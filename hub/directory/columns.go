@@ -15,14 +15,14 @@ import (
 	"portillon/site"
 )
 
-// Fields are the names of the fields that a column of a list can be, for Import.Mapping.
+// Fields returns the names of the fields that Import.Mapping can assign to a column.
 func Fields() []string {
 	return []string{"id", "external_id", "name", "first", "last", "email", "language", "until", "card", "subject",
 		"guardian", "blocked", "active", "note"}
 }
 
-// headers are the names that columns have, in French and English, in the form of plainHeader. They are those that the
-// exports of spreadsheets and of French association software use.
+// headers holds the known column names of each field, in French and English, in the form of plainHeader. They are the
+// names in the exports of spreadsheets and of French association software.
 var headers = map[string][]string{
 	"id": {"id", "memberid", "idmembre", "identifiant", "pseudonyme", "pseudonym"},
 	"external_id": {"externalid", "idexterne", "identifiantexterne", "reference", "membernumber", "membershipnumber",
@@ -51,7 +51,7 @@ var headers = map[string][]string{
 	"note":    {"note", "notes", "remarque", "remarques", "commentaire", "commentaires", "comment", "comments"},
 }
 
-// plainHeader is a header without case, accents, blanks and signs: "N° d'adhérent" becomes "ndadherent".
+// plainHeader returns a header without case, accents, blanks and signs: "N° d'adhérent" becomes "ndadherent".
 func plainHeader(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
@@ -61,8 +61,8 @@ func plainHeader(s string) string {
 	}, fold(s))
 }
 
-// fieldOf is the field that a header stands for: the one of the mapping, else the one whose names have it; empty:
-// none.
+// fieldOf returns the field of a column by its header: the field in the mapping, else the field with this header among
+// its names; empty: none.
 func fieldOf(header string, mapping map[string]string) string {
 	if f, ok := mapping[header]; ok {
 		if f == "-" {
@@ -79,16 +79,16 @@ func fieldOf(header string, mapping map[string]string) string {
 	return ""
 }
 
-// column is a column that is read: its index from 0, its header, and its field.
+// column is a column to read: its index from 0, its header, and its field.
 type column struct {
 	at     int
 	header string
 	field  string
 }
 
-// columnsOf reads the header row: the columns that are read, and the headers that are ignored. It returns
-// *fault.Invalid for a mapping to a field that does not exist, for two columns of one field, and for a header without
-// any name.
+// columnsOf reads the header row. It returns the columns to read, and the headers that are ignored. The error is
+// *fault.Invalid for a mapping to a field that does not exist, for two columns of one field, and for a header row
+// without a column of names.
 func (t *table) columnsOf(mapping map[string]string) (cols []column, ignored []string, err error) {
 	head := t.rows[0]
 	seen := map[string]string{}
@@ -114,8 +114,8 @@ func (t *table) columnsOf(mapping map[string]string) (cols []column, ignored []s
 	return cols, ignored, nil
 }
 
-// readHeader reads the cells of the header, and notes in seen which header each field has. Addresses, cards, guardians
-// and subjects may have several columns.
+// readHeader reads the cells of the header row, and records in seen the header of each field. Addresses, cards,
+// guardians and subjects may have several columns.
 func readHeader(head tableRow, mapping, seen map[string]string) (cols []column, ignored []string,
 	faults []fault.Field) {
 	for i, h := range head.cells {
@@ -139,7 +139,7 @@ func readHeader(head tableRow, mapping, seen map[string]string) (cols []column, 
 	return cols, ignored, faults
 }
 
-// familyNames reads a column "Nom" as the family name where there is a column of first names, as French lists have it.
+// familyNames reads a column "Nom" as the family name if the list has a column of first names, as French lists do.
 func familyNames(cols []column, seen map[string]string) []column {
 	if _, first := seen["first"]; !first {
 		return cols
@@ -171,7 +171,7 @@ func (t *table) members(mapping map[string]string) (*list, error) {
 	ids, external, cards := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, row := range t.rows[1:] {
 		r, bad := t.member(row, cols)
-		// The same key in two rows would make two members of one person.
+		// The same key in two rows would create two members for one person.
 		once := func(seen map[string]int, key, field string) {
 			if first, twice := seen[key]; twice && key != "" {
 				bad = append(bad, fault.Field{Row: row.number, Field: field, Wrong: fmt.Sprintf("the value is in row %d already",
@@ -196,7 +196,7 @@ func (t *table) members(mapping map[string]string) (*list, error) {
 	return out, nil
 }
 
-// member reads one row. It returns what could be read and the faults of the row.
+// member reads one row. It returns the values that could be read and the faults of the row.
 func (t *table) member(row tableRow, cols []column) (*listed, []fault.Field) {
 	r := &listed{row: row.number, has: map[string]bool{}}
 	var faults []fault.Field
@@ -231,7 +231,8 @@ func (t *table) member(row tableRow, cols []column) (*listed, []fault.Field) {
 	return r, faults
 }
 
-// headerOf is the header under which a field of a member was read, so that a fault names what the person sees.
+// headerOf returns the header of the column that a field was read from, so that a fault names the header that the
+// person sees.
 func headerOf(cols []column, field string) string {
 	for _, c := range cols {
 		if c.field == field || c.field == strings.TrimSuffix(field, "s") || field == "name" && c.field == "last" {
@@ -241,22 +242,22 @@ func headerOf(cols []column, field string) string {
 	return field
 }
 
-// read reads a cell into the member, and returns what is wrong with the cell. The fault quotes the cell unless it
-// holds a card number.
+// read reads a cell into the member, and returns the faults of the cell. A fault quotes the cell unless the cell holds
+// a card number.
 func (r *listed) read(c column, cell string, dates func(float64) (time.Time, bool)) []fault.Field {
 	wrong, right := r.set(c.field, cell, dates)
 	if wrong == "" {
 		return nil
 	}
 	f := fault.Field{Row: r.row, Field: c.header, Wrong: wrong, Right: right}
-	if c.field != "card" { // a card's number is quoted nowhere
+	if c.field != "card" { // no message quotes a card number
 		f.Given = clip(cell, 100)
 	}
 	return []fault.Field{f}
 }
 
-// unquoted is a cell without blanks around it and without the apostrophe that neutral puts before a formula. U+00A0
-// and U+202F are the blanks that French texts have beside signs.
+// unquoted returns a cell without surrounding blanks and without the apostrophe that neutral writes before a formula.
+// U+00A0 and U+202F are the blanks that French texts have next to signs.
 func unquoted(cell string) string {
 	cell = strings.TrimFunc(cell, func(r rune) bool { return unicode.IsSpace(r) || r == '\u202f' || r == '\u00a0' })
 	if len(cell) > 1 && cell[0] == '\'' && isFormula(cell[1:]) {
@@ -265,8 +266,8 @@ func unquoted(cell string) string {
 	return cell
 }
 
-// set reads a cell into a field of the member. wrong says why it cannot, and right what can be read. dates reads a
-// date of a sheet; nil: the list is no sheet.
+// set reads a cell into a field of the member. wrong is the reason why the cell cannot be read, and right is the
+// expected form. dates converts a date of a sheet; nil: the list is not a sheet.
 func (r *listed) set(field, cell string, dates func(float64) (time.Time, bool)) (wrong, right string) {
 	r.has[field] = true
 	switch field {
@@ -297,8 +298,7 @@ func (r *listed) set(field, cell string, dates func(float64) (time.Time, bool)) 
 	return "", ""
 }
 
-// setBlocked reads a cell of "blocked", or of "active", which says the opposite. An empty cell says nothing and
-// changes nothing.
+// setBlocked reads a cell of "blocked", or of "active", which has the opposite meaning. An empty cell changes nothing.
 func (r *listed) setBlocked(field, cell string) (wrong, right string) {
 	yes, ok := truth(cell)
 	switch {
@@ -317,8 +317,8 @@ func split(cell string) []string {
 	return strings.FieldsFunc(cell, func(r rune) bool { return r == ',' || r == ';' || r == '|' || unicode.IsSpace(r) })
 }
 
-// setLanguage reads a language by its code or its name, as in "fr", "fr-FR" or "français". An empty cell is the site's
-// language.
+// setLanguage reads a language by its code or its name, as in "fr", "fr-FR" or "français". An empty cell selects the
+// site's language.
 func (r *listed) setLanguage(cell string) (wrong, right string) {
 	word, _, _ := strings.Cut(strings.NewReplacer("_", "-").Replace(fold(cell)), "-")
 	switch word {
@@ -347,8 +347,8 @@ func truth(cell string) (yes, ok bool) {
 // dayMonthYear is a date as it is written in France: the day first.
 var dayMonthYear = regexp.MustCompile(`^([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})$`)
 
-// setUntil reads 2027-09-30 or 30/09/2027, with a time of day after it or without, or the number that a sheet has for
-// a date. An empty cell is a membership without an end.
+// setUntil reads 2027-09-30 or 30/09/2027, with or without a time of day, or the number that a sheet stores for a date.
+// An empty cell is a membership without an end.
 func (r *listed) setUntil(cell string, dates func(float64) (time.Time, bool)) (wrong, right string) {
 	const form = "2027-09-30 or 30/09/2027"
 	if cell == "" {
@@ -362,7 +362,7 @@ func (r *listed) setUntil(cell string, dates func(float64) (time.Time, bool)) (w
 		r.Until = policy.DateOf(t, time.UTC)
 		return "", ""
 	}
-	// Leave out the time of day: the membership ends with the day.
+	// Remove the time of day: the membership lasts until the end of the day.
 	day, _, _ := strings.Cut(strings.ReplaceAll(cell, "T", " "), " ")
 	var d policy.Date
 	if m := dayMonthYear.FindStringSubmatch(day); m != nil {
@@ -383,11 +383,11 @@ func (r *listed) setUntil(cell string, dates func(float64) (time.Time, bool)) (w
 	return "", ""
 }
 
-// scientific is a number with an exponent, as a spreadsheet writes a long one.
+// scientific matches a number with an exponent, as a spreadsheet writes a long number.
 var scientific = regexp.MustCompile(`^[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+$`)
 
-// setCards reads the card numbers of a cell, separated by a semicolon, | or a line feed. It refuses digits alone,
-// which could be decimal or hexadecimal.
+// setCards reads the card numbers of a cell, separated by a semicolon, | or a line feed. It refuses a number that has
+// only decimal digits, which could be decimal or hexadecimal.
 func (r *listed) setCards(cell string) (wrong, right string) {
 	if looksScientific(cell) {
 		return "a spreadsheet turned this card number into a floating-point number, and its digits are lost",
@@ -413,8 +413,8 @@ func (r *listed) setCards(cell string) (wrong, right string) {
 	return "", ""
 }
 
-// looksScientific reports whether a spreadsheet made this cell of a long number: there is a decimal sign, or a sign in
-// the exponent. 62E30812 alone is a number in hexadecimal.
+// looksScientific reports whether a spreadsheet converted a long number to scientific notation: the cell has a decimal
+// sign, or a sign in the exponent. Without either, as in 62E30812, the cell is a hexadecimal number.
 func looksScientific(cell string) bool {
 	return scientific.MatchString(cell) && strings.ContainsAny(cell, ".,+-")
 }

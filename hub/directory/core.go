@@ -11,8 +11,8 @@ import (
 	"portillon/policy"
 )
 
-// core is what each service of this package works with: the site's rows, the index of all members, the clock, the
-// policy in force, and what is known of cards' HMACs and of badges' verdicts.
+// core holds what all services of this package share: the site's rows, the index of all members, the clock, the policy
+// in force, the HMACs of cards, and the bases of verdicts on badges.
 type core struct {
 	site    *store.Site
 	now     func() time.Time
@@ -24,8 +24,8 @@ type core struct {
 	bases   *bases
 }
 
-// change is a transaction under way. Its methods write rows; core.write begins and ends it. It is used by one
-// goroutine.
+// change is a running transaction. Its methods write rows; core.write begins and ends the transaction. A change is used
+// by one goroutine.
 type change struct {
 	*store.Tx
 	core *core
@@ -33,15 +33,15 @@ type change struct {
 	ids  []policy.MemberID // members whose rows changed
 }
 
-// touch notes members whose rows changed: the index reads those again, and no others.
+// touch records members whose rows changed: the index reads only these members again.
 func (c *change) touch(ids ...policy.MemberID) { c.ids = append(c.ids, ids...) }
 
-// auditName is how the audit log names a member. An erasure finds a member's entries by this name.
+// auditName returns the name of a member in the audit log. An erasure finds a member's entries by this name.
 func auditName(id policy.MemberID) string { return "member " + string(id) }
 
-// write runs f in a transaction, raises the generation of the rows, writes the audit entry, and tells the subscribers.
-// An error of f rolls all of it back. on and detail are for the audit log and name no person: on is a pseudonym,
-// detail gives the names of fields.
+// write runs f in a transaction, raises the generation of the rows, writes the audit entry, and notifies the
+// subscribers. An error of f rolls back the whole transaction. on and detail go into the audit log and name no person:
+// on is a pseudonym, and detail is a list of field names.
 func (s *core) write(ctx context.Context, a actor.Actor, act actor.Act, f func(*change) (on, detail string,
 	err error)) error {
 	c := &change{core: s, now: s.now()}
@@ -76,8 +76,8 @@ func (s *core) today(p *policy.Policy) (policy.Date, policy.Membership) {
 	return day, p.Membership
 }
 
-// read reads a member from the rows, and returns what the actor may see. The caller has asked whether the actor may
-// read it.
+// read reads a member from the rows, and returns the fields that the actor may see. The caller has already checked that
+// the actor may read the member.
 func (s *core) read(ctx context.Context, a actor.Actor, id policy.MemberID) (Member, error) {
 	p, err := s.policy(ctx)
 	if err != nil {
@@ -90,8 +90,9 @@ func (s *core) read(ctx context.Context, a actor.Actor, id policy.MemberID) (Mem
 	return s.show(a, p, m), nil
 }
 
-// show is what an actor may see of a member. Without the right to read the member, that is the id and the version;
-// notes need actor.ReadNotes, card numbers actor.WriteCards. Slices are copies: the record may be the index's own.
+// show returns what an actor may see of a member. Without the right to read the member, only the id and the version are
+// visible; notes need actor.ReadNotes, card numbers actor.WriteCards. Slices are copied, because the record may belong
+// to the index.
 func (s *core) show(a actor.Actor, p *policy.Policy, r *record) Member {
 	m := r.Member
 	if maySee(a, m.ID) != nil {
@@ -102,7 +103,7 @@ func (s *core) show(a actor.Actor, p *policy.Policy, r *record) Member {
 		m.Note = ""
 	}
 	m.Emails, m.Subjects, m.Guardians = slices.Clone(m.Emails), slices.Clone(m.Subjects),
-		slices.Clone(m.Guardians) // the index's own
+		slices.Clone(m.Guardians) // the slice belongs to the index
 	m.Cards = slices.Clone(m.Cards)
 	for i := range m.Cards {
 		if !numbers {
@@ -120,7 +121,7 @@ func (s *core) show(a actor.Actor, p *policy.Policy, r *record) Member {
 	return m
 }
 
-// badgeBytes reads the bytes of a badge as they were given; sql.ErrNoRows where the badge was removed.
+// badgeBytes reads the bytes of a badge as they were uploaded; the error is sql.ErrNoRows if the badge was removed.
 func (s *core) badgeBytes(ctx context.Context, id string) (data []byte, err error) {
 	err = s.site.QueryRow(ctx, `SELECT data FROM badge_data WHERE site = $1 AND id = $2`, id).Scan(&data)
 	return data, err

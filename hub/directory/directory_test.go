@@ -27,7 +27,7 @@ import (
 	"portillon/site"
 )
 
-// world is a directory of its own, under the example site's policy.
+// world is a private directory under the example site's policy.
 type world struct {
 	*Services
 	t      *testing.T
@@ -68,7 +68,7 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-// remake makes the service anew with other options.
+// remake recreates the services with changed options.
 func (w *world) remake(change func(*Options)) {
 	change(w.o)
 	s, err := New(*w.o)
@@ -78,7 +78,7 @@ func (w *world) remake(change func(*Options)) {
 	w.Services = s
 }
 
-// must fails the test on an error.
+// must returns the value, and fails the test on an error.
 func must[T any](t testing.TB) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()
@@ -106,7 +106,7 @@ func (w *world) bring(in Import) Preview {
 	return must[Preview](w.t)(w.Imports.Apply(w.t.Context(), owner, p.ID))
 }
 
-// zipOf packs the files of a folder.
+// zipOf returns a ZIP of the files in a folder.
 func zipOf(t testing.TB, dir string, folders ...string) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -168,7 +168,7 @@ func order1(t testing.TB, now time.Time) site.Order {
 		CardKey: bytes.Repeat([]byte{1}, 32)}
 }
 
-// build makes a bundle of the directory.
+// build returns a bundle of the directory.
 func (w *world) build() *site.Built {
 	w.t.Helper()
 	snap := must[*Snapshot](w.t)(w.Exports.Snapshot(w.t.Context()))
@@ -201,9 +201,8 @@ func (w *world) export(dir string) {
 	}
 }
 
-// A bundle of the directory is the bundle of the folder that it was imported from, and of the one that it is
-// exported to.
-func TestBundleOfTheDirectoryIsTheBundleOfTheFolder(t *testing.T) {
+// A bundle of the directory equals the bundle of the folder that was imported, and the bundle of the exported folder.
+func TestBundleOfTheDirectoryEqualsTheBundleOfTheFolder(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies the badges of a whole site")
 	}
@@ -242,7 +241,7 @@ func TestBundleOfTheDirectoryIsTheBundleOfTheFolder(t *testing.T) {
 	}
 }
 
-// normal is the same list with nil for what is empty.
+// normal returns the same list with nil in place of empty slices.
 func normal(all []site.Member) []site.Member {
 	for i := range all {
 		m := &all[i]
@@ -255,7 +254,7 @@ func normal(all []site.Member) []site.Member {
 	return all
 }
 
-// sharedSite is the example with everything that members.yaml can say, a shared address among it.
+// sharedSite returns the example site with every feature of members.yaml, including an address that two members share.
 func sharedSite(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -296,7 +295,7 @@ func TestDirectoryNeedsSiteAndPolicy(t *testing.T) {
 	}
 }
 
-// invalid are the faults of an error, or none.
+// invalid returns the faults of an error, or none.
 func invalid(err error) []fault.Field {
 	var e *fault.Invalid
 	if errors.As(err, &e) {

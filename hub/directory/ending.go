@@ -10,15 +10,15 @@ import (
 	"portillon/policy"
 )
 
-// Endings look 30 days ahead and a year back, and list at most maxEndings, those nearest to today.
+// Endings covers 30 days ahead and a year back, and lists at most maxEndings, those nearest to today.
 const (
 	endedDays  = 365
 	maxEndings = 1000
 )
 
-// Endings are memberships and badges that end within 30 days or ended within the last year, the soonest first, at most
-// maxEndings. A badge that the member holds again with a later end is left out; so are suspended members. The actor
-// needs actor.ReadMembers.
+// Endings returns the memberships and badges that end within 30 days or ended within the last year, in the order of
+// their end dates, at most maxEndings. A badge is left out if the member also holds it with a later end; suspended
+// members are left out too. The actor needs actor.ReadMembers.
 func (s *Members) Endings(ctx context.Context, a actor.Actor) ([]Ending, error) {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
 		return nil, err
@@ -48,11 +48,11 @@ func (s *Members) Endings(ctx context.Context, a actor.Actor) ([]Ending, error) 
 // ending is an Ending in the index.
 type ending struct {
 	entry *entry
-	badge policy.BadgeID // empty: the membership
+	badge policy.BadgeID // empty: the ending is of the membership
 	at    time.Time
 }
 
-// shown is an ending as people read it, with the name of the badge in the site's language.
+// shown returns an ending for people, with the name of the badge in the site's language.
 func (e ending) shown(p *policy.Policy) Ending {
 	out := Ending{Member: e.entry.ID, Name: e.entry.Name, What: "membership", Badge: e.badge, At: e.at}
 	if e.badge != "" {
@@ -64,8 +64,8 @@ func (e ending) shown(p *policy.Policy) Ending {
 	return out
 }
 
-// endings are those between two moments, in no order. They are calculated once an hour, three hours wider, so that the
-// list moves with the time.
+// endings returns the endings between two times, unordered. They are calculated once an hour for a range that is three
+// hours wider, so that the list follows the time.
 func (x *index) endings(p *policy.Policy, from, to time.Time, zone *time.Location) []ending {
 	hour := to.Unix() / 3600
 	x.mu.Lock()
@@ -90,7 +90,8 @@ type hourEndings struct {
 	list []ending
 }
 
-// allEndings calculates the endings between two moments: memberships end with their last day, badges at their moment.
+// allEndings calculates the endings between two times: a membership ends after its last day, a badge at its expiry
+// time.
 func (x *index) allEndings(p *policy.Policy, from, to time.Time, zone *time.Location) (out []ending) {
 	first, final := policy.DateOf(from, zone), policy.DateOf(to, zone)
 	take := func(e ending) {
@@ -112,8 +113,8 @@ func (x *index) allEndings(p *policy.Policy, from, to time.Time, zone *time.Loca
 	return out
 }
 
-// nearest are at most maxEndings of all, those nearest to now. It changes all. It counts by days first, so that it
-// sorts about as many as it returns.
+// nearest returns at most maxEndings of all, those nearest to now. It reorders all. It first counts the endings of each
+// day, so that it sorts few more endings than it returns.
 func nearest(all []ending, now time.Time) []ending {
 	if len(all) <= maxEndings {
 		return all
@@ -133,20 +134,20 @@ func nearest(all []ending, now time.Time) []ending {
 	return near[:maxEndings]
 }
 
-// badgeEnd is the last end of those badges of a member that count as one of the policy's.
+// badgeEnd is the latest end of the member's badges that count as one badge of the policy.
 type badgeEnd struct {
 	badge policy.BadgeID
 	at    time.Time
 }
 
-// judgedEnds are a member's ends under a policy.
+// judgedEnds holds the ends of a member's badges under a policy.
 type judgedEnds struct {
 	by   *policy.Policy
 	ends []badgeEnd
 }
 
-// badgeEnds are the ends of a member's badges that count: of each badge of the policy the last end. A revoked badge
-// has none.
+// badgeEnds returns the ends of a member's valid badges: for each badge of the policy, the latest end. Revoked badges
+// are left out.
 func (e *entry) badgeEnds(p *policy.Policy) []badgeEnd {
 	if p == nil || !slices.ContainsFunc(e.Badges, func(b Badge) bool { return !b.Expires.IsZero() }) {
 		return nil

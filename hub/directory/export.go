@@ -23,18 +23,18 @@ const (
 	YAML = "yaml" // a members.yaml
 )
 
-// Exports gives the whole directory: as a file for people, and as package site builds bundles of it.
+// Exports returns the whole directory: as a file for people, and in the form from which package site builds bundles.
 type Exports struct {
 	core *core
 }
 
-// exportHeader are the columns of a CSV or XLSX: Preview reads all of them.
+// exportHeader holds the columns of a CSV or XLSX. Preview reads each of these columns.
 var exportHeader = []string{"id", "external id", "name", "email", "language", "until", "blocked", "subjects",
 	"guardians", "cards"}
 
 // Export writes all members to w as a CSV, an XLSX or members.yaml. The actor needs actor.ReadMembers. Cards need
-// actor.WriteCards: without it, a CSV and an XLSX have no column of cards, and members.yaml is refused, since a site
-// without its cards would be another one. Notes are not exported.
+// actor.WriteCards: without that right, a CSV and an XLSX have no column of cards, and members.yaml is refused, because
+// a site without its cards would be a different site. Notes are not exported.
 func (s *Exports) Export(ctx context.Context, a actor.Actor, format string, w io.Writer) error {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
 		return err
@@ -43,7 +43,7 @@ func (s *Exports) Export(ctx context.Context, a actor.Actor, format string, w io
 		return &fault.Invalid{Faults: []fault.Field{{Field: "format", Given: clip(format, 100),
 			Wrong: "unknown format", Right: "csv, xlsx or yaml"}}}
 	}
-	// What the actor may not see is left out, or the export is refused.
+	// Leave out what the actor may not see, or refuse the export.
 	cards := a.May(actor.WriteCards, about(""))
 	if format == YAML && cards != nil {
 		return cards
@@ -75,7 +75,8 @@ func (s *Exports) Export(ctx context.Context, a actor.Actor, format string, w io
 	return writeCSV(w, rows)
 }
 
-// row is a member as exportHeader lists it. It names active cards only: an import would make the others active.
+// row returns a member in the columns of exportHeader. It lists active cards only, because an import would set all
+// listed cards to active.
 func (e *entry) row() []string {
 	until, blocked := "", "no"
 	if e.Until != (policy.Date{}) {
@@ -99,8 +100,8 @@ func (e *entry) row() []string {
 	return out
 }
 
-// neutral is a cell that no spreadsheet takes for a formula: one that begins like a formula gets an apostrophe.
-// Imports.Preview reads it as it was.
+// neutral returns a cell that no spreadsheet reads as a formula: a cell that begins like a formula gets an apostrophe.
+// Imports.Preview removes the apostrophe.
 func neutral(cell string) string {
 	if isFormula(cell) {
 		return "'" + cell

@@ -13,11 +13,12 @@ import (
 	"portillon/site"
 )
 
-// filesAtOnce bounds the files that are verified together: what they rest on is held meanwhile (maxKept).
+// filesAtOnce limits the files that are verified together, because the documents of their verdicts are held in memory
+// meanwhile (maxKept).
 const filesAtOnce = 100
 
-// FileNames are the names that the directory gives to the files of a site's folder, by their names there. Files with
-// the same bytes have one name.
+// FileNames returns the names that the directory gives to the files of a site's folder, by their names in the folder.
+// Files with the same bytes have one name.
 func FileNames(files []site.File) map[string]string {
 	out, taken, byHash := map[string]string{}, map[string]bool{}, map[string]string{}
 	for _, f := range files {
@@ -36,8 +37,8 @@ func FileNames(files []site.File) map[string]string {
 	return out
 }
 
-// AddFiles adds the badges and status lists of a site's folder, as AddBadges does with those of a ZIP. Each badge
-// comes back as it was kept, or with Badge.Refused; From is its name in the folder. The actor needs actor.WriteBadges.
+// AddFiles adds the badges and status lists of a site's folder, as AddBadges does with the files of a ZIP. Each badge
+// is returned as stored, or with Badge.Refused; From is its name in the folder. The actor needs actor.WriteBadges.
 func (s *Badges) AddFiles(ctx context.Context, a actor.Actor, files []site.File) (out []Badge, err error) {
 	if err := a.May(actor.WriteBadges, about("")); err != nil {
 		return nil, err
@@ -52,7 +53,7 @@ func (s *Badges) AddFiles(ctx context.Context, a actor.Actor, files []site.File)
 		}
 		badges, err := s.addFiles(ctx, a, "", all)
 		var none *fault.Invalid
-		if errors.As(err, &none) { // none of them is kept
+		if errors.As(err, &none) { // no file was stored
 			for _, f := range none.Faults {
 				badges = append(badges, Badge{From: f.Given, Refused: f.Wrong})
 			}

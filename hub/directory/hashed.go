@@ -9,9 +9,9 @@ import (
 )
 
 // nameHashed adds a badges: line to each member who holds a badge that names its recipient by a hashed address. The
-// build of a bundle believes such a line only if the badge is that member's (site.Site.Owner). Without it the build
-// tries the hash on every address of the site: at 10,000 members, of whom one in ten holds such a badge, ten million
-// hashes for each change of a card.
+// build of a bundle accepts such a line only if the badge was issued to that member (site.Site.Owner). Without the
+// line, the build tries the hash with every address of the site: for 10,000 members, of whom one in ten holds such a
+// badge, that is ten million hashes for each change of a card.
 func nameHashed(members []site.Member, entries []*entry) {
 	place := make(map[policy.MemberID]int, len(members))
 	for i := range members {

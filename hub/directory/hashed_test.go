@@ -9,7 +9,7 @@ import (
 	"portillon/site"
 )
 
-func TestBadgeOfAHashedAddressNamesItsMemberInSnapshotsAlone(t *testing.T) {
+func TestOnlySnapshotsNameTheMemberOfABadgeWithAHashedAddress(t *testing.T) {
 	hashed := recipient{Identifiers: []openbadge.Identity{{Hashed: true, Hash: "sha256$00", Type: "emailAddress"}}}
 	named := recipient{Subject: "did:example:lea",
 		Identifiers: []openbadge.Identity{{Hash: "lea@example.org", Type: "emailAddress"}}}

@@ -6,17 +6,18 @@ import (
 	"portillon/wire"
 )
 
-// cardHashing makes the HMACs of card numbers: Options.CardHash, OldCardKey and OldCardHash.
+// cardHashing calculates the HMACs of card numbers, by Options.CardHash, OldCardKey and OldCardHash.
 type cardHashing struct {
 	hash    func(number []byte) string // nil: the hub has no card key
 	oldKey  func() string              // nil: the card key is never changed
 	oldHash func(number []byte) string
 }
 
-// cardHash is the HMAC of a card's number under one card key, as the directory keeps it after "hmac:".
+// cardHash returns the HMAC of a card's number under one card key, as the directory stores it after "hmac:".
 type cardHash func(number []byte) string
 
-// hashes are the HMACs by which a card may be known: none without a card key, two while the site changes it.
+// hashes returns the functions for the HMACs that a stored card may have: none without a card key, two while the site
+// changes the card key.
 func (s *cardHashing) hashes() (out []cardHash) {
 	if s.hash != nil {
 		out = append(out, s.hash)
@@ -27,8 +28,8 @@ func (s *cardHashing) hashes() (out []cardHash) {
 	return out
 }
 
-// oldMark is the mark of cards that depend on the card key before: that key's check value. Empty: the site does not
-// change its card key at this time.
+// oldMark returns the mark of cards that depend on the previous card key, which is that key's check value. Empty: the
+// site is not changing its card key.
 func (s *cardHashing) oldMark() string {
 	if s.oldKey == nil {
 		return ""
@@ -36,7 +37,7 @@ func (s *cardHashing) oldMark() string {
 	return s.oldKey()
 }
 
-// markOf is the mark in a card's number ("hmac:", the mark, a colon, 64 digits); empty: there is none.
+// markOf returns the mark in a card's number ("hmac:", the mark, a colon, 64 digits); empty: the number has no mark.
 func markOf(number string) string {
 	entry, enrolled := strings.CutPrefix(number, hmacPrefix)
 	if !enrolled {
@@ -46,8 +47,8 @@ func markOf(number string) string {
 	return mark
 }
 
-// isDead reports whether a card was enrolled with a card key that the hub no longer has: it opens nothing, and is in
-// no bundle.
+// isDead reports whether a card was enrolled with a card key that the hub no longer has. Such a card opens nothing and
+// is in no bundle.
 func (s *cardHashing) isDead(c Card) bool {
 	mark := markOf(c.Number)
 	return mark != "" && mark != s.oldMark()

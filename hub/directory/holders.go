@@ -11,16 +11,17 @@ import (
 	"portillon/site"
 )
 
-// Held is a member with the badges that they hold under two policies.
+// Held is a member with the badges that the member holds under two policies.
 type Held struct {
 	Name          string
 	Before, After *policy.Member
 }
 
-// Holders are all members with what they hold under two policies, for the effects of a draft: a badge that one policy
-// accepts may be nothing under the other. The hub stores verdicts under the policy in force. So badges of issuers
-// whose keys differ are verified again for the other policy, by the documents and status lists that the hub has;
-// nothing is fetched. unknown are sentences about practice that grants rest on and of which the hub has no record.
+// Holders returns all members with the badges that they hold under two policies, to show the effects of a draft: a
+// badge that one policy accepts may not count under the other policy. The hub stores verdicts under the policy in
+// force. Badges of issuers whose keys differ are therefore verified again for the other policy, with the documents and
+// status lists that the hub has; nothing is fetched. unknown are sentences about grants that require practice of which
+// the hub has no record.
 func (s *Lookup) Holders(ctx context.Context, before, after *policy.Policy) (all []Held, unknown []string, err error) {
 	x, err := s.core.index.current(ctx)
 	if err != nil {
@@ -52,7 +53,7 @@ func (s *Lookup) Holders(ctx context.Context, before, after *policy.Policy) (all
 	return out, unknown, nil
 }
 
-// changedIssuers are the ids of issuers whose badges may have another verdict under after than under before.
+// changedIssuers returns the ids of issuers whose badges may have different verdicts under before and after.
 func changedIssuers(before, after *policy.Policy) map[string]bool {
 	if after == nil {
 		return nil
@@ -73,7 +74,8 @@ func changedIssuers(before, after *policy.Policy) map[string]bool {
 	return out
 }
 
-// judgedAnew is a member whose badges of these issuers were verified under p. The record of the index is not changed.
+// judgedAnew returns a member whose badges of these issuers were verified under p. It does not change the record of the
+// index.
 func (s *Lookup) judgedAnew(ctx context.Context, r *record, p *policy.Policy, of map[string]bool,
 	src *sources) (*record, error) {
 	if !slices.ContainsFunc(r.held, func(h held) bool { return of[h.issuer] }) {
@@ -88,7 +90,7 @@ func (s *Lookup) judgedAnew(ctx context.Context, r *record, p *policy.Policy, of
 		var data []byte
 		err := s.core.site.QueryRow(ctx, `SELECT data FROM badge_data WHERE site = $1 AND id = $2`, r.Badges[i].ID).
 			Scan(&data)
-		if errors.Is(err, sql.ErrNoRows) { // it was removed since
+		if errors.Is(err, sql.ErrNoRows) { // the badge was removed meanwhile
 			continue
 		}
 		if err != nil {

@@ -7,8 +7,8 @@ import (
 	"portillon/policy"
 )
 
-// An administrator adds badges first, and then the policy that trusts their issuer: the effect of that policy names
-// their members.
+// An administrator first adds badges, then the policy that trusts their issuer: the effect of that policy names the
+// holders of the badges.
 func TestHoldersAreJudgedByTheKeysOfEachPolicy(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies the badges of a whole site")
@@ -42,7 +42,7 @@ func TestHoldersAreJudgedByTheKeysOfEachPolicy(t *testing.T) {
 		}
 		for _, h := range all {
 			for _, x := range h.After.Holdings {
-				if h.After.ID == "m-3f56e9" && x.Standing != policy.Revoked { // Camille's was revoked
+				if h.After.ID == "m-3f56e9" && x.Standing != policy.Revoked { // Camille's badge was revoked
 					t.Errorf("%+v", x)
 				}
 			}

@@ -16,8 +16,8 @@ import (
 	"portillon/openbadge/fetch"
 )
 
-// A hosted badge counts for as long as its address says so, and what was kept of it goes with its member.
-func TestHostedBadgeFollowsItsAddress(t *testing.T) {
+// A hosted badge counts as long as its address serves it, and the hub's copy is removed with the member.
+func TestHostedBadgeCountsWhileItsAddressServesIt(t *testing.T) {
 	dir := others(t, "second", "ob2-verify-alias-moodle")
 	w := newWorld(t)
 	w.policy = trusting(t, filepath.Join(dir, "trust.yaml"))
@@ -71,7 +71,7 @@ func TestHostedBadgeFollowsItsAddress(t *testing.T) {
 	}
 }
 
-// With the hub's own fetcher, no address within the hub's network is asked, by whatever name.
+// The hub's fetcher requests no address within the hub's network, under any host name.
 func TestBadgeURLReachesNoAddressOfTheHub(t *testing.T) {
 	asked := 0
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))

@@ -14,42 +14,43 @@ import (
 	"portillon/policy"
 )
 
-// Import is a list of members that somebody uploads: a CSV or an XLSX with a header, or members.yaml.
+// Import is an uploaded list of members: a CSV or an XLSX with a header row, or members.yaml.
 type Import struct {
-	Name string // of the file: its ending says what it is, where the bytes do not
+	Name string // of the file: its extension decides the format where the bytes do not
 	Data []byte
-	// Mapping says which field a column is, where its header does not: header → one of Fields, or "-" for none.
+	// Mapping assigns fields to columns with unknown headers: header → one of Fields, or "-" to ignore the column.
 	Mapping map[string]string
-	// Source names the list that this is a state of. Members that an import of the same source added, and that the list
-	// does not have any more, are suspended until it has them again. Empty: "list".
+	// Source is the name of the list, of which this import is one state. Members that an import of the same source
+	// added, and that the list no longer has, are suspended until the list has them again. Empty: "list".
 	Source string
 }
 
-// Preview is what an import would do, as the API and the pages show it. Apply writes exactly that, or nothing.
+// Preview is what an import would do, as the API and the pages show it. Apply writes exactly these changes, or nothing.
 type Preview struct {
 	ID        string            `json:"id"`
 	Format    string            `json:"format"`            // csv, xlsx, members.yaml
 	Columns   map[string]string `json:"columns,omitempty"` // header → field
-	Ignored   []string          `json:"ignored,omitempty"` // headers of columns that are not read
+	Ignored   []string          `json:"ignored,omitempty"` // headers of ignored columns
 	Added     []Row             `json:"added"`
 	Changed   []Row             `json:"changed"`
-	Gone      []Row             `json:"gone"` // they would be suspended
+	Gone      []Row             `json:"gone"` // members to be suspended
 	Unchanged int               `json:"unchanged"`
 	Gains     []Right           `json:"gains"`
 	Loses     []Right           `json:"loses"`
 	Warnings  []string          `json:"warnings,omitempty"`
-	// Confirm says that more than 10 % of the source's members are gone: Apply refuses until Confirm was called.
+	// Confirm reports that more than 10 % of the source's members are missing from the list: Apply refuses the import
+	// until Confirm is called.
 	Confirm bool      `json:"confirm,omitempty"`
 	Applied bool      `json:"applied,omitempty"`
-	Until   time.Time `json:"until"` // when the preview is forgotten
+	Until   time.Time `json:"until"` // expiry of the preview
 }
 
 // Row is a member in a preview.
 type Row struct {
-	Row    int             `json:"row,omitempty"` // of the file
+	Row    int             `json:"row,omitempty"` // row number in the file
 	Member policy.MemberID `json:"member,omitempty"`
 	Name   string          `json:"name"`
-	Fields []string        `json:"fields,omitempty"` // that change
+	Fields []string        `json:"fields,omitempty"` // fields that change
 }
 
 // Right is a role at a machine that a member gains or loses.
@@ -58,10 +59,10 @@ type Right struct {
 	Name       string           `json:"name"`
 	Machine    policy.MachineID `json:"machine"`
 	Role       string           `json:"role"`
-	Supervised bool             `json:"supervised,omitempty"` // while a supervisor answers
+	Supervised bool             `json:"supervised,omitempty"` // permitted only while a supervisor is present
 }
 
-// Imports reads lists of members: it shows what an import would change, then writes it.
+// Imports imports lists of members: it first shows what an import would change, then writes it.
 type Imports struct {
 	core     *core
 	practice *practiceSource
@@ -71,11 +72,11 @@ type Imports struct {
 const (
 	previewLife = time.Hour
 	maxPreviews = 16
-	gonePercent = 10 // of a source's members: more are asked about first
+	gonePercent = 10 // a larger share of a source's members to suspend needs Confirm
 )
 
-// plan is a preview with what Apply writes: the account that made it, the rights that it needs, and the generation of
-// the rows that it was made of.
+// plan is a preview and the rows that Apply writes: the account that requested the preview, the rights that the import
+// needs, and the generation of the rows that were compared.
 type plan struct {
 	Preview
 	account    string
@@ -92,23 +93,23 @@ type write struct {
 	*record
 	cards    []Card // to be added
 	uncarded []string
-	numbered []Card // cards known by an HMAC of the card key before, with the number that the list has
+	numbered []Card // cards stored as an HMAC of the previous card key, with the number in the list
 }
 
-// listed is one row of a list. A field of the member counts where the list has its column (has); values of other
-// fields stay as they are in the directory.
+// listed is one row of a list. A field of the member is used if the list has its column (has); all other fields keep
+// their values in the directory.
 type listed struct {
 	row    int
-	Member // with Cards as they are listed
+	Member // Cards holds the cards of the row
 	files  []string
 	has    map[string]bool
 	zone   *time.Location
-	whole  bool // the list says everything: what is not listed is removed
+	whole  bool // the list is complete: values that are not listed are removed
 }
 
 // Preview reads a list and returns what importing it would do. It writes nothing, and keeps the preview in memory for
-// an hour. The actor needs actor.WriteMembers and the rights of needsOf. It returns *fault.Invalid for a file, a
-// column or a row that cannot be read.
+// an hour. The actor needs actor.WriteMembers and the rights that needsOf returns. The error is *fault.Invalid for a
+// file, a column or a row that cannot be read.
 func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Preview, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
 		return Preview{}, err
@@ -117,7 +118,7 @@ func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 	if err != nil {
 		return Preview{}, err
 	}
-	// Read the list, and ask for the rights that its columns need.
+	// Read the list, and check the rights that its columns need.
 	l, err := readList(in, zoneOf(p))
 	if err != nil {
 		return Preview{}, err
@@ -126,7 +127,7 @@ func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 	if err := mayImport(a, needs); err != nil {
 		return Preview{}, err
 	}
-	// Compare the rows with the members as they are.
+	// Compare the rows with the current members.
 	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return Preview{}, err
@@ -145,7 +146,7 @@ func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 	if err := pl.make(x, l.rows, former, s.core.hashing.hashes()); err != nil {
 		return Preview{}, err
 	}
-	// Work out who gains and who loses a right at a machine.
+	// Determine who gains and who loses a right at a machine.
 	practised, unknown, err := s.practice.of(ctx, p)
 	if err != nil {
 		return Preview{}, err
@@ -158,9 +159,9 @@ func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 	return pl.Preview, nil
 }
 
-// needsOf are the rights that an import of these rows needs beside actor.WriteMembers. Its preview shows members; a
-// column of notes or cards writes the values that it has and clears the others; members.yaml removes each card that it
-// does not name.
+// needsOf returns the rights that an import of these rows needs besides actor.WriteMembers. The preview shows members;
+// a column of notes or cards writes the listed values and clears all others; members.yaml removes each card that it
+// does not list.
 func needsOf(rows []*listed) []actor.Act {
 	out := []actor.Act{actor.ReadMembers}
 	if slices.ContainsFunc(rows, func(r *listed) bool { return r.has["note"] }) {
@@ -182,8 +183,8 @@ func mayImport(a actor.Actor, needs []actor.Act) error {
 	return nil
 }
 
-// Confirm records that the many members whom the list does not have any more are gone indeed: Apply then writes the
-// import. It returns *fault.NotFound for a preview that has expired or that another account made. The actor needs
+// Confirm records the confirmation that many members are missing from the list: Apply then accepts the import. The
+// error is *fault.NotFound for a preview that has expired or that another account requested. The actor needs
 // actor.WriteMembers and the rights of the preview.
 func (s *Imports) Confirm(_ context.Context, a actor.Actor, previewID string) (Preview, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
@@ -199,8 +200,8 @@ func (s *Imports) Confirm(_ context.Context, a actor.Actor, previewID string) (P
 	return pl.Preview, nil
 }
 
-// Apply writes what a preview shows, in one transaction. It returns *fault.Conflict where the directory changed since
-// the preview, *fault.Invalid where Confirm is needed first, and *fault.NotFound as Confirm does. The actor needs
+// Apply writes what a preview shows, in one transaction. The error is *fault.Conflict if the directory changed since
+// the preview, *fault.Invalid if Confirm is needed first, and *fault.NotFound as for Confirm. The actor needs
 // actor.WriteMembers and the rights of the preview.
 func (s *Imports) Apply(ctx context.Context, a actor.Actor, previewID string) (Preview, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
@@ -224,7 +225,7 @@ func (s *Imports) Apply(ctx context.Context, a actor.Actor, previewID string) (P
 		return out, nil
 	}
 	err = s.core.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
-		// The preview shows the rows of its generation. Any later write makes it stale.
+		// The preview is of one generation of the rows. Any later write makes the preview stale.
 		g, err := generationOf(ctx, c.QueryRow(ctx, `SELECT generation FROM directory_state WHERE site = $1`))
 		if err != nil {
 			return "", "", err
@@ -232,7 +233,7 @@ func (s *Imports) Apply(ctx context.Context, a actor.Actor, previewID string) (P
 		if g != pl.generation {
 			return "", "", &fault.Conflict{What: "preview", ID: previewID, Have: g, Got: pl.generation}
 		}
-		// Remove cards first: one of them may move to another member of the list.
+		// Remove cards first, because a removed card may move to another member of the list.
 		if err := c.removeCards(ctx, pl.writes); err != nil {
 			return "", "", err
 		}
@@ -254,8 +255,8 @@ func (s *Imports) Apply(ctx context.Context, a actor.Actor, previewID string) (P
 	return out, nil
 }
 
-// writeListed writes one member of an import. It works on a copy of the record: after an error the plan may be applied
-// again.
+// writeListed writes one member of an import. It changes a copy of the record, so that the plan can be applied again
+// after an error.
 func (c *change) writeListed(ctx context.Context, w *write) error {
 	r := *w.record
 	r.Cards = slices.Clone(r.Cards)
@@ -280,7 +281,7 @@ func (c *change) writeListed(ctx context.Context, w *write) error {
 	return c.save(ctx, &r)
 }
 
-// removeCards removes the cards that the list takes from its members.
+// removeCards removes the cards that the list no longer has for its members.
 func (c *change) removeCards(ctx context.Context, writes []write) error {
 	for _, w := range writes {
 		for _, id := range w.uncarded {
@@ -293,7 +294,7 @@ func (c *change) removeCards(ctx context.Context, writes []write) error {
 	return nil
 }
 
-// formers are the ids of erased and merged members: a list must not bring them back.
+// formers returns the ids of erased and merged members, which a list must not restore.
 func (s *Imports) formers(ctx context.Context) (map[policy.MemberID]bool, error) {
 	out := map[policy.MemberID]bool{}
 	rows, err := s.core.site.Query(ctx, `SELECT id FROM former_member WHERE site = $1`)

@@ -19,7 +19,7 @@ import (
 	"portillon/policy"
 )
 
-// Invented people, as several programs write them.
+// Invented people, in the formats of several programs.
 const french = "Nom;Prénom;Courriel;Date d’échéance;Carte RFID;Langue;Numéro adhérent;Ville\r\n" +
 	"Lefèvre;Noël;noel@example.org;30/09/2027;04A224BA115E80;français;12;Angers\r\n" +
 	"\"Da Silva\";\"Rosa \"\"Rosie\"\"\";rosa@example.org;1/1/2027;;anglais;13;\r\n"
@@ -42,7 +42,7 @@ func utf16(t testing.TB, s string) []byte {
 	return b
 }
 
-// book makes an XLSX of cells.
+// book returns an XLSX with these cells.
 func book(t testing.TB, rows ...[]any) []byte {
 	t.Helper()
 	f := excelize.NewFile()
@@ -59,7 +59,7 @@ func book(t testing.TB, rows ...[]any) []byte {
 	return b.Bytes()
 }
 
-func TestListsOfEveryKindAreReadAlike(t *testing.T) {
+func TestAllListFormatsGiveTheSameMembers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies the badges of a whole site")
 	}
@@ -122,7 +122,7 @@ func TestFaultsOfAListNameRowAndColumn(t *testing.T) {
 	w.add("X", "x@example.org")
 	for name, c := range map[string]struct {
 		data string
-		want []string // row column, and a part of what is wrong
+		want []string // row, column, and a part of the fault
 	}{
 		"each cell": {"Nom;Courriel;Échéance;Carte;Langue;Actif;Numéro\n" +
 			"A;nothing;31/02/2027;04A224BA115E80;fr;oui;1\n" +
@@ -135,9 +135,9 @@ func TestFaultsOfAListNameRowAndColumn(t *testing.T) {
 				"3 external_id row 2", "4 Échéance four digits", "4 Carte leading zeros", "5 Carte not a card number",
 				"5 card row 2"}},
 		"somebody's card": {"name;email;card\nX;x@example.org;62E3086CED\n", []string{"2 cards belongs to another member"}},
-		"more cells":      {"name;email\nX;x@example.org;extra\n", []string{"2 column more cells"}},
+		"extra cells":     {"name;email\nX;x@example.org;extra\n", []string{"2 column more cells"}},
 		"an open quote":   {"name;email\n\"X;x@example.org\nY;y@example.org\n", []string{"3 column quotes"}},
-		"a quote within":  {"name;email\nX \"Y\" Z;x@example.org\n", []string{"2 column quotes"}},
+		"a quote inside":  {"name;email\nX \"Y\" Z;x@example.org\n", []string{"2 column quotes"}},
 		"no header":       {"Léa Martin;lea@example.org\n", []string{"1 header no column"}},
 		"a column twice":  {"name;until;fin\nA;2027-01-01;2027-01-01\n", []string{"1 fin read as until already"}},
 		"a member twice":  {"id;name\nm-1;A\nm-1;A\n", []string{"3 id row 2"}},
@@ -186,8 +186,8 @@ func TestFaultsOfAListNameRowAndColumn(t *testing.T) {
 	}
 }
 
-// A card number that only looks like a number with an exponent is one in hexadecimal.
-func TestHexadecimalWithAnEIsACardNumber(t *testing.T) {
+// A card number that only looks like a number with an exponent is a hexadecimal number.
+func TestHexadecimalNumberWithAnEIsNotScientific(t *testing.T) {
 	for cell, scientific := range map[string]bool{"62E30812": false, "62E3086CED": false, "6,2E+30": true,
 		"6.2E+30": true, "62E-30": true, "6.2e30": true, "1E+05": true} {
 		if looksScientific(cell) != scientific {
@@ -196,20 +196,20 @@ func TestHexadecimalWithAnEIsACardNumber(t *testing.T) {
 	}
 }
 
-// One fixture for all ways in which a row finds its member, weaker signs last.
-func TestRowsFindTheirMembers(t *testing.T) {
+// One fixture covers all ways to match a row with a member, the weakest last.
+func TestRowsAreMatchedWithMembers(t *testing.T) {
 	w := newWorld(t)
 	w.bring(Import{Name: "a.csv", Data: []byte("name;email;external id;card\n" +
 		"Léa Martin;lea@example.org;1;AABBCCDD\nTom Martin;parent@example.org;;\nZoé Martin;parent@example.org;;\nPaul " +
 		"Petit;paul@example.org;;11AABBCC\nNobody Else;;;\n")})
 	p := must[Preview](t)(w.Imports.Preview(t.Context(), owner, Import{Name: "a.csv",
 		Data: []byte("name;email;external id;card;until\n" +
-			"Léa Dupont;new@example.org;1;;2027-01-01\n" + // by the external id, though she married
+			"Léa Dupont;new@example.org;1;;2027-01-01\n" + // by the external id, although the name and address changed
 			"ZOE MARTIN;parent@example.org;;;2027-01-01\n" + // a shared address and the name
 			"Tom Martin;parent@example.org;;;2027-01-01\n" +
 			"Paul-Henri Petit;ph@example.org;;11AABBCC;2027-01-01\n" + // by the card
 			"nobody else;;;;2027-01-01\n" + // by the name
-			"Tom Martin;tom@example.org;;;2027-01-01\n")})) // somebody else who is called the same
+			"Tom Martin;tom@example.org;;;2027-01-01\n")})) // a different person with the same name
 	if len(p.Changed) != 5 || len(p.Added) != 1 || len(p.Gone) != 0 || p.Added[0].Row != 7 {
 		t.Fatalf("%+v", p)
 	}
@@ -271,7 +271,7 @@ func TestMembersMissingFromTheListAreSuspended(t *testing.T) {
 	}
 }
 
-func TestPreviewSaysWhoGainsAndLosesWhat(t *testing.T) {
+func TestPreviewListsGainedAndLostRights(t *testing.T) {
 	w := newWorld(t)
 	w.takeSite(example)
 	data := must[[]byte](t)(os.ReadFile(example + "/members.yaml"))
@@ -297,7 +297,7 @@ func TestPreviewSaysWhoGainsAndLosesWhat(t *testing.T) {
 	}
 }
 
-func TestPreviewIsAppliedToTheDirectoryThatItWasMadeOf(t *testing.T) {
+func TestPreviewOfAnOlderDirectoryIsNotApplied(t *testing.T) {
 	w := newWorld(t)
 	in := Import{Name: "a.csv", Data: []byte("name\nA\n")}
 	p := must[Preview](t)(w.Imports.Preview(t.Context(), owner, in))
@@ -331,8 +331,8 @@ func TestPreviewIsAppliedToTheDirectoryThatItWasMadeOf(t *testing.T) {
 	}
 }
 
-// What an import may not write, the actor may not write by an import. A column without a value clears what is there.
-func TestImportWritesNoMoreThanItsActorMay(t *testing.T) {
+// An import writes only fields that the actor may write. A listed column with an empty cell clears the stored value.
+func TestImportNeedsTheRightsOfItsColumns(t *testing.T) {
 	w := newWorld(t)
 	m := must[Member](t)(w.Members.Add(t.Context(), owner, Member{ID: "m-a", Name: "A", Note: "secret"}))
 	must[Card](t)(w.Cards.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CED"}))
@@ -353,7 +353,7 @@ func TestImportWritesNoMoreThanItsActorMay(t *testing.T) {
 		if denied := (*actor.Denied)(nil); !errors.As(err, &denied) {
 			t.Errorf("%q: %v", data, err)
 		}
-		// Nor is it written by a token that gets to know of a preview that was made with every right.
+		// A token without these rights cannot apply a preview that was made with all rights.
 		p := must[Preview](t)(w.Imports.Preview(t.Context(), owner, list))
 		shown, err := w.Imports.Confirm(t.Context(), less, p.ID)
 		if denied := (*actor.Denied)(nil); !errors.As(err, &denied) || shown.ID != "" {
@@ -370,7 +370,7 @@ func TestImportWritesNoMoreThanItsActorMay(t *testing.T) {
 }
 
 // A card may move from one member to another within one members.yaml.
-func TestCardMovesBetweenMembersOfAList(t *testing.T) {
+func TestListMayMoveACardBetweenMembers(t *testing.T) {
 	w := newWorld(t)
 	yaml := func(a, b string) Import {
 		return Import{Name: "members.yaml", Data: fmt.Appendf(nil,
@@ -388,7 +388,7 @@ func TestCardMovesBetweenMembersOfAList(t *testing.T) {
 	}
 }
 
-func TestExportedCellsAreNoFormulas(t *testing.T) {
+func TestExportedCellsAreNotFormulas(t *testing.T) {
 	w := newWorld(t)
 	for _, name := range []string{"=HYPERLINK(\"http://evil\")", "+cmd", "-1+2", "@SUM(A1)", "Léa"} {
 		w.add(name, "x"+fmt.Sprint(len(name))+"@example.org")

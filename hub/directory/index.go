@@ -16,8 +16,8 @@ import (
 	"portillon/policy/analysis"
 )
 
-// index is every member as of one generation of the rows. Its entries never change; a newer index shares the entries
-// of members that did not. What is calculated from them is kept under mu.
+// index holds every member as of one generation of the rows. Its entries never change; a newer index shares the entries
+// of unchanged members. Values that are calculated from the entries are cached under mu.
 type index struct {
 	generation int64
 	entries    []*entry // by sort key, then id
@@ -26,40 +26,39 @@ type index struct {
 	mu     sync.Mutex
 	rights map[rightsKey]map[policy.MemberID]bool
 	soon   hourEndings
-	busy   map[rightsKey]map[policy.MemberID]bool // those who may use any machine; the key has no machine
+	busy   map[rightsKey]map[policy.MemberID]bool // members who may use at least one machine; the key has no machine
 }
 
-// entry is a member in the index, with what was calculated of the member. The atomic pointers hold a result for one
-// policy: a reader takes it or calculates it anew.
+// entry is a member in the index, with cached results for the member. Each atomic pointer holds the result for one
+// policy: a reader uses the result or calculates a new one.
 type entry struct {
 	*record
-	key    string // folded name: the order of lists
-	text   string // folded name, addresses and external id: what searches look in
+	key    string // folded name: the sort key of lists
+	text   string // folded name, addresses and external id, for searches
 	person atomic.Pointer[judged]
 	earned atomic.Pointer[earnedRoles]
 	ends   atomic.Pointer[judgedEnds]
 	cards  []cardText
 }
 
-// cardText is what searches look in of a card.
+// cardText holds the searchable texts of a card.
 type cardText struct{ last, number, note string }
 
-// judged is a member as a policy's decisions know it.
+// judged is a member in the form that decisions under a policy need.
 type judged struct {
 	by *policy.Policy
 	*policy.Member
 }
 
-// rightsKey is a question about rights: under which policy, at which machine (empty: at any), in which hour since
-// 1970.
+// rightsKey identifies a question about rights: the policy, the machine (empty: any machine), and the hour since 1970.
 type rightsKey struct {
 	policy  *policy.Policy
 	machine policy.MachineID
 	hour    int64
 }
 
-// fold is a text without case, accents and repeated blanks: "Le Goff" and "LE GÔFF" are the same. It removes the
-// combining marks (category Mn) of the decomposed form NFKD.
+// fold returns a text without case, accents and repeated blanks: "Le Goff" and "LE GÔFF" fold to the same text. It
+// removes the combining marks (category Mn) of the decomposed form NFKD.
 func fold(s string) string {
 	var b strings.Builder
 	blank := false
@@ -79,7 +78,7 @@ func fold(s string) string {
 	return b.String()
 }
 
-// newEntry makes the entry of a member, with the folded texts that searches look in.
+// newEntry returns the entry of a member, with the folded texts for searches.
 func newEntry(m *record) *entry {
 	e := &entry{record: m, key: fold(m.Name)}
 	parts := append([]string{e.key, strings.ToLower(string(m.ID)), fold(m.External)}, m.Emails...)
@@ -90,10 +89,11 @@ func newEntry(m *record) *entry {
 	return e
 }
 
-// order compares two entries as lists have them: by folded name, then by id.
+// order compares two entries in the order of lists: by folded name, then by id.
 func order(a, b *entry) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.ID, b.ID)) }
 
-// as is the member as decisions under p know them. The result is kept until the policy changes; nobody may change it.
+// as returns the member in the form that decisions under p need. The result is cached until the policy changes; callers
+// must not change the result.
 func (e *entry) as(p *policy.Policy) *policy.Member {
 	if j := e.person.Load(); j != nil && j.by == p {
 		return j.Member
@@ -103,8 +103,8 @@ func (e *entry) as(p *policy.Policy) *policy.Member {
 	return m
 }
 
-// memberUnder is a member as decisions under p know them. A badge counts as it does when a machine loads a bundle: it
-// must be proved, named or accepted by the policy, and issued to this member.
+// memberUnder returns a member in the form that decisions under p need. A badge counts as it does when a machine loads
+// a bundle: it must be proved, named or accepted by the policy, and issued to this member.
 func memberUnder(p *policy.Policy, m *record) *policy.Member {
 	out := &policy.Member{ID: m.ID, Blocked: m.Blocked || m.Gone, Until: m.Until}
 	who := openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}
@@ -131,8 +131,8 @@ func memberUnder(p *policy.Policy, m *record) *policy.Member {
 	return out
 }
 
-// matchesOf are the policy's badges that an achievement of an issuer counts as, directly or because the policy accepts
-// it. None where there is no policy or it does not name the issuer.
+// matchesOf returns the policy's badges that an achievement of an issuer counts as, directly or because the policy
+// accepts it. The result is empty if there is no policy or the policy does not name the issuer.
 func matchesOf(p *policy.Policy, issuer, achievement string) []policy.Match {
 	if p == nil {
 		return nil
@@ -145,8 +145,8 @@ func matchesOf(p *policy.Policy, issuer, achievement string) []policy.Match {
 	return nil
 }
 
-// localOf is the badge of the policy that an achievement is; else the first badge that accepts it; empty where there
-// is none.
+// localOf returns the policy's badge with this achievement; else the first badge that accepts the achievement; else an
+// empty string.
 func localOf(p *policy.Policy, issuer, achievement string) policy.BadgeID {
 	matches := matchesOf(p, issuer, achievement)
 	for _, m := range matches {
@@ -160,8 +160,8 @@ func localOf(p *policy.Policy, issuer, achievement string) policy.BadgeID {
 	return ""
 }
 
-// allowedSomewhere are the members who may use at least one machine, with the limits of allowed. Nobody may change the
-// map.
+// allowedSomewhere returns the members who may use at least one machine; practice is ignored, as in allowed. Callers
+// must not change the map.
 func (x *index) allowedSomewhere(p *policy.Policy, at time.Time) map[policy.MemberID]bool {
 	if p == nil {
 		return nil
@@ -179,13 +179,12 @@ func (x *index) allowedSomewhere(p *policy.Policy, at time.Time) map[policy.Memb
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.busy = map[rightsKey]map[policy.MemberID]bool{key: out} // one is enough: each hour, and each policy, has its own
+	x.busy = map[rightsKey]map[policy.MemberID]bool{key: out} // keep only the newest result
 	return out
 }
 
-// allowed are the members who may use a machine in some role at some time, as far as badges and memberships say:
-// practice is not known here. The answer is calculated once an hour for each policy and machine. Nobody may change the
-// map.
+// allowed returns the members who may use a machine in some role at some time, according to badges and memberships;
+// practice is ignored. The result is cached for an hour for each policy and machine. Callers must not change the map.
 func (x *index) allowed(p *policy.Policy, machine policy.MachineID, at time.Time) map[policy.MemberID]bool {
 	if p == nil {
 		return nil
@@ -206,7 +205,7 @@ func (x *index) allowed(p *policy.Policy, machine policy.MachineID, at time.Time
 			out[people[i].ID] = true
 		}
 	}
-	// At most 64 questions are kept: a new policy or hour makes all earlier ones useless.
+	// The cache holds at most 64 results: a new policy or hour makes all earlier results useless.
 	if len(x.rights) > 64 || x.rights == nil {
 		x.rights = map[rightsKey]map[policy.MemberID]bool{}
 	}

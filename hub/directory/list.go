@@ -11,13 +11,13 @@ import (
 	"portillon/policy"
 )
 
-// Page asks for a part of a list.
+// Page selects a part of a list.
 type Page struct {
-	After string // the cursor that the page before gave; empty: from the beginning
+	After string // the cursor that the previous page returned; empty: from the beginning
 	Limit int    // 0: 50; at most 500
 }
 
-// limit is how many rows a page has.
+// limit returns the number of rows of a page.
 func (p Page) limit() int {
 	if p.Limit <= 0 {
 		return 50
@@ -25,34 +25,34 @@ func (p Page) limit() int {
 	return min(p.Limit, 500)
 }
 
-// maxMembers bounds a page of members whatever its limit is: one with five badges is 2.3 KB of JSON, and a page is to
-// take 20 ms.
+// maxMembers limits a page of members, whatever Page.Limit is: a member with five badges is 2.3 KB of JSON, and a page
+// should take at most 20 ms.
 const maxMembers = 100
 
 // The states that a list of members can be filtered by.
 const (
-	StateCurrent = "current" // neither suspended nor over
+	StateCurrent = "current" // neither suspended nor lapsed
 	StateEnding  = "ending"  // the membership ends within 30 days
-	StateLapsed  = "lapsed"  // the membership is over, and the days of grace too
+	StateLapsed  = "lapsed"  // the membership and its days of grace are over
 	StateBlocked = "blocked" // suspended, by a person or because an import did not list the member
-	StateNoCard  = "no-card" // no card in use
+	StateNoCard  = "no-card" // no active card
 	StateNoBadge = "no-badge"
 )
 
-// Filter says which members a list holds. An empty field lets all through.
+// Filter selects the members of a list. An empty field selects all members.
 type Filter struct {
-	Text    string // words of name, address, guardian's address, id or external id; all must be there
+	Text    string // words of name, address, guardian's address, id or external id; a member must match every word
 	Machine policy.MachineID
 	Badge   policy.BadgeID
 	State   string // one of the states above
 }
 
-// maxSearch bounds what is searched for, in bytes.
+// maxSearch is the maximum length of a search text, in bytes.
 const maxSearch = 200
 
 // List lists members by name, at most maxMembers at a time. next is the cursor of the next page; empty: this page is
-// the last. Badges come without their checks, which Get returns. The actor needs actor.ReadMembers for all machines
-// and members.
+// the last. The checks of badges are left out; Get returns them. The actor needs actor.ReadMembers for all machines and
+// members.
 func (s *Members) List(ctx context.Context, a actor.Actor, f Filter, page Page) ([]Member, string, error) {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
 		return nil, "", err
@@ -69,7 +69,7 @@ func (s *Members) List(ctx context.Context, a actor.Actor, f Filter, page Page) 
 	if err != nil {
 		return nil, "", err
 	}
-	// Go on after the member that ended the page before.
+	// Continue after the last member of the previous page.
 	from := 0
 	if page.After != "" {
 		last := x.byID[policy.MemberID(page.After)]
@@ -80,7 +80,7 @@ func (s *Members) List(ctx context.Context, a actor.Actor, f Filter, page Page) 
 		at, _ := slices.BinarySearchFunc(x.entries, last, order)
 		from = at + 1
 	}
-	// Collect a page of the members that the filter lets through.
+	// Collect a page of the members that match the filter.
 	out := []Member{}
 	most := min(page.limit(), maxMembers)
 	for _, e := range x.entries[from:] {
@@ -95,7 +95,8 @@ func (s *Members) List(ctx context.Context, a actor.Actor, f Filter, page Page) 
 	return out, "", nil
 }
 
-// Count returns how many members a filter lets through, and how many there are. The actor needs actor.ReadMembers.
+// Count returns the number of members that match a filter, and the number of all members. The actor needs
+// actor.ReadMembers.
 func (s *Members) Count(ctx context.Context, a actor.Actor, f Filter) (some, all int, err error) {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
 		return 0, 0, err
@@ -120,8 +121,8 @@ func (s *Members) Count(ctx context.Context, a actor.Actor, f Filter) (some, all
 	return some, len(x.entries), nil
 }
 
-// filter makes the test of a Filter that a list applies to each entry. It returns *fault.Invalid for a text that is
-// too long or a state that is not known.
+// filter returns the test that a list applies to each entry. The error is *fault.Invalid for a text that is too long or
+// an unknown state.
 func (s *Members) filter(x *index, p *policy.Policy, f Filter) (func(*entry) bool, error) {
 	if len(f.Text) > maxSearch {
 		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "text", Wrong: "the text has more than 200 bytes",
@@ -148,17 +149,17 @@ func (s *Members) filter(x *index, p *policy.Policy, f Filter) (func(*entry) boo
 	}, nil
 }
 
-// holds reports whether a member has a badge that counts as b. A badge that has ended counts too: the list is of
+// holds reports whether a member has a badge that counts as b. An expired badge counts too, because the list shows
 // people who were trained.
 func (e *entry) holds(p *policy.Policy, b policy.BadgeID) bool {
 	return p != nil && slices.ContainsFunc(e.as(p).Holdings, func(h policy.Holding) bool { return h.Badge == b })
 }
 
-// endingDays is how far ahead a list of endings looks.
+// endingDays is the number of days ahead that a list of endings covers.
 const endingDays = 30
 
-// inState makes the test whether a member is in a state of Filter; false: there is no such state. A suspended member
-// is blocked only; neither ending nor current.
+// inState returns a test whether a member is in a state of Filter; false: the state is unknown. A suspended member is
+// in StateBlocked only, not in StateEnding or StateCurrent.
 func (s *Members) inState(p *policy.Policy, state string) (func(*entry) bool, bool) {
 	today, membership := s.core.today(p)
 	soon := policy.DateOf(s.core.now().AddDate(0, 0, endingDays), zoneOf(p))
@@ -186,7 +187,7 @@ func (s *Members) inState(p *policy.Policy, state string) (func(*entry) bool, bo
 	return nil, false
 }
 
-// zoneOf is the site's time zone: the policy's, or UTC where there is none.
+// zoneOf returns the site's time zone: the policy's zone, or UTC if there is no policy.
 func zoneOf(p *policy.Policy) *time.Location {
 	if p == nil || p.Zone == nil {
 		return time.UTC

@@ -11,27 +11,27 @@ import (
 	"portillon/policy"
 )
 
-// liveIndex keeps the index of all members, and brings it up to date with the rows before it gives it.
+// liveIndex holds the index of all members, and updates the index from the rows before returning it.
 type liveIndex struct {
 	site *store.Site
 
 	mu     sync.Mutex
 	last   *index    // nil: not read yet
-	recent []touched // what this process wrote, the last ones
+	recent []touched // the latest writes of this process
 }
 
-// touched are the members whose rows the write of one generation changed.
+// touched holds the members whose rows changed in the write of one generation.
 type touched struct {
 	generation int64
 	ids        []policy.MemberID
 }
 
-// maxRecent bounds the writes that are remembered until the index is next asked for.
+// maxRecent is the maximum number of writes to remember until the index is next needed.
 const maxRecent = 1000
 
-// remember notes which members a transaction changes, before it is committed: whoever reads the new generation then
-// knows them. If the commit fails, the same generation number comes again, and these members are read once more than
-// needed.
+// remember records the members that a transaction changes, before the commit, so that every reader of the new
+// generation knows them. If the commit fails, the next transaction uses the same generation number, and these members
+// are read once more than needed.
 func (s *liveIndex) remember(t touched) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,7 +40,7 @@ func (s *liveIndex) remember(t touched) {
 	}
 }
 
-// generationOf reads the generation of the rows: how often the directory was written. 0: never.
+// generationOf reads the generation of the rows, which is the number of writes to the directory. 0: never written.
 func generationOf(ctx context.Context, row *sql.Row) (g int64, err error) {
 	if err = row.Scan(&g); errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
@@ -48,8 +48,8 @@ func generationOf(ctx context.Context, row *sql.Row) (g int64, err error) {
 	return g, err
 }
 
-// current is the index of the rows as they are now. It asks for the generation of the rows each time, so that a change
-// by another process counts too. It reads again the members that changed, or all of them where it does not know which.
+// current returns the index of the current rows. It reads the generation of the rows each time, so that it notices
+// changes by another process. It then reads the changed members, or all members if it does not know which ones changed.
 func (s *liveIndex) current(ctx context.Context) (*index, error) {
 	g, err := generationOf(ctx, s.site.QueryRow(ctx, `SELECT generation FROM directory_state WHERE site = $1`))
 	if err != nil {
@@ -60,7 +60,7 @@ func (s *liveIndex) current(ctx context.Context) (*index, error) {
 	if s.last != nil && s.last.generation >= g {
 		return s.last, nil
 	}
-	// Read the changed members alone, where this process made all the changes itself.
+	// Read only the changed members if this process made all the changes.
 	if ids, known := s.since(g); known {
 		if err := s.renew(ctx, ids, g); err != nil {
 			return nil, err
@@ -72,8 +72,8 @@ func (s *liveIndex) current(ctx context.Context) (*index, error) {
 	return s.last, nil
 }
 
-// since are the members that changed since the last index was made. known is false where another process wrote, or
-// where too many members changed to read them one by one. The caller holds mu.
+// since returns the members that changed since the last index. known is false if another process wrote, or if too many
+// members changed to read them one by one. The caller holds mu.
 func (s *liveIndex) since(g int64) (ids []policy.MemberID, known bool) {
 	if s.last == nil {
 		return nil, false
@@ -90,7 +90,7 @@ func (s *liveIndex) since(g int64) (ids []policy.MemberID, known bool) {
 	return ids, int64(len(seen)) == g-s.last.generation && len(ids) <= maxRecent
 }
 
-// readAll makes the index of all rows. Rows that are newer than g do no harm: the next call reads them again. The
+// readAll builds the index from all rows. Rows that are newer than g are harmless: the next call reads them again. The
 // caller holds mu.
 func (s *liveIndex) readAll(ctx context.Context, g int64) error {
 	all, err := loadAll(ctx, s.site)
@@ -108,8 +108,8 @@ func (s *liveIndex) readAll(ctx context.Context, g int64) error {
 	return nil
 }
 
-// renew makes a new index in which the members ids are read again; it shares all other entries with the last one. The
-// caller holds mu.
+// renew builds a new index in which the members ids are read again; it shares all other entries with the last index.
+// The caller holds mu.
 func (s *liveIndex) renew(ctx context.Context, ids []policy.MemberID, g int64) error {
 	some, err := load(ctx, s.site, ids)
 	if err != nil {

@@ -11,14 +11,14 @@ import (
 	"portillon/policy/analysis"
 )
 
-// Lookup answers the hub itself, which asks on nobody's behalf: its methods take no actor and deny nothing.
+// Lookup answers questions of the hub itself: its methods accept no actor and check no rights.
 type Lookup struct {
 	core      *core
 	documents *documents
 	practice  *practiceSource
 }
 
-// Names are the names of some members, by id, for reports. A member who was erased has none.
+// Names returns the names of some members, by id, for reports. An erased member has no name.
 func (s *Lookup) Names(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error) {
 	x, err := s.core.index.current(ctx)
 	if err != nil {
@@ -33,8 +33,9 @@ func (s *Lookup) Names(ctx context.Context, of []policy.MemberID) (map[policy.Me
 	return out, nil
 }
 
-// ByAddress are the members whom an e-mail address may sign in. For a member with guardians, those are the guardians'
-// addresses only. Blocked members are left out; members whose membership has ended may read their own record.
+// ByAddress returns the members who may sign in with an e-mail address. For a member with guardians, only the
+// guardians' addresses are valid. Blocked members are left out; members whose membership has ended may still read their
+// own record.
 func (s *Lookup) ByAddress(ctx context.Context, address string) (out []Member, err error) {
 	x, err := s.core.index.current(ctx)
 	if err != nil {
@@ -53,18 +54,18 @@ func (s *Lookup) ByAddress(ctx context.Context, address string) (out []Member, e
 	return out, nil
 }
 
-// Standing is a member as accounts know them. The zero Standing is nobody.
+// Standing is the state of a member as package account needs it. The zero Standing means that there is no such member.
 type Standing struct {
 	Known   bool // the directory has the member
 	Blocked bool
 	Lapsed  bool // the membership has ended by the policy in force, or the member is suspended
-	// Roles are the roles at machines that follow from badges: mentor and maintainer. A badge of another issuer that
-	// counts as one of the site's gives no role at the hub.
+	// Roles holds the mentor and maintainer roles at machines that follow from badges. A badge of another issuer that
+	// counts as one of the site's badges gives no role at the hub.
 	Roles map[policy.MachineID]actor.Role
 }
 
-// Standing says how a member stands now; the zero Standing where the directory has no such member. Roles may be a
-// minute old where a badge began or ended in that minute; a change of the directory or of the policy takes effect at
+// Standing returns the current standing of a member; the zero Standing if the directory has no such member. Roles may
+// be a minute old if a badge began or ended in that minute; a change of the directory or of the policy takes effect at
 // once.
 func (s *Lookup) Standing(ctx context.Context, id policy.MemberID) (Standing, error) {
 	p, err := s.core.policy(ctx)
@@ -92,18 +93,18 @@ func (s *Lookup) Standing(ctx context.Context, id policy.MemberID) (Standing, er
 	return out, nil
 }
 
-// rolesKept is how long the roles of a member are kept: rights depend on the time too.
+// rolesKept is how long the roles of a member are cached: they also depend on the time.
 const rolesKept = time.Minute
 
-// earnedRoles are a member's roles under a policy from a moment on.
+// earnedRoles holds a member's roles under a policy, and the time of their calculation.
 type earnedRoles struct {
 	by    *policy.Policy
 	at    time.Time
 	roles map[policy.MachineID]actor.Role // never changed
 }
 
-// rolesOf are the roles of a member at the hub that follow from badges. They are kept for rolesKept, because every
-// request of a member asks for them.
+// rolesOf returns the roles of a member at the hub that follow from badges. They are cached for rolesKept, because
+// every request of a member needs them.
 func (e *entry) rolesOf(p *policy.Policy, now time.Time) map[policy.MachineID]actor.Role {
 	if was := e.earned.Load(); was != nil && was.by == p && now.Sub(was.at).Abs() < rolesKept {
 		return was.roles

@@ -7,7 +7,7 @@ import (
 	"portillon/hub/actor"
 )
 
-// scoped is an owner's token for these acts.
+// scoped returns an owner's token with these acts.
 func scoped(acts ...actor.Act) actor.Actor {
 	return actor.Actor{Account: "t", Name: "Token", Site: actor.Owner, Scopes: acts}
 }
@@ -54,8 +54,8 @@ func TestActorWhoMayNotSeeACardNoteCannotReplaceIt(t *testing.T) {
 	}
 }
 
-// A search is an answer too: whoever may not see notes or numbers finds no card by them.
-func TestSearchFindsNoCardByWhatItsActorMayNotSee(t *testing.T) {
+// A search result reveals information too: an actor who may not see notes or numbers cannot search by them.
+func TestSearchIgnoresFieldsThatItsActorMayNotSee(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa")
 	must[Card](t)(w.Cards.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CED", Note: "tramway"}))
@@ -64,13 +64,13 @@ func TestSearchFindsNoCardByWhatItsActorMayNotSee(t *testing.T) {
 		text string
 		want int
 	}{
-		"note":                     {scoped(actor.ReadMembers), "tramway", 0},
-		"note with its right":      {scoped(actor.ReadMembers, actor.ReadNotes), "tramway", 1},
-		"note by who sees numbers": {scoped(actor.ReadMembers, actor.WriteCards), "tramway", 0},
-		"number":                   {scoped(actor.ReadMembers), "62e308", 0},
-		"number with its right":    {scoped(actor.ReadMembers, actor.WriteCards), "62e308", 1},
-		"number by who sees notes": {scoped(actor.ReadMembers, actor.ReadNotes), "62e308", 0},
-		"end of the number":        {scoped(actor.ReadMembers), "6ced", 1},
+		"note":                           {scoped(actor.ReadMembers), "tramway", 0},
+		"note with its right":            {scoped(actor.ReadMembers, actor.ReadNotes), "tramway", 1},
+		"note with the right to numbers": {scoped(actor.ReadMembers, actor.WriteCards), "tramway", 0},
+		"number":                         {scoped(actor.ReadMembers), "62e308", 0},
+		"number with its right":          {scoped(actor.ReadMembers, actor.WriteCards), "62e308", 1},
+		"number with the right to notes": {scoped(actor.ReadMembers, actor.ReadNotes), "62e308", 0},
+		"end of the number":              {scoped(actor.ReadMembers), "6ced", 1},
 	} {
 		got, _, err := w.Cards.Held(t.Context(), c.a, CardFilter{Text: c.text}, Page{})
 		if err != nil || len(got) != c.want {
@@ -79,7 +79,7 @@ func TestSearchFindsNoCardByWhatItsActorMayNotSee(t *testing.T) {
 	}
 }
 
-func TestOldCardsNameNobodyToWhoMayNotSeeMembers(t *testing.T) {
+func TestOldCardsHideNamesFromActorsWhoMayNotSeeMembers(t *testing.T) {
 	w := changing(t)
 	m := w.add("Léa")
 	number := []byte{0x5e, 0xaa, 0xbb, 0xcc}
@@ -89,8 +89,8 @@ func TestOldCardsNameNobodyToWhoMayNotSeeMembers(t *testing.T) {
 		a    actor.Actor
 		want string
 	}{
-		"machines alone": {scoped(actor.EnrolMachines), ""},
-		"with members":   {scoped(actor.EnrolMachines, actor.ReadMembers), "Léa"},
+		"without the right to members": {scoped(actor.EnrolMachines), ""},
+		"with the right to members":    {scoped(actor.EnrolMachines, actor.ReadMembers), "Léa"},
 	} {
 		got, err := w.Rekeying.OldCards(t.Context(), c.a)
 		if err != nil || len(got) != 1 || got[0].Name != c.want || (got[0].Last != "") != (c.want != "") {

@@ -14,31 +14,31 @@ import (
 	"portillon/site"
 )
 
-// Bounds on what is kept of a member.
+// Limits on the values of a member.
 const (
 	maxName     = 200  // characters
 	maxAddress  = 254  // bytes of an e-mail address (RFC 5321 erratum 1690)
 	maxSubject  = 2048 // bytes of a DID or URL
 	maxNote     = 4000 // characters
 	maxExternal = 200  // characters
-	maxValues   = 20   // e-mail addresses, subjects, guardians: of each
+	maxValues   = 20   // maximum number of e-mail addresses, of subjects, and of guardians
 	maxCards    = 20
 	maxBadges   = 500
 	maxSource   = 100 // characters
 )
 
-// about is the target of an act on a member.
+// about returns the target of an act on a member.
 func about(id policy.MemberID) actor.Target { return actor.Target{Member: id} }
 
-// Members keeps who the members are, and shows of each what an actor may see.
+// Members stores the members, and shows of each member what an actor may see.
 type Members struct {
 	core *core
 	// mergeElsewhere is Options.Merged.
 	mergeElsewhere func(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error
 }
 
-// Get returns a member, as far as the actor may see; *fault.NotFound where there is none. The actor needs
-// actor.ReadMembers about this member.
+// Get returns the fields of a member that the actor may see. The error is *fault.NotFound if there is no such member.
+// The actor needs actor.ReadMembers about this member.
 func (s *Members) Get(ctx context.Context, a actor.Actor, id policy.MemberID) (Member, error) {
 	if err := a.May(actor.ReadMembers, about(id)); err != nil {
 		return Member{}, err
@@ -46,7 +46,8 @@ func (s *Members) Get(ctx context.Context, a actor.Actor, id policy.MemberID) (M
 	return s.core.read(ctx, a, id)
 }
 
-// Own returns the actor's own record. The actor needs actor.ReadOwn: every member has it, and a token with that scope.
+// Own returns the actor's own record. The actor needs actor.ReadOwn, which every member has, and tokens with that
+// scope.
 func (s *Members) Own(ctx context.Context, a actor.Actor) (Member, error) {
 	if err := a.May(actor.ReadOwn, about(a.Member)); err != nil {
 		return Member{}, err
@@ -54,8 +55,8 @@ func (s *Members) Own(ctx context.Context, a actor.Actor) (Member, error) {
 	return s.core.read(ctx, a, a.Member)
 }
 
-// maySee returns nil where an actor may see a member: with actor.ReadMembers everybody, with actor.ReadOwn the own
-// record. An API token with the scope of the own record shows no other member, whatever role its account has.
+// maySee returns nil if an actor may see a member: with actor.ReadMembers every member, with actor.ReadOwn only the own
+// record. An API token with the scope actor.ReadOwn shows no other member, whatever role its account has.
 func maySee(a actor.Actor, id policy.MemberID) error {
 	err := a.May(actor.ReadMembers, about(id))
 	if err != nil && id != "" && a.Member == id {
@@ -64,9 +65,9 @@ func maySee(a actor.Actor, id policy.MemberID) error {
 	return err
 }
 
-// Add adds a member; the hub chooses the id where m.ID is empty. Cards and badges are added by their own services:
-// those in m are not kept. The actor needs actor.WriteMembers, and actor.ReadNotes for a note. It returns
-// *fault.Invalid for values that cannot be used or an id that is taken.
+// Add adds a member; the hub chooses the id if m.ID is empty. Cards and badges of m are ignored: Cards and Badges add
+// them. The actor needs actor.WriteMembers, and actor.ReadNotes for a note. The error is *fault.Invalid for invalid
+// values or an id that is taken.
 func (s *Members) Add(ctx context.Context, a actor.Actor, m Member) (Member, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
 		return Member{}, err
@@ -90,7 +91,7 @@ func (s *Members) Add(ctx context.Context, a actor.Actor, m Member) (Member, err
 	return s.core.read(ctx, a, r.ID)
 }
 
-// add checks a new member and writes the row.
+// add checks a new member and writes the member's row.
 func (c *change) add(ctx context.Context, r *record) error {
 	faults := tidyMember(&r.Member)
 	if r.ID == "" {
@@ -110,8 +111,8 @@ func (c *change) add(ctx context.Context, r *record) error {
 	return c.save(ctx, r)
 }
 
-// taken returns why an id cannot be given to a new member; empty: it can. An id of an erased or merged member is never
-// given again, since records of machines carry it.
+// taken returns why an id cannot be assigned to a new member; empty: the id is free. The id of an erased or merged
+// member is never assigned again, because records of machines contain it.
 func (c *change) taken(ctx context.Context, id policy.MemberID) (why string, err error) {
 	var members, former int
 	err = c.QueryRow(ctx, `SELECT (SELECT COUNT(*) FROM member WHERE site = $1 AND id = $2),
@@ -125,10 +126,10 @@ func (c *change) taken(ctx context.Context, id policy.MemberID) (why string, err
 	return why, err
 }
 
-// Change calls f with a copy of a member and writes what it did to names, addresses, subjects, guardians, membership,
-// suspension, note and external id. What else f changes is not kept. The actor needs actor.WriteMembers about this
-// member. It returns *fault.Conflict where the member is not at this version any more, and *fault.Invalid for values
-// that cannot be used.
+// Change calls f with a copy of a member, and writes the changes of f to names, addresses, subjects, guardians,
+// membership, suspension, note and external id. Other changes of f are ignored. The actor needs actor.WriteMembers
+// about this member. The error is *fault.Conflict if the member has another version, and *fault.Invalid for invalid
+// values.
 func (s *Members) Change(ctx context.Context, a actor.Actor, id policy.MemberID, version int64,
 	f func(*Member) error) (Member, error) {
 	if err := a.May(actor.WriteMembers, about(id)); err != nil {
@@ -154,8 +155,8 @@ func (s *Members) Change(ctx context.Context, a actor.Actor, id policy.MemberID,
 	return s.core.read(ctx, a, id)
 }
 
-// edit has f change a copy of a member, and takes over what an actor may change. An actor without actor.ReadNotes is
-// shown no note and cannot write one.
+// edit calls f with a copy of a member, and copies the fields that an actor may change. An actor without
+// actor.ReadNotes sees no note and cannot write one.
 func edit(a actor.Actor, r *record, f func(*Member) error) error {
 	old := r.Member
 	m := old
@@ -174,7 +175,7 @@ func edit(a actor.Actor, r *record, f func(*Member) error) error {
 		}
 		m.Note = old.Note
 	}
-	// Gone can be ended by hand, and is set by an import alone.
+	// A person can clear Gone, but only an import can set it.
 	m.ID, m.Version, m.Cards, m.Badges, m.Source, m.Gone, m.Changed = old.ID, old.Version, old.Cards, old.Badges,
 		old.Source, old.Gone && m.Gone, old.Changed
 	if faults := tidyMember(&m); len(faults) > 0 {
@@ -184,8 +185,8 @@ func edit(a actor.Actor, r *record, f func(*Member) error) error {
 	return nil
 }
 
-// differences names the fields that differ between two states of a member, as JSON names them. The audit log gives the
-// names, never the values.
+// differences returns the JSON names of the fields that differ between two states of a member. The audit log contains
+// these names, never the values.
 func differences(a, b *Member) (out []string) {
 	for _, x := range []struct {
 		name string
@@ -204,8 +205,8 @@ func differences(a, b *Member) (out []string) {
 	return out
 }
 
-// tidyMember brings the values of a member's own row into their form and returns what cannot be used. It removes
-// blanks around texts, empty values, and the second of two equal ones.
+// tidyMember normalises the values of a member's row and returns the faults of invalid values. It removes blanks around
+// texts, empty values, and duplicates.
 func tidyMember(m *Member) (faults []fault.Field) {
 	bad := func(field, given, wrong, right string) {
 		faults = append(faults, fault.Field{Field: field, Given: clip(given, 100), Wrong: wrong, Right: right})
@@ -235,10 +236,10 @@ func tidyMember(m *Member) (faults []fault.Field) {
 	return faults
 }
 
-// blame notes a fault: the field, what was given, what is wrong with it, and what would be right.
+// blame records a fault: the field, the given value, what is wrong, and the expected form.
 type blame func(field, given, wrong, right string)
 
-// words brings a text into its form: one line, without blanks around it, at most so many characters.
+// words normalises a text to one line without blanks around it, and checks that it has at most most characters.
 func words(s *string, field string, most int, bad blame) {
 	t, err := site.Tidy(*s)
 	switch {
@@ -251,7 +252,7 @@ func words(s *string, field string, most int, bad blame) {
 	}
 }
 
-// addresses brings e-mail addresses into their form; each stands once, whatever its case.
+// addresses normalises e-mail addresses, and removes duplicates regardless of case.
 func addresses(all []string, field string, bad blame) (out []string) {
 	for _, e := range all {
 		words(&e, field, maxAddress, bad)
@@ -269,7 +270,7 @@ func addresses(all []string, field string, bad blame) (out []string) {
 	return out
 }
 
-// subjects brings DIDs and URLs, which badges are issued to, into their form; each stands once.
+// subjects normalises the DIDs and URLs that badges are issued to, and removes duplicates.
 func subjects(all []string, bad blame) (out []string) {
 	for _, v := range all {
 		if v = strings.TrimSpace(v); v == "" || slices.Contains(out, v) {

@@ -19,7 +19,7 @@ import (
 	"portillon/policy"
 )
 
-func TestMembersInputIsTidiedAndBounded(t *testing.T) {
+func TestInputOfAMemberIsNormalisedAndLimited(t *testing.T) {
 	w := newWorld(t)
 	m := must[Member](t)(w.Members.Add(t.Context(), owner, Member{Name: "  Léa\u00a0 Martin ",
 		Emails:   []string{" lea@example.org", "LEA@example.org", ""},
@@ -154,7 +154,7 @@ func TestCardBelongsToOneMemberOnly(t *testing.T) {
 	}
 }
 
-func TestMergeKeepsWhatBothHad(t *testing.T) {
+func TestMergeKeepsTheValuesOfBothMembers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies the badges of a whole site")
 	}
@@ -198,7 +198,7 @@ func TestMergeKeepsWhatBothHad(t *testing.T) {
 	}
 }
 
-// After an erasure no file of the database holds anything of the person but the pseudonym.
+// After an erasure, the pseudonym is all that any file of the database holds of the person.
 func TestErasureKeepsThePseudonymOnly(t *testing.T) {
 	w := newWorld(t)
 	w.takeSite(example)
@@ -249,7 +249,7 @@ func TestErasureKeepsThePseudonymOnly(t *testing.T) {
 	}
 }
 
-// dump is every cell of a table.
+// dump returns every cell of a table.
 func (w *world) dump(table string) string {
 	w.t.Helper()
 	query := map[string]string{"member": "SELECT * FROM member WHERE site = $1",
@@ -329,7 +329,7 @@ func TestListsAreFilteredAndPaged(t *testing.T) {
 		{Filter{State: StateNoBadge}, []string{"Zoé"}},
 		{Filter{State: StateCurrent, Text: "yann"}, []string{"Yann"}},
 		{Filter{Badge: "laser-user"}, []string{"Karim", "Léa", "Malik"}},
-		{Filter{Machine: "laser"}, []string{"Inès", "Jules", "Karim", "Léa"}}, // Malik's badge has ended
+		{Filter{Machine: "laser"}, []string{"Inès", "Jules", "Karim", "Léa"}}, // Malik's badge has expired
 		{Filter{Machine: "none"}, nil},
 	} {
 		if got := names(c.f); !slices.Equal(got, c.want) {
@@ -346,7 +346,7 @@ func TestListsAreFilteredAndPaged(t *testing.T) {
 	}
 }
 
-func TestEndingsAreThoseOfAMonthAheadAndAYearBack(t *testing.T) {
+func TestEndingsCoverAMonthAheadAndAYearBack(t *testing.T) {
 	w := newWorld(t)
 	w.takeSite(example)
 	for id, until := range map[policy.MemberID]policy.Date{"m-9d017e": {Year: 2026, Month: 12, Day: 20},
@@ -369,8 +369,8 @@ func TestEndingsAreThoseOfAMonthAheadAndAYearBack(t *testing.T) {
 	}
 }
 
-// Readers see every committed change at once, whatever is written meanwhile.
-func TestIndexFollowsEveryWrite(t *testing.T) {
+// Readers see every committed change at once, even during other writes.
+func TestIndexContainsEveryCommittedWrite(t *testing.T) {
 	w := newWorld(t)
 	other := must[*Services](t)(New(*w.o)) // another process on the same rows
 	if list, _, err := other.Members.List(t.Context(), owner, Filter{}, Page{}); err != nil || len(list) != 0 {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// nearest gives the same as sorting everything does.
-func TestNearestEndingsAreThoseThatSortingGives(t *testing.T) {
+// nearest returns the same endings as sorting all of them.
+func TestNearestEndingsEqualTheFirstOfASortedList(t *testing.T) {
 	now := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, n := range []int{0, 1, maxEndings, maxEndings + 1, 20 * maxEndings} {

@@ -12,8 +12,8 @@ import (
 	"portillon/policy/analysis"
 )
 
-// make finds out which row is which member, and what changes. It returns *fault.Invalid with the faults of all rows,
-// at most maxFaults.
+// make matches each row with a member, and determines what changes. The error is *fault.Invalid with the faults of all
+// rows, at most maxFaults.
 func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, hashes []cardHash) error {
 	// Which member is each row?
 	found := match(x, rows)
@@ -54,7 +54,7 @@ func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, 
 	if len(faults) > 0 {
 		return &fault.Invalid{Faults: faults[:min(len(faults), maxFaults)]}
 	}
-	// Which members does the list not have any more?
+	// Which members are missing from the list?
 	pl.gone(x, listedMembers)
 	if endless > 0 && !slices.ContainsFunc(rows, func(r *listed) bool { return r.whole }) {
 		pl.Warnings = append(pl.Warnings,
@@ -63,8 +63,9 @@ func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, 
 	return nil
 }
 
-// gone suspends the members that an import of the same source added and that the list does not have. Where these are
-// more than gonePercent of the source's members, Confirm is set: half a file would suspend half of the site.
+// gone suspends the members that an import of the same source added and that the list does not have. If these are more
+// than gonePercent of the source's members, Confirm is set, because an incomplete file would otherwise suspend many
+// members.
 func (pl *plan) gone(x *index, listedMembers map[policy.MemberID]bool) {
 	of := 0
 	for _, e := range x.entries {
@@ -83,15 +84,15 @@ func (pl *plan) gone(x *index, listedMembers map[policy.MemberID]bool) {
 	pl.Confirm = len(pl.Gone)*100 > of*gonePercent
 }
 
-// copyOf is a copy of a record that may be changed: the index keeps the other one.
+// copyOf returns a copy of a record that may be changed, because the index keeps the original.
 func copyOf(r *record) *record {
 	out := *r
 	return &out
 }
 
-// match finds the member of each row; nil: there is none, the row is a new member. A stronger sign goes before a
-// weaker one, and each member belongs to one row: id, external id, address and name, card, address alone, name alone.
-// The last three count only where one row and one member have them.
+// match finds the member of each row; nil: the row is a new member. A stronger key is tried before a weaker one, and
+// each member matches at most one row. The order is: id, external id, address and name, card, address alone, name
+// alone. The last three count only if exactly one row and one member have the key.
 func match(x *index, rows []*listed) []*entry {
 	m := &matching{x: x, rows: rows, found: make([]*entry, len(rows)), taken: map[policy.MemberID]bool{}}
 	pass := m.pass
@@ -122,11 +123,11 @@ func match(x *index, rows []*listed) []*entry {
 		func(e *entry) []string { return addressed(e.Name, e.Emails) }, false)
 	pass(func(r *listed) []string { return free(r, numbers(r.Cards)...) },
 		func(e *entry) []string { return numbers(e.Cards) }, true)
-	// The address or the name alone, where one row and one member have it.
+	// The address or the name alone, if exactly one row and one member have it.
 	pass(func(r *listed) []string { return free(r, lowerAll(r.Emails)...) },
 		func(e *entry) []string { return lowerAll(e.Emails) }, true)
 	pass(func(r *listed) []string {
-		if r.External != "" { // two who are called the same have two external ids
+		if r.External != "" { // two people with the same name have different external ids
 			return nil
 		}
 		return free(r, fold(r.Name))
@@ -134,7 +135,7 @@ func match(x *index, rows []*listed) []*entry {
 	return m.found
 }
 
-// matching is the state of match: the member of each row so far, and the members that have a row.
+// matching is the state of match: the member of each row so far, and the members that already have a row.
 type matching struct {
 	x     *index
 	rows  []*listed
@@ -142,8 +143,8 @@ type matching struct {
 	taken map[policy.MemberID]bool
 }
 
-// pass matches rows and members by one sign: those with the same key. A key of two members matches none; with unique,
-// a key of two rows does not either.
+// pass matches rows and members that have the same key. A key of two members matches none; with unique, a key of two
+// rows matches none either.
 func (m *matching) pass(ofRow func(*listed) []string, ofEntry func(*entry) []string, unique bool) {
 	byKey := m.free(ofEntry)
 	inRows := map[string]int{}
@@ -164,7 +165,7 @@ func (m *matching) pass(ofRow func(*listed) []string, ofEntry func(*entry) []str
 	}
 }
 
-// free are the members that have no row yet, by their keys; nil where two members have the key.
+// free returns the members that have no row yet, by their keys; the value is nil if two members have the key.
 func (m *matching) free(ofEntry func(*entry) []string) map[string]*entry {
 	byKey := map[string]*entry{} // nil: two members have the key
 	for _, e := range m.x.entries {
@@ -182,7 +183,7 @@ func (m *matching) free(ofEntry func(*entry) []string) map[string]*entry {
 	return byKey
 }
 
-// addressed are the keys of a name together with each of the addresses.
+// addressed returns one key for each address, which combines the name and that address.
 func addressed(name string, emails []string) (out []string) {
 	for _, e := range emails {
 		out = append(out, fold(name)+"\n"+strings.ToLower(e))
@@ -190,7 +191,7 @@ func addressed(name string, emails []string) (out []string) {
 	return out
 }
 
-// numbers are the numbers of cards.
+// numbers returns the numbers of cards.
 func numbers(cards []Card) (out []string) {
 	for _, c := range cards {
 		out = append(out, c.Number)
@@ -198,7 +199,7 @@ func numbers(cards []Card) (out []string) {
 	return out
 }
 
-// lowerAll are texts in lower case.
+// lowerAll returns texts in lower case.
 func lowerAll(all []string) (out []string) {
 	for _, s := range all {
 		out = append(out, strings.ToLower(s))
@@ -206,8 +207,8 @@ func lowerAll(all []string) (out []string) {
 	return out
 }
 
-// checkRows returns a fault for each thing that cannot be as the list says: an id that an erased member had, a card
-// that another member has, too many cards. A card that the list takes from one member may go to another.
+// checkRows returns a fault for each row that cannot be written: an id of an erased member, a card of another member,
+// too many cards. A card that the list removes from one member may be listed for another.
 func checkRows(x *index, rows []*listed, found []*entry, former map[policy.MemberID]bool,
 	hashes []cardHash) (faults []fault.Field) {
 	owner, removed := cardOwners(x, hashes), removedCards(rows, found, hashes)
@@ -235,7 +236,7 @@ func checkRows(x *index, rows []*listed, found []*entry, former map[policy.Membe
 	return faults
 }
 
-// cardOwners are the members by the keys of their cards (cardKeys).
+// cardOwners returns the members by the keys of their cards (cardKeys).
 func cardOwners(x *index, hashes []cardHash) map[string]*entry {
 	owner := map[string]*entry{}
 	for _, e := range x.entries {
@@ -248,8 +249,8 @@ func cardOwners(x *index, hashes []cardHash) map[string]*entry {
 	return owner
 }
 
-// removedCards are the keys of the cards that members.yaml takes from its members: it names all cards that a member
-// has.
+// removedCards returns the keys of the cards that members.yaml removes from its members: members.yaml lists all cards
+// of a member.
 func removedCards(rows []*listed, found []*entry, hashes []cardHash) map[string]bool {
 	removed := map[string]bool{}
 	for i, r := range rows {
@@ -264,9 +265,8 @@ func removedCards(rows []*listed, found []*entry, hashes []cardHash) map[string]
 	return removed
 }
 
-// cardKeys are the keys by which two entries of one card are recognised: its number, and its HMACs where the hub has
-// the card key. A card that was entered by its number and the same card that was enrolled by its code have one key in
-// common.
+// cardKeys returns the keys that identify a card: its number, and its HMACs if the hub has the card key. A card that
+// was entered by its number and the same card enrolled by its code have one key in common.
 func cardKeys(number string, hashes []cardHash) (out []string) {
 	b, err := hex.DecodeString(number)
 	if err != nil || len(hashes) == 0 {
@@ -278,7 +278,7 @@ func cardKeys(number string, hashes []cardHash) (out []string) {
 	return out
 }
 
-// isSameCard reports whether two numbers are of one card.
+// isSameCard reports whether two numbers belong to one card.
 func isSameCard(a, b string, hashes []cardHash) bool {
 	if a == b {
 		return true
@@ -287,8 +287,8 @@ func isSameCard(a, b string, hashes []cardHash) bool {
 	return slices.ContainsFunc(cardKeys(a, hashes), func(key string) bool { return slices.Contains(of, key) })
 }
 
-// over is what is written for a row: the member e, or a new one where e is nil, with the values of the row. A list
-// with a header adds addresses and subjects; members.yaml, which says everything, replaces them.
+// over returns what is written for a row: the member e, or a new member if e is nil, with the values of the row. A list
+// with a header adds addresses and subjects; members.yaml, which is complete, replaces them.
 func (r *listed) over(e *entry, source string, hashes []cardHash) write {
 	w := write{record: &record{Member: Member{ID: r.ID, Source: source}}, isNew: e == nil}
 	if e != nil {
@@ -298,7 +298,7 @@ func (r *listed) over(e *entry, source string, hashes []cardHash) write {
 		w.ID = policy.MemberID(newID("m-"))
 	}
 	m := &w.record.Member
-	// Take over the fields that the list has.
+	// Copy the fields that the list has.
 	set := func(field string, f func()) {
 		if r.has[field] {
 			f()
@@ -311,7 +311,7 @@ func (r *listed) over(e *entry, source string, hashes []cardHash) write {
 	set("note", func() { m.Note = r.Note })
 	set("external_id", func() { m.External = r.External })
 	set("guardians", func() { m.Guardians = united(r.Guardians, m.Guardians, strings.EqualFold) })
-	// A whole list replaces addresses and subjects, and one with a header adds to them.
+	// A complete list replaces addresses and subjects; a list with a header adds to them.
 	if r.whole {
 		m.Emails, m.Subjects, w.files = r.Emails, r.Subjects, r.files
 		m.Blocked = r.Blocked
@@ -324,8 +324,8 @@ func (r *listed) over(e *entry, source string, hashes []cardHash) write {
 	return w
 }
 
-// united are the values that were there and those of a list besides: a list with one column of addresses does not say
-// that the others are wrong.
+// united returns the existing values together with the values of a list: a list with one column of addresses does not
+// mean that a member's other addresses are wrong.
 func united(listed, had []string, same func(a, b string) bool) []string {
 	out := slices.Clone(had)
 	for _, v := range listed {
@@ -336,8 +336,9 @@ func united(listed, had []string, same func(a, b string) bool) []string {
 	return out
 }
 
-// cardsOver says which cards are added and, where members.yaml names all of them, which are removed. A list that names
-// a card by its number does not add the card beside its HMAC: a lost card would be active again.
+// cardsOver determines which cards are added and, if members.yaml lists all cards, which are removed. If a list has the
+// number of a card that is stored as an HMAC, the card is not added a second time: otherwise a lost card would be
+// active again.
 func (r *listed) cardsOver(e *entry, w *write, hashes []cardHash) {
 	var had []Card
 	if e != nil {
@@ -356,7 +357,8 @@ func (r *listed) cardsOver(e *entry, w *write, hashes []cardHash) {
 			w.cards = append(w.cards, c)
 			continue
 		}
-		// The list tells the number of a card that hangs on the card key before: it outlives that key, lost or not.
+		// The list has the number of a card that depends on the previous card key: store the number, so that the card
+		// remains known after that key is gone, in its present state.
 		known := slices.ContainsFunc(had, func(x Card) bool { return x.Number == c.Number })
 		if markOf(had[at].Number) != "" && !known {
 			w.numbered = append(w.numbered, Card{ID: had[at].ID, Number: c.Number, Part: c.Part})
@@ -372,12 +374,12 @@ func (r *listed) cardsOver(e *entry, w *write, hashes []cardHash) {
 	}
 }
 
-// sameDay reports whether two moments are on one day at the site: a list has no times of day.
+// sameDay reports whether two times are on the same day at the site, because a list has no times of day.
 func (r *listed) sameDay(a, b time.Time) bool {
 	return a.IsZero() == b.IsZero() && (a.IsZero() || policy.DateOf(a, r.zone) == policy.DateOf(b, r.zone))
 }
 
-// fields names the fields of a member that a write changes.
+// fields returns the names of the fields of a member that a write changes.
 func (w *write) fields(e *entry) []string {
 	if e == nil {
 		return nil
@@ -392,8 +394,8 @@ func (w *write) fields(e *entry) []string {
 	return out
 }
 
-// effects lists who gains and who loses which right at a machine, for the members that the import writes. Nothing is
-// listed without a policy.
+// effects lists who gains and who loses which right at a machine, among the members that the import writes. Without a
+// policy the list is empty.
 func (pl *plan) effects(x *index, p *policy.Policy, practised Practised, at time.Time) {
 	if p == nil || len(pl.writes) == 0 {
 		return
@@ -414,7 +416,7 @@ func (pl *plan) effects(x *index, p *policy.Policy, practised Practised, at time
 	}
 }
 
-// besides are the rights among some that are not among the others, each role once.
+// besides returns the rights in some that are not in others, each role once.
 func besides(w write, m policy.MachineID, some, others []analysis.Right) (out []Right) {
 	for _, r := range some {
 		x := Right{Member: w.ID, Name: w.Name, Machine: m, Role: r.Role.String(), Supervised: r.Supervised}

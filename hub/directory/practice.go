@@ -7,18 +7,18 @@ import (
 	"portillon/policy"
 )
 
-// Practised is what members did at machines, as far as the hub's records say it.
+// Practised is the practice of members at machines, according to the hub's records.
 type Practised struct {
 	Of    map[policy.MemberID][]policy.Practice
-	Known map[policy.MachineID]bool // machines of which records are held
+	Known map[policy.MachineID]bool // machines whose records the hub has
 }
 
-// practiceSource gives the practice of members.
+// practiceSource returns the practice of members.
 type practiceSource struct {
-	ask func(ctx context.Context, machines []policy.MachineID) (Practised, error) // nil: nothing is known of it
+	ask func(ctx context.Context, machines []policy.MachineID) (Practised, error) // nil: no practice is known
 }
 
-// of asks for the practice that grants of some policies rest on. unknown are sentences about machines of which the hub
+// of returns the practice that grants of some policies require. unknown are sentences about machines of which the hub
 // has no record: their grants count as not met.
 func (s *practiceSource) of(ctx context.Context, policies ...*policy.Policy) (out Practised, unknown []string,
 	err error) {
@@ -46,7 +46,7 @@ func (s *practiceSource) of(ctx context.Context, policies ...*policy.Policy) (ou
 	return out, unknown, nil
 }
 
-// with is a member with their practice. m itself is not changed, since the index may have it.
+// with returns a copy of a member with practice. m itself is not changed, because the index may hold it.
 func (x Practised) with(m *policy.Member) *policy.Member {
 	if m == nil || len(x.Of[m.ID]) == 0 {
 		return m

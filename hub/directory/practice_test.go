@@ -13,7 +13,7 @@ import (
 	"portillon/policy/file"
 )
 
-// practisedPolicy asks three hours at the laser of whoever uses it alone.
+// practisedPolicy returns a policy that requires three hours of practice at the laser before a member may use it alone.
 func (w *world) practisedPolicy() *policy.Policy {
 	w.t.Helper()
 	text := strings.Replace(string(w.text), "{ role: user, needs: laser-user, hours:",
@@ -28,8 +28,8 @@ func (w *world) practisedPolicy() *policy.Policy {
 	return p
 }
 
-// A preview counts practice as the machine does: who has the hours loses what an import takes, who has not loses
-// nothing.
+// A preview counts practice as the machine does: if an import removes the right, only a member with enough hours loses
+// it.
 func TestPreviewsCountPractice(t *testing.T) {
 	w := newWorld(t)
 	w.takeSite(example)

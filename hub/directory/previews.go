@@ -16,8 +16,7 @@ type previewStore struct {
 	plans map[string]*plan
 }
 
-// add keeps a preview under a new id for previewLife. It forgets those that have expired and, beyond maxPreviews, the
-// oldest.
+// add stores a preview under a new id for previewLife. It removes expired previews and, beyond maxPreviews, the oldest.
 func (s *previewStore) add(pl *plan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -37,15 +36,15 @@ func (s *previewStore) add(pl *plan) {
 	s.plans[pl.ID] = pl
 }
 
-// clear forgets all previews, since they may name somebody whose data is erased.
+// clear removes all previews, because they may name a member whose data is erased.
 func (s *previewStore) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.plans)
 }
 
-// find is a preview that the actor's account made; else *fault.NotFound. It asks for the rights of the preview again:
-// the account or its token may have fewer than when it was made.
+// find returns a preview that the actor's account requested, else *fault.NotFound. It checks the rights of the preview
+// again, because the account or its token may have lost rights since.
 func (s *previewStore) find(a actor.Actor, id string) (*plan, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

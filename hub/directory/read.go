@@ -20,17 +20,16 @@ import (
 	"portillon/yamlfile"
 )
 
-// Bounds on lists.
+// Limits on lists.
 const (
 	maxList    = 16 << 20 // bytes
 	maxRows    = 50_000
 	maxColumns = 100
 	maxCell    = 10_000 // bytes
-	maxFaults  = 200    // that are reported at once
+	maxFaults  = 200    // faults that are reported at once
 )
 
-// list is a list of members as it was read: which header was read as which field, which headers were ignored, and the
-// rows.
+// list is a parsed list of members: the field of each header, the ignored headers, and the rows.
 type list struct {
 	format  string
 	columns map[string]string
@@ -43,7 +42,7 @@ type list struct {
 type table struct {
 	format string
 	rows   []tableRow
-	dates  func(serial float64) (time.Time, bool) // of a sheet, whose dates are numbers; nil: there are none
+	dates  func(serial float64) (time.Time, bool) // converts the dates of a sheet; nil: not a sheet
 }
 
 // tableRow is a row with at least one cell that is not empty, and its number in the file, from 1.
@@ -52,8 +51,8 @@ type tableRow struct {
 	cells  []string
 }
 
-// readList finds out by its bytes what a list is, and reads it. The name decides only for members.yaml, which is text
-// like a CSV. zone is the site's, for the days of members.yaml.
+// readList detects the format of a list by its bytes, and reads the list. The name matters only for members.yaml, which
+// is text like a CSV. zone is the site's, for the days of members.yaml.
 func readList(in Import, zone *time.Location) (*list, error) {
 	ending := strings.ToLower(path.Ext(in.Name))
 	switch {
@@ -80,13 +79,13 @@ func readList(in Import, zone *time.Location) (*list, error) {
 	return t.members(in.Mapping)
 }
 
-// wrongFile is the error of a file that cannot be read as a whole.
+// wrongFile returns the error of a file that cannot be read as a whole.
 func wrongFile(wrong, right string) error {
 	return &fault.Invalid{Faults: []fault.Field{{Field: "file", Wrong: wrong, Right: right}}}
 }
 
-// decode makes UTF-8 of the encodings that Excel and other programs write: UTF-8 with and without a byte order mark,
-// UTF-16 with one, and Windows-1252, which is the guess for all other bytes.
+// decode converts to UTF-8 from the encodings that Excel and other programs write: UTF-8 with and without a byte order
+// mark, UTF-16 with a byte order mark, and Windows-1252, which is assumed for all other bytes.
 func decode(data []byte) (string, error) {
 	switch {
 	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
@@ -114,8 +113,8 @@ func decode(data []byte) (string, error) {
 	return string(b), nil
 }
 
-// separator is the character among ; , and tab that is most frequent in the header, outside quotes; the semicolon
-// where none is.
+// separator returns the most frequent of the characters ; , and tab in the header, outside quotes; the semicolon if the
+// header has none of them.
 func separator(text string) rune {
 	counts, quoted := map[rune]int{}, false
 	for _, r := range text {
@@ -145,12 +144,12 @@ func readCSV(data []byte) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	if rest, ok := strings.CutPrefix(text, "sep="); ok && len(rest) > 1 { // Excel's own first line
+	if rest, ok := strings.CutPrefix(text, "sep="); ok && len(rest) > 1 { // the first line of Excel's CSV
 		if _, after, ok := strings.Cut(text, "\n"); ok {
 			text = "\n" + after
 		}
 	}
-	// One line end for all systems.
+	// Use one line end for all systems.
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
 	r := csv.NewReader(strings.NewReader(text))
 	r.Comma, r.FieldsPerRecord, r.ReuseRecord = separator(text), -1, false
@@ -202,8 +201,8 @@ func (t *table) add(number int, cells []string) error {
 	return nil
 }
 
-// readYAML reads members.yaml. Unlike a list with a header, it says everything of a member except what only the hub
-// knows, such as notes.
+// readYAML reads members.yaml. Unlike a list with a header, members.yaml is complete, except for what only the hub
+// stores, such as notes.
 func readYAML(data []byte, zone *time.Location) (*list, error) {
 	all, err := site.ParseMembers("members.yaml", data)
 	if err != nil {
@@ -215,7 +214,7 @@ func readYAML(data []byte, zone *time.Location) (*list, error) {
 			"language": true, "until": true, "blocked": true}}
 		r.Member = Member{ID: m.ID, Name: m.Name, Language: m.Language, Emails: m.Emails, Subjects: m.Subjects,
 			Until: m.Until, Blocked: m.Blocked}
-		// Cards in use, and then those with a state of their own.
+		// Read active cards first, then cards with another state.
 		for _, c := range m.Cards {
 			r.Cards = append(r.Cards, Card{Number: c, Part: contains(m.Parts, c), State: Active})
 		}
@@ -226,7 +225,8 @@ func readYAML(data []byte, zone *time.Location) (*list, error) {
 			}
 			r.Cards = append(r.Cards, card)
 		}
-		// What tidyMember would remove silently is a fault in members.yaml: an export is read back unchanged.
+		// Values that tidyMember would remove silently are faults in members.yaml, so that an export is read back
+		// unchanged.
 		emails, subjects := len(m.Emails), len(m.Subjects)
 		if faults := tidyMember(&r.Member); len(faults) > 0 || emails != len(r.Emails) || subjects != len(r.Subjects) {
 			if len(faults) == 0 {
@@ -242,7 +242,7 @@ func readYAML(data []byte, zone *time.Location) (*list, error) {
 	return out, nil
 }
 
-// contains reports whether s is among all.
+// contains reports whether s is an element of all.
 func contains(all []string, s string) bool {
 	for _, x := range all {
 		if x == s {
@@ -252,7 +252,7 @@ func contains(all []string, s string) bool {
 	return false
 }
 
-// yamlFaults are the faults of members.yaml with their lines, as the API and pages show faults.
+// yamlFaults converts the faults of members.yaml, with their lines, to the form of the API and pages.
 func yamlFaults(err error) error {
 	var all yamlfile.Faults
 	if !errors.As(err, &all) {

@@ -10,18 +10,18 @@ import (
 	"portillon/policy"
 )
 
-// Verdicts judges again the badges that the directory has.
+// Verdicts verifies the stored badges again.
 type Verdicts struct {
 	core      *core
 	documents *documents
 }
 
-// Verify judges the badges of the directory under the policy in force. The hub calls it before it builds a bundle
+// Verify verifies the badges of the directory under the policy in force. The hub calls it before building a bundle
 // under another policy, and with fetch several times a day.
 //
-// Without fetch, it judges the badges that are new and those whose issuer, status list or documents changed since the
-// last verdict. With fetch, it judges every badge, and fetches status lists and documents again first, where the hub
-// may fetch. It writes what differs only: where nothing changed, no bundle is built.
+// Without fetch, it verifies new badges, and badges whose issuer, status list or documents changed since the last
+// verdict. With fetch, it verifies every badge, and first fetches status lists and documents again, if the hub may
+// fetch. It writes only verdicts that differ: if nothing changed, no bundle is built.
 func (s *Verdicts) Verify(ctx context.Context, fetch bool) error {
 	p, err := s.core.policy(ctx)
 	if err != nil {
@@ -49,8 +49,8 @@ func (s *Verdicts) Verify(ctx context.Context, fetch bool) error {
 	return nil
 }
 
-// verifyAll judges the badges of the index. It returns those whose verdict differs from the stored one, and the bases
-// of all verdicts that it reached. With fetch it rests between badges, since nobody waits for it.
+// verifyAll verifies the badges of the index. It returns the badges whose verdict differs from the stored one, and the
+// bases of all new verdicts. With fetch it pauses between badges, because nobody waits for the result.
 func (s *Verdicts) verifyAll(ctx context.Context, x *index, p *policy.Policy, src *sources,
 	fetch bool) ([]verified, map[string]*basis, error) {
 	now, trust, states := s.core.now(), trustTextsOf(p), map[string]string{}
@@ -70,17 +70,17 @@ func (s *Verdicts) verifyAll(ctx context.Context, x *index, p *policy.Policy, sr
 				slow.take(ctx)
 			}
 			data, err := s.core.badgeBytes(ctx, b.ID)
-			if errors.Is(err, sql.ErrNoRows) { // removed meanwhile
+			if errors.Is(err, sql.ErrNoRows) { // the badge was removed meanwhile
 				continue
 			}
 			if err != nil {
 				return nil, nil, err
 			}
-			// Judge the badge, and note what the verdict rests on.
+			// Verify the badge, and record the basis of the verdict.
 			v := verify(data, p, src, now)
 			src.accept()
 			found[b.ID] = src.basisOf(&v, trust, now)
-			if v.badge == nil { // it stands at its issuer's address, and does not any more
+			if v.badge == nil { // a hosted badge that its issuer has removed from its address
 				v.Name, v.Issued, v.Expires, v.Issuer = b.Name, b.Issued, b.Expires, b.Issuer
 				v.held = e.held[i]
 				v.proved, v.hosted, v.standing = false, false, standingUnverified
@@ -95,16 +95,16 @@ func (s *Verdicts) verifyAll(ctx context.Context, x *index, p *policy.Policy, sr
 	return changed, found, nil
 }
 
-// rest spreads work that nobody waits for over time. Verifying 10,000 badges takes a processor some seconds, in which
-// 1,000 machines may fetch a changed card.
-type rest struct{ began time.Time } // of a stopwatch: it measures work, and is no moment of the hub's clock
+// rest spreads background work over time. Verifying 10,000 badges takes a processor some seconds, during which 1,000
+// machines may fetch a changed card.
+type rest struct{ began time.Time } // real time, not the hub's clock: it measures processing time
 
 const (
-	workTime = 10 * time.Millisecond // of work at a time
-	restTime = 30 * time.Millisecond // between
+	workTime = 10 * time.Millisecond // duration of one piece of work
+	restTime = 30 * time.Millisecond // pause after each piece
 )
 
-// take rests for restTime after workTime of work, or until ctx ends.
+// take pauses for restTime after workTime of work, or until ctx is done.
 func (r *rest) take(ctx context.Context) {
 	if time.Since(r.began) < workTime {
 		return
@@ -118,8 +118,8 @@ func (r *rest) take(ctx context.Context) {
 	r.began = time.Now()
 }
 
-// write writes the verdicts that differ, and what was fetched for them. A badge that was removed meanwhile is left
-// out.
+// write writes the verdicts that differ, and the documents that were fetched for them. A badge that was removed
+// meanwhile is left out.
 func (s *Verdicts) write(ctx context.Context, changed []verified, src *sources) error {
 	return s.core.write(ctx, actor.System("verify badges"), actor.WriteBadges, func(c *change) (string, string, error) {
 		for i := range changed {
@@ -132,7 +132,7 @@ func (s *Verdicts) write(ctx context.Context, changed []verified, src *sources) 
 			default:
 				return "", "", err
 			}
-			if err := c.writeBadge(ctx, v, 0); err != nil { // the row is there: its place stays
+			if err := c.writeBadge(ctx, v, 0); err != nil { // the row exists and keeps its place
 				return "", "", err
 			}
 			c.touch(member)
@@ -141,14 +141,14 @@ func (s *Verdicts) write(ctx context.Context, changed []verified, src *sources) 
 	})
 }
 
-// same reports whether a verdict is the one in the badge's row. The time of the check does not count: it differs each
-// time.
+// same reports whether a verdict equals the one in the badge's row. The time of the check is ignored, because it
+// differs each time.
 func (v *verified) same(b *Badge, h *held) bool {
 	return v.Verdict == b.Verdict && v.proved == h.proved && v.hosted == h.hosted && v.standing == h.standing &&
 		v.checked.IsZero() == h.checked.IsZero() && v.Name == b.Name
 }
 
-// forgetSame leaves out what was fetched and is in the database already, and what no accepted verdict asked for.
+// forgetSame drops fetched documents that the database already has, and those that no accepted verdict needed.
 func (s *sources) forgetSame() {
 	for url, b := range s.gotLists {
 		if old, ok := s.lists[url]; ok && string(old) == string(b) || !s.accepted[url] {

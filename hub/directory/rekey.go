@@ -15,8 +15,8 @@ import (
 	"portillon/policy"
 )
 
-// OldCard is a card that still depends on the card key before: it works until the change-over ends, and must be tapped
-// once until then.
+// OldCard is a card that still depends on the previous card key: it works until the change of the key ends, and must be
+// tapped once before then.
 type OldCard struct {
 	ID     string          `json:"id"`
 	Member policy.MemberID `json:"member"`
@@ -26,13 +26,13 @@ type OldCard struct {
 	Since  time.Time       `json:"since,omitzero"`
 }
 
-// Rekeying keeps the cards right while the site changes its card key.
+// Rekeying keeps the cards consistent while the site changes its card key.
 type Rekeying struct {
 	core *core
 }
 
-// SetAsideCards marks the cards that are known by their HMAC alone as enrolled with the card key that has this check
-// value, because another key takes its place. with writes the new key in the same transaction; its result is the text
+// SetAsideCards marks the cards that are stored only as an HMAC: they were enrolled with the card key that has this
+// check value, and a new key replaces that key. with writes the new key in the same transaction; its result is the text
 // of the audit entry. The actor needs actor.EnrolMachines.
 func (s *Rekeying) SetAsideCards(
 	ctx context.Context,
@@ -54,8 +54,9 @@ func (s *Rekeying) SetAsideCards(
 	})
 }
 
-// EndOldCards sets each active card that still depends on the card key with this check value to replaced: it has to be
-// assigned anew. with and the right are those of SetAsideCards.
+// EndOldCards sets each active card that still depends on the card key with this check value to replaced: the card must
+// be assigned again. with runs in the same transaction and returns the text of the audit entry. The actor needs
+// actor.EnrolMachines.
 func (s *Rekeying) EndOldCards(
 	ctx context.Context,
 	a actor.Actor,
@@ -77,7 +78,7 @@ func (s *Rekeying) EndOldCards(
 	})
 }
 
-// touchAll notes the members whose ids rows gives, each once, and closes rows.
+// touchAll records the members whose ids rows contains, each once, and closes rows.
 func (c *change) touchAll(rows *sql.Rows, err error) error {
 	var ids []policy.MemberID
 	err = each(rows, err, func(rows *sql.Rows) error {
@@ -93,8 +94,8 @@ func (c *change) touchAll(rows *sql.Rows, err error) error {
 	return err
 }
 
-// OldCards lists the cards that depend on the card key before. The actor needs actor.EnrolMachines; names and digits
-// are for those who may also read members. Empty while the site does not change its card key.
+// OldCards lists the cards that depend on the previous card key. The actor needs actor.EnrolMachines; names and digits
+// also need the right to read members. The list is empty while the site is not changing its card key.
 func (s *Rekeying) OldCards(ctx context.Context, a actor.Actor) (out []OldCard, err error) {
 	if err := a.May(actor.EnrolMachines, actor.Target{}); err != nil {
 		return nil, err
@@ -123,9 +124,9 @@ func (s *Rekeying) OldCards(ctx context.Context, a actor.Actor) (out []OldCard, 
 // errNoRebind rolls back a transaction that would change nothing, so that no generation is used up.
 var errNoRebind = errors.New("no card to rebind")
 
-// Rebind binds the card with this number to the card key in force, if it depends on the one before, and reports
-// whether it did. The hub calculates both HMACs itself: whoever reports a number can bind no card but the one with
-// that number. The number is not kept. The actor needs actor.WriteCards.
+// Rebind binds the card with this number to the current card key if it depends on the previous key, and reports whether
+// it did. The hub calculates both HMACs: the sender of a number can bind only the card with that number. The number is
+// not stored. The actor needs actor.WriteCards.
 func (s *Rekeying) Rebind(ctx context.Context, a actor.Actor, number []byte) (bool, error) {
 	if err := a.May(actor.WriteCards, actor.Target{}); err != nil {
 		return false, err
@@ -148,7 +149,8 @@ func (s *Rekeying) Rebind(ctx context.Context, a actor.Actor, number []byte) (bo
 			return "", "", err
 		}
 		c.touch(owner)
-		// The same card may have been added meanwhile, by its number or by a tap: of two entries the old one goes.
+		// The same card may have been added meanwhile, by its number or by a tap: if there are two entries, remove the
+		// old one.
 		for _, same := range []string{now, hex.EncodeToString(number), strings.ToUpper(hex.EncodeToString(number))} {
 			other, err := c.ownerOfNumber(ctx, same)
 			if err != nil {
@@ -160,7 +162,7 @@ func (s *Rekeying) Rebind(ctx context.Context, a actor.Actor, number []byte) (bo
 			if other != owner {
 				return "", "", fmt.Errorf("card %s of %s is a card of %s too: remove one of them", id, owner, other)
 			}
-			if state != Active { // a card that was lost under one of its entries stays lost
+			if state != Active { // a card that was marked lost under one of its entries stays lost
 				if _, err := c.Exec(ctx, `UPDATE card SET state = $3, since = $4
 					WHERE site = $1 AND number = $2 AND state = 'active'`, same, string(state), since); err != nil {
 					return "", "", err
@@ -169,7 +171,7 @@ func (s *Rekeying) Rebind(ctx context.Context, a actor.Actor, number []byte) (bo
 			_, err = c.Exec(ctx, `DELETE FROM card WHERE site = $1 AND id = $2`, id)
 			return auditName(owner), "card " + id + " removed: it stood twice", err
 		}
-		// No second entry: the card itself is bound to the new key.
+		// There is no second entry: bind the card's entry to the new key.
 		_, err = c.Exec(ctx, `UPDATE card SET number = $3 WHERE site = $1 AND id = $2`, id, now)
 		return auditName(owner), "card " + id + " bound to the new card key", err
 	})

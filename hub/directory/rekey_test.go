@@ -12,7 +12,7 @@ import (
 
 const changedMark = "1a2b3c4d"
 
-// hashUnder stands for the HMAC of a number under a card key.
+// hashUnder returns a substitute for the HMAC of a number under a card key.
 func hashUnder(key string) func([]byte) string {
 	return func(number []byte) string {
 		text := key + hex.EncodeToString(number)
@@ -20,7 +20,7 @@ func hashUnder(key string) func([]byte) string {
 	}
 }
 
-// changing is a directory whose card key is being changed.
+// changing returns a directory in the middle of a change of the card key.
 func changing(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
@@ -41,8 +41,8 @@ func (w *world) beginChange() {
 	}
 }
 
-// A list names a card by its number, and the directory knows it by its HMAC, as lost: importing the list, and a tap of
-// the card during a change of the card key, leave it lost.
+// A list has a card by its number, and the directory stores the card by its HMAC, with the state lost: the card stays
+// lost after an import of the list, and after a tap of the card during a change of the card key.
 func TestLostCardStaysLostThroughImportsAndAChangeOfTheCardKey(t *testing.T) {
 	number := []byte{0x5e, 0xaa, 0xbb, 0xcc}
 	list := Import{Name: "list.csv", Data: []byte("name,email,card\nLea,lea@biklab.example,5EAABBCC\n")}
@@ -63,7 +63,7 @@ func TestLostCardStaysLostThroughImportsAndAChangeOfTheCardKey(t *testing.T) {
 		if when == "during" {
 			w.bring(list)
 		}
-		if when == "added twice" { // by an import of a hub of before
+		if when == "added twice" { // an earlier version of the hub imported the card
 			err := w.Members.core.write(t.Context(), owner, "cards.write", func(c *change) (string, string, error) {
 				return "", "", c.insertCard(t.Context(), lea.ID, &Card{ID: "c-2", Number: "5eaabbcc", State: Active, Since: w.now})
 			})
@@ -80,8 +80,8 @@ func TestLostCardStaysLostThroughImportsAndAChangeOfTheCardKey(t *testing.T) {
 	}
 }
 
-// A list that names a card by its number during a change of the card key spares its holder the tap: the card outlives
-// the key before, in its state.
+// A list has the number of a card during a change of the card key: the holder does not need to tap the card, because
+// the number keeps the card known, in its state, after the previous key is removed.
 func TestListBindsACardToTheNewKey(t *testing.T) {
 	for _, state := range []CardState{Active, Lost} {
 		w := changing(t)
@@ -107,7 +107,7 @@ func TestListBindsACardToTheNewKey(t *testing.T) {
 	}
 }
 
-// During a change of the card key too, a list gives nobody a card that somebody else has.
+// During a change of the card key, an import cannot assign a card that another member has.
 func TestImportRefusesACardThatAnotherMemberHasUnderTheOldKey(t *testing.T) {
 	w := changing(t)
 	lea := w.add("Lea", "lea@biklab.example")

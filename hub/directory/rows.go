@@ -12,7 +12,8 @@ import (
 	"portillon/policy"
 )
 
-// each calls f for every row, closes rows, and returns the first error. It takes what Query returned.
+// each calls f for every row, closes rows, and returns the first error. Its parameters rows and err are the results of
+// Query.
 func each(rows *sql.Rows, err error, f func(*sql.Rows) error) error {
 	if err != nil {
 		return err
@@ -26,20 +27,20 @@ func each(rows *sql.Rows, err error, f func(*sql.Rows) error) error {
 	return rows.Err()
 }
 
-// batch is how many members one statement reads. The statements below have as many parameters, so that the database
-// prepares each of them once.
+// batch is the number of members that one statement reads. The statements below always have this number of parameters,
+// so that the database prepares each statement once.
 const batch = 50
 
-// record is a member with what only this package needs: the place in the order of members.yaml, the files of badges
-// noted at the member, and what decisions need of each badge. A record of the index is never changed.
+// record is a member with fields that only this package needs: the place in the order of members.yaml, the files of
+// badges in the member's row, and the parts of each badge that decisions need. A record of the index is never changed.
 type record struct {
 	Member
 	place int64
-	files []string // files of badges/ that are this member's by their own line
-	held  []held   // as Badges, in the same order
+	files []string // files of badges/ that the member's entry in members.yaml lists
+	held  []held   // same order as Badges
 }
 
-// load reads members with their values, cards and badges, in the order of ids. Members that do not exist are left out.
+// load reads members with their values, cards and badges, in the order of ids. Ids without a member are left out.
 func load(ctx context.Context, r reader, ids []policy.MemberID) ([]*record, error) {
 	var out []*record
 	for len(ids) > 0 {
@@ -68,7 +69,7 @@ func load(ctx context.Context, r reader, ids []policy.MemberID) ([]*record, erro
 	return out, nil
 }
 
-// loadRows reads the own rows of a batch of members into byID.
+// loadRows reads the rows of a batch of members into byID.
 func loadRows(ctx context.Context, r reader, args []any, byID map[policy.MemberID]*record) error {
 	rows, err := r.Query(ctx, `SELECT id, version, place, name, language, until_day, blocked, gone, note, external,
 			source, changed
@@ -85,7 +86,7 @@ func loadRows(ctx context.Context, r reader, args []any, byID map[policy.MemberI
 	})
 }
 
-// scanMember reads the columns that loadRows and loadAll select, in their order.
+// scanMember scans the columns that loadRows and loadAll select.
 func scanMember(rows *sql.Rows) (*record, error) {
 	var m record
 	var until string
@@ -112,7 +113,7 @@ const (
 	fileValue     = "badge-file"
 )
 
-// loadValues reads the addresses, subjects, guardians and noted badge files of a batch of members into byID.
+// loadValues reads the addresses, subjects, guardians and listed badge files of a batch of members into byID.
 func loadValues(ctx context.Context, r reader, args []any, byID map[policy.MemberID]*record) error {
 	rows, err := r.Query(ctx, `SELECT member, kind, value FROM member_value WHERE site = $1 AND member IN ($2, $3, $4,
 			$5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
@@ -122,7 +123,7 @@ func loadValues(ctx context.Context, r reader, args []any, byID map[policy.Membe
 	return each(rows, err, func(rows *sql.Rows) error { return scanValue(rows, byID) })
 }
 
-// scanValue reads one value into its member. A value of a kind that is not known is left out.
+// scanValue adds one value to its member. A value of an unknown kind is left out.
 func scanValue(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	var id policy.MemberID
 	var kind, value string
@@ -156,7 +157,7 @@ func loadCards(ctx context.Context, r reader, args []any, byID map[policy.Member
 	return each(rows, err, func(rows *sql.Rows) error { return scanCard(rows, byID) })
 }
 
-// scanCard reads one card into its member.
+// scanCard adds one card to its member.
 func scanCard(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	var id policy.MemberID
 	var c Card
@@ -171,11 +172,11 @@ func scanCard(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	return nil
 }
 
-// lastOf are the last four digits of a card number: what those see of a card who may not see its number.
+// lastOf returns the last four digits of a card number, which actors see who may not see the number.
 func lastOf(number string) string { return number[max(0, len(number)-4):] }
 
-// held is what a decision needs of a badge. standing is the answer of the status lists, checked when they were read;
-// hosted says that the badge was proved by its address and not by a signature.
+// held is the part of a badge that decisions need. standing is the result of the status lists, checked when the lists
+// were read; hosted reports that the badge was proved by its address and not by a signature.
 type held struct {
 	issuer, achievement string
 	proved, hosted      bool
@@ -185,13 +186,13 @@ type held struct {
 	to                  recipient
 }
 
-// recipient is the person that a badge was issued to, as the badge names them. It is stored as JSON.
+// recipient is the person that a badge was issued to, in the form that the badge has. It is stored as JSON.
 type recipient struct {
 	Subject     string               `json:"subject,omitempty"`
 	Identifiers []openbadge.Identity `json:"identifiers,omitempty"`
 }
 
-// badge is enough of a badge for openbadge.Badge.IsFor.
+// badge returns the parts of a badge that openbadge.Badge.IsFor needs.
 func (r recipient) badge() *openbadge.Badge {
 	return &openbadge.Badge{Subject: r.Subject, Identifiers: r.Identifiers}
 }
@@ -208,7 +209,7 @@ func loadBadges(ctx context.Context, r reader, args []any, byID map[policy.Membe
 	return each(rows, err, func(rows *sql.Rows) error { return scanBadge(rows, byID) })
 }
 
-// scanBadge reads one badge into its member: for people (Badge) and for decisions (held).
+// scanBadge adds one badge to its member: for people (Badge) and for decisions (held).
 func scanBadge(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	var b Badge
 	var h held
@@ -224,7 +225,7 @@ func scanBadge(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	if m == nil {
 		return nil
 	}
-	if len(checks) > 0 { // the index does not read them
+	if len(checks) > 0 { // loadAll does not select the checks
 		if err := json.Unmarshal(checks, &b.Checks); err != nil {
 			return err
 		}
@@ -239,7 +240,7 @@ func scanBadge(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	return nil
 }
 
-// one reads a member, or *fault.NotFound.
+// one reads a member; the error is *fault.NotFound if there is none.
 func one(ctx context.Context, r reader, id policy.MemberID) (*record, error) {
 	all, err := load(ctx, r, []policy.MemberID{id})
 	if err != nil {
@@ -252,7 +253,7 @@ func one(ctx context.Context, r reader, id policy.MemberID) (*record, error) {
 }
 
 // loadAll reads every member, in the order of places, in four statements. The checks of badges are left out: the index
-// does not need them, and they are most of the bytes.
+// does not need them, and they are most of the data.
 func loadAll(ctx context.Context, r reader) ([]*record, error) {
 	var out []*record
 	byID := map[policy.MemberID]*record{}
@@ -285,8 +286,8 @@ func loadAll(ctx context.Context, r reader) ([]*record, error) {
 	return out, each(rows, err, func(rows *sql.Rows) error { return scanBadge(rows, byID) })
 }
 
-// save writes a member's own row and values; cards and badges have rows of their own. It raises the version and
-// touches the member.
+// save writes a member's row and values; cards and badges have separate rows. It raises the version and touches the
+// member.
 func (c *change) save(ctx context.Context, m *record) error {
 	until := ""
 	if m.Until != (policy.Date{}) {
@@ -294,7 +295,7 @@ func (c *change) save(ctx context.Context, m *record) error {
 	}
 	// A change of cards or badges raises the version as well.
 	m.Version, m.Changed = m.Version+1, c.now.UTC().Truncate(time.Millisecond)
-	// A new member goes after all others.
+	// A new member is placed after all others.
 	if m.place == 0 {
 		if err := c.QueryRow(ctx, `SELECT COALESCE(MAX(place), 0) + 1 FROM member WHERE site =
 			$1`).Scan(&m.place); err != nil {
@@ -313,7 +314,7 @@ func (c *change) save(ctx context.Context, m *record) error {
 		return err
 	}
 	c.touch(m.ID)
-	// Values are few: they are written anew, in their order.
+	// Values are few: delete them all and write them again, in their order.
 	if _, err := c.Exec(ctx, `DELETE FROM member_value WHERE site = $1 AND member = $2`, string(m.ID)); err != nil {
 		return err
 	}

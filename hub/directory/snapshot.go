@@ -13,19 +13,19 @@ import (
 	"portillon/site"
 )
 
-// Snapshot is the directory as package site builds bundles of it; site.New takes its parts. Badges come without their
-// bytes: Load reads those that the build needs.
+// Snapshot is the directory in the form from which package site builds bundles; its fields are the arguments of
+// site.New. Badges have no bytes: Load reads the bytes of the badges that the build needs.
 type Snapshot struct {
 	Generation int64 // of the rows; the same generation gives the same snapshot
 	Members    []site.Member
-	Badges     []site.File // by their hashes: Load reads them
+	Badges     []site.File // without bytes, by hash: Load reads the bytes
 	Status     []site.File
 	Web        Documents
 	Load       func(hash string) ([]byte, error) // as site.Site.Load
 }
 
-// Documents are copies of what badges rest on, by their addresses: profiles, keys, hosted badges. An empty document
-// was removed by its issuer.
+// Documents holds copies of the documents that badges depend on, by address: profiles, keys, hosted badges. An empty
+// document means that the issuer removed it.
 type Documents map[string][]byte
 
 var errNotHere = errors.New("the directory holds no copy of it")
@@ -41,7 +41,7 @@ func (d Documents) Resolve(url string) ([]byte, error) {
 
 var _ openbadge.Resolver = Documents(nil)
 
-// Snapshot gives everything that the next bundle is built of. It is for the hub itself: it takes no actor.
+// Snapshot returns everything that the next bundle is built from. It is for the hub itself and checks no actor.
 func (s *Exports) Snapshot(ctx context.Context) (*Snapshot, error) {
 	p, err := s.core.policy(ctx)
 	if err != nil {
@@ -53,14 +53,14 @@ func (s *Exports) Snapshot(ctx context.Context) (*Snapshot, error) {
 	}
 	out := &Snapshot{Generation: x.generation, Web: Documents{}, Members: s.siteMembers(x, p),
 		Load: func(hash string) ([]byte, error) { return s.core.badgeBytes(ctx, hash) }}
-	// Say which member has each badge that names its recipient by a hash.
+	// Name the member of each badge that names its recipient by a hash.
 	nameHashed(out.Members, x.entries)
 	for _, e := range x.entries {
 		for i := range e.Badges {
 			out.Badges = append(out.Badges, site.File{Name: e.Badges[i].File, Hash: e.Badges[i].ID})
 		}
 	}
-	// Status lists come with their bytes, badges without.
+	// Status lists have their bytes, badges do not.
 	rows, err := s.core.site.Query(ctx, `SELECT file, data FROM status_list WHERE site = $1`)
 	err = each(rows, err, func(rows *sql.Rows) error {
 		var f site.File
@@ -92,8 +92,8 @@ func intoMap(m map[string][]byte) func(*sql.Rows) error {
 	}
 }
 
-// byPath is the order in which a folder is read, folder by folder and by name: a bundle of the directory is then the
-// bundle of the exported folder.
+// byPath compares two files in the order in which a folder is read, folder by folder and by name: a bundle of the
+// directory then equals the bundle of the exported folder.
 func byPath(a, b site.File) int {
 	for i := range min(len(a.Name), len(b.Name)) {
 		switch x, y := a.Name[i], b.Name[i]; {
@@ -109,7 +109,7 @@ func byPath(a, b site.File) int {
 	return cmp.Compare(len(a.Name), len(b.Name))
 }
 
-// siteMembers are all members as members.yaml lists them, in the order in which they were added.
+// siteMembers returns all members in the form of members.yaml, in the order in which they were added.
 func (s *Exports) siteMembers(x *index, p *policy.Policy) []site.Member {
 	all := slices.Clone(x.entries)
 	slices.SortFunc(all, func(a, b *entry) int {
@@ -126,7 +126,7 @@ func (s *Exports) siteMembers(x *index, p *policy.Policy) []site.Member {
 	return out
 }
 
-// sharedEmails are the addresses that more than one member has, in lower case.
+// sharedEmails returns the addresses that more than one member has, in lower case.
 func (x *index) sharedEmails() map[string]bool {
 	owner, out := map[string]policy.MemberID{}, map[string]bool{}
 	for _, e := range x.entries {
@@ -141,13 +141,14 @@ func (x *index) sharedEmails() map[string]bool {
 	return out
 }
 
-// siteMember is a member as members.yaml lists them, without the cards that isDead names: they are in no bundle, so
-// that whoever has the card key before cannot look for them.
+// siteMember returns a member in the form of members.yaml, without the cards for which isDead is true. Dead cards are
+// in no bundle, so that a person with the previous card key cannot look them up.
 func (e *entry) siteMember(p *policy.Policy, shared map[string]bool, isDead func(Card) bool) site.Member {
 	m := site.Member{ID: e.ID, Name: e.Name, Language: e.Language, Emails: e.Emails, Subjects: e.Subjects,
 		Badges:  slices.Clone(e.files),
 		Blocked: e.Blocked || e.Gone, Until: e.Until}
-	// Where an address is shared, a badge counts only by a line of its own: the directory knows whose it is.
+	// If two members share an address, a badge issued to that address counts only with a badges: line, which names the
+	// member that the directory stores.
 	if slices.ContainsFunc(e.Emails, func(a string) bool { return shared[strings.ToLower(a)] }) {
 		for i, b := range e.Badges {
 			if !e.held[i].to.badge().IsFor(openbadge.Recipient{Subjects: e.Subjects}) && !slices.Contains(m.Badges, b.File) {
@@ -166,7 +167,7 @@ func (e *entry) siteMember(p *policy.Policy, shared map[string]bool, isDead func
 			}
 			continue
 		}
-		state, _ := policy.ParseCardState(string(c.State)) // what is not known stands for a blocked card
+		state, _ := policy.ParseCardState(string(c.State)) // an unknown state becomes blocked
 		x := site.InactiveCard{Number: c.Number, Part: c.Part, State: state}
 		if !c.Since.IsZero() {
 			x.Since = policy.DateOf(c.Since, zoneOf(p))

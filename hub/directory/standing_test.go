@@ -10,7 +10,7 @@ import (
 	"portillon/policy"
 )
 
-func TestStandingFollowsTheDirectoryAndThePolicyAtOnce(t *testing.T) {
+func TestStandingChangesWithTheDirectoryAndThePolicyAtOnce(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	m, err := w.Members.Add(ctx, owner, Member{Name: "Ada", Emails: []string{"ada@example.org"}})
@@ -48,7 +48,7 @@ func TestStandingFollowsTheDirectoryAndThePolicyAtOnce(t *testing.T) {
 	}
 }
 
-// withRole finds a member of the crowd who has a role at some machine.
+// withRole returns a member of the crowd who has a role at some machine.
 func withRole(t testing.TB, w *world) (policy.MemberID, map[policy.MachineID]actor.Role) {
 	t.Helper()
 	x, err := w.Members.core.index.current(context.Background())
@@ -109,8 +109,8 @@ func TestRolesFromBadgesEndWithTheMembershipAndTheirBadge(t *testing.T) {
 	}
 }
 
-// Roles are kept for a minute, and no longer: a role may end with the time of day.
-func TestRolesAreWorkedOutAnewAfterAMinute(t *testing.T) {
+// Roles are cached for a minute and no longer, because a role may end at a time of day.
+func TestRolesAreRecalculatedAfterAMinute(t *testing.T) {
 	w := crowd(t, 20)
 	id, before := withRole(t, w)
 	x, err := w.Members.core.index.current(t.Context())
@@ -137,7 +137,8 @@ func TestRolesAreWorkedOutAnewAfterAMinute(t *testing.T) {
 	}
 }
 
-// BenchmarkStanding is what each request of a member asks, beside one row read by its key.
+// BenchmarkStanding measures the question that each request of a member asks, and compares it with reading one row by
+// its key.
 func BenchmarkStanding(b *testing.B) {
 	w := crowd(b, 2000)
 	ctx := context.Background()

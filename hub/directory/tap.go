@@ -15,9 +15,9 @@ import (
 	"portillon/wire"
 )
 
-// UnknownTap is an unknown card that was tapped at a machine, from its record. Card is marked where it was made with
-// the card key before (wire.MarkCard). Without a seal that could be opened, and with a card key of which nobody knows,
-// Card and Code are empty: the tap is shown, and nothing can be assigned.
+// UnknownTap is an unknown card that was tapped at a machine, from the machine's record. Card has a mark if its HMAC
+// was made with the previous card key (wire.MarkCard). Card and Code are empty if the seal could not be opened or the
+// card key is unknown: the tap is then listed, but its card cannot be assigned.
 type UnknownTap struct {
 	wire.EnrolCard
 	Machine    policy.MachineID
@@ -26,18 +26,18 @@ type UnknownTap struct {
 	At         time.Time
 }
 
-// tapLife is how long a tap is listed and its card can be assigned: as long as its code can be used.
+// tapLife is how long a tap is listed and its card can be assigned, which is the lifetime of its code.
 const tapLife = wire.CodeLife
 
-// grouped are the taps of one unknown card: the last tap, how many there were, and the HMAC of the card (empty: not
+// grouped holds the taps of one unknown card: the last tap, the number of taps, and the HMAC of the card (empty: not
 // known).
 type grouped struct {
 	Tap
 	card string // HMAC; empty: not known
 }
 
-// recent are the unknown cards of the last 24 hours, the last tapped first. A card that a member has by now is left
-// out.
+// recent returns the unknown cards of the last 24 hours, the last tapped first. A card that has been assigned to a
+// member is left out.
 func (s *Taps) recent(ctx context.Context) ([]grouped, error) {
 	if s.taps == nil {
 		return nil, nil
@@ -50,7 +50,7 @@ func (s *Taps) recent(ctx context.Context) ([]grouped, error) {
 	slices.SortStableFunc(all, func(a, b UnknownTap) int { return b.At.Compare(a.At) })
 	byKey := map[string]int{}
 	var out []grouped
-	// Group the taps of one card. A card without an HMAC cannot be recognised: each of its taps stands alone.
+	// Group the taps of one card. A card without an HMAC cannot be recognised: each of its taps forms a separate group.
 	for _, t := range all {
 		if now.Sub(t.At).Abs() > tapLife {
 			continue
@@ -71,7 +71,7 @@ func (s *Taps) recent(ctx context.Context) ([]grouped, error) {
 	return s.unassigned(ctx, out)
 }
 
-// unassigned are those of the cards that no member has.
+// unassigned returns the cards in all that no member has.
 func (s *Taps) unassigned(ctx context.Context, all []grouped) ([]grouped, error) {
 	x, err := s.core.index.current(ctx)
 	if err != nil {
@@ -94,11 +94,11 @@ func (s *Taps) unassigned(ctx context.Context, all []grouped) ([]grouped, error)
 	return slices.DeleteFunc(all, func(g grouped) bool { return known[g.card] }), nil
 }
 
-// Taps lists the unknown cards that were tapped at machines, and gives them to members.
+// Taps lists the unknown cards that were tapped at machines, and assigns them to members.
 type Taps struct {
 	core  *core
 	cards *Cards
-	taps  func(ctx context.Context, since time.Time) ([]UnknownTap, error) // nil: none are known
+	taps  func(ctx context.Context, since time.Time) ([]UnknownTap, error) // nil: no taps are known
 }
 
 // Unknown lists the unknown cards of the last 24 hours, each once, the last tapped first. next is the cursor of the
@@ -129,9 +129,9 @@ func (s *Taps) Unknown(ctx context.Context, a actor.Actor, page Page) ([]Tap, st
 	return out, "", nil
 }
 
-// Assign gives the card of a tap to a member, by its HMAC: the hub never knows the number. The actor needs
-// actor.WriteCards about the member, and actor.ReadTaps. It returns *fault.NotFound for a tap that is not listed any
-// more, and *fault.Invalid where the machine did not seal the card for this hub.
+// Assign assigns the card of a tap to a member, by the card's HMAC: the hub never knows the number. The actor needs
+// actor.WriteCards about the member, and actor.ReadTaps. The error is *fault.NotFound for a tap that is no longer
+// listed, and *fault.Invalid if the machine did not seal the card for this hub.
 func (s *Taps) Assign(ctx context.Context, a actor.Actor, tapID string, id policy.MemberID) (Card, error) {
 	if err := cmp.Or(a.May(actor.WriteCards, about(id)), a.May(actor.ReadTaps, actor.Target{})); err != nil {
 		return Card{}, err

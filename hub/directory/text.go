@@ -20,14 +20,15 @@ func isSlug(s string) bool {
 	return s != "" && len(s) <= 64
 }
 
-// isDay reports whether a date is a day of the calendar between the years 1900 and 9999.
+// isDay reports whether a date is a valid calendar day between the years 1900 and 9999.
 func isDay(d policy.Date) bool {
 	t := time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
 	return d.Year >= 1900 && d.Year <= 9999 && t.Month() == d.Month && t.Day() == d.Day
 }
 
-// plain reports whether a text is UTF-8 without control characters but tab and line feed, and without marks that turn
-// the direction of what follows (Unicode Standard Annex #9, 2.1 to 2.4): a text could show what it is not.
+// plain reports whether a text is UTF-8 without control characters except tab and line feed, and without marks that
+// change the writing direction (Unicode Standard Annex #9, 2.1 to 2.4), with which a text could display as another
+// text.
 func plain(s string) bool {
 	for _, r := range s {
 		if r == utf8.RuneError || unicode.IsControl(r) && r != '\n' && r != '\t' || turnsDirection(r) {
@@ -37,10 +38,10 @@ func plain(s string) bool {
 	return utf8.ValidString(s)
 }
 
-// turnsDirection reports whether a character embeds, overrides or isolates a direction of writing.
+// turnsDirection reports whether a character embeds, overrides or isolates a writing direction.
 func turnsDirection(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 }
 
-// clip is a text of at most so many bytes, cut between characters, with "…" after it where something was cut.
+// clip returns a text of at most most bytes, cut between characters, with "…" appended if something was cut.
 func clip(s string, most int) string {
 	if len(s) <= most {
 		return s

@@ -12,42 +12,42 @@ import (
 	"portillon/site"
 )
 
-// What a badge's status list said when it was last read.
+// The result of a badge's status list when the list was last read.
 const (
 	standingVerified   = "verified"
 	standingRevoked    = "revoked"    // or suspended
-	standingUnverified = "unverified" // the list is out of reach, or says nothing that can be believed
+	standingUnverified = "unverified" // the list is unreachable, or cannot be trusted
 )
 
-// sources are the status lists and documents that one round of verdicts rests on: those of the database first, then
-// the web. What was fetched is kept with the badges. One goroutine uses a sources.
+// sources holds the status lists and documents of one round of verdicts: first those of the database, then those of the
+// web. Fetched documents are stored with the badges. A sources is used by one goroutine.
 type sources struct {
-	lists, web map[string][]byte // an empty document is gone
+	lists, web map[string][]byte // an empty document was removed by its issuer
 	fetch      openbadge.Resolver
-	refresh    bool // fetch first, and what is stored only where that fails
+	refresh    bool // fetch first, and use the stored document only if fetching fails
 
 	gotLists, gotWeb map[string][]byte
-	asked            []string        // by the verdict that is being reached
-	accepted         map[string]bool // what verdicts on badges that are kept asked for: nothing else is written
+	asked            []string        // by the verification in progress
+	accepted         map[string]bool // requested by verdicts on stored badges: only these are written
 }
 
-// accept has the documents that the last verdict asked for kept.
+// accept marks the documents that the last verdict requested, so that they are stored.
 func (s *sources) accept() {
 	for _, u := range s.asked {
 		s.accepted[u] = true
 	}
 }
 
-// maxKept bounds the documents and lists that one call keeps.
+// maxKept is the maximum number of documents and lists that one call stores.
 const maxKept = 200
 
 // errUnknown is the answer for a document that is neither in the database nor fetched.
 var errUnknown = errors.New("the hub has no copy, and fetches none")
 
-// listSource gives package openbadge the status lists; it implements openbadge.Resolver.
+// listSource resolves status lists for package openbadge.
 type listSource struct{ of *sources }
 
-// webSource gives package openbadge keys, profiles and hosted badges; it implements openbadge.Resolver.
+// webSource resolves keys, profiles and hosted badges for package openbadge.
 type webSource struct{ of *sources }
 
 // Resolve implements openbadge.Resolver.
@@ -58,8 +58,8 @@ func (l listSource) Resolve(url string) ([]byte, error) {
 // Resolve implements openbadge.Resolver.
 func (w webSource) Resolve(url string) ([]byte, error) { return w.of.get(url, w.of.web, w.of.gotWeb) }
 
-// get is the document at an address: fetched in this round, else stored, else fetched now. With refresh it is fetched
-// first, and the stored one counts where that fails. openbadge.ErrGone: the issuer removed it.
+// get returns the document at an address: fetched in this round, else stored, else fetched now. With refresh, get
+// fetches first and falls back to the stored document. openbadge.ErrGone: the issuer removed the document.
 func (s *sources) get(url string, stored, got map[string][]byte) ([]byte, error) {
 	s.asked = append(s.asked, url)
 	if b, ok := got[url]; ok {
@@ -88,7 +88,7 @@ func (s *sources) get(url string, stored, got map[string][]byte) ([]byte, error)
 	return document(b)
 }
 
-// document is a stored document; an empty one was removed by its issuer (openbadge.ErrGone).
+// document returns a stored document; an empty one was removed by its issuer (openbadge.ErrGone).
 func document(b []byte) ([]byte, error) {
 	if len(b) == 0 {
 		return nil, openbadge.ErrGone
@@ -96,20 +96,18 @@ func document(b []byte) ([]byte, error) {
 	return b, nil
 }
 
-// verified is what the hub found out about the bytes of a badge: the badge as people see it, and held, which decisions
-// need.
+// verified is the result of verifying a badge: the badge for people, and held, which decisions need.
 type verified struct {
 	Badge
 	held
 	hostedAt string
 	ob3      bool             // a credential of Open Badges 3.0
-	badge    *openbadge.Badge // nil: it could not be read
-	why      string           // the reasons, where it is not valid
+	badge    *openbadge.Badge // nil: the badge could not be read
+	why      string           // the reasons, if the badge is not valid
 }
 
-// verify judges the bytes of a badge twice. The first verdict is on the proof alone, without dates and status: a
-// machine judges those itself, when it loads a bundle and at each tap. The second one is with dates and status, for
-// people to read.
+// verify makes two verdicts on a badge. The first covers the proof alone, without dates and status: a machine checks
+// those when it loads a bundle and at each tap. The second includes dates and status, for people to read.
 func verify(data []byte, p *policy.Policy, src *sources, at time.Time) verified {
 	src.asked = nil
 	var trust []openbadge.Issuer
@@ -129,7 +127,7 @@ func verify(data []byte, p *policy.Policy, src *sources, at time.Time) verified 
 		out.Checks = append(out.Checks, Check{Code: c.Name, OK: !isReason(c.Outcome), Outcome: c.Outcome,
 			Detail: clip(c.Detail+details[c.Outcome], 500)})
 	}
-	// From here on the badge is described, as far as it could be read.
+	// From here on, describe the badge as far as it could be read.
 	out.ob3 = strings.HasPrefix(proof.Form, "ob3 ")
 	b := proof.Badge
 	if b == nil {
@@ -151,7 +149,7 @@ func verify(data []byte, p *policy.Policy, src *sources, at time.Time) verified 
 	return out
 }
 
-// nameOf is the name of a badge as issued: of the achievement, of the credential, or the achievement's id.
+// nameOf returns the name of a badge as issued: of the achievement, else of the credential, else the achievement's id.
 func nameOf(b *openbadge.Badge) string {
 	if b.AchievementName != "" {
 		return b.AchievementName
@@ -162,7 +160,7 @@ func nameOf(b *openbadge.Badge) string {
 	return b.AchievementID
 }
 
-// isReason reports whether the outcome of a check is a reason against a badge.
+// isReason reports whether the outcome of a check is a reason to reject a badge.
 func isReason(outcome string) bool {
 	switch outcome {
 	case "ok", "none", "not judged", "not used", "out of reach":
@@ -172,8 +170,8 @@ func isReason(outcome string) bool {
 }
 
 // standingOf reads the status lists of a badge, as machines do with the lists of a bundle. It returns the standing and
-// when the lists were read; the zero time where they could not be. A badge without a status list is verified: it
-// cannot be revoked.
+// the time when the lists were read; the zero time if they could not be read. A badge without a status list is
+// verified, because it cannot be revoked.
 func standingOf(b *openbadge.Badge, trust []openbadge.Issuer, src *sources, at time.Time) (string, time.Time) {
 	if len(b.Status) == 0 {
 		return standingVerified, time.Time{}
@@ -197,13 +195,14 @@ func standingOf(b *openbadge.Badge, trust []openbadge.Issuer, src *sources, at t
 	return standing, checked
 }
 
-// lapsed is a badge as it is shown at a moment: one that has ended since it was verified is shown as invalid.
+// lapsed returns a badge in the form to show at a given time: a badge that has expired since its verification is shown
+// as invalid.
 func lapsed(b Badge, now time.Time) Badge {
 	if b.Verdict != openbadge.Valid.String() || b.Expires.IsZero() || !now.After(b.Expires) {
 		return b
 	}
 	b.Verdict = openbadge.Invalid.String()
-	checks := make([]Check, len(b.Checks)) // a copy: the index has the same slice
+	checks := make([]Check, len(b.Checks)) // a copy, because the slice belongs to the index
 	for i, c := range b.Checks {
 		if c.Code == "dates" {
 			c = Check{Code: "dates", Outcome: "expired", Detail: "valid until " + b.Expires.Format(time.RFC3339)}
@@ -214,13 +213,13 @@ func lapsed(b Badge, now time.Time) Badge {
 	return b
 }
 
-// documents gives the status lists and documents that verdicts rest on.
+// documents reads the status lists and documents that verdicts depend on.
 type documents struct {
 	site  *store.Site
 	fetch func(context.Context) openbadge.Resolver // nil: nothing is fetched
 }
 
-// sources reads the status lists and documents of the database, for one round of verdicts. With refresh, each is
+// sources returns the status lists and documents of the database, for one round of verdicts. With refresh, each one is
 // fetched again first.
 func (s *documents) sources(ctx context.Context, refresh bool) (*sources, error) {
 	src := &sources{lists: map[string][]byte{}, web: map[string][]byte{}, gotLists: map[string][]byte{},

@@ -14,7 +14,8 @@ import (
 	"portillon/hub/fault"
 )
 
-// Bounds on a workbook besides those on every list. XML of a sheet shrinks to a tenth or less.
+// Limits on a workbook, in addition to the limits on every list. Compression reduces the XML of a sheet to a tenth or
+// less.
 const (
 	maxBook      = 8 << 20  // bytes
 	maxBookXML   = 64 << 20 // bytes, unpacked
@@ -22,8 +23,8 @@ const (
 	maxBookRows  = 20_000
 )
 
-// readXLSX reads the first sheet of a workbook that has a row. Cells come as they are stored: a date is a number, and
-// a card number keeps its digits.
+// readXLSX reads the first sheet of a workbook that has a row. Cells are returned as stored: a date is a number, and a
+// card number keeps its digits.
 func readXLSX(data []byte) (*table, error) {
 	if err := checkBook(data); err != nil {
 		return nil, err
@@ -85,8 +86,8 @@ func readSheet(f *excelize.File, sheet string) (*table, error) {
 	return t, nil
 }
 
-// checkBook unpacks every part of a workbook once, without keeping it. The sizes that a ZIP states are not believed: a
-// few kilobytes can unpack to gigabytes.
+// checkBook unpacks every part of a workbook once and discards the data. It does not trust the sizes that a ZIP
+// declares: a few kilobytes can unpack to gigabytes.
 func checkBook(data []byte) error {
 	if len(data) > maxBook {
 		return wrongFile(fmt.Sprintf("the workbook has %d bytes", len(data)),

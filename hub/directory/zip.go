@@ -13,25 +13,25 @@ import (
 	"portillon/openbadge/bake"
 )
 
-// Bounds on what is uploaded. A ZIP that unpacks to more than maxRatio times its size is a bomb: JSON shrinks to a
-// tenth.
+// Limits on uploads. A ZIP that unpacks to more than maxRatio times its size is a ZIP bomb: compression reduces JSON
+// only to a tenth.
 const (
 	maxUpload   = 32 << 20 // bytes of a file
 	maxFiles    = 1000     // files of a ZIP
 	maxUnpacked = 64 << 20 // bytes of all files of a ZIP
 	maxRatio    = 100
-	minRatio    = 1 << 20 // up to so many bytes, the ratio does not count
+	minRatio    = 1 << 20 // up to this number of bytes, the ratio is not checked
 )
 
-// isZIP reports whether bytes begin as a ZIP, an empty one and a part of one (APPNOTE.TXT 6.3.10, sections 4.3.7,
-// 4.3.16 and 8.5.3).
+// isZIP reports whether the data begins like a ZIP, including an empty ZIP and a part of a split ZIP (APPNOTE.TXT
+// 6.3.10, sections 4.3.7, 4.3.16 and 8.5.3).
 func isZIP(b []byte) bool {
 	return bytes.HasPrefix(b, []byte("PK\x03\x04")) || bytes.HasPrefix(b, []byte("PK\x05\x06")) || bytes.HasPrefix(b,
 		[]byte("PK\x07\x08"))
 }
 
-// unpack gives the files of a ZIP, or the one file that the bytes are. It leaves out files that a folder of badges may
-// hold besides. A ZIP within the ZIP, and a file or all files above the bounds, are *fault.Invalid.
+// unpack returns the files of a ZIP, or the data as a single file if it is not a ZIP. Files that are not badges, such
+// as README.md, are left out. A ZIP within the ZIP, and sizes above the limits, are *fault.Invalid.
 func unpack(name string, data []byte) ([]upload, error) {
 	name = clip(strings.ToValidUTF8(name, "-"), 200)
 	bad := func(given, wrong, right string) error {
@@ -48,7 +48,7 @@ func unpack(name string, data []byte) ([]upload, error) {
 		}
 		return []upload{{name: name, from: name, data: data}}, nil
 	}
-	// A ZIP: unpack each file within what is left of the bounds.
+	// The data is a ZIP: unpack each file within the remaining limits.
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return nil, bad(name, "the ZIP cannot be read: "+err.Error(), "a ZIP of badges")
@@ -79,7 +79,8 @@ func unpack(name string, data []byte) ([]upload, error) {
 	return out, nil
 }
 
-// isBadgeFile leaves out folders, empty and hidden files, the files that a Mac puts beside others, and README.md.
+// isBadgeFile reports whether a file may be a badge. It excludes folders, empty and hidden files, the extra files of
+// macOS, and README.md.
 func isBadgeFile(f *zip.File) bool {
 	base := path.Base(strings.ReplaceAll(f.Name, `\`, "/"))
 	return !f.FileInfo().IsDir() && !strings.HasPrefix(base, ".") && !strings.HasPrefix(f.Name, "__MACOSX/") &&
@@ -87,8 +88,8 @@ func isBadgeFile(f *zip.File) bool {
 		!strings.HasSuffix(base, ".places") && f.UncompressedSize64 > 0
 }
 
-// inflate reads a file of a ZIP, at most so many bytes, whatever size the ZIP states. why says why it cannot be read;
-// empty: it was.
+// inflate reads a file of a ZIP, at most most bytes, whatever size the ZIP declares. why is the reason for a failure;
+// empty: success.
 func inflate(f *zip.File, most int64) (b []byte, why string) {
 	tooMuch := fmt.Sprintf("the ZIP unpacks to more than %d bytes, or to more than %d times its size", maxUnpacked,
 		maxRatio)
@@ -113,7 +114,7 @@ func inflate(f *zip.File, most int64) (b []byte, why string) {
 	return b, ""
 }
 
-// tooLarge returns why a file is larger than its format may be; empty: it is not.
+// tooLarge returns why a file is larger than its format allows; empty: the size is allowed.
 func tooLarge(b []byte) string {
 	most := openbadge.MaxListBytes // a status list may be the largest document
 	switch bake.Format(b) {

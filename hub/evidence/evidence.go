@@ -1,22 +1,24 @@
-// Package evidence turns what a hub's ledger holds into progress towards a badge: which interventions count, which do
-// not, and why. Judge is pure: the same records at the same time give the same progress.
+// Package evidence calculates a member's progress towards a badge from the records of a hub's ledger: which
+// interventions count, which do not, and why. Judge is a pure function: the same records at the same time give the same
+// progress.
 //
-// It accepts a badge's rule from the policy and the records of any machines, in any order. An intervention counts when
-// it is the member's own, of a kind the rule names, on a machine the badge is for, not too old, and logged under the
-// tap of somebody else whose session, as its own records say, rested on the endorsing badge in the role of maintainer;
-// and when the member had tapped in to work along. It may be logged up to Late after that session: a form is good for
-// ten minutes, and whoever gave the machine back has one more to open it. Whatever cannot be judged does not count. The
-// zero Rule is never complete.
+// Judge accepts a badge's rule from the policy and the records of any machines, in any order. An intervention counts
+// under these conditions. It is the member's own, of a kind that the rule names, on a machine of the rule, and not too
+// old. It was logged in the session of another member, the endorser, whose session rested on the endorsing badge in the
+// role of maintainer, according to the session's records. The member had tapped in to work along. The intervention may
+// be logged up to Late after that session: a form is valid for ten minutes, and the member who returned the machine has
+// one more minute to open the form. An intervention that cannot be judged does not count. The zero Rule is never
+// complete.
 //
-// Interventions cannot be stacked (stack.go): of one kind in one session one counts, their minutes together are at most
-// the session's length, a rule may ask for different days, and it may ask that the endorser confirmed each one at the
-// machine (wire.AttestBody).
+// Interventions cannot be stacked (stack.go): in one session each kind counts once, all minutes together are at most
+// the session's length, a rule may require different days, and it may require that the endorser confirmed each
+// intervention at the machine (wire.AttestBody).
 //
-// Progress can be exported as a file that the hub signs (Make, Verify): it carries the records that counted and those
-// they rest on, with their salts and their paths to the machines' own signed checkpoints, so that whoever holds the
-// keys of hub and machines can verify all of it again without the ledger. It refuses files that nobody trusted has
-// signed, records that do not lead to a machine's checkpoint, and progress that does not come out when it is judged
-// again.
+// Progress can be exported as a file that the hub signs (Make, Verify). The file contains the records that counted and
+// the records that they rest on, with their salts and their paths to the machines' signed checkpoints, so that anyone
+// with the keys of hub and machines can verify the progress without the ledger. Verify refuses files without a trusted
+// signature, records that do not lead to a machine's checkpoint, and progress that differs from a new judgement of the
+// records.
 package evidence
 
 import (
@@ -29,20 +31,20 @@ import (
 	"portillon/wire"
 )
 
-// Rule is what earns a badge.
+// Rule is the condition for earning a badge.
 type Rule struct {
 	Badge         policy.BadgeID     `json:"badge"`
-	Machines      []policy.MachineID `json:"machines"`      // work on these counts
-	Interventions int                `json:"interventions"` // how many must count; 0: never complete
-	Kinds         []string           `json:"kinds"`         // these count
+	Machines      []policy.MachineID `json:"machines"`      // machines on which work counts
+	Interventions int                `json:"interventions"` // required number; 0: never complete
+	Kinds         []string           `json:"kinds"`         // kinds that count
 	Within        int64              `json:"within_s"`      // seconds; 0: any age
 	EndorsedBy    policy.BadgeID     `json:"endorsed_by,omitempty"`
 	AtTheTime     bool               `json:"at_the_time,omitempty"` // the endorser confirmed each one at the machine
-	Spread        int                `json:"spread,omitempty"`      // on how many different days they must lie; 0: on any
-	Zone          string             `json:"zone,omitempty"`        // whose days, by its IANA name; with Spread alone
+	Spread        int                `json:"spread,omitempty"`      // required number of different days; 0: any days
+	Zone          string             `json:"zone,omitempty"`        // IANA name of the zone for days; with Spread only
 }
 
-// RuleOf reads the rule of a badge from a policy; false where the badge is not earned by work.
+// RuleOf returns the rule of a badge from a policy; false if the badge is not earned by work.
 func RuleOf(p *policy.Policy, b policy.BadgeID) (Rule, bool) {
 	r, ok := p.Evidence[b]
 	if !ok {
@@ -62,53 +64,53 @@ func RuleOf(p *policy.Policy, b policy.BadgeID) (Rule, bool) {
 type Counted struct {
 	Record  wire.Record
 	What    wire.InterventionBody
-	RestsOn []Ref  // the records that show who endorsed it, that the member was there, and how long the session lasted
-	Minutes int    // at most what the session leaves, with what was counted in it before
-	Day     string // at the site, as 2026-11-23; empty where the rule does not ask for different days
+	RestsOn []Ref  // the records that prove the endorser, the member's presence, and the length of the session
+	Minutes int    // limited to the session's minutes that earlier interventions have not used
+	Day     string // date at the site, as 2026-11-23; empty if the rule does not require different days
 }
 
-// Ref names a record.
+// Ref identifies a record.
 type Ref struct {
 	Machine    policy.MachineID
 	Seq        uint64
 	Generation wire.Generation `json:",omitempty"`
-	Epoch      int             `json:",omitempty"` // of the generation
+	Epoch      int             `json:",omitempty"` // position of the record's journal among the machine's journals
 }
 
 func refTo(r wire.Record) Ref { return Ref{r.Machine, r.Seq, r.Generation, r.Epoch} }
 
-// sameJournal reports whether two records stand in one journal.
+// sameJournal reports whether two records belong to one journal.
 func sameJournal(a, b wire.Record) bool { return a.Machine == b.Machine && a.Epoch == b.Epoch }
 
 // Rejected is an intervention of the member that does not count.
 type Rejected struct {
 	Record wire.Record
 	What   wire.InterventionBody
-	Why    []Why // all of them
+	Why    []Why // all reasons
 }
 
-// Progress is how far a member has come towards a badge.
+// Progress is a member's progress towards a badge.
 type Progress struct {
 	Member   policy.MemberID
 	Badge    policy.BadgeID
 	Counted  []Counted  // oldest first
 	Rejected []Rejected // oldest first
-	Needed   int        // interventions that the rule asks for
-	Days     int        // different days on which Counted lie, where the rule asks for some
-	Spread   int        // days that the rule asks for; 0: none
-	Minutes  int        // of all that is counted
+	Needed   int        // number of interventions that the rule requires
+	Days     int        // number of different days in Counted, if the rule requires days
+	Spread   int        // number of days that the rule requires; 0: none
+	Minutes  int        // sum of the minutes in Counted
 	Complete bool
 
-	AlreadyHolds bool // the member holds the badge: the caller who knows the badges says so, Judge does not
+	AlreadyHolds bool // the member already holds the badge; set by the caller, not by Judge
 }
 
-// Missing is how many interventions are still to do.
+// Missing returns the number of interventions that are still required.
 func (p Progress) Missing() int { return max(0, p.Needed-len(p.Counted)) }
 
-// MissingDays is on how many more days something is still to do.
+// MissingDays returns the number of further days that are still required.
 func (p Progress) MissingDays() int { return max(0, p.Spread-p.Days) }
 
-// Judge finds the member's interventions among the records and judges each one.
+// Judge finds the member's interventions in the records and judges each one as of now.
 func Judge(rule Rule, member policy.MemberID, records []wire.Record, now time.Time) Progress {
 	out := Progress{Member: member, Badge: rule.Badge, Needed: max(0, rule.Interventions), Spread: max(0, rule.Spread)}
 	if member == "" {
@@ -133,7 +135,7 @@ func Judge(rule Rule, member policy.MemberID, records []wire.Record, now time.Ti
 	return out
 }
 
-// Members are the members who have logged interventions, sorted.
+// Members returns the members who logged interventions, sorted.
 func Members(records []wire.Record) []policy.MemberID {
 	var out []policy.MemberID
 	for _, r := range records {
@@ -145,12 +147,12 @@ func Members(records []wire.Record) []policy.MemberID {
 	return slices.Compact(out)
 }
 
-// Kinds are the kinds of records that Judge looks at.
+// Kinds returns the kinds of records that Judge needs.
 func Kinds() []wire.Kind {
 	return []wire.Kind{wire.SessionStart, wire.SessionEnd, wire.RoleChanged, wire.Assisted, wire.Intervened, wire.Attested}
 }
 
-// judge is the records in order, and whose session each one falls into.
+// judge holds the records in order, and the session of each record.
 type judge struct {
 	rule Rule
 	now  time.Time
@@ -159,29 +161,30 @@ type judge struct {
 	attested map[attestedID]attestation
 }
 
-// seen is an intervention and the session that it was logged in, or just after, as the records up to then tell.
+// seen is an intervention with the session during or after which it was logged, according to the records before it.
 type seen struct {
 	record wire.Record
 	twice  bool
-	in     *session // nil: no session of its id was running, or had ended just before
-	over   *ended   // nil: it was running
+	in     *session // nil: no session with this id was running or had just ended
+	over   *ended   // nil: the session was running
 }
 
-// session is a session in the state that its records have given it. It is copied where it changes.
+// session is a session in the state after a record. It is copied before each change.
 type session struct {
 	id     string
 	member policy.MemberID
 	role   policy.Role
 	badges []policy.BadgeID
 	start  wire.Record
-	rests  []Ref // start, and the last change of role
+	rests  []Ref // the start, and the last change of role
 	came   []arrival
 }
 
-// arrival is a member who tapped in to work along. A form that they opened then stays theirs, whoever taps in after.
+// arrival is a member who tapped in to work along. A form that this member opened stays theirs, even if another member
+// taps in later.
 type arrival struct {
 	member policy.MemberID
-	at     Ref // the last time
+	at     Ref // record of the last tap
 }
 
 func newJudge(rule Rule, now time.Time, records []wire.Record) *judge {
@@ -209,16 +212,16 @@ func newJudge(rule Rule, now time.Time, records []wire.Record) *judge {
 	return j
 }
 
-// Late is how long after its session an intervention may be logged.
+// Late is the maximum time between the end of a session and the log entry of an intervention in it.
 const Late = 15 * time.Minute
 
-// machine is what one machine's records tell so far.
+// machine is the state of one machine according to its records so far.
 type machine struct {
 	running *session
 	ended   map[string]ended
 }
 
-// ended is a session that is over, and the record that said so.
+// ended is a session that is over, and the record of its end.
 type ended struct {
 	session *session
 	by      wire.Record
@@ -233,7 +236,7 @@ func (m *machine) next(r wire.Record) {
 	}
 }
 
-// session is the one that r was written in, or after its end; nil: there is none that it may name.
+// session returns the session during which r was written, or after whose end; nil: r may name no session.
 func (m *machine) session(r wire.Record) (*session, *ended) {
 	if m.running != nil && m.running.id == r.Session {
 		return m.running, nil
@@ -245,7 +248,8 @@ func (m *machine) session(r wire.Record) (*session, *ended) {
 	return e.session, &e
 }
 
-// between is how much time passed from a to b: in one boot the clock on the wall may have been set meanwhile.
+// between returns the time from record a to record b. Within one boot it uses the monotonic clock, because the wall
+// clock may have been set meanwhile.
 func between(a, b wire.Record) time.Duration {
 	if a.Boot == b.Boot && b.Boot != "" {
 		return time.Duration(b.Mono-a.Mono) * time.Millisecond
@@ -253,7 +257,8 @@ func between(a, b wire.Record) time.Duration {
 	return b.Wall.Sub(a.Wall)
 }
 
-// next is the session that runs after r. A body that cannot be read ends it: what cannot be judged does not count.
+// next returns the session after record r. An unreadable body ends the session, because what cannot be judged does not
+// count.
 func (s *session) next(r wire.Record) *session {
 	at := refTo(r)
 	switch {
@@ -286,7 +291,7 @@ func (s *session) next(r wire.Record) *session {
 	return s
 }
 
-// intervention says what counts against s; nothing: it counts.
+// intervention returns the reasons why s does not count; none: it counts.
 func (j *judge) intervention(s seen) (wire.InterventionBody, []Why, []Ref) {
 	var what wire.InterventionBody
 	if json.Unmarshal(s.record.Body, &what) != nil {
@@ -331,7 +336,7 @@ func (j *judge) age(r wire.Record) []Why {
 	return nil
 }
 
-// endorsed looks at whose session the intervention was logged in, and for the record by which its member had tapped in.
+// endorsed checks the session in which the intervention was logged, and finds the record of its member's tap.
 func (j *judge) endorsed(s seen, what wire.InterventionBody) (why []Why, came []Ref) {
 	switch {
 	case what.Endorser == "":

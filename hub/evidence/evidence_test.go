@@ -20,7 +20,7 @@ var (
 		Kinds: []string{"lens-cleaning", "mirror-alignment"}, Within: 180 * 24 * 3600, EndorsedBy: "laser-maintainer"}
 )
 
-// line writes records as a story: ten seconds apart, the last of them at now.
+// line describes a record. A story is a list of lines, ten seconds apart, the last one at now.
 type line struct {
 	kind    wire.Kind
 	session string
@@ -72,7 +72,7 @@ func end(session string, m policy.MemberID) line {
 	return line{wire.SessionEnd, session, m, wire.EndBody{Cause: wire.CauseTap}, nil}
 }
 
-// booted is a record that long before now by the clock that no one sets, and by the one on the wall.
+// booted sets a record's distance to now, separately on the monotonic clock and on the wall clock.
 func booted(mono, wall time.Duration) func(*wire.Record) {
 	return func(r *wire.Record) {
 		r.Boot, r.Mono, r.Wall = "b", int64((time.Hour+mono)/time.Millisecond), now.Add(wall)
@@ -80,44 +80,44 @@ func booted(mono, wall time.Duration) func(*wire.Record) {
 }
 func (l line) with(f func(*wire.Record)) line { l.change = f; return l }
 
-// ines is a maintainer, lea the member who works with her.
+// maintained returns a story in which the maintainer ines works and the member lea helps her.
 func maintained(more ...line) []line {
 	return append([]line{start("s", "ines", policy.Maintainer, "laser-maintainer"), assisted("s", "lea")}, more...)
 }
 
-func TestJudgeSaysWhichInterventionsCountAndWhyOthersDoNot(t *testing.T) {
+func TestJudgeGivesTheReasonsWhyInterventionsDoNotCount(t *testing.T) {
 	lens := did("s", "lea", "lens-cleaning", "ines")
 	unreadable := lens
 	unreadable.body = []int{1}
 	for _, c := range []struct {
 		name  string
 		lines []line
-		why   string // of the one intervention
+		why   string // reasons against the only intervention
 	}{
-		{"what the rule asks for", maintained(lens), "[]"},
+		{"valid intervention", maintained(lens), "[]"},
 		{"another kind", maintained(did("s", "lea", "painting", "ines")), "[wrong-kind]"},
 		{"no kind", maintained(did("s", "lea", "", "ines")), "[wrong-kind]"},
-		{"one's own endorsement", maintained(did("s", "lea", "lens-cleaning", "lea")), "[self-endorsed]"},
+		{"the member as endorser", maintained(did("s", "lea", "lens-cleaning", "lea")), "[self-endorsed]"},
 		{"a maintainer alone", []line{start("s", "lea", policy.Maintainer, "laser-maintainer"),
 			did("s", "lea", "lens-cleaning", "lea")}, "[self-endorsed]"},
-		{"nobody's endorsement", maintained(did("s", "lea", "lens-cleaning", "")), "[not-endorsed]"},
+		{"no endorser", maintained(did("s", "lea", "lens-cleaning", "")), "[not-endorsed]"},
 		{"an endorser without a session", []line{lens}, "[no-session]"},
 		{"an endorser of another session", []line{start("s", "karim", policy.Maintainer, "laser-maintainer"),
 			assisted("s", "lea"), lens}, "[no-session]"},
-		{"an endorser who was there in another session",
+		{"an endorser with a session of another id",
 			[]line{start("r", "ines", policy.Maintainer, "laser-maintainer"), assisted("r", "lea"), lens}, "[no-session]"},
 		{"a session that has just ended", maintained(end("s", "ines"), lens), "[]"},
-		{"a session that ended a while ago", maintained(end("s",
+		{"a session that ended too long ago", maintained(end("s",
 			"ines").with(func(r *wire.Record) { r.Wall = now.Add(-evidence.Late - time.Second) }), lens), "[no-session]"},
 		{"a session that ended just before the clock was set",
 			maintained(end("s", "ines").with(booted(-evidence.Late, -time.Hour)), lens.with(booted(0, 0))), "[]"},
-		{"a session that ended a while before it was",
+		{"a session that ended too long before the clock was set",
 			maintained(end("s", "ines").with(booted(-evidence.Late-time.Second, 0)), lens.with(booted(0, 0))), "[no-session]"},
 		{"a session that starts later", []line{lens, start("s", "ines", policy.Maintainer, "laser-maintainer")},
 			"[no-session]"},
 		{"another session has started since", maintained(end("s", "ines"), start("z", "zoe", policy.User, "laser-user"),
 			lens), "[]"},
-		{"another session ran in between, and nobody wrote down the end of the first",
+		{"another session in between, no record of the end",
 			maintained(start("z", "zoe", policy.User, "laser-user").with(func(r *wire.Record) {
 				r.Wall = now.Add(-evidence.Late - time.Second)
 			}), lens), "[no-session]"},
@@ -129,29 +129,29 @@ func TestJudgeSaysWhichInterventionsCountAndWhyOthersDoNot(t *testing.T) {
 			"[endorser-not-maintainer]"},
 		{"the badge, in the role of a user", []line{start("s", "ines", policy.User, "laser-maintainer"), assisted("s", "lea"),
 			lens}, "[endorser-not-maintainer]"},
-		{"who became a maintainer before", []line{start("s", "ines", policy.User, "laser-user"),
+		{"an endorser who became a maintainer", []line{start("s", "ines", policy.User, "laser-user"),
 			role("s", "ines", policy.Maintainer, "laser-maintainer"), assisted("s", "lea"), lens}, "[]"},
-		{"who was a maintainer before", maintained(role("s", "ines", policy.User, "laser-user"), lens),
+		{"an endorser who is no longer a maintainer", maintained(role("s", "ines", policy.User, "laser-user"), lens),
 			"[endorser-not-maintainer]"},
 		{"another session's change of role", maintained(role("z", "ines", policy.User, "laser-user"), lens), "[]"},
 		{"a member who did not tap in", []line{start("s", "ines", policy.Maintainer, "laser-maintainer"), lens},
 			"[not-assisting]"},
-		{"after another came to help too", maintained(assisted("s", "jules"), lens), "[]"},
+		{"after another helper tapped in", maintained(assisted("s", "jules"), lens), "[]"},
 		{"another helper's session", maintained(end("s", "ines"), start("r", "ines", policy.Maintainer, "laser-maintainer"),
 			assisted("r", "jules"), did("r", "lea", "lens-cleaning", "ines")), "[not-assisting]"},
-		{"a member who came back", maintained(assisted("s", "jules"), assisted("s", "lea"), lens), "[]"},
+		{"a member who tapped in again", maintained(assisted("s", "jules"), assisted("s", "lea"), lens), "[]"},
 		{"too long ago", maintained(lens.with(func(r *wire.Record) { r.Wall = now.Add(-181 * 24 * time.Hour) })),
 			"[too-old]"},
 		{"on the last day", maintained(lens.with(func(r *wire.Record) { r.Wall = now.Add(-180 * 24 * time.Hour) })), "[]"},
 		{"in the future", maintained(lens.with(func(r *wire.Record) { r.Wall = now.Add(time.Minute) })), "[in-future]"},
 		{"a clock that is a little ahead", maintained(lens.with(func(r *wire.Record) { r.Wall = now.Add(wire.Skew) })), "[]"},
-		{"by a clock that was not set", maintained(lens.with(func(r *wire.Record) { r.Clock = wire.ClockUntrusted })),
+		{"untrusted clock", maintained(lens.with(func(r *wire.Record) { r.Clock = wire.ClockUntrusted })),
 			"[clock-untrusted]"},
-		{"by a clock that says nothing", maintained(lens.with(func(r *wire.Record) { r.Clock = "" })), "[clock-untrusted]"},
+		{"unknown state of the clock", maintained(lens.with(func(r *wire.Record) { r.Clock = "" })), "[clock-untrusted]"},
 		{"a body that cannot be read", maintained(unreadable), "[unreadable]"},
 		{"a start that cannot be read", []line{{wire.SessionStart, "s", "ines", []int{1}, nil}, assisted("s", "lea"), lens},
 			"[no-session]"},
-		{"all that can be wrong at once", []line{start("s", "ines", policy.User),
+		{"all faults at once", []line{start("s", "ines", policy.User),
 			did("s", "lea", "painting", "ines").with(func(r *wire.Record) { r.Wall = now.Add(-999 * 24 * time.Hour) })},
 			"[wrong-kind too-old endorser-not-maintainer not-assisting]"},
 	} {
@@ -175,7 +175,7 @@ func whys(p evidence.Progress) []evidence.Why {
 	return out
 }
 
-func TestJudgeCountsWorkOnTheBadgesOwnMachinesOnly(t *testing.T) {
+func TestJudgeCountsOnlyWorkOnTheMachinesOfTheRule(t *testing.T) {
 	lines := maintained(did("s", "lea", "lens-cleaning", "ines"))
 	p := evidence.Judge(rule, "lea", records(t, "vinyl", lines...), now)
 	if got := fmt.Sprint(whys(p)); got != "[wrong-machine]" || len(p.Counted) != 0 {
@@ -205,7 +205,7 @@ func TestJudgeCountsARecordOnce(t *testing.T) {
 	}
 }
 
-func TestJudgeIgnoresTheOrderOfRecordsAndRecordsOfOthers(t *testing.T) {
+func TestJudgeIgnoresTheOrderOfRecordsAndOtherMembersRecords(t *testing.T) {
 	laser := records(t, "laser", maintained(
 		did("s", "lea", "lens-cleaning", "ines"),
 		assisted("s", "jules"),
@@ -262,7 +262,7 @@ func TestProgressIsCompleteOnlyWhenTheRuleIsMet(t *testing.T) {
 	}
 }
 
-func TestRuleWithoutAnEndorserCountsWorkAlone(t *testing.T) {
+func TestRuleWithoutAnEndorserCountsSelfEndorsedWork(t *testing.T) {
 	r := rule
 	r.EndorsedBy, r.Within, r.Interventions = "", 0, 1
 	old := did("s", "lea", "lens-cleaning", "lea").with(func(r *wire.Record) {
@@ -273,7 +273,7 @@ func TestRuleWithoutAnEndorserCountsWorkAlone(t *testing.T) {
 	}
 }
 
-func TestEveryReasonHasASentenceInBothLanguages(t *testing.T) {
+func TestEveryReasonHasATextInBothLanguages(t *testing.T) {
 	seen := map[string]bool{}
 	other := evidence.Why("?").Text()
 	for _, w := range evidence.Whys() {

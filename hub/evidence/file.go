@@ -15,31 +15,31 @@ import (
 	"portillon/wire"
 )
 
-// MaxCounted is how many interventions a file carries at most: the newest.
+// MaxCounted is the maximum number of interventions in a file, which contains the newest ones.
 const MaxCounted = 100
 
 const (
 	kind = "portillon evidence" // the first line of the signed text
-	// maxRecords bounds what a reader will look at: each intervention rests on at most five records, the start and the end
-	// of its session, a change of role, the tap of its member, and the endorser's word.
+	// maxRecords limits the records of a file: each intervention rests on at most five records, which are the start and
+	// the end of its session, a change of role, the tap of its member, and the endorser's confirmation.
 	maxRecords = 6 * MaxCounted
 	maxPath    = 64
 )
 
-// File is what a member takes along, signed by the hub: a note whose text is the line «portillon evidence» and this, as
-// canonical JSON.
+// File is the evidence that a member can export. It is signed by the hub as a note whose text is the line «portillon
+// evidence» and the file as canonical JSON.
 type File struct {
 	Site     policy.SiteID   `json:"site"`
 	Member   policy.MemberID `json:"member"`
-	Made     time.Time       `json:"made"` // the records are judged as of then
+	Made     time.Time       `json:"made"` // the time as of which the records are judged
 	Rule     Rule            `json:"rule"`
 	Complete bool            `json:"complete"`
 	Machines []Journal       `json:"journals"`
-	Records  []Proven        `json:"records"` // those that count and those they rest on
+	Records  []Proven        `json:"records"` // the records that count and those they rest on
 }
 
-// Journal is the signed checkpoint of one of a machine's journals. A file has a machine's journals in the order in
-// which the hub took them.
+// Journal is the signed checkpoint of one of a machine's journals. A file lists a machine's journals in the order in
+// which the hub accepted them.
 type Journal struct {
 	Machine    policy.MachineID `json:"machine"`
 	Checkpoint string           `json:"checkpoint"` // a signed note
@@ -50,10 +50,10 @@ type Journal struct {
 type Proven struct {
 	wire.Leafed
 	Path       []tlog.Hash     `json:"path"`
-	Generation wire.Generation `json:"generation,omitempty"` // of the journal that it stands in
+	Generation wire.Generation `json:"generation,omitempty"` // of the record's journal
 }
 
-// Progress judges the file's records. Verify has done so already; Open has not looked at them.
+// Progress judges the file's records. Verify has already done so; Open has not checked the records.
 func (f File) Progress() (Progress, error) {
 	records, err := f.records()
 	if err != nil {
@@ -75,13 +75,13 @@ func (f File) records() ([]wire.Record, error) {
 	return out, nil
 }
 
-// epoch is the place of a journal in the file, which is in the order of the machine's generations.
+// epoch returns the position of a journal among the machine's journals in the file.
 func (f File) epoch(m policy.MachineID, g wire.Generation) int {
 	return slices.IndexFunc(f.Machines, func(j Journal) bool { return j.Machine == m && j.Generation == g })
 }
 
-// Needs are the records that a file about p must carry, by machine, generation and seq: the newest MaxCounted and what
-// they rest on.
+// Needs returns the records that a file about p must contain, by machine, generation and seq: the newest MaxCounted
+// interventions and the records they rest on.
 func Needs(p Progress) []Ref {
 	var out []Ref
 	for _, c := range p.newest(MaxCounted) {
@@ -93,7 +93,7 @@ func Needs(p Progress) []Ref {
 	return slices.Compact(out)
 }
 
-// Make signs a file.
+// Make signs a file with the hub's key.
 func Make(f File, hub note.Signer) ([]byte, error) {
 	f.Made = f.Made.UTC().Truncate(time.Second)
 	p, err := f.Progress()
@@ -108,7 +108,7 @@ func Make(f File, hub note.Signer) ([]byte, error) {
 	return note.Sign(&note.Note{Text: kind + "\n" + string(b) + "\n"}, hub)
 }
 
-// Open checks the hub's signature and reads the file. It does not look at the records: Verify does.
+// Open checks the hub's signature and parses the file. It does not check the records; Verify does.
 func Open(data []byte, hub note.Verifiers) (File, error) {
 	if len(data) > wire.MaxSigned {
 		return File{}, fmt.Errorf("evidence: %d bytes, at most %d", len(data), wire.MaxSigned)
@@ -137,9 +137,9 @@ func Open(data []byte, hub note.Verifiers) (File, error) {
 	return f, nil
 }
 
-// Verify checks everything again: the hub's signature, each record's path to a checkpoint that its machine signed, and
-// that judging the records gives what the file says. machines gives a machine's pinned key; nil is a machine that is
-// not trusted.
+// Verify checks the hub's signature, each record's path to a checkpoint that its machine signed, and that judging the
+// records again gives the progress in the file. machines returns a machine's pinned key; nil: the machine is not
+// trusted.
 func Verify(data []byte, hub note.Verifiers, machines func(policy.MachineID) note.Verifier) (File, Progress, error) {
 	return VerifyBy(data, hub, func(id policy.MachineID) []Key {
 		if v := machines(id); v != nil {
@@ -153,12 +153,12 @@ func Verify(data []byte, hub note.Verifiers, machines func(policy.MachineID) not
 type Key struct {
 	Verifier note.Verifier
 	Public   string // Verifier as text, name+hash+key
-	// Until is when the key was replaced or revoked; zero: it is in force. Records with a trusted time after it are
-	// refused: whoever stole the machine could have signed them.
+	// Until is the time when the key was replaced or revoked; zero: the key is current. Records with a later trusted
+	// time are refused, because a thief of the machine could have signed them.
 	Until time.Time
 }
 
-// VerifyBy is Verify with all keys of each machine, those of the past among them.
+// VerifyBy is Verify with all keys of each machine, including former keys.
 func VerifyBy(data []byte, hub note.Verifiers, machines func(policy.MachineID) []Key) (File, Progress, error) {
 	f, err := Open(data, hub)
 	if err != nil {
@@ -189,7 +189,7 @@ func VerifyBy(data []byte, hub note.Verifiers, machines func(policy.MachineID) [
 	return f, p, nil
 }
 
-// place names a journal.
+// place identifies a journal.
 type place struct {
 	machine    policy.MachineID
 	generation wire.Generation
@@ -200,7 +200,7 @@ func placeOf(r wire.Record) place { return place{r.Machine, r.Generation} }
 // root is a journal's signed root.
 type root struct {
 	wire.Checkpoint
-	until time.Time // of the key that signed it; zero: it is in force
+	until time.Time // end of the signing key's validity; zero: the key is current
 }
 
 func (f File) roots(machines func(policy.MachineID) []Key) (map[place]root, error) {

@@ -29,7 +29,7 @@ func key(t testing.TB, name string) (note.Signer, note.Verifier) {
 	return s, v
 }
 
-// proven puts records into a tree that the machine signs.
+// proven appends records to a tree that the machine signs, and returns them with their proofs.
 func proven(
 	t testing.TB,
 	machine policy.MachineID,
@@ -158,7 +158,7 @@ func TestEvidenceFileOfANewerHubIsRead(t *testing.T) {
 	}
 }
 
-func TestEvidenceFileOfWorkUnderWayVerifiesAsIncomplete(t *testing.T) {
+func TestEvidenceFileOfIncompleteProgressIsVerified(t *testing.T) {
 	d := newDesk(t)
 	f := d.file(t)
 	f.Records = f.Records[:3]
@@ -172,7 +172,7 @@ func TestEvidenceFileOfWorkUnderWayVerifiesAsIncomplete(t *testing.T) {
 	}
 }
 
-func TestEvidenceFileThatLiesIsRefused(t *testing.T) {
+func TestManipulatedEvidenceFileIsRefused(t *testing.T) {
 	d := newDesk(t)
 	for _, c := range []struct {
 		name string
@@ -192,7 +192,7 @@ func TestEvidenceFileThatLiesIsRefused(t *testing.T) {
 		{"a machine that is not trusted", func(f *evidence.File) { f.Machines[0].Machine = "vinyl" }, "no key is pinned"},
 		{"another site", func(f *evidence.File) { f.Site = "elsewhere" }, "want \"portillon/elsewhere/laser\""},
 		{"the same record twice", func(f *evidence.File) { f.Records = append(f.Records, f.Records[3]) }, "judged again"},
-		{"another member's", func(f *evidence.File) { f.Records[1] = f.Records[0] }, "judged again"},
+		{"another member's record", func(f *evidence.File) { f.Records[1] = f.Records[0] }, "judged again"},
 		{"too many records", func(f *evidence.File) {
 			for len(f.Records) <= 6*evidence.MaxCounted {
 				f.Records = append(f.Records, f.Records[3])
@@ -231,7 +231,7 @@ func TestEvidenceOfAnotherSitesRecordsIsRefused(t *testing.T) {
 	}
 }
 
-func TestEvidenceFileSignedByTheMachinesForgerIsRefused(t *testing.T) {
+func TestEvidenceFileSignedWithAnotherMachineKeyIsRefused(t *testing.T) {
 	d := newDesk(t)
 	f := d.file(t)
 	all := records(t, "laser", maintained(did("s", "lea", "lens-cleaning", "ines"))...)
@@ -269,7 +269,7 @@ func TestEvidenceFileOfAnotherHubOrAnotherKindIsRefused(t *testing.T) {
 		"an acknowledgement": "portillon ack\n{}\n", "JSON that is not canonical": "portillon evidence\n{ }\n",
 		"a file that calls itself something else": "portillon ack" + strings.TrimPrefix(genuine, "portillon evidence"),
 		"a file that says it is not complete":     strings.Replace(genuine, `"complete":true`, `"complete":false`, 1),
-		"nothing that is known":                   "portillon evidence\n{\"x\":1}\n", "nothing": "\n",
+		"unknown fields":                          "portillon evidence\n{\"x\":1}\n", "nothing": "\n",
 		"more than one value": "portillon evidence\n{} {}\n",
 	} {
 		n, err := note.Sign(&note.Note{Text: text}, d.hub)
@@ -282,7 +282,7 @@ func TestEvidenceFileOfAnotherHubOrAnotherKindIsRefused(t *testing.T) {
 	}
 }
 
-func FuzzVerifyNeverPanicsNorBelieves(f *testing.F) {
+func FuzzVerifyNeverAcceptsUnsignedRecords(f *testing.F) {
 	d := newDesk(f)
 	good, err := evidence.Make(d.file(f), d.hub)
 	if err != nil {
@@ -294,7 +294,7 @@ func FuzzVerifyNeverPanicsNorBelieves(f *testing.F) {
 	f.Add(`{}`)
 	f.Add(`{"records":[{"path":["x"]}]}`)
 	f.Fuzz(func(t *testing.T, body string) {
-		// The hub's own key signs whatever: what the machines did not sign must still not pass.
+		// Sign arbitrary content with the hub's key: records that no machine signed must still be refused.
 		n, err := note.Sign(&note.Note{Text: "portillon evidence\n" + body + "\n"}, d.hub)
 		if err != nil {
 			return
@@ -320,8 +320,8 @@ func FuzzVerifyNeverPanicsNorBelieves(f *testing.F) {
 	})
 }
 
-// A key that was replaced or revoked verifies the records of its time, and none that says to be newer.
-func TestEvidenceOfAnEndedKeyIsVerifiedUpToItsEnd(t *testing.T) {
+// A key that was replaced or revoked verifies the records from before that time, and no later ones.
+func TestFormerKeyVerifiesOnlyRecordsFromBeforeItsEnd(t *testing.T) {
 	d := newDesk(t)
 	data, err := evidence.Make(d.file(t), d.hub)
 	if err != nil {

@@ -9,19 +9,19 @@ import (
 	"portillon/wire"
 )
 
-// What keeps interventions from being stacked: several of one kind in one session, more minutes than the session had,
-// all on one day, and work that its endorser never confirmed.
+// The rules in this file prevent stacked interventions: several of one kind in one session, more minutes than the
+// session had, all on one day, and work that its endorser never confirmed.
 
-// stack is what has been counted so far for one member.
+// stack records what has been counted so far for one member.
 type stack struct {
 	rule    Rule
-	zone    *time.Location // nil: no day can be told
+	zone    *time.Location // nil: days cannot be determined
 	kinds   map[work]bool
 	minutes map[sessionAt]int
 	days    map[string]bool
 }
 
-// sessionAt is a session at a machine, work a kind of intervention in it.
+// sessionAt identifies a session at a machine, work identifies a kind of intervention in a session.
 type (
 	sessionAt struct {
 		place
@@ -35,20 +35,20 @@ type (
 
 func newStack(r Rule) *stack {
 	k := &stack{rule: r, kinds: map[work]bool{}, minutes: map[sessionAt]int{}, days: map[string]bool{}}
-	if r.Spread > 0 && r.Zone != "Local" { // the zone of whoever reads a file is nobody's site
-		k.zone, _ = time.LoadLocation(r.Zone) // unknown: nil, and the rule is never complete
+	if r.Spread > 0 && r.Zone != "Local" { // "Local" is the time zone of the computer that reads the file, not the site's
+		k.zone, _ = time.LoadLocation(r.Zone) // unknown zone: nil, and the rule is never complete
 	}
 	return k
 }
 
 func (s seen) at() sessionAt { return sessionAt{placeOf(s.record), s.record.Session} }
 
-// stacked reports whether work of this kind counts for the session already.
+// stacked reports whether work of this kind has already been counted in the session.
 func (k *stack) stacked(s seen, what wire.InterventionBody) bool {
 	return k.kinds[work{s.at(), what.What}]
 }
 
-// count notes an intervention that counts.
+// count records an intervention that counts.
 func (k *stack) count(s seen, what wire.InterventionBody) Counted {
 	k.kinds[work{s.at(), what.What}] = true
 	c := Counted{Record: s.record, What: what}
@@ -61,8 +61,8 @@ func (k *stack) count(s seen, what wire.InterventionBody) Counted {
 	return c
 }
 
-// minutes are how long the session had lasted when the intervention was logged, or lasted in all, where it was logged
-// afterwards; rounded up. Without a session there are none.
+// minutes returns the length of the session, in minutes, rounded up: up to the intervention, or the whole session if
+// the intervention was logged after its end. Without a session it returns 0.
 func (s seen) minutes() int {
 	if s.in == nil {
 		return 0
@@ -72,17 +72,17 @@ func (s seen) minutes() int {
 		took = between(s.in.start, s.over.by)
 		var end wire.EndBody
 		if s.over.by.Kind == wire.SessionEnd && json.Unmarshal(s.over.by.Body, &end) == nil && end.Seconds > 0 {
-			// its wall time may be of the next start, days later
+			// the wall time of this record may be that of the next start, days later
 			took = time.Duration(min(end.Seconds, maxSession)) * time.Second
 		}
 	}
 	return int((min(max(took, 0), maxSession*time.Second) + time.Minute - 1) / time.Minute)
 }
 
-// maxSession bounds what a record may claim, in seconds: a year.
+// maxSession is the longest session, in seconds, that a record may claim: a year.
 const maxSession = 365 * 24 * 3600
 
-// rests are the records that tell how long the session lasted, and in which role.
+// rests returns the records that prove the length of the session and the role in it.
 func (s seen) rests() []Ref {
 	if s.in == nil {
 		return nil
@@ -94,7 +94,7 @@ func (s seen) rests() []Ref {
 	return out
 }
 
-// attestedID names an intervention, attestation is who confirmed it, and in which session.
+// attestedID identifies an intervention. attestation records who confirmed it, and in which session.
 type (
 	attestedID struct {
 		place
@@ -107,7 +107,7 @@ type (
 	}
 )
 
-// attests notes an attested record. It counts in the endorser's own session, or up to Late after it.
+// attests records a confirmation. It counts only in the endorser's own session, or up to Late after it.
 func (j *judge) attests(r wire.Record, in *session) {
 	var b wire.AttestBody
 	if json.Unmarshal(r.Body, &b) != nil || b.Intervention == "" || in == nil || in.member != r.Member {
@@ -119,8 +119,8 @@ func (j *judge) attests(r wire.Record, in *session) {
 	}
 }
 
-// confirmed reports whether the endorser confirmed the intervention at the time, and by which record; by none where
-// they wrote it themself.
+// confirmed reports whether the endorser confirmed the intervention at the time, and returns the record of the
+// confirmation. The result has no record if the endorser wrote the intervention.
 func (j *judge) confirmed(s seen, what wire.InterventionBody) ([]Ref, bool) {
 	if what.Attested {
 		return nil, true
@@ -132,13 +132,13 @@ func (j *judge) confirmed(s seen, what wire.InterventionBody) ([]Ref, bool) {
 	return []Ref{a.at}, true
 }
 
-// newest are at most n of what counts: of the newest days as many as the rule asks for, one each, then whatever is
-// newest.
+// newest returns at most n counted interventions: first one for each of the newest days, as many days as the rule
+// requires, then the newest of the rest.
 func (p Progress) newest(n int) []Counted {
 	if len(p.Counted) <= n {
 		return p.Counted
 	}
-	at := make([]int, len(p.Counted)) // places in Counted, the newest first
+	at := make([]int, len(p.Counted)) // indexes in Counted, the newest first
 	for i := range at {
 		at[i] = i
 	}

@@ -11,8 +11,8 @@ import (
 	"portillon/wire"
 )
 
-// lasting is work of so many minutes; the records of a story are ten seconds apart, so their times are given where
-// length matters.
+// lasting returns work of the given number of minutes. The records of a story are ten seconds apart, so tests of the
+// length also set the times.
 func lasting(session, what string, minutes int) line {
 	return line{
 		wire.Intervened,
@@ -29,7 +29,7 @@ func before(d time.Duration) func(*wire.Record) {
 	return func(r *wire.Record) { r.Wall = now.Add(-d) }
 }
 
-func TestAKindCountsOnceInASession(t *testing.T) {
+func TestEachKindCountsOncePerSession(t *testing.T) {
 	refused := did("s", "lea", "lens-cleaning", "")
 	for _, c := range []struct {
 		name    string
@@ -47,7 +47,7 @@ func TestAKindCountsOnceInASession(t *testing.T) {
 		{"in the next session", maintained(did("s", "lea", "lens-cleaning", "ines"), end("s", "ines"),
 			start("r", "ines", policy.Maintainer, "laser-maintainer"),
 			assisted("r", "lea"), did("r", "lea", "lens-cleaning", "ines")), 2, "[]"},
-		{"what is wrong besides is said alone", maintained(did("s", "lea", "painting", "ines"),
+		{"another fault hides this reason", maintained(did("s", "lea", "painting", "ines"),
 			did("s", "lea", "painting", "ines")), 0, "[wrong-kind wrong-kind]"},
 	} {
 		p := evidence.Judge(rule, "lea", records(t, "laser", c.lines...), now)
@@ -57,7 +57,7 @@ func TestAKindCountsOnceInASession(t *testing.T) {
 	}
 }
 
-func TestAKindOfTwoMachinesCountsAtEach(t *testing.T) {
+func TestSameKindCountsAtEachMachine(t *testing.T) {
 	both := rule
 	both.Machines = []policy.MachineID{"laser", "vinyl"}
 	story := maintained(did("s", "lea", "lens-cleaning", "ines"))
@@ -67,7 +67,7 @@ func TestAKindOfTwoMachinesCountsAtEach(t *testing.T) {
 	}
 }
 
-func TestMinutesAreNeverMoreThanTheSessionHad(t *testing.T) {
+func TestMinutesAreLimitedToTheLengthOfTheSession(t *testing.T) {
 	began := start("s", "ines", policy.Maintainer, "laser-maintainer").with(before(30 * time.Minute))
 	for _, c := range []struct {
 		name  string
@@ -78,9 +78,9 @@ func TestMinutesAreNeverMoreThanTheSessionHad(t *testing.T) {
 			"[12]"},
 		{"more than the session so far", []line{began, assisted("s", "lea"),
 			lasting("s", "lens-cleaning", 1440).with(before(10 * time.Minute))}, "[20]"},
-		{"two kinds share it", []line{began, assisted("s", "lea"), lasting("s", "lens-cleaning", 25).with(before(0)),
+		{"two kinds share the minutes", []line{began, assisted("s", "lea"), lasting("s", "lens-cleaning", 25).with(before(0)),
 			lasting("s", "mirror-alignment", 25).with(before(0))}, "[25 5]"},
-		{"a part of a minute is one", []line{began, assisted("s", "lea"),
+		{"a part of a minute is rounded up", []line{began, assisted("s", "lea"),
 			lasting("s", "lens-cleaning", 99).with(before(19*time.Minute + 59*time.Second))}, "[11]"},
 		{"after the end, its length", []line{began, assisted("s", "lea"), ended("s", 600).with(before(5 * time.Minute)),
 			lasting("s", "lens-cleaning", 99).with(before(0))}, "[10]"},
@@ -105,7 +105,7 @@ func TestMinutesAreNeverMoreThanTheSessionHad(t *testing.T) {
 	}
 }
 
-func TestSpreadAsksForDifferentDaysOfTheSite(t *testing.T) {
+func TestSpreadRequiresDifferentDaysAtTheSite(t *testing.T) {
 	r := rule
 	r.Spread, r.Zone = 2, "Europe/Paris"
 	day := func(session string, at time.Time) []line {
@@ -127,12 +127,12 @@ func TestSpreadAsksForDifferentDaysOfTheSite(t *testing.T) {
 	}{
 		{"two on one day", r, []time.Time{paris(20, 9, 0), paris(20, 18, 0)}, 1, false},
 		{"on two days", r, []time.Time{paris(20, 9, 0), paris(21, 9, 0)}, 2, true},
-		{"midnight is the site's", r, []time.Time{paris(20, 23, 50), paris(21, 0, 10)}, 2, true},
-		{"and not Greenwich's", r, []time.Time{paris(21, 0, 30), paris(21, 1, 30)}, 1, false},
-		{"days enough, too few interventions", r, []time.Time{paris(20, 9, 0)}, 1, false},
-		{"a zone that nobody knows", func() evidence.Rule { x := r; x.Zone = "Mars/Olympus"; return x }(),
+		{"midnight in the site's zone", r, []time.Time{paris(20, 23, 50), paris(21, 0, 10)}, 2, true},
+		{"midnight in UTC is ignored", r, []time.Time{paris(21, 0, 30), paris(21, 1, 30)}, 1, false},
+		{"enough days, too few interventions", r, []time.Time{paris(20, 9, 0)}, 1, false},
+		{"unknown zone", func() evidence.Rule { x := r; x.Zone = "Mars/Olympus"; return x }(),
 			[]time.Time{paris(20, 9, 0), paris(21, 9, 0)}, 0, false},
-		{"the zone of whoever reads", func() evidence.Rule { x := r; x.Zone = "Local"; return x }(),
+		{"the zone Local", func() evidence.Rule { x := r; x.Zone = "Local"; return x }(),
 			[]time.Time{paris(20, 9, 0), paris(21, 9, 0)}, 0, false},
 	} {
 		var lines []line
@@ -165,7 +165,7 @@ func attested(session string, m policy.MemberID, id string) line {
 	return line{wire.Attested, session, m, wire.AttestBody{Intervention: id}, nil}
 }
 
-func TestAtTheTimeCountsWhatTheEndorserConfirmed(t *testing.T) {
+func TestAtTheTimeRequiresTheEndorsersConfirmation(t *testing.T) {
 	r := rule
 	r.AtTheTime = true
 	named := line{
@@ -187,26 +187,26 @@ func TestAtTheTimeCountsWhatTheEndorserConfirmed(t *testing.T) {
 		lines []line
 		why   string
 	}{
-		{"nobody confirmed it", maintained(did("s", "lea", "lens-cleaning", "ines")), "[not-attested]"},
-		{"nobody confirmed it yet", maintained(named), "[not-attested]"},
-		{"the endorser", maintained(named, attested("s", "ines", "i")), "[]"},
-		{"the endorser, after the end", maintained(named, end("s", "ines"), attested("s", "ines", "i")), "[]"},
-		{"the endorser, too late", maintained(named, end("s", "ines").with(before(evidence.Late+time.Second)),
+		{"no confirmation", maintained(did("s", "lea", "lens-cleaning", "ines")), "[not-attested]"},
+		{"no confirmation yet", maintained(named), "[not-attested]"},
+		{"confirmed by the endorser", maintained(named, attested("s", "ines", "i")), "[]"},
+		{"confirmed after the end", maintained(named, end("s", "ines"), attested("s", "ines", "i")), "[]"},
+		{"confirmed too late", maintained(named, end("s", "ines").with(before(evidence.Late+time.Second)),
 			attested("s", "ines", "i")), "[not-attested]"},
-		{"the endorser, who wrote it", maintained(themself), "[]"},
-		{"the member", maintained(named, attested("s", "lea", "i")), "[not-attested]"},
-		{"somebody else", maintained(named, attested("s", "zoe", "i")), "[not-attested]"},
-		{"somebody else, then the endorser", maintained(named, attested("s", "zoe", "i"), attested("s", "ines", "i")), "[]"},
+		{"written by the endorser", maintained(themself), "[]"},
+		{"confirmed by the member", maintained(named, attested("s", "lea", "i")), "[not-attested]"},
+		{"by another person", maintained(named, attested("s", "zoe", "i")), "[not-attested]"},
+		{"by another person, then by ines", maintained(named, attested("s", "zoe", "i"), attested("s", "ines", "i")), "[]"},
 		{"another intervention", maintained(named, attested("s", "ines", "j")), "[not-attested]"},
-		{"no intervention by name", maintained(did("s", "lea", "lens-cleaning", "ines"), attested("s", "ines", "")),
+		{"an intervention without an id", maintained(did("s", "lea", "lens-cleaning", "ines"), attested("s", "ines", "")),
 			"[not-attested]"},
-		{"before it was logged", maintained(attested("s", "ines", "i"), named), "[not-attested]"},
+		{"confirmed before the intervention", maintained(attested("s", "ines", "i"), named), "[not-attested]"},
 		{"in another session", maintained(named, end("s", "ines"), start("r", "ines", policy.Maintainer, "laser-maintainer"),
 			attested("r", "ines", "i")), "[not-attested]"},
-		{"what cannot be read", maintained(named, line{wire.Attested, "s", "ines", []int{1}, nil}), "[not-attested]"},
-		{"who is no maintainer", []line{start("s", "ines", policy.User, "laser-user"), assisted("s", "lea"), named,
+		{"an unreadable confirmation", maintained(named, line{wire.Attested, "s", "ines", []int{1}, nil}), "[not-attested]"},
+		{"not a maintainer", []line{start("s", "ines", policy.User, "laser-user"), assisted("s", "lea"), named,
 			attested("s", "ines", "i")}, "[endorser-not-maintainer]"},
-		{"twice", maintained(named, attested("s", "ines", "i"), attested("s", "ines", "i")), "[]"},
+		{"confirmed twice", maintained(named, attested("s", "ines", "i"), attested("s", "ines", "i")), "[]"},
 	} {
 		p := evidence.Judge(r, "lea", records(t, "laser", c.lines...), now)
 		if got := fmt.Sprint(whys(p)); got != c.why || len(p.Counted)+len(p.Rejected) != 1 {
@@ -215,7 +215,7 @@ func TestAtTheTimeCountsWhatTheEndorserConfirmed(t *testing.T) {
 	}
 }
 
-func TestAConfirmationAtAnotherMachineCountsForNothing(t *testing.T) {
+func TestConfirmationAtAnotherMachineIsIgnored(t *testing.T) {
 	r := rule
 	r.AtTheTime, r.Machines = true, []policy.MachineID{"laser", "vinyl"}
 	named := line{
@@ -233,7 +233,7 @@ func TestAConfirmationAtAnotherMachineCountsForNothing(t *testing.T) {
 	}
 }
 
-func TestExportedEvidenceCarriesWhatDaysMinutesAndConfirmationsRestOn(t *testing.T) {
+func TestExportContainsTheRecordsForDaysMinutesAndConfirmations(t *testing.T) {
 	d := newDesk(t)
 	f := d.file(t)
 	f.Rule.AtTheTime, f.Rule.Spread, f.Rule.Zone = true, 2, "Europe/Paris"
@@ -273,7 +273,7 @@ func TestExportedEvidenceCarriesWhatDaysMinutesAndConfirmationsRestOn(t *testing
 	if err != nil || !p.Complete || p.Minutes != 10 || p.Days != 2 || len(got.Records) != 10 {
 		t.Errorf("%d records, %+v, %v", len(got.Records), p, err)
 	}
-	f.Records = f.Records[:len(f.Records)-1] // without the endorser's word
+	f.Records = f.Records[:len(f.Records)-1] // removes the record of the endorser's confirmation
 	if data, err = evidence.Make(f, d.hub); err != nil {
 		t.Fatal(err)
 	}
@@ -282,9 +282,9 @@ func TestExportedEvidenceCarriesWhatDaysMinutesAndConfirmationsRestOn(t *testing
 	}
 }
 
-// Of more interventions than a file holds, those are taken that keep it complete: the days that the rule asks for are
-// among them.
-func TestExportKeepsTheDaysThatTheRuleAsksFor(t *testing.T) {
+// If there are more interventions than a file may contain, the export selects interventions on as many different days
+// as the rule requires.
+func TestExportKeepsTheDaysThatTheRuleRequires(t *testing.T) {
 	p := evidence.Progress{Spread: 2}
 	for i := range evidence.MaxCounted + 5 {
 		day := "2026-11-20"

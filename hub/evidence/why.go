@@ -2,7 +2,7 @@ package evidence
 
 import "portillon/policy"
 
-// Why is a reason for which an intervention does not count. The list is closed.
+// Why is a reason why an intervention does not count. Whys returns all values.
 type Why string
 
 const (
@@ -22,7 +22,7 @@ const (
 	Unreadable            Why = "unreadable"
 )
 
-// Whys is the closed list.
+// Whys returns all reasons.
 func Whys() []Why {
 	return []Why{
 		WrongKind,
@@ -42,7 +42,7 @@ func Whys() []Why {
 	}
 }
 
-// Text says it to the member.
+// Text returns the reason as a sentence for the member.
 func (w Why) Text() policy.Text {
 	switch w {
 	case WrongKind:

@@ -1,6 +1,6 @@
-// Package fault has the errors that the hub's services return for what the asker can mend. Handlers turn them into
-// answers: NotFound 404, Conflict 412, Invalid 422. *actor.Denied is 401 or 403; every other error is the hub's own,
-// 500.
+// Package fault has the errors that the hub's services return for mistakes that the caller can correct. HTTP handlers
+// convert them: NotFound to 404, Conflict to 412, Invalid to 422. *actor.Denied becomes 401 or 403; every other error
+// is the hub's own fault, 500.
 package fault
 
 import (
@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// NotFound says that there is no such thing, or that the asker may not know of it.
+// NotFound means that the object does not exist, or that the caller may not know about it.
 type NotFound struct{ What, ID string }
 
 func (e *NotFound) Error() string { return fmt.Sprintf("there is no %s %q", e.What, e.ID) }
 
-// Conflict says that the thing was changed by somebody else since the asker read it.
+// Conflict means that the object was changed after the caller read it.
 type Conflict struct {
 	What, ID  string
-	Have, Got int64 // the version in force, and the one that the asker named
+	Have, Got int64 // the current version, and the version that the caller named
 }
 
 func (e *Conflict) Error() string {
@@ -24,17 +24,17 @@ func (e *Conflict) Error() string {
 		e.What, e.ID, e.Have, e.Got)
 }
 
-// Invalid says which fields cannot be used, and why.
+// Invalid lists the fields with unusable values, and the reasons.
 type Invalid struct{ Faults []Field }
 
 // Field is one fault. Row is the line of an import, from 1; 0: the input has no lines.
 type Field struct {
 	Row   int    `json:"row,omitempty"`
-	Code  string `json:"code,omitempty"` // of the sentence in messages.txt; set where faults are shown
+	Code  string `json:"code,omitempty"` // of the sentence in messages.txt; set when faults are shown
 	Field string `json:"field"`
 	Given string `json:"given,omitempty"`
 	Wrong string `json:"wrong"`
-	Right string `json:"right,omitempty"` // what would be accepted
+	Right string `json:"right,omitempty"` // the expected form
 }
 
 func (e *Invalid) Error() string {

@@ -14,7 +14,7 @@ import (
 	"unicode"
 )
 
-// speakers are the sources whose faults people read at the hub.
+// speakers returns the source files whose faults people read at the hub.
 func speakers() []string {
 	return []string{
 		"../cardkeys.go",
@@ -34,21 +34,22 @@ func speakers() []string {
 	}
 }
 
-// sinks are the functions that make a fault of their arguments: sentences are their arguments from this index on.
+// sinks maps the functions that create a fault from their arguments to the index of the first argument that is a
+// sentence.
 var sinks = map[string]int{"Fault": 0, "at": 0, "bad": 0, "wrong": 0, "wrongFile": 0, "refuse": 0, "add": 2, "here": 1,
 	"suspect": 2, "space": 2, "warn": 1, "invalid": 2}
 
-// errorsToo are the sources whose errors a fault quotes.
+// errorsToo matches the source files whose errors a fault quotes.
 var errorsToo = regexp.MustCompile(`/policy/hours\.go$|/rfid/card\.go$`)
 
-// unread are files whose sentences nobody reads at the hub: what machines are answered.
+// unread matches the source files whose sentences no person reads at the hub: responses to machines.
 var unread = regexp.MustCompile(
 	`/enrol/(answer|join|routes_public)\.go$|/policy/file/(format|schema.*)\.go$|_test\.go$`)
 
-// sentence is one English sentence of a fault, with 7 where something is put in.
+// sentence is one English sentence of a fault, with 7 in place of each inserted value.
 type sentence struct{ text, where string }
 
-// sentences are all that sources of one package say of a wrong value.
+// sentences returns all sentences about wrong values in the sources of one package.
 func sentences(t *testing.T, glob string) (out []sentence) {
 	t.Helper()
 	names, err := filepath.Glob(glob)
@@ -93,8 +94,8 @@ func sentences(t *testing.T, glob string) (out []sentence) {
 	return out
 }
 
-// takeFrom takes the sentences of one node: arguments of a sink, Wrong: and Right:, and what a variable called wrong,
-// right, why or taken is set to.
+// takeFrom collects the sentences of one node: arguments of a sink, Wrong: and Right:, and values of variables called
+// wrong, right, why or taken.
 func takeFrom(n ast.Node, sinks map[string]int, take func(ast.Expr, bool)) {
 	switch n := n.(type) {
 	case *ast.CallExpr:
@@ -143,7 +144,7 @@ func takeFrom(n ast.Node, sinks map[string]int, take func(ast.Expr, bool)) {
 
 var verb = regexp.MustCompile(`%(?:\.?\d+)*[a-z]`)
 
-// spell is an expression's text, with 7 in the place of what only the running program knows.
+// spell returns an expression's text, with 7 in place of values that are known only at run time.
 func spell(e ast.Expr, consts map[string]ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.BasicLit:
@@ -173,8 +174,8 @@ func spell(e ast.Expr, consts map[string]ast.Expr) string {
 	return "7"
 }
 
-// Every sentence that a service, a page or a reader of files says of a wrong value is in messages.txt, and so in both
-// languages.
+// messages.txt contains every sentence about a wrong value from a service, a page or a file reader, so that each one
+// exists in both languages.
 func TestEveryFaultHasAFrenchSentence(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: reads all sources of the hub")

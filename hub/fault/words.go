@@ -7,33 +7,33 @@ import (
 	"strings"
 )
 
-// messages.txt has what services and files' readers say of a wrong value, in both languages.
+// messages.txt contains the sentences about wrong values from services and file readers, in both languages.
 //
 //go:embed messages.txt
 var messages string
 
-// Words are the sentences of faults, in French and English. Services and readers of files write English, with what was
-// given put in; whoever shows a fault asks for it in the reader's language. A sentence that is not here is shown as
-// written: those of libraries, and those that a machine of another release sent.
+// Words holds the sentences of faults, in French and English. Services and file readers write English sentences with
+// the values inserted; the code that shows a fault looks up the sentence in the reader's language. An unknown sentence
+// is shown as written: for example one of a library, or of a machine with another release.
 type Words struct {
-	whole    map[string]message // English sentences with nothing put in
-	patterns []message          // the others, those that fit the fewest sentences first
-	codes    map[string]string  // of French sentences with nothing put in
+	whole    map[string]message // English sentences without inserted values
+	patterns []message          // sentences with values, the most specific first
+	codes    map[string]string  // code of each French sentence without inserted values
 }
 
-// message is one sentence. Its parts are cut at {1}, {2} …
+// message is one sentence. Its parts are separated by {1}, {2} …
 type message struct {
 	code   string
 	en, fr []string
-	order  []int // which of the values put in stands after each French part, from 0
-	own    int   // bytes of the English sentence itself
+	order  []int // index of the value after each French part, from 0
+	own    int   // length of the English sentence without values, in bytes
 }
 
-// ReadWords reads messages.txt: "code = français | English" a line, where {1}, {2} … stand for what is put in, in the
-// order of the English sentence.
+// ReadWords parses messages.txt: each line has the form "code = français | English", where {1}, {2} … stand for
+// inserted values, in the order of the English sentence.
 func ReadWords() (*Words, error) { return readWords(messages) }
 
-// Parse reads another file with the format of messages.txt.
+// Parse parses another text in the format of messages.txt.
 func Parse(text string) (*Words, error) { return readWords(text) }
 
 func readWords(text string) (*Words, error) {
@@ -61,7 +61,7 @@ func readWords(text string) (*Words, error) {
 	}
 	slices.SortStableFunc(w.patterns, func(a, b message) int {
 		if open := func(m message) bool { return m.en[0] == "" }; open(a) != open(b) {
-			if open(a) { // what begins with a value fits many sentences
+			if open(a) { // a pattern that begins with a value matches many sentences
 				return 1
 			}
 			return -1
@@ -112,7 +112,7 @@ func cutValues(s string) (parts []string, order []int) {
 	}
 }
 
-// values are what was put into the sentence, or ok is false: text is another sentence.
+// values returns the values inserted into the sentence; ok is false if text is another sentence.
 func (m message) values(text string) (values []string, ok bool) {
 	text, ok = strings.CutPrefix(text, m.en[0])
 	if !ok {
@@ -120,7 +120,7 @@ func (m message) values(text string) (values []string, ok bool) {
 	}
 	for i, part := range m.en[1:] {
 		at := strings.Index(text, part)
-		if i == len(m.en)-2 { // the last part ends the sentence
+		if i == len(m.en)-2 { // the last part must end the text
 			if at = len(text) - len(part); at < 0 || !strings.HasSuffix(text, part) {
 				return nil, false
 			}
@@ -134,13 +134,14 @@ func (m message) values(text string) (values []string, ok bool) {
 	return values, true
 }
 
-// maxDepth bounds sentences within sentences, and maxText the bytes that are looked up.
+// maxDepth limits nested sentences, and maxText the length, in bytes, of a text that is looked up.
 const (
 	maxDepth = 3
 	maxText  = 4000
 )
 
-// French is a sentence in French, and its code. ok is false where no French is known: then the sentence comes back.
+// French returns a sentence in French, and its code. If no French sentence is known, ok is false and the text is
+// returned unchanged.
 func (w *Words) French(text string) (french, code string, ok bool) { return w.french(text, 0) }
 
 func (w *Words) french(text string, depth int) (string, string, bool) {
@@ -150,7 +151,7 @@ func (w *Words) french(text string, depth int) (string, string, bool) {
 	if m, ok := w.whole[text]; ok {
 		return m.fr[0], m.code, true
 	}
-	// a reader of files puts the path of the field first: machines.laser.grants[0].role: …
+	// A file reader writes the path of the field first: machines.laser.grants[0].role: …
 	if path, rest, ok := strings.Cut(text, ": "); ok && !strings.Contains(path, " ") && strings.ContainsAny(path, ".[") {
 		if fr, code, ok := w.french(rest, depth+1); ok {
 			return path + "\u00a0: " + fr, code, true
@@ -169,7 +170,7 @@ func (w *Words) french(text string, depth int) (string, string, bool) {
 	return text, "", false
 }
 
-// Values are what was put into the sentence that French finds for a text, as it stands there.
+// Values returns the values inserted into text, according to the sentence that French finds for it.
 func (w *Words) Values(text string) []string {
 	for _, m := range w.patterns {
 		if values, ok := m.values(text); ok {
@@ -179,7 +180,8 @@ func (w *Words) Values(text string) []string {
 	return nil
 }
 
-// With is the French sentence of a code with these values put in; empty: there is no such sentence with so many.
+// With returns the French sentence of a code with these values; empty: there is no sentence with this code and number
+// of values.
 func (w *Words) With(code string, values []string) string {
 	for _, m := range w.patterns {
 		if m.code == code && len(m.order) == len(values) {
@@ -189,7 +191,7 @@ func (w *Words) With(code string, values []string) string {
 	return ""
 }
 
-// with is the French sentence.
+// with returns the French sentence with these values.
 func (m message) with(values []string) string {
 	out := m.fr[0]
 	for i, n := range m.order {
@@ -198,8 +200,8 @@ func (m message) with(values []string) string {
 	return out
 }
 
-// value is what was put into a sentence: a word of messages.txt, or behind a colon another sentence. Everything else is
-// what somebody typed, and stays as it is.
+// value translates an inserted value: a word of messages.txt, or after a colon another sentence. Any other value was
+// typed by a person, and stays unchanged.
 func (w *Words) value(v string, sentence bool, depth int) string {
 	if sentence {
 		v, _, _ = w.french(v, depth+1)
@@ -209,7 +211,7 @@ func (w *Words) value(v string, sentence bool, depth int) string {
 	return v
 }
 
-// In is a sentence in a language, "fr" or "en".
+// In returns a sentence in a language, "fr" or "en".
 func (w *Words) In(lang, text string) string {
 	if lang != "fr" {
 		return text
@@ -218,14 +220,15 @@ func (w *Words) In(lang, text string) string {
 	return fr
 }
 
-// Fields are faults in a language, "fr" or "en", each with its code where it has one. The faults given are not changed.
+// Fields returns copies of faults in a language, "fr" or "en", each with its code if it has one. The argument is not
+// changed.
 func (w *Words) Fields(lang string, faults []Field) []Field {
 	out := slices.Clone(faults)
 	for i := range out {
 		f := &out[i]
 		if f.Code == "" {
 			if _, f.Code, _ = w.French(f.Wrong); f.Code == "" {
-				f.Code = w.codes[f.Wrong] // the API says some of them in French by itself
+				f.Code = w.codes[f.Wrong] // some faults of the API are already in French
 			}
 		}
 		f.Field, f.Wrong, f.Right = w.In(lang, f.Field), w.In(lang, f.Wrong), w.In(lang, f.Right)
@@ -233,7 +236,7 @@ func (w *Words) Fields(lang string, faults []Field) []Field {
 	return out
 }
 
-// Typeset puts no-break spaces where French typography wants them: before : ; ! ? and inside « ».
+// Typeset inserts the no-break spaces of French typography: before : ; ! ? and inside « ».
 func Typeset(s string) string {
 	return strings.NewReplacer(" :", "\u00a0:", " ;", "\u202f;", " !", "\u202f!", " ?", "\u202f?", "« ", "«\u00a0",
 		" »", "\u00a0»", "'", "’").Replace(s)

@@ -25,11 +25,11 @@ func TestSentencesAreTranslatedWithTheirValues(t *testing.T) {
 		{"unreadable: no badge", "fichier illisible\u00a0: aucun badge", "file"},
 		{"unreadable: EOF", "fichier illisible\u00a0: EOF", "file"},
 		{"machines.a.needs[0]: no badge", "machines.a.needs[0]\u00a0: aucun badge", "none"},
-		{"7 cards is B too", "B est 7 cards", "also"}, // what somebody typed is no sentence
+		{"7 cards is B too", "B est 7 cards", "also"}, // a value that a person typed is not translated
 		{"machines.a.needs[0]: \"x\" is \"y\" too", "machines.a.needs[0]\u00a0: \"y\" est \"x\"", "also"},
 		{"{ a } or x", "{ a } ou x", "braces"},
 		{"nothing of ours", "nothing of ours", ""},
-		{"Mr X: no badge", "Mr X: no badge", ""}, // only a path stands before a sentence
+		{"Mr X: no badge", "Mr X: no badge", ""}, // only a path may precede a sentence
 		{"", "", ""},
 	} {
 		got, code, ok := w.French(c.given)
@@ -76,8 +76,8 @@ func TestFieldNamesAreTranslated(t *testing.T) {
 	}
 }
 
-// What people typed comes back whole in French, and no sentence makes it fail.
-func FuzzFrenchKeepsWhatWasPutIn(f *testing.F) {
+// Inserted values are unchanged in French, and no input causes a panic.
+func FuzzFrenchKeepsInsertedValues(f *testing.F) {
 	w, err := ReadWords()
 	if err != nil {
 		f.Fatal(err)

@@ -191,7 +191,8 @@ func TestReplaceRequiresANewGenerationAndAnAdministrator(t *testing.T) {
 	}
 }
 
-// After accepting a wrong generation, an administrator can go back as long as no record of it has arrived.
+// After accepting a wrong generation, an administrator can return to the previous generation as long as no record of
+// the wrong one has arrived.
 func TestReplacementWithoutRecordsCanBeUndone(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(4)

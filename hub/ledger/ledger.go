@@ -49,7 +49,7 @@ type Head struct {
 	Seq        uint64    // the ledger has all records up to this sequence number; 0: none
 	Root       tlog.Hash // root of the tree over these records
 	Generation wire.Generation
-	Known      bool // the ledger has a journal of the machine; false: it accepts the first generation that arrives
+	Known      bool // the ledger has a journal of the machine; false: the ledger accepts the first generation that arrives
 }
 
 // New returns the ledger of a site in an open database. The caller closes the database.

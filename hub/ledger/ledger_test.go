@@ -146,7 +146,7 @@ func TestRejectedBatchesHaveAReasonAndChangeNothing(t *testing.T) {
 		{"a checkpoint of another size", batch(func(b *wire.Batch) {
 			b.Checkpoint = m.Checkpoint(wire.Checkpoint{Origin: origin, Size: 15, Root: m.Root(15)})
 		}), ledger.BadCheckpoint},
-		{"a gap", m.Data(12, 13), ledger.Gap},
+		{"missing records", m.Data(12, 13), ledger.Gap},
 		{"a forged record", batch(func(b *wire.Batch) {
 			b.Records[1].Record = []byte(strings.Replace(string(b.Records[1].Record), `"booted"`, `"intervention"`, 1))
 		}), ledger.WrongRoot},
@@ -156,7 +156,7 @@ func TestRejectedBatchesHaveAReasonAndChangeNothing(t *testing.T) {
 			b.Records[0].Salt[0] ^= 1
 			return ledgertest.Encode(t, b)
 		}(), ledger.WrongRoot},
-		{"a root of nothing", batch(func(b *wire.Batch) {
+		{"the root of an empty tree", batch(func(b *wire.Batch) {
 			b.Checkpoint = m.Checkpoint(wire.Checkpoint{Origin: origin, Size: 13, Root: tlog.Hash{}})
 		}), ledger.WrongRoot},
 		{"rolled back to 6, then 2 others", shorter.Data(5, 8), ledger.RolledBack},
@@ -176,7 +176,7 @@ func TestRejectedBatchesHaveAReasonAndChangeNothing(t *testing.T) {
 			if n := len(seqs(t, l, ledger.Query{})); n != 10 {
 				t.Errorf("%d records are held", n)
 			}
-			take(t, l, m, 11, 15) // correct records are still accepted
+			take(t, l, m, 11, 15) // after the rejections, correct records are still accepted
 		})
 	}
 }

@@ -16,7 +16,8 @@ import (
 	"portillon/policy"
 )
 
-// A ledger.db is the file in which hubs before portillon.db kept the ledger of one site. It has form 1 or 2.
+// A ledger.db is the file in which releases before portillon.db stored the ledger of one site. The file has form 1 or
+// 2.
 const (
 	oldName          = "ledger.db"
 	oldApplicationID = 0x506f4c65 // "PoLe", at byte 68 of the file (sqlite.org/fileformat.html, section 1.3)

@@ -25,7 +25,7 @@ type Entry struct {
 type Query struct {
 	Machine policy.MachineID // empty: all machines
 	Kinds   []wire.Kind      // empty: all kinds; at most MaxKinds
-	Member  policy.MemberID  // empty: all members
+	Member  policy.MemberID  // only records with a higher sequence number, in each journal
 	After   uint64           // only records with a higher sequence number, in each journal
 	// Generation selects one of a machine's journals; nil: all of them.
 	Generation *wire.Generation
@@ -68,8 +68,8 @@ func (l *Ledger) Records(ctx context.Context, q Query, yield func(Entry) error) 
 }
 
 // rows runs the query. Each statement fixes the order in which SQLite reads the tables (CROSS JOIN,
-// sqlite.org/optoverview.html §6.2), so that the right index is used: without kinds the primary key gives the records
-// in order and SQLite need not sort them; with kinds their index finds the records.
+// sqlite.org/optoverview.html §6.2), so that the right index is used. Without kinds, the primary key returns the
+// records in order, and SQLite need not sort them. With kinds, the index of kinds finds the records.
 func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 	switch {
 	case !q.Since.IsZero():
@@ -85,7 +85,7 @@ func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 	return q.rowsOfKinds(ctx, site)
 }
 
-// args are the arguments $2 to $7 of every statement: machine, any generation, generation, seq, member, limit.
+// args returns the arguments $2 to $7 of every statement: machine, any generation, generation, seq, member, limit.
 func (q Query) args() []any {
 	anyOne, generation, limit := 1, "", int64(math.MaxInt64)
 	if q.Generation != nil {
@@ -97,9 +97,9 @@ func (q Query) args() []any {
 	return []any{string(q.Machine), anyOne, generation, int64(q.After), string(q.Member), limit}
 }
 
-// rowsSince reads the records of one kind from a time on. In the index of kinds the time comes after the journal.
-// "seq + 0" is no column: so SQLite cannot choose the primary key, with which it would read each journal from its first
-// record.
+// rowsSince reads the records of one kind from a time on. In the index of kinds the time comes after the journal. The
+// expression "seq + 0" is not a column, so SQLite cannot choose the primary key, with which it would read each journal
+// from its first record.
 func (q Query) rowsSince(ctx context.Context, site queryer) (*sql.Rows, error) {
 	if len(q.Kinds) != 1 {
 		return nil, fmt.Errorf("a query of a time and %d kinds, want one", len(q.Kinds))
@@ -119,8 +119,9 @@ func (q Query) rowsOfKinds(ctx context.Context, site queryer) (*sql.Rows, error)
 	if err != nil {
 		return nil, err
 	}
-	// A caller that reads one journal in parts gets its kinds by the primary key: through the index of kinds, each part
-	// would read and sort the kinds of all journals. "kind || ''" is no column, so that index cannot be chosen.
+	// A caller that reads one journal in parts needs the primary key: through the index of kinds, each part would read
+	// and sort the kinds of all journals. The expression "kind || ''" is not a column, so SQLite cannot choose the index
+	// of kinds.
 	if q.Machine != "" && q.Generation != nil && q.Limit > 0 {
 		return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
 			FROM ledger_journals AS j CROSS JOIN ledger_records AS r
@@ -139,7 +140,8 @@ func (q Query) rowsOfKinds(ctx context.Context, site queryer) (*sql.Rows, error)
 			AND r.kind = $8 AND r.wall >= $9
 			ORDER BY j.machine, j.epoch, r.seq + 0 LIMIT $7`, append(args[:7], int64(math.MinInt64))...)
 	}
-	// "IN" would not use the index of kinds: SQLite would read the whole site. No clock shows a year before 1.
+	// With "IN" instead of this join, SQLite would not use the index of kinds but read the whole site. No clock shows a
+	// year before 1.
 	return site.Query(ctx, `WITH kinds(kind) AS (SELECT $8 UNION SELECT $9 UNION SELECT $10 UNION SELECT $11
 		UNION SELECT $12 UNION SELECT $13 UNION SELECT $14 UNION SELECT $15)
 		SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
@@ -165,7 +167,8 @@ func kindArgs(kinds []wire.Kind, args ...any) ([]any, error) {
 	return args, nil
 }
 
-// ErrChanged means that a record is not equal to the record that was taken: the disk or a person changed it.
+// ErrChanged means that a stored record is not equal to the record that the ledger accepted: the disk or a person
+// changed it.
 var ErrChanged = errors.New("record was changed after it was taken")
 
 // changed returns ErrChanged with the file, the record and the remedy.

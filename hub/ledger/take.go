@@ -23,7 +23,7 @@ type Refusal struct {
 	Detail string
 }
 
-// Error is the code and the detail.
+// Error returns the code and the detail.
 func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Detail }
 
 // Code identifies a reason to reject a batch.
@@ -31,7 +31,7 @@ type Code string
 
 // Codes of a Refusal.
 const (
-	Malformed      Code = "malformed"       // not a batch
+	Malformed      Code = "malformed"       // the message is not a batch
 	UnknownMachine Code = "unknown-machine" // no key is pinned for the machine
 	// signed by another key, for another journal, or not for the last record of the batch
 	BadCheckpoint Code = "bad-checkpoint"
@@ -41,7 +41,7 @@ const (
 	WrongRoot Code = "wrong-root"
 	// the machine signed other records in place of held ones, and its journal is not longer than the copy
 	RolledBack Code = "rolled-back"
-	// the machine has a new journal: an administrator has to accept it with Replace
+	// the machine has a new journal, which an administrator must accept with Replace
 	OtherGeneration Code = "other-generation"
 	Forked          Code = "forked" // like rolled-back, but the machine's journal is longer than the copy
 )

@@ -21,7 +21,7 @@ import (
 // oldLedger is a ledger.db written by a hub from before portillon.db: form 1 by commit 80f842b, form 2 by fba9679.
 type oldLedger struct {
 	commit   string
-	journals map[policy.MachineID][]ledger.Generation // without roots
+	journals map[policy.MachineID][]ledger.Generation // the Root of each generation is zero
 	next     string                                   // the laser's next batch
 	nextEnds uint64
 }

@@ -50,7 +50,7 @@ func TestLongJournalsAreProvableAtEverySize(t *testing.T) {
 	for first := uint64(1); first <= 1100; first += 100 {
 		take(t, l, m, first, first+99)
 		for _, from := range []uint64{1, 2, first, first + 50, first - first%256 + 1} {
-			if from+199 < first+99 { // as many as a batch may have
+			if from+199 < first+99 { // the maximum number of records in a batch
 				from = first
 			}
 			if taken, err := l.Take("laser", m.Data(from, first+99)); err != nil || taken.New != 0 || taken.Seq != first+99 {

@@ -38,15 +38,15 @@ func mondayOf(d policy.Date) policy.Date {
 	return dayAfter(d, -(int(weekday)+6)%7)
 }
 
-// share is the part of a session that falls into one week.
+// share is the part of a session in one week.
 type share struct {
 	// first day of the week
 	monday  policy.Date
 	seconds int64 // length of the part, in seconds
 }
 
-// maxWeeks bounds the number of weeks that a session is divided into. A longer session is a fault of the machine: all
-// of its seconds count in the week of its start.
+// maxWeeks is the maximum number of weeks that a session is divided into. A longer session is a fault of the machine:
+// all of its seconds count in the week of its start.
 const maxWeeks = 60
 
 // shares divides a session into the weeks in which it ran. The first share belongs to the week of the start, even if

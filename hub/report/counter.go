@@ -29,7 +29,7 @@ func (c *counter) load(ctx context.Context) error {
 // store writes the counted sessions, weeks and refusals to the database.
 func (c *counter) store(ctx context.Context) error {
 	for _, u := range c.uses {
-		if u.stored && u.running { // unchanged since it was read
+		if u.stored && u.running { // unchanged since load
 			continue
 		}
 		_, err := c.tx.Exec(
@@ -96,7 +96,7 @@ func (c *counter) storeWeek(ctx context.Context, monday string, sum *weekSum) er
 	return err
 }
 
-// number returns 1 for true and 0 for false: both database engines store a boolean in a BIGINT column.
+// number returns 1 for true and 0 for false, because both database engines store a boolean in a BIGINT column.
 func number(b bool) int64 {
 	if b {
 		return 1

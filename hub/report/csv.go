@@ -104,9 +104,9 @@ func (v view) line(u Use, l policy.Language) []string {
 	return out
 }
 
-// neutral returns the cell so that no spreadsheet program interprets its text as a formula (OWASP, CSV Injection). A
-// formula begins with one of the characters below; some programs also accept leading blanks, or the full-width form of
-// the character. A cell at risk gets a leading apostrophe.
+// neutral returns a cell whose text no spreadsheet program interprets as a formula (OWASP, CSV Injection). A formula
+// begins with one of the characters below; some programs also accept leading blanks, or the full-width form of the
+// character. A cell at risk gets a leading apostrophe.
 func neutral(cell string) string {
 	bare := strings.TrimLeftFunc(
 		cell,

@@ -23,7 +23,7 @@ var owner = actor.Actor{Account: "1", Name: "Rosa", Site: actor.Owner}
 type fakeLedger struct {
 	mu       sync.Mutex
 	journals []*fakeJournal
-	grow     int // number of further records that arrive during each Read
+	grow     int // number of records that arrive during each Read
 	damaged  policy.MachineID
 }
 

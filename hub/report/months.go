@@ -29,7 +29,7 @@ type monthRow struct {
 	members          []int32 // distinct members, by number
 }
 
-// maxMonthMembers bounds months.held: 4 million entries of 4 bytes take 16 MB.
+// maxMonthMembers limits months.held: 4 million entries of 4 bytes take 16 MB.
 const maxMonthMembers = 4 << 20
 
 // number returns the member's short number, and assigns the next free number to a new member.
@@ -67,7 +67,7 @@ func (m *months) of(ctx context.Context, site *store.Site, month string) ([]mont
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.changes[month] != changes || m.all != all { // written meanwhile: do not cache
+	if m.changes[month] != changes || m.all != all { // the month was written during the read: do not cache
 		return rows, nil
 	}
 	if m.held += members; m.rows == nil || m.held > maxMonthMembers {
@@ -123,7 +123,7 @@ func (m *months) forget() {
 	m.rows, m.held = nil, 0
 }
 
-// numberSet is a set of small non-negative numbers, as a bitmap. Its size is kept beside the bitmap.
+// numberSet is a set of small non-negative numbers, as a bitmap and the number of its elements.
 type numberSet struct {
 	words []uint64
 	size  int
@@ -135,7 +135,7 @@ const minWords = 16
 // add adds a number to the set, and grows the bitmap if necessary.
 func (s *numberSet) add(n int32) {
 	at, bit := int(n/64), uint64(1)<<(n%64)
-	if at >= len(s.words) { // grow by an extra quarter: the next numbers are rarely much higher
+	if at >= len(s.words) { // add a quarter: the next numbers are rarely much higher
 		grown := make([]uint64, at+1+at/4+minWords)
 		copy(grown, s.words)
 		s.words = grown

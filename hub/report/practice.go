@@ -10,9 +10,9 @@ import (
 	"portillon/wire"
 )
 
-// Practice returns each member's practice on some machines, counted as the machines themselves count it. The hub calls
-// Practice; there is no check of permissions. A machine is missing from known if the hub holds no record of the
-// machine: nobody can tell what members did there.
+// Practice returns each member's practice on some machines, counted as the machines count it. The hub calls Practice;
+// it does not check permissions. A machine is missing from known if the hub holds no record of the machine, so that the
+// practice on it is unknown.
 //
 // The logged time is the sum of all sessions. The last use is the latest end whose time is reliable: sessions with an
 // untrusted clock, and sessions that were closed at the machine's next start, do not count for the last use.
@@ -47,7 +47,7 @@ func (s *Service) practiceAt(ctx context.Context, m policy.MachineID, of map[pol
 	return true, errors.Join(eachPractice(rows, m, of), rows.Close())
 }
 
-// eachPractice adds one entry a row to of; a row holds the member, the seconds and the last use in milliseconds since
+// eachPractice adds one entry per row to of; a row has the member, the seconds and the last use in milliseconds since
 // 1970.
 func eachPractice(rows *sql.Rows, m policy.MachineID, of map[policy.MemberID][]policy.Practice) error {
 	for rows.Next() {

@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// maxDays bounds a Range: about ten years.
+// maxDays is the maximum length of a Range: about ten years.
 const maxDays = 3700
 
 // span checks a range. It returns the first instant of the range and the first instant after the range.
@@ -41,13 +41,13 @@ type view struct {
 	from, to time.Time
 }
 
-// look checks the range and the actor's permissions. For an actor who may read the reports of certain machines only,
-// the view has just these machines.
+// look checks the range and the actor's permissions. If an actor may read the reports of certain machines only, the
+// view is limited to these machines.
 func (s *Service) look(ctx context.Context, a actor.Actor, r Range) (v view, err error) {
 	v.names = a.May(actor.ReadNames, actor.Target{}) == nil
 	everywhere := a.May(actor.ReadReports, actor.Target{})
 	switch {
-	// An actor with a role at some machines sees only these.
+	// The view of an actor with a role at some machines is limited to these machines.
 	case r.Machine != "":
 		if err := a.May(actor.ReadReports, actor.Target{Machine: r.Machine}); err != nil {
 			return v, err

@@ -160,7 +160,7 @@ func recount(f *fakeLedger, z *time.Location, now time.Time, in report.Range) na
 					u.Seconds = int64(now.Sub(u.From) / time.Second)
 				} else {
 					u.To = u.From.Add(time.Duration(u.Seconds) * time.Second)
-					if in == always { // weeks are always complete, so compare them for one range only
+					if in == always { // the sums of weeks do not depend on the range, so compare them once
 						n.count(u, z, who)
 					}
 				}
@@ -283,7 +283,8 @@ func TestReportsEqualARecountForAnyOrderOfArrival(t *testing.T) {
 	}
 }
 
-// A month in memory is not served again after more of its records were counted, or after a complete recount.
+// After more records of a month were counted, or after a complete recount, the cached sums of the month are not used
+// again.
 func TestCachedRefusalsAreNeverStale(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: counts thousands of records")
@@ -292,7 +293,7 @@ func TestCachedRefusalsAreNeverStale(t *testing.T) {
 	b.ledger.generate(rand.New(rand.NewPCG(7, 7)), 2, 20)
 	compare := func(when string) {
 		t.Helper()
-		s, err := report.New(b.o) // has an empty cache
+		s, err := report.New(b.o) // the second service has an empty cache
 		if err != nil {
 			t.Fatal(err)
 		}

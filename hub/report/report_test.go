@@ -83,7 +83,7 @@ func TestConcurrentUpdatesCountEachRecordOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all.Go(func() { _ = s.Update(t.Context()) }) // the later updates may find that another one was faster
+		all.Go(func() { _ = s.Update(t.Context()) }) // a later update may fail because another one counted the records
 	}
 	all.Wait()
 	b.update()
@@ -96,8 +96,8 @@ func TestConcurrentUpdatesCountEachRecordOnce(t *testing.T) {
 func TestHoursAreDividedAtWeekEndAndClockChange(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
-	// On 25 October 2026 the clock in Paris is set back from 3:00 to 2:00. So 22:00 to 4:00 are seven hours, of which
-	// Sunday has five.
+	// On 25 October 2026 the clock in Paris is set back from 3:00 to 2:00. So 22:00 to 4:00 is seven hours, of which
+	// five are on Sunday.
 	j.use(time.Date(2026, 10, 24, 22, 0, 0, 0, b.zone), 7*3600, "lea", wire.CauseTap)
 	// Sunday 22:00 to Monday 1:00.
 	j.use(time.Date(2026, 10, 25, 22, 0, 0, 0, b.zone), 3*3600, "yann", wire.CauseTap)
@@ -179,8 +179,8 @@ func TestInvalidRangesAreRejected(t *testing.T) {
 	b := newBench(t)
 	for name, r := range map[string]report.Range{
 		"none": {}, "no last day": {From: day("2026-01-01")}, "backwards": between("2026-02-02", "2026-02-01"),
-		"too long":            between("2000-01-01", "2026-01-01"),
-		"a day of every year": {From: day("02-01"), To: day("2026-02-01")},
+		"too long":             between("2000-01-01", "2026-01-01"),
+		"a day without a year": {From: day("02-01"), To: day("2026-02-01")},
 	} {
 		var x *fault.Invalid
 		if _, err := b.s.Weeks(t.Context(), owner, r); !errors.As(err, &x) {
@@ -285,12 +285,12 @@ func TestActorsSeeOnlyPermittedReports(t *testing.T) {
 		"mentor":                {Account: "4", Machines: laser(actor.Mentor)},
 		"member":                {Account: "5", Site: actor.Member, Member: "lea"},
 		"token without names":   {Account: "1", Site: actor.Owner, Scopes: []actor.Act{actor.ReadReports}},
-		"token for something":   {Account: "1", Site: actor.Owner, Scopes: []actor.Act{actor.ReadMembers}},
+		"token without reports": {Account: "1", Site: actor.Owner, Scopes: []actor.Act{actor.ReadMembers}},
 		"token with names only": {Account: "1", Site: actor.Owner, Scopes: []actor.Act{actor.ReadNames}},
 		"maintainer's token":    {Account: "3", Machines: laser(actor.Maintainer), Scopes: []actor.Act{actor.ReadMachines}},
 	}
 	type answer struct {
-		all, laser, vinyl int // how many machines; -1: denied
+		all, laser, vinyl int // number of visible machines; -1: denied
 		names             bool
 	}
 	no := answer{-1, -1, -1, false}

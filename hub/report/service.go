@@ -66,7 +66,7 @@ func New(o Options) (*Service, error) {
 // pause is the minimum time between two runs of Update, and so the maximum delay of a report behind the ledger.
 const pause = time.Second
 
-// Run counts new records until ctx ends. A failed update is logged and tried again after the next change.
+// Run counts new records until ctx is done. A failed update is logged and retried after the next change.
 func (s *Service) Run(ctx context.Context) error {
 	sub, cancel := s.o.Site.Subscribe(store.Records, store.Policy) // a new policy may change the time zone
 	defer cancel()

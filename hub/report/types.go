@@ -32,7 +32,7 @@ type Range struct {
 // Use is one session.
 type Use struct {
 	Machine policy.MachineID `json:"machine"`
-	Member  policy.MemberID  `json:"member,omitempty"` // only for actors who may see names; the same holds for Name
+	Member  policy.MemberID  `json:"member,omitempty"` // only for actors who may see names, like Name
 	Name    string           `json:"name,omitempty"`
 	Role    string           `json:"role"`
 	From    time.Time        `json:"from"`

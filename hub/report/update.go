@@ -194,7 +194,7 @@ func (s *Service) count(
 			ON CONFLICT (site, machine, generation) DO UPDATE SET seq = $4`, j.Machine, j.Generation, int64(next))
 		return err
 	})
-	// The committed months differ from those in memory.
+	// Forget the cached months that this transaction has changed.
 	if c != nil {
 		for k := range c.refused {
 			s.months.written(monthOf(k.day))
@@ -237,7 +237,7 @@ type refusalKey struct {
 	member policy.MemberID
 }
 
-// refusalSum is a number of refusals, and how many of them have an uncertain time.
+// refusalSum holds a number of refusals, and the number of those with an uncertain time.
 type refusalSum struct {
 	times, untrusted int
 	members          memberSet // nil if the key names the member
@@ -253,7 +253,7 @@ type counter struct {
 	refused map[refusalKey]*refusalSum
 }
 
-// Bounds on the texts in a record: bytes of one text, and reasons of one refusal. A stolen machine can sign records
+// Limits for the texts in a record: bytes of one text, and reasons of one refusal. A stolen machine can sign records
 // with any content.
 const (
 	maxWord    = 64
@@ -268,7 +268,7 @@ func word(s string) string {
 	return s
 }
 
-// record counts one record. An unreadable body is taken as empty: the record still counts.
+// record counts one record. An unreadable body is treated as empty: the record still counts.
 func (c *counter) record(r wire.Record) {
 	switch r.Kind {
 	case wire.SessionStart:
@@ -321,13 +321,13 @@ func (c *counter) refusal(r wire.Record) {
 	}
 }
 
-// maxSeconds bounds the length of a session: ten years, in seconds.
+// maxSeconds is the maximum length of a session: ten years, in seconds.
 const maxSeconds = 10 * 366 * 24 * 3600
 
 // end ends a session with the record of its end. If only the end has a trusted time, end calculates the start from it.
 func (c *counter) end(u *use, r wire.Record, b wire.EndBody) {
 	u.seconds, u.cause, u.running = min(max(b.Seconds, 0), maxSeconds), word(string(b.Cause)), false
-	late := b.Cause == wire.CausePowerLost || b.Cause == wire.CauseDaemonLost // recorded at the next start
+	late := b.Cause == wire.CausePowerLost || b.Cause == wire.CauseDaemonLost // recorded at the machine's next start
 	if u.untrusted && r.Clock.Believed() && u.seconds > 0 && !late {
 		u.began, u.untrusted = r.Wall.Add(-time.Duration(u.seconds)*time.Second), false
 	}

@@ -28,7 +28,7 @@ const (
 	maxPage   = 500
 )
 
-// limit returns the number of entries, within the bounds.
+// limit returns the number of entries, within the limits.
 func (p Page) limit() int {
 	if p.Limit <= 0 {
 		return usualPage

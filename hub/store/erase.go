@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// eraseWait is the maximum time that an erasure waits for readers, which keep the log in use. If the time is over, the
-// log is emptied after one of the next transactions, or by Close.
+// eraseWait is the maximum time that an erasure waits for readers, which keep the log in use. After that time, the log
+// is emptied after one of the next transactions, or by Close.
 const eraseWait = 2 * time.Second
 
 // Erased declares that this transaction removes personal data, which must not stay in the database's files. SQLite

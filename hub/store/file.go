@@ -93,7 +93,7 @@ func checkFile(ctx context.Context, path string, mayBeEmpty bool) error {
 		return err
 	}
 	defer r.Close()
-	// Read what identifies the file, and whether it has tables.
+	// Read the values that identify the file, and whether the file has tables.
 	var app, tables int
 	err = errors.Join(r.QueryRowContext(ctx, "PRAGMA application_id").Scan(&app),
 		r.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables))

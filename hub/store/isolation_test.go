@@ -152,7 +152,7 @@ func rowsOf(t *testing.T, db *store.DB, site policy.SiteID, s statement, args []
 		}
 		fmt.Fprintln(&out, row...)
 	}
-	if rows.Err() != nil { // for example a text where a number is needed: the same error for both
+	if rows.Err() != nil { // for example a text in place of a number: the error is the same for both
 		return "error"
 	}
 	return out.String()

@@ -249,8 +249,8 @@ func (s *Site) with(args []any) []any {
 	return append(out, args...)
 }
 
-// Write calls change in one transaction, and commits it unless change returns an error. Only one Write runs at a time.
-// The others wait, at most until ctx ends.
+// Write calls change in one transaction, and commits the transaction unless change returns an error. Only one Write
+// runs at a time. Concurrent calls wait, at most until their ctx is done.
 func (s *Site) Write(ctx context.Context, change func(*Tx) error) (err error) {
 	defer func() {
 		err = Named(s.db.path, err)

@@ -46,8 +46,8 @@ func TestWritesAreAtomic(t *testing.T) {
 			_, err := tx.Exec(t.Context(), "INSERT INTO site (site, made) VALUES ($1, 7)")
 			return err
 		},
-		"a statement that is none": func(tx *store.Tx) error { _, err := tx.Exec(t.Context(), "INSERT"); return err },
-		"a panic":                  func(*store.Tx) error { panic("x") },
+		"an incomplete statement": func(tx *store.Tx) error { _, err := tx.Exec(t.Context(), "INSERT"); return err },
+		"a panic":                 func(*store.Tx) error { panic("x") },
 	}
 	for name, fail := range fails {
 		func() {

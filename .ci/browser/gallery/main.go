@@ -1,13 +1,13 @@
 // Command gallery serves a panel that shows any of its states on request, for the browser tests: GET /names, POST
-// /show?name=…, and the panel itself. GET /watched returns the number of opened event streams. Its clerk is a fake
-// whose forms accept one entry, or refuse it. Further requests:
+// /show?name=…, and the panel itself. GET /watched returns the number of opened event streams. The panel's actions are
+// a fake whose forms accept one entry, or refuse it. Further requests:
 //
-// POST /refuse       every action fails with "not saved"
-// POST /accept       every entry is saved; the count of entries starts at 0
-// POST /wait         every entry waits for the hub
-// GET /elsewhere     the text that asks to scan the code
-// GET /screens       the number of screens connected
-// GET /wrote         the number of entries written since POST /accept
+//	POST /refuse       every action fails with "not saved"
+//	POST /accept       every entry is saved; the count of entries starts at 0
+//	POST /wait         every entry waits for the hub
+//	GET /elsewhere     the text that asks to scan the code
+//	GET /screens       the number of screens connected
+//	GET /wrote         the number of entries written since POST /accept
 package main
 
 import (
@@ -87,9 +87,9 @@ func main() {
 
 // clerk is a fake of panel.Actions.
 type clerk struct {
-	no    error       // what every action fails with; nil: it succeeds
+	no    error       // error of every action; nil: actions succeed
 	wrote int         // number of entries written
-	waits policy.Text // what a written entry waits for; empty: nothing
+	waits policy.Text // the text that a written entry returns while it waits for the hub; empty: no wait
 }
 
 // Do implements panel.Actions.

@@ -1,7 +1,7 @@
 // Command hubpages serves the hub's pages of an invented site for the browser tests, at / and below. All accounts have
-// the same password. GET /api/v1/events is a stream that sends "taps" whenever POST /test/tell is called; POST
-// /test/reset makes the site new, with ?sign=1 without the policy key at the hub; GET /test/routes returns the patterns
-// of all pages.
+// the same password. GET /api/v1/events is a stream that sends "taps" whenever POST /test/tell is called. POST
+// /test/reset creates a new site; with ?sign=1 the hub of that site does not have the policy key. GET /test/routes
+// returns the patterns of all pages.
 package main
 
 import (
@@ -42,7 +42,7 @@ func main() {
 	m := http.NewServeMux()
 	m.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
-		// Take the pages under the lock and serve without it: a request may last longer than the site.
+		// Copy the pages under the lock and serve without the lock, because a request may outlast the site.
 		p := s.pages
 		s.mu.Unlock()
 		p.ServeHTTP(w, r)
@@ -74,18 +74,18 @@ func main() {
 	}
 }
 
-// directoryOf puts one fake in the place of all services of the directory.
+// directoryOf uses one fake for all services of the directory.
 func directoryOf(d webtest.Directory) web.Directory {
 	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Exports: d, Erasures: d}
 }
 
-// accountsOf puts one fake in the place of all services of accounts.
+// accountsOf uses one fake for all services of accounts.
 func accountsOf(a webtest.Accounts) web.Accounts {
 	return web.Accounts{Passwords: a, Links: a, PrintedCodes: a, Ownership: a, Recovery: a, Sessions: a, Tokens: a,
 		Registry: a, Audit: a}
 }
 
-// reset replaces the site by a new one with more additional members.
+// reset replaces the site by a new one with the given number of additional members.
 func (s *server) reset(more int, sign bool) error {
 	site := webtest.New(more)
 	p, err := web.New(web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,

@@ -45,7 +45,7 @@ func startAlone(config string) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// loopback brings up the loopback interface: without systemd nothing else does.
+// loopback brings up the loopback interface, because nothing else does so without systemd.
 func loopback() error {
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -60,8 +60,8 @@ func loopback() error {
 	return unix.IoctlIfreq(s, unix.SIOCSIFFLAGS, r)
 }
 
-// cuts runs one life of a machine in use until the host cuts the power. It first checks that everything acknowledged in
-// the previous life is still in the journal.
+// cuts uses the machine in one life, until the host cuts the power. It first checks that the journal still contains
+// everything that was acknowledged in the previous life.
 func cuts(m *machine) error {
 	if _, err := startAlone(alone); err != nil {
 		return err
@@ -75,7 +75,7 @@ func cuts(m *machine) error {
 	say("ready")
 	seed, _ := strconv.ParseUint(commandLine("seed"), 10, 64)
 	for chance := rand.New(rand.NewPCG(seed, 1)); ; {
-		// The seed is the host's, so that a failing run can be repeated with the same taps.
+		// The seed comes from the host, so that a failing run can be repeated with the same taps.
 		r := []control.Request{{Do: "tap", Card: lea}, {Do: "tap", Card: tom}, {Do: "tap", Card: "0102030405"}, {Do: "stop"},
 			{Do: "stop"}}[chance.IntN(5)]
 		if _, err := ask(r); err != nil {
@@ -147,8 +147,8 @@ func nothingOpen() error {
 	return nil
 }
 
-// pi turns a real driver's pin on, kills all processes that hold it, and turns it off as systemd's ExecStopPost does.
-// The host reads the pin's registers at each stage.
+// pi turns on a pin with the real driver, kills all processes that hold the pin, and turns the pin off as systemd's
+// ExecStopPost does. The host reads the pin's registers at each stage.
 func pi() error {
 	config := "/etc/portillon/pi.yaml"
 	now, _ := strconv.ParseInt(commandLine("now"), 10, 64) // a Pi has no real-time clock
@@ -163,7 +163,7 @@ func pi() error {
 		return fmt.Errorf("tap answered %+v, %w", rep, err)
 	}
 	console := bufio.NewReader(console.file)
-	// look asks the host to read the registers and waits for its line.
+	// look asks the host to read the registers and waits for the host's reply.
 	look := func(what string) error {
 		say("look %s", what)
 		_, err := console.ReadString('\n')
@@ -177,7 +177,7 @@ func pi() error {
 	if err != nil {
 		return err
 	}
-	unix.Kill(guard, unix.SIGSTOP) // otherwise it turns the pin off when the daemon dies
+	unix.Kill(guard, unix.SIGSTOP) // otherwise the guard turns the pin off when the daemon dies
 	unix.Kill(daemon.Process.Pid, unix.SIGKILL)
 	unix.Kill(guard, unix.SIGKILL)
 	daemon.Wait()

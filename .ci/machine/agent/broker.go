@@ -23,15 +23,15 @@ type broker struct {
 	cmd    *exec.Cmd   // mosquitto's process
 	client mqtt.Client // the listener
 	mu     sync.Mutex  // guards heard and lost
-	heard  []byte      // all payloads received, one after the other
-	hub    note.Signer // the key that signs acknowledgements; nil: none are sent
-	lost   error       // why the listener lost its connection; nil: it is connected
+	heard  []byte      // all payloads received, concatenated
+	hub    note.Signer // key that signs acknowledgements; nil: no acknowledgements
+	lost   error       // error by which the listener lost its connection; nil: connected
 }
 
 // brokerFile is the configuration of mosquitto: local, without authentication or persistence.
 const brokerFile = "listener 1883 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n"
 
-// startBroker starts a broker whose listener acknowledges nothing.
+// startBroker starts a broker whose listener sends no acknowledgements.
 func startBroker() (*broker, error) { return (&broker{}).start() }
 
 // startHub starts a broker whose listener acknowledges records as a hub does.
@@ -59,8 +59,8 @@ func (b *broker) start() (*broker, error) {
 	return b, nil
 }
 
-// listen connects and subscribes. Each attempt uses a new client id: a broker that answers an earlier attempt late must
-// not end this attempt's connection (MQTT 3.1.1 §3.1.4: a second client with the same id takes over).
+// listen connects and subscribes. Each attempt uses a new client id, so that a late answer to an earlier attempt cannot
+// end this attempt's connection (MQTT 3.1.1 §3.1.4: a second client with the same id takes over).
 func (b *broker) listen() bool {
 	o := mqtt.NewClientOptions().AddBroker("tcp://127.0.0.1:1883").SetAutoReconnect(false).
 		SetClientID("listener" + strconv.FormatInt(int64(uptime()), 36)).
@@ -74,7 +74,7 @@ func (b *broker) listen() bool {
 		if ack, err := b.acknowledge(m.Payload()); err != nil {
 			b.note(nil, err)
 		} else if ack != nil {
-			c.Publish("portillon/rig/ack/laser", 1, true, ack) // its token is not awaited: a handler must not block
+			c.Publish("portillon/rig/ack/laser", 1, true, ack) // do not wait for the token: a handler must not block
 		}
 		b.note(m.Payload(), nil)
 	})
@@ -86,8 +86,8 @@ func (b *broker) listen() bool {
 	return true
 }
 
-// acknowledge returns the hub's signed acknowledgement of a batch of records, or nil if no hub is played. Without
-// acknowledgements a machine sends its first batch again and again, 56 KB of records, and nothing after it.
+// acknowledge returns the hub's signed acknowledgement of a batch of records, or nil if b has no hub key. Without
+// acknowledgements a machine sends only its first batch, 56 KB of records, again and again.
 func (b *broker) acknowledge(payload []byte) ([]byte, error) {
 	if b.hub == nil || len(payload) == 0 {
 		return nil, nil
@@ -132,8 +132,8 @@ func (b *broker) note(payload []byte, lost error) {
 	}
 }
 
-// waitFor waits until text is among the records. Without acknowledgements of a hub the machine repeats records after
-// 10 s, 20 s, … at most 5 min (uplink.Config.StallMax), which bounds the wait.
+// waitFor waits until text is among the records. Without a hub's acknowledgements the machine repeats records after 10
+// s, 20 s, … at most 5 min (uplink.Config.StallMax), which limits the wait.
 func (b *broker) waitFor(text, what string) error {
 	err := within(6*time.Minute, what, func() bool { return b.has(text) })
 	b.mu.Lock()

@@ -17,8 +17,8 @@ import (
 // clockCase is one cell of the clock table.
 type clockCase struct {
 	off     time.Duration // the clock's deviation from the true time
-	atStart bool          // the clock is wrong when the daemon starts, not only while it runs
-	ntp     bool          // a time server vouches for the clock once it is corrected
+	atStart bool          // the clock is already wrong when the daemon starts
+	ntp     bool          // a time server vouches for the clock once the clock is corrected
 }
 
 // String describes the cell for messages.
@@ -53,7 +53,8 @@ func clockCases(full bool) (out []clockCase) {
 	return out
 }
 
-// reference tells the true time whatever the clock is set to: it adds CLOCK_MONOTONIC to one reading of the clock.
+// reference calculates the true time, independently of changes of the clock: it adds CLOCK_MONOTONIC to one reading of
+// the clock.
 type reference struct {
 	wall time.Time     // the reading of the clock
 	up   time.Duration // the uptime at that reading
@@ -83,10 +84,10 @@ func clockTable(m *machine) (string, error) {
 	defer func() {
 		ref.set(0)
 		vouch(true)
-		systemctl("restart", service) // resets the daemon's reconnection delay
+		systemctl("restart", service) // a restart resets the daemon's reconnection delay
 	}()
 	if err := first(func() error { return systemctl("stop", service) }, startDaemon); err != nil {
-		// restarted so that it connects without a delay
+		// the broker is restarted so that the machine connects without a delay
 		return "", err
 	}
 	cases := clockCases(commandLine("full") != "")
@@ -102,7 +103,8 @@ func clockTable(m *machine) (string, error) {
 		ms(worst)), nil
 }
 
-// play plays one cell with the signed tag number i and returns the deviation of the record's time from the true time.
+// play tests one cell with the signed tag number i, and returns the difference between the record's time and the true
+// time.
 func (c clockCase) play(m *machine, b *broker, ref reference, i int) (time.Duration, error) {
 	order, err := os.ReadFile(fmt.Sprintf("/etc/portillon/orders/%d.note", i))
 	if err != nil {
@@ -117,7 +119,7 @@ func (c clockCase) play(m *machine, b *broker, ref reference, i int) (time.Durat
 		return 0, err
 	}
 	tag := fmt.Sprintf("clock-%d", i)
-	// The status of a tag is its id, a space and the reason.
+	// The status of a tag consists of its id, a space and the reason.
 	hangs := func(text string) bool { return strings.HasPrefix(text, tag+" ") }
 	if err := b.order(order, func() bool {
 		s, err := status()
@@ -171,8 +173,8 @@ func startDaemon() error {
 		func() bool { s, err := status(); return err == nil && s.Reader })
 }
 
-// order publishes a command every second until it has arrived: a command is not retained, so the machine misses it
-// while it is not connected.
+// order publishes a command every second until arrived returns true. A command is not retained, so a machine that is
+// not connected misses it.
 func (b *broker) order(data []byte, arrived func() bool) error {
 	next := uptime()
 	return within(90*time.Second, "the order", func() bool {

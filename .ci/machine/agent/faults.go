@@ -13,12 +13,12 @@ import (
 	"portillon/wire"
 )
 
-// second is the time within which the relay must be off whatever has died or hangs: 1 s by design, plus the margin a
-// busy machine needs to notice.
+// second is the time within which the relay must be off after any process died or hangs: 1 s by design, plus a margin
+// for a busy machine.
 const second = 1100 * time.Millisecond
 
-// silence is the time within which the relay is off if its guard hangs: the daemon allows two seconds of silence and
-// then 0.4 s for an orderly end (relay.Switch).
+// silence is the time within which the relay must be off if its guard hangs: the daemon accepts two seconds of silence,
+// and an orderly end takes 0.4 s (relay.Switch).
 const silence = 2750 * time.Millisecond
 
 // keyboardTap starts and ends a session through the keyboard reader and measures from the first key to the relay.
@@ -47,7 +47,7 @@ func keyboardTap(m *machine) (string, error) {
 	return fmt.Sprintf("from the first key to line 17 on %s, off %s", ms(took), ms(off)), ended(wire.CauseTap)
 }
 
-// signalled sends a signal to the daemon or its guard during a session and returns the time until line 17 falls.
+// signalled sends a signal to the daemon or its guard during a session, and returns the time until line 17 falls.
 func (m *machine) signalled(guard bool, s syscall.Signal, limit time.Duration) (at, took time.Duration, pid int,
 	err error) {
 	if err = m.session(); err != nil {
@@ -79,7 +79,7 @@ func daemonKilled(m *machine) (string, error) {
 		first(m.fresh, func() error { return m.stays(at, 0) }, func() error { return ended(wire.CauseDaemonLost) })
 }
 
-// daemonStopped stops the daemon with SIGSTOP: the guard turns the relay off.
+// daemonStopped stops the daemon with SIGSTOP: the guard must turn the relay off.
 func daemonStopped(m *machine) (string, error) {
 	at, took, pid, err := m.signalled(false, syscall.SIGSTOP, second)
 	syscall.Kill(pid, syscall.SIGCONT)
@@ -92,7 +92,7 @@ func daemonStopped(m *machine) (string, error) {
 			func() error { return ended(wire.CauseFault, wire.CauseDaemonLost) })
 }
 
-// guardKilled kills the guard: the relay falls and the daemon starts another guard.
+// guardKilled kills the guard: the relay must fall and the daemon must start another guard.
 func guardKilled(m *machine) (string, error) {
 	at, took, _, err := m.signalled(true, syscall.SIGKILL, second)
 	if err != nil {
@@ -101,7 +101,7 @@ func guardKilled(m *machine) (string, error) {
 	return "line 17 off after " + ms(took), m.guardIsBack(at)
 }
 
-// guardStopped stops the guard with SIGSTOP: the daemon notices its silence and replaces it.
+// guardStopped stops the guard with SIGSTOP: the daemon must notice the guard's silence and replace the guard.
 func guardStopped(m *machine) (string, error) {
 	at, took, pid, err := m.signalled(true, syscall.SIGSTOP, silence)
 	if err != nil {
@@ -111,14 +111,14 @@ func guardStopped(m *machine) (string, error) {
 	return "line 17 off after " + ms(took), m.guardIsBack(at)
 }
 
-// guardIsBack waits for another guard, and checks that the machine is at rest and that no session has started by
-// itself.
+// guardIsBack waits for another guard, and checks that the machine is at rest and that no session has started without a
+// tap.
 func (m *machine) guardIsBack(since time.Duration) error {
 	return first(func() error { return phase("off", 20*time.Second) }, func() error { return m.stays(since, time.Second) },
 		func() error { return ended(wire.CauseFault) }, m.session)
 }
 
-// estopOpened opens the emergency stop during a session: the relay is off within 20 ms and cards are refused.
+// estopOpened opens the emergency stop during a session: the relay must be off within 20 ms, and cards must be refused.
 func estopOpened(m *machine) (string, error) {
 	if err := m.session(); err != nil {
 		return "", err
@@ -140,8 +140,8 @@ func estopOpened(m *machine) (string, error) {
 			func() error { return ended(wire.CauseFault) })
 }
 
-// estopBroken starts the daemon on a disconnected emergency stop line: only the pull-up requested by the daemon shows
-// it as open.
+// estopBroken starts the daemon with a disconnected emergency stop line: only the pull-up that the daemon requests
+// makes the line read as open.
 func estopBroken(m *machine) (string, error) {
 	if err := first(m.fresh, func() error { return systemctl("stop", service) }); err != nil {
 		return "", err
@@ -160,7 +160,7 @@ func estopBroken(m *machine) (string, error) {
 	return why, first(func() error { return phase("off", 2*time.Second) }, m.session)
 }
 
-// contactorLies gives the machine a contactor feedback that contradicts the relay, first open and then welded.
+// contactorLies simulates a contactor whose mirror contact contradicts the relay, first open and then welded.
 func contactorLies(m *machine) (string, error) {
 	text := regexp.MustCompile(`(?m)^relay: \{`).ReplaceAllString(read("/rig/site/laser.yaml"),
 		fmt.Sprintf(`relay: { feedback: "gpio:pinctrl-/%d",`, mirrorLine))
@@ -171,7 +171,7 @@ func contactorLies(m *machine) (string, error) {
 		func() error { return systemctl("restart", service) }, m.session); err != nil {
 		return "", err
 	}
-	at := m.mirror.set(false) // the contactor opens by itself
+	at := m.mirror.set(false) // the contactor opens although the relay is closed
 	took, err := m.line.after(at, false, second)
 	if err != nil {
 		return "", err
@@ -182,7 +182,7 @@ func contactorLies(m *machine) (string, error) {
 	if _, err := m.refused(); err != nil {
 		return "", err
 	}
-	// Welded: closed while the relay is open.
+	// Welded: the contactor is closed although the relay is open.
 	if err := first(func() error { m.mirror.follow(m.line.high); return nil }, m.calm); err != nil {
 		return "", err
 	}
@@ -195,10 +195,10 @@ func contactorLies(m *machine) (string, error) {
 	return relayOff(took), first(m.calm, configure, func() error { return systemctl("restart", service) }, m.fresh)
 }
 
-// relayOff is the figure of a row that measures how fast the relay falls.
+// relayOff formats the figure of a row that measures how fast the relay falls.
 func relayOff(took time.Duration) string { return "line 17 off after " + ms(took) }
 
-// calm removes any tag a fault has put on and waits until the machine is at rest.
+// calm removes any tag that a fault has set, and waits until the machine is at rest.
 func (m *machine) calm() error {
 	return within(10*time.Second, "rest", func() bool {
 		s, err := status()
@@ -219,7 +219,7 @@ func diskFull(m *machine) (string, error) {
 	if err := fill(filler); err != nil {
 		return "", err
 	}
-	for range 300 { // until SQLite's own spare pages are used up
+	for range 300 { // repeat until SQLite's spare pages are used up
 		if s, err := status(); err != nil || len(s.Faults) > 0 {
 			break
 		}
@@ -239,7 +239,7 @@ func diskFull(m *machine) (string, error) {
 	return figure, m.session()
 }
 
-// fill writes a file until the disk has no byte left.
+// fill writes a file until the disk has no free byte.
 func fill(path string) error {
 	f, err := os.Create(path)
 	if err != nil {
@@ -257,8 +257,9 @@ func fill(path string) error {
 	return nil
 }
 
-// diskReadOnly makes the file system report an error: Debian mounts with errors=remount-ro. The repair is that of an SD
-// card, a new mount, so the daemon is restarted; it then closes what it could not record.
+// diskReadOnly causes an error in the file system, which Debian mounts with errors=remount-ro. The repair is a new
+// mount, as for an SD card, and therefore a restart of the daemon, which then closes the session that it could not
+// record.
 func diskReadOnly(m *machine) (string, error) {
 	if err := first(func() error { return sh("mount", "-o", "remount,errors=remount-ro", dataFolder) },
 		m.session); err != nil {
@@ -279,7 +280,8 @@ func diskReadOnly(m *machine) (string, error) {
 	return figure, first(func() error { return ended(wire.CauseDaemonLost, wire.CauseStop) }, m.session)
 }
 
-// withoutDisk checks a running session whose journal cannot be written: it can end, and no other session starts.
+// withoutDisk checks a running session whose journal cannot be written: the session can end, and no other session
+// starts.
 func (m *machine) withoutDisk() (figure string, err error) {
 	if !m.line.high() {
 		return "", fmt.Errorf("running session ended by itself")
@@ -307,7 +309,7 @@ func clockSet(m *machine) (string, error) {
 		if err := unix.ClockSettime(unix.CLOCK_REALTIME, &now); err != nil {
 			return "", err
 		}
-		time.Sleep(1200 * time.Millisecond) // two ticks of the machine: the panel has the new time
+		time.Sleep(1200 * time.Millisecond) // two periods of the machine's loop: the panel has the new time
 		if left, err := panelLeft(); err != nil || left < 12*time.Hour-time.Minute || left > 12*time.Hour {
 			return "", fmt.Errorf("panel shows %v of 12 h after the clock was set (%v)", left, err)
 		}
@@ -328,8 +330,8 @@ func clockSet(m *machine) (string, error) {
 	return fmt.Sprintf("session of %.1f s recorded as %v", length.Seconds(), recorded), nil
 }
 
-// clockUntrusted uses a grant with hours before anything vouches for the clock, after a time server does, after the
-// time server is gone (also with a new daemon), and after somebody has then set the clock.
+// clockUntrusted uses a grant with hours in four states of the clock: before anything vouches for it, after a time
+// server does, after the time server is gone (also with a new daemon), and after the clock was then set by hand.
 func clockUntrusted(m *machine) (string, error) {
 	stop, right := func() error { return systemctl("stop", service) },
 		func(yes bool) func() error { return func() error { return vouch(yes) } }
@@ -350,7 +352,8 @@ func clockUntrusted(m *machine) (string, error) {
 			return err
 		}
 	}
-	// The previous daemon had the kernel's confirmation in this boot: setting the clock invalidates it.
+	// The kernel confirmed the clock to the previous daemon in this boot: setting the clock invalidates the
+	// confirmation.
 	if err := first(m.fresh, stop, right(false), set(time.Hour), startDaemon, tap(false, "and nobody vouches"),
 		m.tap); err != nil {
 		return "", err
@@ -365,7 +368,8 @@ func clockUntrusted(m *machine) (string, error) {
 		"refused once it was set by hand", err
 }
 
-// brokerGone ends a real broker and starts it again: cards work meanwhile, and their records arrive afterwards.
+// brokerGone ends a real broker and starts it again: cards must work meanwhile, and their records must arrive
+// afterwards.
 func brokerGone(m *machine) (string, error) {
 	b, err := startHub()
 	if err != nil {
@@ -398,8 +402,8 @@ func brokerGone(m *machine) (string, error) {
 	return fmt.Sprintf("records arrived %.1f s after the broker", (uptime() - at).Seconds()), err
 }
 
-// readerUnplugged unplugs the keyboard reader during a session: the session continues, and the reader is used again
-// once it is plugged in.
+// readerUnplugged unplugs the keyboard reader during a session: the session must continue, and the reader must work
+// again after it is plugged in.
 func readerUnplugged(m *machine) (string, error) {
 	if err := m.session(); err != nil {
 		return "", err
@@ -445,8 +449,8 @@ func stopped(m *machine) (string, error) {
 	return m.systemd(func() error { return systemctl("stop", service) }, func() error { return nil })
 }
 
-// systemd calls do, which ends the daemon in an orderly way, during a session, then calls then: the relay must fall and
-// the session must be recorded as ended by the shutdown.
+// systemd calls do, which ends the daemon in an orderly way, during a session, then calls then. The relay must fall,
+// and the journal must name the shutdown as the cause of the session's end.
 func (m *machine) systemd(do, then func() error) (string, error) {
 	if err := m.session(); err != nil {
 		return "", err

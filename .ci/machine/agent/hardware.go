@@ -60,8 +60,8 @@ func hardware() error {
 		mount("tracefs", tracing, "tracefs")); err != nil {
 		return err
 	}
-	// The kernel traces each level that is set, from power-on. No tracepoint shows that the chip lets a line fall when
-	// nothing holds it any longer: a probe on the driver's own function does.
+	// From power-on, the kernel traces each level that is set. No tracepoint covers a line that falls because no
+	// process holds it any longer, so a probe on the driver's function is added.
 	if err := errors.Join(write(tracing+"/kprobe_events", "p:rig/released gpio_sim:gpio_sim_free line=%x1:u32"),
 		write(tracing+"/events/rig/released/enable", "1"),
 		write(tracing+"/events/gpio/gpio_value/filter", "get == 0")); err != nil {
@@ -104,7 +104,7 @@ func makeChip() error {
 	return write(simulated+"/live", "1")
 }
 
-// mountData waits for the data disk, which the kernel finds by itself, and mounts it.
+// mountData waits for the data disk, which the kernel detects, and mounts it.
 func mountData() error {
 	for range 100 {
 		if _, err := os.Stat("/dev/vda"); err == nil {

@@ -10,7 +10,7 @@ import (
 
 const (
 	hubProgram = "/rig/files/hub-bench"
-	// hubMost is the limit of the resident memory of a hub with its broker and 20 machines on a Raspberry Pi 3, in MB.
+	// hubMost is the limit of the resident memory, in MB, of a hub with its broker and 20 machines on a Raspberry Pi 3.
 	hubMost = 150
 )
 
@@ -30,7 +30,7 @@ func hubJob() error {
 	if len(all) == 0 {
 		return fmt.Errorf("benchmark printed no figure (%v): %s", err, tail(out))
 	}
-	most := 0 // the benchmark's times do not count on an emulated computer
+	most := 0 // only the memory counts: times are meaningless on an emulated computer
 	for _, m := range all {
 		n, err := strconv.Atoi(string(m[2]))
 		if err != nil {

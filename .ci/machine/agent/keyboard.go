@@ -17,11 +17,11 @@ const (
 	evKey       = 1
 )
 
-// keyOf has the key codes of the hexadecimal digits and Enter.
+// keyOf maps the hexadecimal digits and Enter to key codes.
 var keyOf = map[rune]uint16{'1': 2, '2': 3, '3': 4, '4': 5, '5': 6, '6': 7, '7': 8, '8': 9, '9': 10, '0': 11,
 	'A': 30, 'B': 48, 'C': 46, 'D': 32, 'E': 18, 'F': 33, '\n': 28}
 
-// keyboard is a simulated card reader that types: a uinput keyboard that the kernel creates and udev finds.
+// keyboard is a simulated card reader that types: a uinput keyboard, created by the kernel and detected by udev.
 type keyboard struct{ fd int } // the open /dev/uinput
 
 // plugKeyboard creates the keyboard.

@@ -32,13 +32,13 @@ func memory(m *machine) (string, error) {
 	}
 	figure += fmt.Sprintf("together RSS %.1f MB (PSS %.1f, of their own %.1f)", float64(rss)/1e3, float64(pss)/1e3,
 		float64(anon)/1e3)
-	if pss > 25_000 || pss == 0 { // PSS: the two are one program and share its pages
+	if pss > 25_000 || pss == 0 { // PSS, because the two processes run one program and share its pages
 		return "", fmt.Errorf("%s; at most 25 MB are allowed", figure)
 	}
 	return figure, nil
 }
 
-// kilobytes returns a field of a file of /proc/PID in kB, or 0 if there is none.
+// kilobytes returns a field of a file of /proc/PID in kB, or 0 if the field is missing.
 func kilobytes(pid int, file, field string) int {
 	m := regexp.MustCompile(`(?m)^` + field + `:\s+(\d+) kB`).FindStringSubmatch(
 		read(fmt.Sprintf("/proc/%d/%s", pid, file)))
@@ -49,7 +49,7 @@ func kilobytes(pid int, file, field string) int {
 	return n * 1024 / 1000
 }
 
-// upgraded installs the package over itself during a session: the journal must go on.
+// upgraded installs the package over itself during a session: the journal must continue.
 func upgraded(m *machine) (string, error) {
 	if debianPackage() == "" {
 		return "", errSkip("there is no package")
@@ -62,7 +62,7 @@ func upgraded(m *machine) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// The upgrade ends one session and starts the daemon again, both of which are recorded.
+	// The upgrade ends one session and restarts the daemon; the journal must have records of both.
 	after, err := records()
 	if err == nil && len(after) <= len(before) {
 		err = fmt.Errorf(
@@ -74,7 +74,7 @@ func upgraded(m *machine) (string, error) {
 	return figure, err
 }
 
-// removed removes the package during a session. The journal stays.
+// removed removes the package during a session. The journal must stay.
 func removed(m *machine) (string, error) {
 	if debianPackage() == "" {
 		return "", errSkip("there is no package")

@@ -18,7 +18,7 @@ type edge struct {
 	high bool          // the new level
 }
 
-// line is the relay's line 17 as the kernel's trace shows it: every edge since power-on, with the kernel's timestamp.
+// line is the relay's line 17 according to the kernel's trace: every edge since power-on, with the kernel's timestamp.
 type line struct {
 	chip  string     // folder of the chip in sysfs
 	mu    sync.Mutex // guards edges
@@ -59,8 +59,8 @@ var (
 	released  = regexp.MustCompile(fmt.Sprintf(`line=%d$`, relayLine))
 )
 
-// parseTrace returns the level that a line of the trace gives to the chip's line of a number, with the time since boot.
-// A released line falls to its pull, which is down.
+// parseTrace returns the level to which a line of the trace sets the chip's line number, with the time since boot. A
+// released line falls, because its pull is down.
 func parseTrace(text string, number int) (high bool, at time.Duration, ok bool) {
 	m := traceLine.FindStringSubmatch(text)
 	if m == nil {
@@ -80,7 +80,7 @@ func parseTrace(text string, number int) (high bool, at time.Duration, ok bool) 
 	return false, 0, false
 }
 
-// add records an edge and tells the host, unless the level is the one the line has.
+// add records an edge and reports it to the host, unless the level is unchanged.
 func (l *line) add(e edge) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -94,8 +94,8 @@ func (l *line) add(e edge) {
 // high reports the level at the pin itself.
 func (l *line) high() bool { return read(fmt.Sprintf("%s/sim_gpio%d/value", l.chip, relayLine)) == "1" }
 
-// after waits for the first edge to a level after since and returns the time it took. It fails if that is longer than
-// limit.
+// after waits for the first edge to a level after since, and returns the time until that edge. It fails if the time is
+// longer than limit.
 func (l *line) after(since time.Duration, high bool, limit time.Duration) (time.Duration, error) {
 	for end := uptime() + limit + 2*time.Second; uptime() < end; time.Sleep(2 * time.Millisecond) {
 		for _, e := range l.since(since) {
@@ -124,13 +124,13 @@ func (l *line) since(t time.Duration) []edge {
 	return out
 }
 
-// contact is a simulated contact to ground on a line whose pull-up the daemon requests. That request overwrites what
-// the simulated chip pulls the line to from outside, so a closed contact pulls it down again, as a wire would.
+// contact is a simulated contact to ground on a line whose pull-up the daemon requests. The request overwrites the pull
+// that the simulated chip applies from outside, so a closed contact sets the pull to down again, as a wire would.
 type contact struct {
 	pull string      // sysfs file of the line's pull
 	mu   sync.Mutex  // guards open and over
 	open func() bool // reports whether the contact is open
-	over bool        // nothing is connected to the line any more
+	over bool        // no contact is connected to the line any more
 }
 
 // newContact returns a contact that is open whenever open returns true.
@@ -152,7 +152,7 @@ func newContact(chip string, line int, open func() bool) *contact {
 	return c
 }
 
-// wanted returns the pull that stands for the contact's position.
+// wanted returns the pull that represents the contact's position.
 func (c *contact) wanted() string {
 	if c.open() {
 		return "pull-up"
@@ -171,13 +171,13 @@ func (c *contact) stop() {
 func (c *contact) tear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.open = func() bool { return read(c.pull) == "pull-up" } // keep what the daemon requested
+	c.open = func() bool { return read(c.pull) == "pull-up" } // keep the pull that the daemon requested
 }
 
 // set opens or closes the contact and returns the time since boot.
 func (c *contact) set(open bool) time.Duration { return c.follow(func() bool { return open }) }
 
-// follow makes the contact open whenever open returns true, from the returned time since boot on.
+// follow makes the contact open whenever open returns true, and returns the time since boot of this change.
 func (c *contact) follow(open func() bool) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -21,9 +21,9 @@ const (
 	manyBundle   = "/etc/portillon/many.bundle" // hundreds of members whose badges no machine has verified
 )
 
-// firstLoad runs the program for a Pi Zero (armv6), gives it a bundle of hundreds of unverified badges, and presents
-// cards while it verifies them. The previous list remains in force until the new one is complete: a tap waits for one
-// signature at most.
+// firstLoad runs the program for a Pi Zero (armv6) with a bundle of hundreds of unverified badges, and presents cards
+// while the program verifies the badges. The previous list must remain in force until the new one is complete: a tap
+// waits for one signature at most.
 func firstLoad(*machine) (string, error) {
 	if err := first(
 		func() error { return os.MkdirAll("/tmp/many", 0o755) },
@@ -48,8 +48,8 @@ func firstLoad(*machine) (string, error) {
 	return figure, nil
 }
 
-// answerMost is the time a tap may take on this emulated computer, which is many times slower than a Pi and shares its
-// processor with all other programs. A load that blocks taps takes longer.
+// answerMost is the maximum time of a tap on this emulated computer, which is many times slower than a Pi and shares
+// its processor with all other programs. A load that blocks taps takes longer.
 const answerMost = 3 * time.Second
 
 // tapsDuringLoad replaces the bundle, presents a card every 2.1 s until the new bundle is in force, and returns the

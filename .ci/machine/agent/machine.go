@@ -31,7 +31,7 @@ const (
 	socket      = "/run/portillon/laser.sock"
 
 	lea = "62E3086CED" // may use the laser at any time
-	tom = "01000734E0" // may use it by a grant with hours, which cover the whole week
+	tom = "01000734E0" // Tom may use the laser by a grant with hours, which cover the whole week
 )
 
 // machine is the machine under test with its simulated hardware.
@@ -43,7 +43,7 @@ type machine struct {
 	tapped time.Duration // uptime at which Léa's card was last presented
 }
 
-// withMachine runs a job on the machine and tells the host the journal's records at its end.
+// withMachine runs a job on the machine, and sends the journal's records to the host at the end.
 func withMachine(job func(*machine) error) error {
 	if job == nil {
 		return fmt.Errorf("no job is called %q", commandLine("rig"))
@@ -75,7 +75,7 @@ func tellJournal() error {
 	return err
 }
 
-// records verifies the journal and returns its records. It reads beside the daemon, as any user may.
+// records verifies the journal and returns its records. It reads while the daemon runs, as any user may.
 func records() ([]wire.Record, error) {
 	j, err := journal.OpenReadOnly(journalPath)
 	if err != nil {
@@ -131,8 +131,8 @@ func lastEnd() (wire.Cause, time.Duration, error) {
 	return body.Cause, time.Duration(body.Seconds) * time.Second, nil
 }
 
-// ended waits at most 2 s until the journal says that the last session ended for one of these causes: the relay is off
-// before that is recorded.
+// ended waits at most 2 s until the journal's last session has ended for one of these causes, because the relay is off
+// before the end is recorded.
 func ended(want ...wire.Cause) error {
 	for end := uptime() + 2*time.Second; ; time.Sleep(50 * time.Millisecond) {
 		got, _, err := lastEnd()
@@ -164,7 +164,7 @@ func status() (control.Status, error) {
 // within waits until holds returns true, and fails after limit.
 func within(limit time.Duration, what string, holds func() bool) error {
 	for end := time.Now().Add(limit); !holds(); time.Sleep(10 * time.Millisecond) {
-		// time.Time compares by the monotonic clock: the wall clock may be set meanwhile
+		// After compares the monotonic clock: the wall clock may be set meanwhile
 		if time.Now().After(end) {
 			s, err := status()
 			text, _ := json.Marshal(s) // %+v shows the addresses of pointers, not their values
@@ -179,7 +179,7 @@ func phase(want string, limit time.Duration) error {
 	return within(limit, "phase "+want, func() bool { s, err := status(); return err == nil && s.Phase == want })
 }
 
-// fresh brings the machine to rest: the daemon runs, everything is plugged in, and no session is under way.
+// fresh brings the machine to rest: the daemon runs, everything is plugged in, and no session is running.
 func (m *machine) fresh() (err error) {
 	m.estop.set(false)
 	m.mirror.follow(m.line.high)
@@ -204,7 +204,7 @@ func (m *machine) fresh() (err error) {
 	return phase("off", 15*time.Second)
 }
 
-// settle waits until the last card counts as a new tap: a card presented again within two seconds is the same tap.
+// settle waits until another presentation counts as a new tap: within two seconds, the same card is the same tap.
 func (m *machine) settle() {
 	time.Sleep(m.tapped + 2100*time.Millisecond - uptime())
 	m.tapped = uptime()
@@ -239,7 +239,7 @@ func (m *machine) refused() (string, error) {
 	return rep.EN, nil
 }
 
-// stays waits and then checks that the relay has not closed since a time since boot.
+// stays waits, and then checks that the relay has not closed since the given time since boot.
 func (m *machine) stays(since time.Duration, wait time.Duration) error {
 	time.Sleep(wait)
 	for _, e := range m.line.since(since) {
@@ -253,7 +253,7 @@ func (m *machine) stays(since time.Duration, wait time.Duration) error {
 	return nil
 }
 
-// daemonPID returns the process of the daemon.
+// daemonPID returns the process id of the daemon.
 func daemonPID() (int, error) {
 	out, err := exec.Command("systemctl", "show", "-P", "MainPID", service).Output()
 	if err != nil {
@@ -266,7 +266,7 @@ func daemonPID() (int, error) {
 	return pid, nil
 }
 
-// guardPID returns the process of the guard, which is the daemon's child.
+// guardPID returns the process id of the guard, which is a child of the daemon.
 func guardPID(daemon int) (int, error) {
 	all, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range all {
@@ -302,7 +302,7 @@ func sh(name string, args ...string) error {
 // tail returns the last 2000 bytes.
 func tail(b []byte) []byte { return b[max(0, len(b)-2000):] }
 
-// install installs portillon on the machine: the Debian package, or otherwise its files where the package puts them.
+// install installs portillon on the machine: the Debian package, or if there is none, its files at the same paths.
 func install() error {
 	if deb := debianPackage(); deb != "" {
 		if err := sh("dpkg", "-i", deb); err != nil {
@@ -346,7 +346,7 @@ func configure() error {
 	return sh("cp", "-R", "/rig/site/.", "/etc/portillon/")
 }
 
-// panelLeft returns the time that the panel's page counts down from: the end of the session minus the machine's time.
+// panelLeft returns the remaining time of the panel's countdown: the end of the session minus the machine's time.
 func panelLeft() (time.Duration, error) {
 	client := http.Client{Timeout: 10 * time.Second}
 	resp, err := client.Get("http://127.0.0.1:8037/events")

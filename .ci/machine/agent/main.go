@@ -1,16 +1,16 @@
-// Command agent runs inside the emulated machine of the machine test. It creates the simulated hardware, plays the
-// failure matrix on a portillond that runs under systemd, and reports to the host on the console, one line each:
+// Command agent runs inside the emulated machine of the machine test. It creates the simulated hardware, runs the
+// failure matrix on a portillond under systemd, and reports to the host on the console, one line each:
 //
-// boot ID            the kernel's boot id
-// edge NS LEVEL      the relay's line 17 changed this many nanoseconds after the boot
-// ack SEQ            this many records of the journal have been acknowledged
-// record JSON        a record of the journal, sent at the start and the end of a boot
-// PASS NAME: FIGURE  a row of the matrix passed
-// FAIL NAME: WHY     a row of the matrix failed
-// command N: TEXT    a command that a person typed to set the machine up
-// cut                request to cut the power now
-// look NAME          request to read the pin's registers from outside, then to send a line
-// done               end of the job
+//	boot ID            the kernel's boot id
+//	edge NS LEVEL      the relay's line 17 changed this many nanoseconds after the boot
+//	ack SEQ            this number of records of the journal has been acknowledged
+//	record JSON        a record of the journal, sent at the start and the end of a boot
+//	PASS NAME: FIGURE  a row of the matrix passed
+//	FAIL NAME: WHY     a row of the matrix failed
+//	command N: TEXT    a command that a person typed to set up the machine
+//	cut                request to cut the power now
+//	look NAME          request to read the pin's registers from outside, then to send a line
+//	done               end of the job
 //
 // The kernel's command line names the job: rig=rows, rig=revived, rig=cuts, rig=pi, rig=hub.
 package main
@@ -22,7 +22,8 @@ import (
 	"sync"
 )
 
-// console is the console the host reads. A line is written in one call, so that kernel messages stand on other lines.
+// console is the console that the host reads. A line is written in one call, so that kernel messages appear on other
+// lines.
 var console struct {
 	sync.Mutex // one line at a time
 	file       *os.File

@@ -17,8 +17,8 @@ type row struct {
 	play func(*machine) (figure string, err error)
 }
 
-// rows are played in this order, all in one boot. The first two are always played; the last one leaves a clock that no
-// other row can use.
+// rows holds the rows in the order of the run, all in one boot. The first two always run; the last one leaves a clock
+// that no other row can use.
 var rows = []row{
 	{"install", (*machine).installed},
 	{"off before the first card", func(m *machine) (string, error) { return "", m.stays(0, 0) }},
@@ -45,13 +45,13 @@ var rows = []row{
 	{"clock table", clockTable},
 }
 
-// errSkip is the reason why a row cannot be played on this version.
+// errSkip is the reason why a row cannot run on this version.
 type errSkip string
 
 // Error returns the reason.
 func (e errSkip) Error() string { return string(e) }
 
-// rowsJob plays every row in one boot and ends in a session that a power cut interrupts.
+// rowsJob runs every row in one boot and ends in a session that a power cut interrupts.
 func rowsJob(m *machine) error {
 	only := commandLine("only")
 	for i, r := range rows {
@@ -66,16 +66,16 @@ func rowsJob(m *machine) error {
 	select {}
 }
 
-// chosen reports whether a row's name contains one of the words, which commas separate. Without words every row is
-// chosen.
+// chosen reports whether a row's name contains one of the words, which are separated by commas. Without words every row
+// is chosen.
 func chosen(name, words string) bool {
 	return slices.ContainsFunc(strings.Split(words, ","), func(word string) bool {
 		return strings.Contains(strings.ReplaceAll(name, " ", "-"), word)
 	})
 }
 
-// beforeCut starts a session. If the row setup was played, it does so on the machine as that row left it, whose
-// acceptance test waits for the power cut.
+// beforeCut starts a session. If the row setup ran, the session starts on the machine in the state after that row,
+// where the acceptance test waits for the power cut.
 func (m *machine) beforeCut() error {
 	if _, err := os.Stat(saved); err == nil {
 		(&bench{m: m}).wire()
@@ -86,7 +86,7 @@ func (m *machine) beforeCut() error {
 	return m.session()
 }
 
-// playRow plays a row and tells the host its result, on failure with the end of the daemon's log.
+// playRow runs a row and reports its result to the host, after a failure with the end of the daemon's log.
 func (m *machine) playRow(r row) {
 	at := time.Now()
 	figure, err := r.play(m)
@@ -103,7 +103,7 @@ func (m *machine) playRow(r row) {
 	}
 }
 
-// lastSaid returns the end of the daemon's log during a row of this length.
+// lastSaid returns the end of the daemon's log during a row of the given length.
 func lastSaid(row time.Duration) []string {
 	out, err := exec.Command("journalctl", "--unit", service, "--lines", "60", "--no-pager", "--output",
 		"short-monotonic").CombinedOutput()
@@ -140,7 +140,7 @@ func revivedJob(m *machine) error {
 	return nil
 }
 
-// installed installs, configures and starts the service.
+// installed is the row that installs, configures and starts the service.
 func (m *machine) installed() (string, error) {
 	at := uptime()
 	if err := first(install, configure); err != nil {

@@ -20,18 +20,18 @@ const (
 	doorLine    = 5                                // input of the door's contact
 	busyLine    = 24                               // input of the current relay
 	exhaustLine = 27                               // output of the extraction
-	saved       = dataFolder + "/.etc"             // stands for the SD card: the machine's root is in memory
+	saved       = dataFolder + "/.etc"             // represents the SD card: the machine's root is in memory
 	protocols   = dataFolder + "/laser/acceptance" // reports of the acceptance test
 )
 
-// settings are the folders that a setup writes and an SD card would keep.
+// settings are the folders that setup writes and that an SD card would keep.
 var settings = []string{"/etc/portillon", "/etc/credstore"}
 
 // lampQuestion is the acceptance test's question about the lamp.
 const lampQuestion = "Is the lamp lit?"
 
-// typedHere is the file of the commands that a person typed at this machine, from the package to the passed test, one
-// per line.
+// typedHere is the file with the commands that a person typed at this machine, from the installation of the package to
+// the passed test, one per line.
 const typedHere = dataFolder + "/.commands"
 
 // command records a command that a person types at this machine.
@@ -49,13 +49,13 @@ func command(format string, a ...any) error {
 type bench struct {
 	m          *machine // the machine under test
 	door, busy *contact // the door's contact and the current relay
-	latched    bool     // the starter holds: its button was pressed with the relay closed
+	latched    bool     // the starter is latched: its button was pressed while the relay was closed
 	pressed    bool     // the emergency stop, whose first contact opens the starter's circuit without any program
 	bridged    bool     // the Pi's e-stop input is bridged to ground: the Pi does not see the button
-	forced     bool     // the contactor's coil has its voltage from elsewhere
+	forced     bool     // the contactor's coil is supplied with voltage from elsewhere
 }
 
-// lit reports whether the lamp in the machine's place is on.
+// lit reports whether the lamp is on, which is connected in place of the machine.
 func (b *bench) lit() bool {
 	if !b.m.line.high() || b.pressed {
 		b.latched = false
@@ -70,20 +70,20 @@ func (b *bench) stop(pressed bool) {
 	}
 }
 
-// press presses the starter's button, which holds only while the relay is closed.
+// press presses the starter's button, which latches only while the relay is closed.
 func (b *bench) press() { b.latched = b.m.line.high() && !b.pressed }
 
-// typed presents Léa's card to the reader.
+// typed presents Léa's card to the reader, which types its number.
 func (b *bench) typed() error {
 	b.m.settle()
 	if err := b.m.keys.types(lea + "\n"); err != nil {
 		return err
 	}
-	time.Sleep(150 * time.Millisecond) // until the tap is recorded and the relay has followed
+	time.Sleep(150 * time.Millisecond) // wait until the tap is recorded and the relay has switched
 	return nil
 }
 
-// noHardware states why a step of the acceptance list is skipped on an emulated machine.
+// noHardware holds the reasons why a step of the acceptance list is skipped on an emulated machine.
 var noHardware = map[string]string{
 	"lid-without-portillon": "no laser is connected to an emulated machine",
 	"pi-halted":             "a halted emulated computer has no 5 V supply",
@@ -97,7 +97,7 @@ func (b *bench) act(step, text string) (line string, err error) {
 		return "s " + reason, nil
 	}
 	has := func(words string) bool { return strings.Contains(text, words) }
-	b.lit() // releases the starter if the relay is open
+	b.lit() // updates the starter, which is released if the relay is open
 	switch {
 	case has("put the machine itself in the lamp’s place"): // nothing to do: its starter is beside the lamp
 	case has("Bridge the Pi’s input “e-stop”"):
@@ -164,13 +164,13 @@ func (b *bench) look(step, text string) (string, error) {
 		return yes[read(fmt.Sprintf("%s/sim_gpio%d/value", b.m.line.chip, exhaustLine)) == "1"], nil
 	case strings.Contains(text, "Did the machine refuse the card?"):
 		return yes[!b.m.line.high()], nil
-	case step == "pi-unplugged" || step == "supply-without-pi" || step == "boot": // the trace has every edge of this boot
+	case step == "pi-unplugged" || step == "supply-without-pi" || step == "boot": // see the trace of this boot
 		return yes[len(b.m.line.since(0)) == 0 && !b.m.line.high()], nil
 	}
 	return "", fmt.Errorf("%s: unknown question %q", step, text)
 }
 
-// play runs portillon setup as a person does, and answers it until it ends or asks for the power cut.
+// play runs portillon setup like a person, and answers its questions until it ends or asks for the power cut.
 func (b *bench) play(args ...string) (said string, cut bool, err error) {
 	if err := command("sudo portillon setup %s", strings.Join(args, " ")); err != nil {
 		return "", false, err
@@ -229,19 +229,19 @@ func (b *bench) answer(step, ask string) (line string, cut bool, err error) {
 // wire connects the contacts of the complete wiring to the chip.
 func (b *bench) wire() {
 	b.door = newContact(b.m.line.chip, doorLine, func() bool { return false })
-	// Wired to 3.3 V: closed is high, as is an open contact to ground.
+	// The current relay is wired to 3.3 V, so its closed contact reads high, like an open contact to ground.
 	b.busy = newContact(b.m.line.chip, busyLine, func() bool { return false })
 }
 
-// unwire disconnects them.
+// unwire disconnects the contacts.
 func (b *bench) unwire() {
 	b.door.stop()
 	b.busy.stop()
 }
 
-// setUp runs setup from the installed package to the power cut of the acceptance test.
+// setUp runs setup from the installation of the package to the power cut of the acceptance test.
 func setUp(m *machine) (string, error) {
-	// Start without settings: only the package and the journal.
+	// Start without settings, with only the package and the journal.
 	if err := first(m.fresh, func() error { return systemctl("disable", "--now", service) }, bareSettings,
 		func() error { return os.MkdirAll("/boot/firmware", 0o755) },
 		func() error { return os.WriteFile("/boot/firmware/config.txt", []byte("dtparam=audio=on\n"), 0o644) },
@@ -270,18 +270,18 @@ func setUp(m *machine) (string, error) {
 	return fmt.Sprintf("to the power cut in %v", took.Round(time.Second)), err
 }
 
-// restored restores what the SD card of a real Pi would have kept, and starts the machine as set up.
+// restored restores the files that the SD card of a real Pi would have kept, and starts the configured machine.
 func restored() error {
 	err := first(bareSettings, func() error { return sh("cp", "-a", saved+"/etc/.", "/etc/") },
 		func() error { return systemctl("restart", service) })
-	if err != nil { // the check at the start of the unit gives the reason
+	if err != nil { // the check at the start of the unit shows the reason
 		out, _ := exec.Command(program, "-config", "/etc/portillon/laser.yaml", "-check").CombinedOutput()
 		err = fmt.Errorf("%w: %s", err, tail(out))
 	}
 	return err
 }
 
-// bareSettings leaves the settings as the package installs them.
+// bareSettings resets the settings to those that the package installs.
 func bareSettings() error {
 	for _, dir := range settings {
 		if err := emptied(dir); err != nil {

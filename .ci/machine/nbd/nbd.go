@@ -1,12 +1,12 @@
 // Package nbd provides a disk for QEMU that loses unflushed writes in a power cut.
 //
-// It speaks the NBD protocol (https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md): the fixed newstyle
-// handshake with one export, and READ, WRITE, FLUSH and DISC. It refuses all other requests, TRIM included. The disk is
-// in memory.
+// The package implements the NBD protocol (https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md): the
+// fixed newstyle handshake with one export, and READ, WRITE, FLUSH and DISC. It refuses all other requests, including
+// TRIM. The disk is in memory.
 //
 // A real disk caches writes and guarantees none before it has answered FLUSH, or a write with FUA. Cut discards a
-// random part of the writes since then: each sector of 512 bytes of each write is present or absent. Data survives by
-// fsync alone, not through the host's page cache.
+// random part of the writes since then: each sector of 512 bytes of each write is present or absent. So data survives
+// only because of fsync, not because of the host's page cache.
 package nbd
 
 import (
@@ -23,19 +23,19 @@ import (
 // Sector is the size of an atomic write, in bytes.
 const Sector = 512
 
-// maxRequest is the longest read or write that is served, in bytes; QEMU sends at most 32 MiB.
+// maxRequest is the maximum length of a read or write, in bytes; QEMU sends at most 32 MiB.
 const maxRequest = 32 << 20
 
 // Disk is a disk with a volatile write cache. Its methods are safe for concurrent use.
 type Disk struct {
 	mu      sync.Mutex // guards all fields
 	stable  []byte     // the content after a power cut
-	seen    []byte     // the content a reader sees
+	seen    []byte     // the content that a reader sees
 	pending []write    // unflushed writes, oldest first
-	left    int        // writes until the power cut
-	trip    func()     // called then; nil: no power cut is planned
-	dead    bool       // the power is off: nothing is answered
-	deaf    bool       // flushes are answered and do nothing
+	left    int        // number of writes until the power cut
+	trip    func()     // called at the power cut; nil: no power cut is planned
+	dead    bool       // the power is off: no request is answered
+	deaf    bool       // flushes are answered but not performed
 }
 
 // write is an unflushed write.
@@ -44,7 +44,7 @@ type write struct {
 	data []byte // whole sectors
 }
 
-// New returns a disk with an image as its content. The disk takes over the image.
+// New returns a disk with an image as its content. The caller must not use the image afterwards.
 func New(image []byte) *Disk {
 	return &Disk{stable: image, seen: slices.Clone(image)}
 }
@@ -56,20 +56,20 @@ func (d *Disk) Pending() int {
 	return len(d.pending)
 }
 
-// Trip cuts the power at the nth write from now on: that write is the last, nothing more is answered, and f is called.
-// A cut at a random time would hit almost no write, because a disk is idle most of the time.
+// Trip cuts the power at the nth write from now on: that write is the last, no further request is answered, and f is
+// called. A cut at a random time would hit almost no write, because a disk is idle most of the time.
 func (d *Disk) Trip(n int, f func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.left, d.trip = n, f
 }
 
-// Deafen makes the disk answer flushes without carrying them out, as a faulty disk does. A test that must fail uses it.
+// Deafen makes the disk answer flushes without performing them, like a faulty disk. It serves a test that must fail.
 func (d *Disk) Deafen() { d.deaf = true }
 
-// Cut carries out a power cut: chance decides for each sector written since the last flush whether it survives. The
-// share that survives is drawn first, so that nearly all and nearly none occur as well as half. Cut returns the number
-// of unflushed sectors and the number of those that are lost.
+// Cut performs a power cut: chance decides for each sector written since the last flush whether it survives. The share
+// of surviving sectors is drawn first, so that nearly all and nearly none occur as well as half. Cut returns the number
+// of unflushed sectors and the number of lost ones.
 func (d *Disk) Cut(chance *rand.Rand) (atStake, lost int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -109,8 +109,8 @@ func (d *Disk) read(at, n int) []byte {
 	return slices.Clone(d.seen[at : at+n])
 }
 
-// write accepts data. With fua it is permanent before write returns. To flush other writes with it would hide a missing
-// flush, so they stay pending, except that it replaces the overlapping part of older ones.
+// write accepts data. With fua the data is permanent before write returns. Other pending writes stay pending, because
+// flushing them too would hide a missing flush; only the parts of them that data overlaps are replaced.
 func (d *Disk) write(at int, data []byte, fua bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -155,7 +155,7 @@ const (
 	errInvalid = 22 // EINVAL
 )
 
-// Serve serves d to one client after the other until l is closed, and returns the error of l.
+// Serve serves d to one client after another until l is closed, and returns the error of l.
 func (d *Disk) Serve(l net.Listener) error {
 	for {
 		c, err := l.Accept()
@@ -167,7 +167,7 @@ func (d *Disk) Serve(l net.Listener) error {
 	}
 }
 
-// ServeConn serves one client until it leaves.
+// ServeConn serves one client until the client disconnects.
 func (d *Disk) ServeConn(c io.ReadWriter) error {
 	w := wire{c}
 	if d.gone() {
@@ -183,13 +183,13 @@ func (d *Disk) ServeConn(c io.ReadWriter) error {
 	}
 }
 
-// errLeft and errDead end a connection.
+// errLeft (the client disconnected) and errDead (the power is off) end a connection.
 var (
 	errLeft = errors.New("client has left")
 	errDead = errors.New("power is off")
 )
 
-// greet negotiates the one export, under whatever name it is requested.
+// greet negotiates the single export, under any requested name.
 func (d *Disk) greet(w wire) error {
 	const flags = uint16(hasFlags | sendFlush | sendFUA)
 	if err := w.send(uint64(magic), uint64(optMagic), uint16(fixedNewstyle|noZeroes)); err != nil {
@@ -259,7 +259,7 @@ func (d *Disk) answer(w wire) error {
 			break
 		}
 		d.write(int(at), data, flags&flagFUA != 0)
-	case kind == cmdWrite: // its data cannot be told from the next request
+	case kind == cmdWrite: // the data of a refused write cannot be distinguished from the next request
 		return fmt.Errorf("nbd: write of %d bytes; at most 32 MiB are served", length)
 	case kind == cmdRead && inside:
 		out = d.read(int(at), int(length))

@@ -70,7 +70,7 @@ func (c client) option(option, kind uint32, want []byte) {
 	}
 }
 
-// ask sends a request and returns the error number of its answer and n bytes of data.
+// ask sends a request, and returns the error number of the response and n bytes of data.
 func (c client) ask(kind, flags uint16, at uint64, length uint32, data []byte, n int) (uint32, []byte) {
 	c.t.Helper()
 	c.send(uint32(askMagic), flags, kind, uint64(77), at, length, data)
@@ -102,7 +102,7 @@ func (c client) flush() {
 	}
 }
 
-// sectors returns the first byte of each of n sectors as a client reads them. A torn sector fails the test.
+// sectors returns the first byte of each of n sectors as a client reads them. A partly written sector fails the test.
 func (c client) sectors(n int) string {
 	c.t.Helper()
 	bad, b := c.ask(cmdRead, 0, 0, uint32(n*Sector), nil, n*Sector)
@@ -136,7 +136,7 @@ func TestFlushedWritesSurviveEveryCut(t *testing.T) {
 	}
 }
 
-func TestUnflushedWritesAreReadableAndPartlyLostInACut(t *testing.T) {
+func TestUnflushedWritesAreReadableButMayBeLostInACut(t *testing.T) {
 	all, none, part := 0, 0, 0
 	for seed := range uint64(200) {
 		d := blank(8)
@@ -183,7 +183,7 @@ func TestFUAWriteIsPermanentAndFlushesNoOtherWrite(t *testing.T) {
 	}
 }
 
-func TestCutMayKeepNoneOrEitherOfTwoWrites(t *testing.T) {
+func TestCutMayKeepEitherWriteOrNone(t *testing.T) {
 	seen := map[string]bool{}
 	for seed := range uint64(300) {
 		d := blank(1)
@@ -198,7 +198,7 @@ func TestCutMayKeepNoneOrEitherOfTwoWrites(t *testing.T) {
 	}
 }
 
-func TestTrippedDiskAnswersNothingAndKeepsFlushedWrites(t *testing.T) {
+func TestDiskWithoutPowerAnswersNothingAndKeepsFlushedWrites(t *testing.T) {
 	d := blank(4)
 	c := dial(t, d)
 	tripped := false
@@ -215,7 +215,7 @@ func TestTrippedDiskAnswersNothingAndKeepsFlushedWrites(t *testing.T) {
 	}
 }
 
-func TestDeafDiskLosesFlushedWrites(t *testing.T) {
+func TestDiskThatIgnoresFlushLosesFlushedWrites(t *testing.T) {
 	lost := false
 	for seed := range uint64(20) {
 		d := blank(4)

@@ -1,5 +1,5 @@
-// Command judge answers for .ci/openbadge-js/second.mjs: it reads questions, one JSON object per line, and writes one
-// verdict per line. A process for each question would take longer than the rest of that check.
+// Command judge verifies badges for .ci/openbadge-js/second.mjs: it reads questions, one JSON object per line, and
+// writes one verdict per line. A separate process for each question would take longer than the rest of that check.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 	"portillon/openbadge"
 )
 
-// question is a document with everything its verdict depends on.
+// question is a document with everything that its verdict depends on.
 type question struct {
 	Document  string             `json:"document"`  // the credential
 	At        time.Time          `json:"at"`        // time of verification
@@ -22,7 +22,7 @@ type question struct {
 	Status    web                `json:"status"`    // status lists
 }
 
-// web maps addresses to what is served there.
+// web maps addresses to the documents at these addresses.
 type web map[string]string
 
 // Resolve implements openbadge.Resolver.

@@ -1,6 +1,6 @@
-// Package storetest gives tests databases of the newest schema without running the migrations for each: they run once
-// in a test binary, and the file that results is copied. The databases lie in memory where the computer has a folder in
-// memory: a commit waits for the disk otherwise, and no test depends on that.
+// Package storetest creates databases of the newest schema for tests. The migrations run once in a test binary, and the
+// resulting file is copied for each test. The databases are in a memory file system if the computer has one: otherwise
+// each commit waits for the disk, which no test needs.
 package storetest
 
 import (
@@ -14,7 +14,7 @@ import (
 	"portillon/hub/store"
 )
 
-// template is the file of a database without rows.
+// template returns the file of a database without rows.
 var template = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp(memory(), "portillon-store")
 	if err != nil {
@@ -26,14 +26,14 @@ var template = sync.OnceValues(func() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := db.Close(); err != nil { // empties SQLite's log into the file
+	if err := db.Close(); err != nil { // copies SQLite's log into the file
 		return nil, err
 	}
 	return os.ReadFile(path)
 })
 
-// memory is Linux's folder in memory; empty where there is none, or where it has less than 256 MB free: then databases
-// lie in the computer's temporary folder.
+// memory returns the path of Linux's memory file system; empty if there is none, or if it has less than 256 MB free:
+// the databases are then in the computer's temporary folder.
 var memory = sync.OnceValue(func() string {
 	const dir, least = "/dev/shm", 256 << 20
 	var fs syscall.Statfs_t
@@ -43,7 +43,7 @@ var memory = sync.OnceValue(func() string {
 	return dir
 })
 
-// Dir is an empty folder of the test, in memory if possible. It is removed when the test ends.
+// Dir returns an empty folder of the test, in memory if possible. The folder is removed when the test ends.
 func Dir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(memory(), "portillon-test")
@@ -64,7 +64,7 @@ func Open(t testing.TB) *store.DB {
 	return OpenIn(t, Dir(t))
 }
 
-// OpenIn opens an empty database in dir, under the name that the hub gives it. It is closed when the test ends.
+// OpenIn opens an empty database in dir, under the hub's file name. It is closed when the test ends.
 func OpenIn(t testing.TB, dir string) *store.DB {
 	t.Helper()
 	Place(t, dir)
@@ -76,7 +76,8 @@ func OpenIn(t testing.TB, dir string) *store.DB {
 	return db
 }
 
-// Place writes the file of an empty database into dir, for a hub that has not been started. A file that is there stays.
+// Place writes the file of an empty database into dir, for a hub that has not been started. An existing file stays
+// unchanged.
 func Place(t testing.TB, dir string) {
 	t.Helper()
 	path := filepath.Join(dir, store.Name)
