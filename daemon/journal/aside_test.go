@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// What cannot be a journal makes room for a new one and is kept; all else stays where it is.
-func TestOnlyWhatCannotBeAJournalMakesRoomForANewOne(t *testing.T) {
+// A file that cannot be a journal is moved aside for a new one. Every other file stays in its place.
+func TestOnlyAFileThatCannotBeAJournalIsSetAside(t *testing.T) {
 	now := time.Date(2026, 11, 30, 1, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct {
 		harm func(path string) error
