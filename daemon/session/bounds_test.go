@@ -8,9 +8,9 @@ import (
 	"portillon/wire"
 )
 
-func TestTapAfterTheWaitIsAFreshTap(t *testing.T) {
+func TestTapAfterTheWaitIsANewTap(t *testing.T) {
 	w := newWorld().tap(lea)
-	w.now = w.now.Add(AwaitFor) // no tick has said so
+	w.now = w.now.Add(AwaitFor) // no tick has ended the wait
 	w.atOnce(tapOf(nour))
 	if r, _ := w.last(wire.SessionStart); w.Phase != On || r.Member != nour {
 		t.Errorf("%s, %+v", w.Phase, r)
@@ -49,7 +49,7 @@ func TestConfirmationNamesMemberSessionAndIntervention(t *testing.T) {
 	}
 }
 
-// A policy that no longer has a busy input leaves nothing that would say when the job is over.
+// When a new policy has no busy input, nothing would report the end of the job.
 func TestFinishingEndsWithTheNextTickWhereTheBusyInputIsGone(t *testing.T) {
 	w := newWorld().tap(nour).do(Busy{true}).tap(nour)
 	if w.Phase != Finishing {

@@ -11,7 +11,7 @@ import (
 	"portillon/wire"
 )
 
-// at fails where the machine is not in the phase, or its relay is not as that phase has it.
+// at fails the test if the machine is not in the phase, or its relay does not match that phase.
 func (w *world) at(t *testing.T, p Phase, when string) *world {
 	t.Helper()
 	if w.Phase != p || w.relay != w.Running() {
@@ -36,7 +36,7 @@ func (w *world) told(s Notice) bool {
 	return false
 }
 
-func TestStartIsRecordedWithAllThatItRestsOn(t *testing.T) {
+func TestStartIsRecordedWithTheBasisOfItsDecision(t *testing.T) {
 	w := newWorld()
 	w.tap(lea).tap(karim).at(t, On, "after the mentor's card")
 	r, _ := w.last(wire.SessionStart)
@@ -58,7 +58,7 @@ func TestStartIsRecordedWithAllThatItRestsOn(t *testing.T) {
 	}
 }
 
-func TestModeWarnSaysWhatEnforcementWouldHaveSaid(t *testing.T) {
+func TestModeWarnRecordsTheResultOfEnforcement(t *testing.T) {
 	e := tapOf(zoe)
 	e.Decision.Verdict, e.Decision.Role = policy.Allow, policy.User
 	w := newWorld().do(e).at(t, On, "in mode warn")
@@ -90,7 +90,7 @@ func TestCardThatFlapsIsOneTap(t *testing.T) {
 	w.atOnce(tapOf(nour)).at(t, Cooling, "within 2 s of the tap that ended it")
 }
 
-// Learner and mentor hold both cards at the reader.
+// The learner and the mentor hold both cards at the reader.
 func TestTwoCardsThatFlapTogetherStartOneSession(t *testing.T) {
 	w := newWorld().atOnce(tapOf(lea))
 	for _, m := range []policy.MemberID{karim, lea, karim, lea} {
@@ -133,7 +133,7 @@ func TestSupervisedSession(t *testing.T) {
 	}
 }
 
-// supervising is a tap whose only power is to answer for the learner who waits.
+// supervising returns a tap of a member who may only supervise the learner who waits.
 func supervising(m policy.MemberID) Tap {
 	e := tapOf(m)
 	e.Decision, e.Supervising = denied(policy.Deny, policy.User, policy.NoBadge), allow(policy.Learner)
@@ -165,7 +165,7 @@ func TestSessionEndsAtItsLimit(t *testing.T) {
 	}
 }
 
-func TestJobThatFinishes(t *testing.T) {
+func TestSessionEndsWhenTheJobFinishes(t *testing.T) {
 	reach := func() *world { return newWorld().tap(nour).do(Busy{true}).wait(2 * time.Hour) }
 	w := reach().do(Busy{false}).at(t, Cooling, "the job is done")
 	w.ended(t, wire.CauseLimit, 1)
@@ -175,8 +175,8 @@ func TestJobThatFinishes(t *testing.T) {
 	w.ended(t, wire.CauseTap, 1)
 }
 
-// A member who taps out of a print that runs leaves; the print goes on. Whoever wants it to stop taps again.
-func TestTapOutLetsTheJobFinishAndASecondTapStopsIt(t *testing.T) {
+// When a member taps out while a print runs, the member leaves, and the print continues. A second tap stops the print.
+func TestFirstTapOutLetsTheJobFinishAndASecondStopsTheJob(t *testing.T) {
 	w := newWorld().tap(nour).do(Busy{true}).tap(nour).at(t, Finishing, "tapped out")
 	w.tap(nour).at(t, Cooling, "tapped out again")
 	w.ended(t, wire.CauseTap, 1)
@@ -189,7 +189,7 @@ func TestIdleMachineWarnsAndEnds(t *testing.T) {
 	w.ended(t, wire.CauseIdle, 1)
 }
 
-func TestIdleIsNotGuessedWithoutABusyInput(t *testing.T) {
+func TestMachineWithoutABusyInputIsNeverIdle(t *testing.T) {
 	w := newWorld()
 	w.settings.HasBusy = false
 	w.tap(nour).wait(time.Hour).at(t, On, "nobody knows whether it works")
@@ -229,7 +229,7 @@ func TestMemberTakesAnotherRoleForAMinute(t *testing.T) {
 	}
 }
 
-func TestChoiceIsLateEvenWhereNoTickSaidSo(t *testing.T) {
+func TestLateChoiceOfARoleIsRefusedBeforeTheNextTick(t *testing.T) {
 	w := newWorld().tap(paul)
 	w.now = w.now.Add(ChooseFor)
 	if w.atOnce(ChooseRole{Decision: allow(policy.Maintainer)}); w.Phase != On || !w.told(NotNow) {
@@ -245,7 +245,7 @@ func TestSupervisedMemberTakesNoOtherRole(t *testing.T) {
 	}
 }
 
-func TestRoleThatIsNotTheirsIsNotTaken(t *testing.T) {
+func TestMemberCannotChooseARoleTheyLack(t *testing.T) {
 	for name, e := range map[string]ChooseRole{
 		"not offered":     {Decision: allow(policy.Host)},
 		"denied by now":   {Decision: denied(policy.Deny, policy.Maintainer, policy.BadgeExpired)},
@@ -264,7 +264,7 @@ func TestRoleThatIsNotTheirsIsNotTaken(t *testing.T) {
 	}
 }
 
-func TestInterventionIsTheAssistantsUnderTheMaintainersTap(t *testing.T) {
+func TestInterventionIsRecordedAsTheAssistants(t *testing.T) {
 	w := newWorld().tap(ines).do(Log{What: "lens-cleaning", Minutes: 10, Note: "a scratch"})
 	r, _ := w.last(wire.Intervened)
 	if b := (wire.InterventionBody{What: "lens-cleaning", Minutes: 10, Note: "a scratch", Endorser: ines,
@@ -332,7 +332,7 @@ func TestTags(t *testing.T) {
 	}
 }
 
-func TestTagThatFindsNoRoomEndsTheSessionAllTheSame(t *testing.T) {
+func TestTagBeyondTheLimitStillEndsTheSession(t *testing.T) {
 	for name, first := range map[string][]Event{"a maintainer's": {tapOf(ines)}, "a user's": {tapOf(nour), Busy{true}}} {
 		w := newWorld().do(first...)
 		for n := range TagsMax + 3 {
@@ -349,20 +349,20 @@ func TestTagThatFindsNoRoomEndsTheSessionAllTheSame(t *testing.T) {
 	}
 }
 
-func TestTagMakesNoSessionLonger(t *testing.T) {
+func TestTagDoesNotProlongASession(t *testing.T) {
 	w := newWorld()
 	w.settings.FinishJob = false
 	w.tap(nour).do(Busy{true}).wait(119*time.Minute).do(AddTag{Tag: Tag{ID: "a"}}).at(t, Finishing, "tagged at work")
 	w.wait(time.Minute).at(t, TaggedOut, "at the limit")
 }
 
-func TestTagsOutliveTheDaemon(t *testing.T) {
+func TestTagsSurviveARestartOfTheDaemon(t *testing.T) {
 	w := newWorld()
 	w.State = Restore([]Tag{{ID: "a", Reason: "belt", Since: noon()}})
 	w.tap(nour).at(t, TaggedOut, "restored").do(RemoveTag{ID: "a"}).at(t, Off, "untagged")
 }
 
-func TestTagDuringCoolingLeavesTheCoolingToRun(t *testing.T) {
+func TestTagDuringCoolingDoesNotStopTheExtraction(t *testing.T) {
 	w := newWorld().tap(nour).tap(nour).at(t, Cooling, "tapped out")
 	w.do(AddTag{Tag: Tag{ID: "a"}}).at(t, TaggedOut, "tagged").do(RemoveTag{ID: "a"}).at(t, Cooling, "untagged")
 	w.wait(3*time.Minute).at(t, Off, "cooled down").tap(nour).at(t, On, "and on")
@@ -385,20 +385,20 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestGuardThatDoesNotAnswerEndsTheSessionItWasAskedFor(t *testing.T) {
+func TestSessionEndsIfTheGuardDoesNotAnswer(t *testing.T) {
 	w := newWorld()
 	w.guardless = true
 	w.tap(nour).at(t, Fault, "no guard")
 	w.ended(t, wire.CauseFault, 1)
 }
 
-// An emulator knows five numbers that are refused, and makes up as many as it likes: it fills no journal, and is
-// answered each time.
-func TestRefusalsAreSaidEachTimeAndWrittenDownNowAndThen(t *testing.T) {
+// An emulator presents five refused numbers, and any number of invented ones: the journal stays bounded, and each tap
+// is answered.
+func TestEachRefusalIsAnsweredAndRecordsAreRateLimited(t *testing.T) {
 	for name, c := range map[string]struct{ members, most int }{"one member": {1, 6}, "as many as are kept": {RefusedMax,
 		6 * RefusedMax}, "more": {2*RefusedMax + 1, 6 * RefusedMax}} {
 		w := newWorld()
-		for n := range 100 { // ten seconds
+		for n := range 100 { // the loop covers ten seconds
 			e := tapOf(zoe)
 			e.Member = policy.MemberID(fmt.Sprint("m-", n%c.members))
 			w.now = w.now.Add(100 * time.Millisecond)
@@ -419,7 +419,7 @@ func TestRefusalsAreSaidEachTimeAndWrittenDownNowAndThen(t *testing.T) {
 	}
 }
 
-func TestReaderThatGoesLeavesTheSession(t *testing.T) {
+func TestFailedReaderDoesNotEndTheSession(t *testing.T) {
 	w := newWorld().tap(nour).do(Reader{Why: "unplugged"}, Reader{}).at(t, On, "unplugged").do(Reader{Alive: true})
 	if w.count(wire.ReaderLost) != 1 || w.count(wire.ReaderBack) != 1 || w.Holds.ReaderDown {
 		t.Errorf("%d lost, %d back", w.count(wire.ReaderLost), w.count(wire.ReaderBack))
@@ -434,7 +434,7 @@ func TestNothingStartsAfterShutdown(t *testing.T) {
 	}
 }
 
-func TestZeroMeansNo(t *testing.T) {
+func TestZeroValuesDeny(t *testing.T) {
 	roleless := tapOf(zoe)
 	roleless.Decision = policy.Decision{Verdict: policy.Allow}
 	for name, e := range map[string]Event{"zero tap": Tap{}, "zero decision": Tap{Member: nour}, "no role": roleless,
@@ -448,7 +448,7 @@ func TestZeroMeansNo(t *testing.T) {
 	}
 }
 
-func TestChangeIsWhatTheLogSays(t *testing.T) {
+func TestChangeNamesBothPhases(t *testing.T) {
 	if got := Change(State{}, State{Phase: EndingSoon}); got != "off=>ending-soon" {
 		t.Error(got)
 	}
@@ -478,7 +478,7 @@ func TestMachineThatRunsWhileItsRelayIsOpenIsAFault(t *testing.T) {
 	}
 }
 
-func TestMachineThatFindsItsHomeDoesNotWork(t *testing.T) {
+func TestHomingDoesNotCountAsWork(t *testing.T) {
 	w := newWorld()
 	w.settings.Ignore = 30 * time.Second
 	w.tap(nour).do(Busy{true}).tap(nour).at(t, Cooling, "homing is no job to finish")
@@ -487,7 +487,7 @@ func TestMachineThatFindsItsHomeDoesNotWork(t *testing.T) {
 	w.tap(nour).do(Busy{true}).wait(30*time.Second).tap(nour).at(t, Finishing, "a job is")
 }
 
-func TestCardOutOfItsSlotEndsTheSessionThatItHolds(t *testing.T) {
+func TestRemovingTheCardFromItsSlotEndsTheSession(t *testing.T) {
 	w := newWorld().tap(nour).
 		do(Removed{Member: karim}).
 		at(t, On, "another card").
@@ -524,7 +524,7 @@ func TestRecordSaysWhatTheCardProved(t *testing.T) {
 	}
 }
 
-func TestNoJobIsFinishedAloneOfOneWhoMayBecomeMaintainer(t *testing.T) {
+func TestMemberWhoMayBecomeMaintainerCannotLeaveAJobRunning(t *testing.T) {
 	if r := newWorld().tap(nour).effects[1].(Relay); !r.FinishJob {
 		t.Error("a user's job is finished")
 	}
