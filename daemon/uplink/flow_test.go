@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestFlowAnswersTheHub(t *testing.T) {
+func TestFlowSendsWhatTheHubLacks(t *testing.T) {
 	type want struct {
 		held, sent uint64
 		window     int
@@ -42,7 +42,8 @@ func TestFlowAnswersTheHub(t *testing.T) {
 	}
 }
 
-// Whatever is lost, repeated or late, the hub gets everything, and no more than a window is ever under way.
+// Whichever messages are lost, repeated or late, the hub receives all records, and the number of batches in flight
+// never exceeds the window.
 func TestFlowDeliversThroughAnyLoss(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))

@@ -7,7 +7,7 @@ import (
 	"portillon/wire"
 )
 
-const second = int64(1000) // of the clock, which counts milliseconds
+const second = int64(1000) // unit of the clock: milliseconds
 
 func TestHealthNamesAgeAndReason(t *testing.T) {
 	const now = 1000 * second
@@ -94,8 +94,8 @@ func TestHealthNamesAgeAndReason(t *testing.T) {
 	}
 }
 
-// The age of a record does not depend on a clock that somebody sets.
-func TestRecordIsAsOldAsItsOwnClockSays(t *testing.T) {
+// The age of a record does not depend on a change of the wall clock.
+func TestAgeOfARecordIgnoresChangesOfTheWallClock(t *testing.T) {
 	now := moment{boot: "b", mono: 5000, wall: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), trusted: true}
 	untrusted := now
 	untrusted.trusted = false
@@ -125,7 +125,7 @@ func TestRecordIsAsOldAsItsOwnClockSays(t *testing.T) {
 	}
 }
 
-func TestTimeThatDiffersByRoundingStaysTheSame(t *testing.T) {
+func TestTimeThatDiffersOnlyByRoundingIsKept(t *testing.T) {
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
 		prev, next, want time.Time

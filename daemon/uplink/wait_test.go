@@ -33,7 +33,7 @@ func TestDefaultsAreThoseThatConfigDocuments(t *testing.T) {
 	}
 }
 
-func TestStallTimerRunsFromTheMomentThatAnAnswerIsOwed(t *testing.T) {
+func TestStallTimerRunsFromTheMomentThatAnAnswerIsDue(t *testing.T) {
 	var started []time.Duration
 	timer := stallTimer{wait: time.Second, shortest: time.Second, longest: 3 * time.Second,
 		after: func(d time.Duration) <-chan time.Time {
@@ -64,7 +64,7 @@ func TestStallTimerRunsFromTheMomentThatAnAnswerIsOwed(t *testing.T) {
 	}
 }
 
-// idle is an uplink that is not running, with n records in its journal.
+// idle returns an uplink that is not running, with n records in its journal.
 func idle(t *testing.T, n int) (*Uplink, *monotonic) {
 	c, clock := clocked(t, "tcp://127.0.0.1:1")
 	j := memoryJournal(t)
@@ -121,7 +121,7 @@ func TestConnectionReportsWhetherTheHubAcknowledgedRecords(t *testing.T) {
 	}
 }
 
-// token is a publish that the broker has acknowledged, or that failed.
+// token is the token of a publish that the broker has acknowledged, or that failed.
 type token struct{ err error }
 
 func (token) Done() <-chan struct{} {
