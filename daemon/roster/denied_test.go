@@ -9,7 +9,7 @@ import (
 	"portillon/wire"
 )
 
-// editRoster changes the roster's chunks as JSON of any fields: a newer hub writes some that this program does not
+// editRoster modifies the roster's chunks as generic JSON: a newer hub may write fields that this program does not
 // know.
 func editRoster(t *testing.T, built *site.Built, change func(member map[string]any)) {
 	t.Helper()

@@ -15,7 +15,7 @@ import (
 	"portillon/wire"
 )
 
-// issuer is somebody who signs status lists.
+// issuer is a signer of status lists.
 type issuer struct {
 	did string
 	key ed25519.PrivateKey
@@ -36,7 +36,7 @@ func newIssuer(t *testing.T) issuer {
 	return issuer{"did:key:z" + did, private}
 }
 
-// list is a Bitstring Status List as a JWT, for both purposes, with the 7th entry set.
+// list returns a Bitstring Status List as a JWT, for both purposes, with the 7th entry set.
 func (i issuer) list(t *testing.T, until time.Time) []byte {
 	t.Helper()
 	entries := make([]byte, 16384)
@@ -64,9 +64,9 @@ func (i issuer) list(t *testing.T, until time.Time) []byte {
 	return []byte(text + "." + enc.EncodeToString(ed25519.Sign(i.key, []byte(text))))
 }
 
-// A badge stands as the lists of the bundle say: a list that cannot be believed is out of reach, and its badge opens
-// nothing.
-func TestBadgeStandsAsItsStatusListsSay(t *testing.T) {
+// The lists in the bundle decide whether a badge counts: a list that cannot be verified is ignored, and then the badge
+// opens nothing.
+func TestStatusListsDecideWhetherABadgeCounts(t *testing.T) {
 	us, others, named := newIssuer(t), newIssuer(t), newIssuer(t)
 	l := &loader{m: wire.Manifest{Issued: monday}, trust: trust{
 		lists: map[string]*openbadge.StatusList{},
@@ -176,8 +176,8 @@ func TestBadgeStandsAsItsStatusListsSay(t *testing.T) {
 	}
 }
 
-// Who may sign a list is what the policy says, by the ids that stand in credentials.
-func TestTheMachineTrustsWhomThePolicyNames(t *testing.T) {
+// The policy names who may sign a list, by the issuer ids in credentials.
+func TestStatusListsAreTrustedOnlyFromThePolicysIssuers(t *testing.T) {
 	all := []policy.Issuer{
 		{ID: "lab", Profile: "did:x:lab", Keys: []string{"k"}, StatusIssuers: []policy.IssuerID{"club"}},
 		{ID: "club", Profile: "did:x:club", Keys: []string{"c"}},

@@ -44,7 +44,7 @@ type Health struct {
 	Hub     bool          // the hub acknowledges: it has answered, and no acknowledgement is overdue
 	Broker  bool          // the broker is connected
 	Owed    time.Duration // how long an acknowledgement has been missing; 0: none is missing
-	Since   time.Time     // the machine's wall time from which an acknowledgement is missing, in whole seconds; zero: none is missing
+	Since   time.Time     // wall time since which an acknowledgement is missing, in whole seconds; zero: none
 	Overdue bool          // Owed exceeds the constant Overdue
 	Why     Why           // empty: no acknowledgement is missing, or the reason is unknown
 	Refused string        // the hub's code if Why is HubRefuses

@@ -119,7 +119,7 @@ func TestNothingIsLostWhenTheDaemonIsKilledRepeatedlyOnALossyBroker(t *testing.T
 	b := broker(t, lossy)
 	h := startHub(t, b.URL())
 	kills := 0
-	for ; h.held() < total && kills < 100; kills++ { // on a busy computer a daemon may be killed before it has sent anything
+	for ; h.held() < total && kills < 100; kills++ { // on a busy computer a killed daemon may have sent nothing
 		if !live(t, dir, b.URL(), time.Duration(100+r.IntN(300))*time.Millisecond) {
 			break
 		}

@@ -88,7 +88,7 @@ func TestOnlyOneStateIsInFlight(t *testing.T) {
 	u.SetState(wire.State{Machine: "laser", Journal: 1})
 	within(t, "the first state", first)
 	u.SetState(wire.State{Machine: "laser", Journal: 2})
-	b.Publish(topics.Command("laser"), []byte("now"), false) // the reply arrives after the messages that the new state causes
+	b.Publish(topics.Command("laser"), []byte("now"), false) // its reply arrives after the messages about the state
 	within(t, "the reply", replied)
 	if n := states.Load(); n != 1 {
 		t.Errorf("%d states were sent, and the broker has acknowledged none", n)

@@ -47,7 +47,7 @@ type Config struct {
 	Backoff    time.Duration                        // pause between connections: 500 ms, doubled each time
 	BackoffMax time.Duration                        // 20 s
 	After      func(time.Duration) <-chan time.Time // time.After
-	Random     func() float64                       // in [0, 1): jitter, so that machines do not all reconnect at the same time
+	Random     func() float64                       // in [0, 1): jitter, so that machines do not reconnect together
 	// Probe is the time without an answer after which the machine asks the hub for one: 3 min. An idle machine sends no
 	// records that the hub would acknowledge. An unanswered question is repeated after Stall, doubled each time, up to
 	// ProbeMax: 1 min.
