@@ -80,7 +80,7 @@ func (p *Panel) Reading() (done func()) { return p.display.reading() }
 // SetHubOnline sets whether the hub acknowledges records.
 func (p *Panel) SetHubOnline(up bool) { p.display.setHub(up) }
 
-// SetNote sets the note at the foot; an empty text removes it.
+// SetNote sets the note at the bottom; an empty text removes the note.
 func (p *Panel) SetNote(t policy.Text) { p.display.setNote(t) }
 
 // SetMachine sets the machine's name, language, zone and look from a new policy. A nil zone leaves the zone unchanged.

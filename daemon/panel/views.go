@@ -22,7 +22,7 @@ type View struct {
 
 	Offers  []Offer     `json:"offers,omitempty"` // the available buttons
 	Visitor *Visitor    `json:"desk,omitempty"`   // the person who tapped last, while the tap is valid
-	Note    policy.Text `json:"note"`             // a note at the foot, for instance about the journal
+	Note    policy.Text `json:"note"`             // a note at the bottom, for instance about the journal
 }
 
 // equal reports whether two views show the same. reflect.DeepEqual would add 30 KB to the daemon; a test changes each
@@ -137,7 +137,8 @@ func OneMoment() View {
 	return View{Sign: SignReading, Line: policy.Text{FR: "Un instant…", EN: "One moment…"}}
 }
 
-// ClockNotSet returns the view while the time is not trusted; only means that only maintainers can start until it is.
+// ClockNotSet returns the view while the time is not trusted. With only, nobody except maintainers can start a session
+// until then.
 func ClockNotSet(only bool) View {
 	v := View{Sign: SignClockNotSet, Line: policy.Text{
 		FR: "L’horloge de la machine n’est pas encore réglée",
@@ -363,8 +364,8 @@ func join(a, b policy.Text) policy.Text {
 	return policy.Text{FR: a.FR + ". " + b.FR, EN: a.EN + ". " + b.EN}
 }
 
-// Maintenance returns the view of a maintenance with its maintainer and an optional helper. The machine is powered, so
-// that the next step warns what the button OfferPowerOff below it does not do.
+// Maintenance returns the view of a maintenance with its maintainer and an optional helper. The machine is still
+// powered, so the next step warns that the button OfferPowerOff does not disconnect the machine from its supply.
 func Maintenance(name, helper string) View {
 	v := View{Sign: SignMaintenance,
 		Line: policy.Text{

@@ -44,7 +44,7 @@ func (n *news) tell(e Event) {
 }
 
 func (n *news) add(e Event) {
-	last, before := -1, -1 // indexes of the last two events of the same kind
+	last, before := -1, -1 // indexes of the last two events of this kind
 	for i, q := range n.queue {
 		if q.What == e.What {
 			last, before = i, last

@@ -18,14 +18,14 @@ import (
 type verdict struct {
 	Valid       bool                    `json:"valid,omitempty"`
 	ID          string                  `json:"id,omitempty"`
-	UID         string                  `json:"uid,omitempty"` // second identifier by which the badge may be revoked (Open Badges 2.0)
+	UID         string                  `json:"uid,omitempty"` // Open Badges 2.0: second identifier for revocation
 	Issuer      string                  `json:"issuer,omitempty"`
 	Achievement string                  `json:"achievement,omitempty"`
 	From        time.Time               `json:"from,omitzero"`
 	Until       time.Time               `json:"until,omitzero"`
 	Subject     string                  `json:"subject,omitempty"`
 	Identifiers []openbadge.Identity    `json:"identifiers,omitempty"`
-	Hosted      bool                    `json:"hosted,omitempty"` // verified by its issuer's web address instead of a signature
+	Hosted      bool                    `json:"hosted,omitempty"` // verified by its issuer's address, not a signature
 	Status      []openbadge.StatusEntry `json:"status,omitempty"` // entries of status lists; empty: none
 }
 

@@ -31,7 +31,7 @@ func TestCardOfTheOldKeyIsFoundUntilItIsListedUnderTheNewKey(t *testing.T) {
 	r.cards.active.exact[newCardEntry(Card(fresh, known))] = 0
 	r.cards.active.exact[newCardEntry(marked(hmac))] = 1
 	r.cards.refused.exact[newCardEntry(marked(lost))] = 0
-	r.cards.active.exact[newCardEntry(marked(lost))] = 1 // a card that is refused for one member opens nothing for any member
+	r.cards.active.exact[newCardEntry(marked(lost))] = 1 // refused for one member means refused for all
 	r.cards.active.exact[newCardEntry(Card(fresh, both))], r.cards.active.exact[newCardEntry(marked(both))] = 0, 1
 	for name, c := range map[string]struct {
 		uid    rfid.UID

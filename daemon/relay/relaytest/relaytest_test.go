@@ -75,7 +75,7 @@ func (b bench) next(t *testing.T) relay.Event {
 	return relay.Event{}
 }
 
-// The same story with the real relay and with the fake.
+// The test runs the same sequence with the real relay and with the fake.
 func TestFakeHasTheContractOfTheRealSwitch(t *testing.T) {
 	for name, kind := range map[string]func(*testing.T) bench{"true": trues, "fake": fakes} {
 		t.Run(name, func(t *testing.T) {
