@@ -11,13 +11,13 @@ import (
 	"portillon/wire"
 )
 
-// post keeps what the machine tells the uplink.
+// post is an uplink that stores the last state.
 type post struct{ state wire.State }
 
 func (p *post) SetState(s wire.State) { p.state = s }
 func (p *post) Notify()               {}
 
-func TestOverdueAcknowledgementIsSaidOnPanelStatusAndMQTT(t *testing.T) {
+func TestOverdueAcknowledgementIsShownOnPanelStatusAndMQTT(t *testing.T) {
 	b := newBench(t)
 	var h HubHealth
 	p := &post{}

@@ -11,7 +11,7 @@ import (
 	"portillon/wire"
 )
 
-// story is a recount of a few records, and the facts that a daemon keeps beside them.
+// story returns a recount of a few records, and the facts that a daemon stores beside them.
 func story(t *testing.T) (*Recount, map[string][]byte) {
 	t.Helper()
 	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
@@ -47,7 +47,7 @@ func story(t *testing.T) (*Recount, map[string][]byte) {
 	return c, facts
 }
 
-func TestFactsThatSayLessThanTheRecordsAreNamed(t *testing.T) {
+func TestFactsThatContainLessThanTheRecordsAreReported(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(map[string][]byte)
@@ -95,7 +95,7 @@ func TestFactsThatSayLessThanTheRecordsAreNamed(t *testing.T) {
 	}
 }
 
-// What the records restore is what they say, so that a second comparison finds nothing.
+// The restored facts agree with the records, so that a second comparison finds no difference.
 func TestRestoredFactsDoNotDifferFromTheRecords(t *testing.T) {
 	r, _ := story(t)
 	restored, err := r.Restored("laser")
@@ -119,8 +119,8 @@ func TestRestoredFactsDoNotDifferFromTheRecords(t *testing.T) {
 	}
 }
 
-// An erased record may be the one that put a tag on: the tag is no difference.
-func TestTagWhoseRecordIsErasedIsNoDifference(t *testing.T) {
+// The erased record may be the one that added the tag, so the tag is not reported as a difference.
+func TestTagWithAnErasedRecordIsNotADifference(t *testing.T) {
 	r, facts := story(t)
 	r.Gap()
 	facts[FactTags] = mustJSON([]session.Tag{{ID: "t2"}, {ID: "t9"}})

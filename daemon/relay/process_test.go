@@ -95,7 +95,7 @@ const busy = 5
 // within waits until holds is true, at most d on an otherwise idle computer.
 func within(t *testing.T, d time.Duration, what string, holds func() bool) time.Duration {
 	t.Helper()
-	start, poll := time.Now(), time.Tick(time.Millisecond) // a process sends no signal when its pin changes, so poll the pin
+	start, poll := time.Now(), time.Tick(time.Millisecond) // a process sends no signal when its pin changes
 	for ; !holds(); <-poll {
 		if time.Since(start) > busy*d {
 			t.Fatalf("not within %v: %s", busy*d, what)
