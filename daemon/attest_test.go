@@ -113,7 +113,7 @@ func TestEndorserConfirmsWithTheirCardAndOneTouch(t *testing.T) {
 	}
 }
 
-func TestNobodyButTheEndorserAtTheMachineConfirms(t *testing.T) {
+func TestOnlyTheEndorserAtTheMachineCanConfirm(t *testing.T) {
 	r := attestedRoster(t)
 	b, records := helped(t, r)
 	id := b.m.attests.waiting[0].id

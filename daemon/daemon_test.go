@@ -204,7 +204,7 @@ func (b *bench) wants(got, want string) {
 	}
 }
 
-func TestRecordComesBeforeTheRelayAndTheRelayBeforeTheEnd(t *testing.T) {
+func TestStartIsRecordedBeforeTheRelayClosesAndEndAfterItOpens(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
 	b.wants(b.tap(zoe), "[occupied]")
@@ -226,7 +226,7 @@ func TestLearnerWaitsForAMentorsCard(t *testing.T) {
 	b.wants(b.tap(karim), "relay off session-end [cooling]")
 }
 
-func TestRefusalsSayWhatToDoNext(t *testing.T) {
+func TestRefusalsGiveTheNextStep(t *testing.T) {
 	b := newBench(t)
 	for card, want := range map[string][2]string{
 		zoe:        {"refused [refused]", "Découpe laser"},

@@ -177,7 +177,7 @@ func TestTagOfDueMaintenanceCannotBeRemovedByATouch(t *testing.T) {
 
 // The interval of maintenance that is done without a trusted clock begins when the clock is trusted; a tag for running
 // hours can be removed without a clock.
-func TestWorkDoneWithoutAClockCounts(t *testing.T) {
+func TestMaintenanceWithoutATrustedClockCounts(t *testing.T) {
 	b := newBench(t)
 	trusted := false
 	b.cfg.Trusted = func() bool { return trusted }

@@ -42,6 +42,7 @@ type Excess struct {
 	Member, Field string // Field is cards, emails, subjects, blocked, until or card_states; empty: no binding
 }
 
+// Error implements error.
 func (e Excess) Error() string {
 	switch e.Field {
 	case "":

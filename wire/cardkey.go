@@ -108,6 +108,7 @@ type OtherCardKey struct {
 	Bundle, Here string // check values
 }
 
+// Error implements error.
 func (o *OtherCardKey) Error() string {
 	return fmt.Sprintf("bundle was built with card key %s, the card key here is %s (check values): "+
 		"want the same card key on all machines and in bundle build", o.Bundle, o.Here)

@@ -77,6 +77,7 @@ type Refusal struct {
 	cause error
 }
 
+// Error implements error.
 func (r *Refusal) Error() string { return r.Code + ": " + r.Detail }
 
 // Unwrap returns the reason why a bundle is unusable; nil for the other codes.

@@ -33,8 +33,8 @@ type Record struct {
 type Clock string
 
 const (
-	ClockUntrusted Clock = "untrusted"
-	ClockTrusted   Clock = "trusted"
+	ClockUntrusted Clock = "untrusted" // the time was not confirmed, and may be wrong
+	ClockTrusted   Clock = "trusted"   // the time was confirmed
 	// ClockCorrected is a trusted clock that was set back since the last trusted record: that record's time was wrong.
 	ClockCorrected Clock = "corrected"
 )
@@ -67,7 +67,7 @@ const (
 	Powered      Kind = "power"          // PowerBody: a maintainer switched the relay
 	Reported     Kind = "problem"        // ReportBody: a member reported a problem
 	Vouched      Kind = "vouched"        // VouchBody: a mentor confirmed skills of the member
-	// AttestBody: a maintainer confirmed an intervention that was logged under their tap
+	// AttestBody: a maintainer confirmed an intervention that was logged in their session
 	Attested Kind = "attested"
 	// RestoredBody: the hub restored data of earlier journals into a new journal
 	Restored Kind = "restored"
@@ -104,7 +104,7 @@ const (
 	CauseSupervisor Cause = "supervisor" // the supervisor ended it
 	CauseLimit      Cause = "limit"      // the limit was reached
 	CauseIdle       Cause = "idle"       // the machine stood idle too long
-	// CauseStop: an operator or a command stopped the session; the start failed because the journal write was late or the
+	// CauseStop means that an operator or a command stopped the session; the start failed because the journal write was late or the
 	// contactor had not opened; or a new bundle removed or blocked a member of the session.
 	CauseStop       Cause = "stop"
 	CauseTag        Cause = "tag"         // a tag ended it
@@ -140,7 +140,7 @@ type AssistBody struct {
 // InterventionBody is the body of an intervention record. The record's Member did the work.
 type InterventionBody struct {
 	What     string          `json:"what"`               // a kind from the policy: "lens-cleaning"
-	Endorser policy.MemberID `json:"endorser,omitempty"` // the maintainer under whose tap it was logged
+	Endorser policy.MemberID `json:"endorser,omitempty"` // the maintainer in whose session it was logged
 	Minutes  int             `json:"minutes,omitempty"`
 	Note     string          `json:"note,omitempty"`  // at most 500 bytes
 	Parts    string          `json:"parts,omitempty"` // replaced parts; at most 200 bytes
@@ -208,10 +208,10 @@ type ReportBody struct {
 type Problem string
 
 const (
-	Noise     Problem = "noise"
-	Poor      Problem = "poor-result"
-	Broken    Problem = "broken"
-	Dangerous Problem = "dangerous" // the machine is tagged out
+	Noise     Problem = "noise"       // the machine sounds unusual
+	Poor      Problem = "poor-result" // the machine works badly
+	Broken    Problem = "broken"      // the machine does not work
+	Dangerous Problem = "dangerous"   // the machine is tagged out
 )
 
 // Problems returns all problems, the least severe first.

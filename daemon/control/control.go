@@ -25,7 +25,7 @@ import (
 type Request struct {
 	Do   string `json:"do"`             // status, tap, tag, untag, stop, log, role, unknown
 	Card string `json:"card,omitempty"` // tap: the card's number in hexadecimal
-	Role string `json:"role,omitempty"` // role: the role to take, in a session under way
+	Role string `json:"role,omitempty"` // role: the role to choose in the current session
 	// tag, untag: the tag's id; empty: the daemon chooses an id, or removes the only tag
 	Tag    string `json:"tag,omitempty"`
 	Reason string `json:"reason,omitempty"` // tag: the text that members read

@@ -27,7 +27,7 @@ const (
 	withGeneration = 2
 )
 
-// The tree's hashes are stored in the row of the record that completed them. The column hashes holds the hash of the
+// schema stores the tree's hashes in the row of the record that completed them. The column hashes holds the hash of the
 // leaf, then those of the subtrees that the record completes, upwards. Therefore a record costs only one row. The
 // columns salt and record are NULL once a body is erased; the hash of the leaf remains.
 const schema = `

@@ -128,7 +128,7 @@ func TestCheckpointOpensWithTheMachinesKey(t *testing.T) {
 	}
 }
 
-func TestTrustedTimeRunsBackwardsOnlyWhereTheClockWasCorrected(t *testing.T) {
+func TestTrustedTimeRunsBackwardsOnlyAtAClockCorrection(t *testing.T) {
 	base := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
 		name  string

@@ -12,7 +12,7 @@ import (
 	"portillon/wire"
 )
 
-// MendResult is what Mend did.
+// MendResult is the result of Mend.
 type MendResult struct {
 	SalvageResult
 	Kept string // path of the damaged file

@@ -10,7 +10,7 @@
 // phone sends is unsigned until its member confirms it at the machine. A machine without a screen accepts no form from
 // elsewhere. The machine decides what is allowed (Actions). No request to a panel switches a relay on, and no panel
 // receives a card number. Bodies are small, pictures have at most 4 MB. A request whose Host is neither an address nor
-// a name of the local network is refused, so that no page of the Internet can reach a panel through a name of its own
+// a name of the local network is refused, so that no page of the Internet can reach a panel under a foreign name
 // (DNS rebinding).
 package panel
 

@@ -13,7 +13,8 @@ import (
 // Limits for watching the machine's own screens. A page on such a screen reports every 5 s (panel.js: aliveEvery).
 const (
 	silentAfter = 15 * time.Second // three reports missed
-	// A browser on a Pi 3 takes up to half a minute to show its page again (measured by hand).
+	// restartGap is the least time between two restarts: a browser on a Pi 3 takes up to half a minute to show its page
+	// again (measured by hand).
 	restartGap    = time.Minute
 	restartMost   = 3                // restarts within restartWindow
 	restartWindow = 61 * time.Minute // an hour and a minute, so that systemd's own limit of 3 per hour is never reached

@@ -57,28 +57,28 @@ func (v *Visitor) equal(o *Visitor) bool {
 type Sign string
 
 const (
-	SignReaderSilent Sign = "" // plug
-	SignReady        Sign = "ready"
-	SignOn           Sign = "on"
-	SignSupervised   Sign = "supervised"
-	SignEnding       Sign = "ending"
-	SignFinishing    Sign = "finishing"
-	SignCooling      Sign = "cooling"
-	SignAwaiting     Sign = "awaiting"
-	SignRefused      Sign = "refused"
-	SignUnknown      Sign = "unknown"
-	SignTagged       Sign = "tagged"
-	SignMaintenance  Sign = "maintenance"
-	SignFault        Sign = "fault"
-	SignWorkshop     Sign = "workshop"
-	SignClockNotSet  Sign = "clock"
-	SignReading      Sign = "reading"
-	SignThanks       Sign = "thanks"
-	SignExpired      Sign = "expired"
-	SignHours        Sign = "hours"
-	SignRecent       Sign = "recent"
-	SignOccupied     Sign = "occupied"
-	SignPoweredOff   Sign = "dark"
+	SignReaderSilent Sign = ""            // the reader does not answer; the shape is a plug
+	SignReady        Sign = "ready"       // waiting for a card
+	SignOn           Sign = "on"          // a session runs
+	SignSupervised   Sign = "supervised"  // a supervised session runs
+	SignEnding       Sign = "ending"      // the session ends soon
+	SignFinishing    Sign = "finishing"   // the job finishes after its session
+	SignCooling      Sign = "cooling"     // the extraction runs after a session
+	SignAwaiting     Sign = "awaiting"    // waiting for a mentor's card
+	SignRefused      Sign = "refused"     // the member is refused
+	SignUnknown      Sign = "unknown"     // the card is unknown
+	SignTagged       Sign = "tagged"      // out of service
+	SignMaintenance  Sign = "maintenance" // a maintenance is in progress
+	SignFault        Sign = "fault"       // a fault holds the machine off
+	SignWorkshop     Sign = "workshop"    // a workshop for a group is in progress
+	SignClockNotSet  Sign = "clock"       // the time is not trusted
+	SignReading      Sign = "reading"     // a card was read, and the answer is pending
+	SignThanks       Sign = "thanks"      // thanks for an entry
+	SignExpired      Sign = "expired"     // refused: a badge has expired
+	SignHours        Sign = "hours"       // refused: outside the opening hours
+	SignRecent       Sign = "recent"      // refused: not enough recent practice
+	SignOccupied     Sign = "occupied"    // another member uses the machine
+	SignPoweredOff   Sign = "dark"        // maintenance with the relay open
 )
 
 // Clock formats times for the site's members.

@@ -77,7 +77,7 @@ func (n *news) deliver(to chan<- Event, closing <-chan struct{}) {
 	}
 }
 
-// first waits for the oldest event and removes it. Lost always comes.
+// first waits for the oldest event and removes it. The event Lost is never discarded.
 func (n *news) first() Event {
 	for {
 		n.mu.Lock()

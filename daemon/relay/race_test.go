@@ -46,7 +46,7 @@ func (s *spark) WaitForEdge(d time.Duration) bool { time.Sleep(d); return false 
 
 // A refusal because of the e-stop must be followed by an event that the e-stop is closed, because the daemon treats the
 // refusal as a fault until then.
-func TestRefusalBecauseOfASparkIsFollowedByAnAllClear(t *testing.T) {
+func TestRefusalAfterAShortPulseIsFollowedByAnAllClear(t *testing.T) {
 	s := &spark{}
 	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.EStop = s } }, func(r *rig) {
 		r.wait(time.Second)

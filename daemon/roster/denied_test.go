@@ -33,7 +33,7 @@ func editRoster(t *testing.T, built *site.Built, change func(member map[string]a
 	}
 }
 
-func TestMemberWithAnUnknownCriticalFieldIsDeniedAlone(t *testing.T) {
+func TestUnknownCriticalFieldOfAMemberDeniesOnlyThatMember(t *testing.T) {
 	b := newBench(t)
 	b.install(2, func(built *site.Built) {
 		editRoster(t, built, func(m map[string]any) {

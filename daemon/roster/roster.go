@@ -96,8 +96,8 @@ type Options struct {
 	// Policy are the policy keys that the machine pins separately from the key of bundles; nil: none. With them:
 	//
 	//   - The policy, the documents and, with «bindings: signed», the members' bindings must be signed by one of them.
-	//   - A badge that was once seen revoked stays revoked.
-	//   - The age of a status list counts from when its issuer made it, where the list says so.
+	//   - A badge that the machine once found revoked remains revoked.
+	//   - The age of a status list counts from the time at which its issuer made the list, if the list states it.
 	Policy  note.Verifiers
 	Revoked string // path of the file of badges found revoked; empty: no file
 	// MaxUnverified bounds the credentials that Load verifies: if more need verification, Load returns ErrUnverified. 0:

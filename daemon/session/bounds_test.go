@@ -50,7 +50,7 @@ func TestConfirmationNamesMemberSessionAndIntervention(t *testing.T) {
 }
 
 // When a new policy has no busy input, nothing would report the end of the job.
-func TestFinishingEndsWithTheNextTickWhereTheBusyInputIsGone(t *testing.T) {
+func TestFinishingEndsWithTheNextTickIfThePolicyHasNoBusyInput(t *testing.T) {
 	w := newWorld().tap(nour).do(Busy{true}).tap(nour)
 	if w.Phase != Finishing {
 		t.Fatal(w.Phase)
@@ -61,7 +61,7 @@ func TestFinishingEndsWithTheNextTickWhereTheBusyInputIsGone(t *testing.T) {
 	}
 }
 
-func TestGuardIsToldHowLongAJobMayBeFinishedAlone(t *testing.T) {
+func TestRelayOrderLimitsAJobWithoutTheDaemon(t *testing.T) {
 	for finish, want := range map[bool]time.Duration{true: FinishMax, false: 0} {
 		w := newWorld()
 		w.settings.FinishJob = finish
@@ -74,7 +74,7 @@ func TestGuardIsToldHowLongAJobMayBeFinishedAlone(t *testing.T) {
 	}
 }
 
-func TestLastThreeTapsAreKnownWithinTheFlapTime(t *testing.T) {
+func TestLastThreeTapsAreDebounced(t *testing.T) {
 	w := newWorld().atOnce(tapOf(ines)).atOnce(tapOf(lea)).atOnce(tapOf(nour)).atOnce(tapOf(ines))
 	if w.Phase != Maintenance || words(w.effects) != "tell already-read" {
 		t.Errorf("%s, %s", w.Phase, words(w.effects))

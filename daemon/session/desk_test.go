@@ -170,7 +170,7 @@ func TestDangerTagsTheMachineOutEvenIfTheJournalIsFull(t *testing.T) {
 	}
 }
 
-func TestAnotherMentorTakesOver(t *testing.T) {
+func TestAnotherMentorMayTakeOverASession(t *testing.T) {
 	w := newWorld().tap(lea).tap(karim).tap(sami)
 	if w.Current.Supervisor != sami || !w.relay || w.Phase != On {
 		t.Fatal(w.Current.Supervisor, w.Phase)
@@ -194,7 +194,7 @@ func TestAnotherMentorTakesOver(t *testing.T) {
 	}
 }
 
-func TestMentorWhoEndsASessionMayVouchForIt(t *testing.T) {
+func TestMentorWhoEndsASessionMayVouchForTheLearner(t *testing.T) {
 	w := newWorld().tap(lea).tap(karim).tap(karim)
 	if !w.VouchRequest.Open || w.VouchRequest.Learner != lea {
 		t.Fatalf("%+v", w.VouchRequest)

@@ -102,7 +102,7 @@ func TestPendingTagIsNotRemovedBeforeItIsRecorded(t *testing.T) {
 	w.disk(false).do(RemoveTag{ID: "a"}).at(t, Off, "untagged")
 }
 
-func TestShutdownOffersWhatIsPending(t *testing.T) {
+func TestShutdownOffersPendingRecords(t *testing.T) {
 	w := newWorld().tap(nour).disk(true).tap(nour).disk(false).do(Shutdown{})
 	w.ended(t, wire.CauseTap, 1)
 }

@@ -27,7 +27,7 @@ func TestCardLeftInTheSlotStartsNothingAfterANewBundleDropsIt(t *testing.T) {
 }
 
 // Another unknown card that leaves the reader's field does not count as the removal of the card in the slot.
-func TestOnlyTheRemovalOfTheCardLeftInTheSlotCounts(t *testing.T) {
+func TestRemovalOfAnotherCardDoesNotRemoveTheCardInTheSlot(t *testing.T) {
 	w := newWorld()
 	w.settings.HasBusy, w.settings.Vouch = false, false
 	put(w, Inserted{Card: cardOf(nour), Member: nour})

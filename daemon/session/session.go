@@ -6,11 +6,11 @@
 // which the daemon carries out one by one, in order. Three rules hold in every state and are tested on random
 // histories:
 //
-//   - A start is recorded before the relay is switched on. If the record fails, the corridor drops what follows,
-//     feeds RecordFailed, and the relay was never on.
-//   - An end switches the relay off before it is recorded. If that record fails it waits in State.Ledger.Pending, and
-//     no session starts until it is written.
-//   - Nothing but a card that was allowed, in front of this machine, now, switches the relay on.
+//   - A start is recorded before the relay is switched on. If the record fails, the daemon drops the later effects
+//     and calls Next with RecordFailed, and the relay was never on.
+//   - An end switches the relay off before it is recorded. If that record fails, it waits in State.Ledger.Pending, and
+//     no session starts until the record is written.
+//   - Only the tap of an allowed card at this machine, handled now, switches the relay on.
 //
 // In every list of effects, an order to switch off precedes all records: a journal that refuses a record never keeps a
 // relay closed.
@@ -398,8 +398,8 @@ type (
 type FaultKind string
 
 const (
-	EStop     FaultKind = "e-stop"
-	Door      FaultKind = "door"
+	EStop     FaultKind = "e-stop"     // the emergency stop is open
+	Door      FaultKind = "door"       // the door is open
 	Contactor FaultKind = "contactor"  // the contactor does not follow the relay
 	GuardLost FaultKind = "guard-lost" // no guard process holds the relay's pin
 	Lease     FaultKind = "lease"      // the daemon sent nothing for so long that the guard opened the relay

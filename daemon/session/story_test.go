@@ -103,7 +103,7 @@ func TestTwoCardsThatFlapTogetherStartOneSession(t *testing.T) {
 	}
 }
 
-func TestSupervisedSession(t *testing.T) {
+func TestSupervisedSessionNeedsTheMentorsCard(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		then  func(*world)
@@ -200,7 +200,7 @@ func TestMachineWithoutABusyInputIsNeverIdle(t *testing.T) {
 	w.ended(t, wire.CauseTap, 1)
 }
 
-func TestMaintainersLimitHolds(t *testing.T) {
+func TestMaintenanceEndsAtItsLimit(t *testing.T) {
 	e := tapOf(ines)
 	e.Decision.Limits = policy.Limits{Max: time.Hour, Warn: time.Minute}
 	w := newWorld().do(e).wait(59*time.Minute+30*time.Second).at(t, Maintenance, "before it")
@@ -208,7 +208,7 @@ func TestMaintainersLimitHolds(t *testing.T) {
 	w.ended(t, wire.CauseLimit, 1)
 }
 
-func TestMemberTakesAnotherRoleForAMinute(t *testing.T) {
+func TestMemberMayChooseAnotherRoleForAMinute(t *testing.T) {
 	toMaint, toUser := ChooseRole{Decision: allow(policy.Maintainer)}, ChooseRole{Decision: allow(policy.User)}
 	w := newWorld().tap(paul)
 	w.do(toMaint).at(t, Maintenance, "chosen")
@@ -237,7 +237,7 @@ func TestLateChoiceOfARoleIsRefusedBeforeTheNextTick(t *testing.T) {
 	}
 }
 
-func TestSupervisedMemberTakesNoOtherRole(t *testing.T) {
+func TestSupervisedMemberCannotChooseAnotherRole(t *testing.T) {
 	mentor := tapOf(karim)
 	mentor.Supervising = allow(policy.Learner, policy.User)
 	if w := newWorld().tap(lea).do(mentor, ChooseRole{Decision: allow(policy.User)}); w.Current.Role != policy.Learner {
@@ -289,7 +289,7 @@ func TestInterventionIsRecordedAsTheAssistants(t *testing.T) {
 	}
 }
 
-func TestTags(t *testing.T) {
+func TestTagLocksTheMachineUntilItsRemoval(t *testing.T) {
 	tag := func(id string, by policy.MemberID, now bool) Event {
 		return AddTag{Tag: Tag{ID: id, By: by, Reason: "belt"}, Now: now}
 	}
@@ -368,7 +368,7 @@ func TestTagDuringCoolingDoesNotStopTheExtraction(t *testing.T) {
 	w.wait(3*time.Minute).at(t, Off, "cooled down").tap(nour).at(t, On, "and on")
 }
 
-func TestFaults(t *testing.T) {
+func TestFaultEndsTheSessionAndHoldsTheMachineOff(t *testing.T) {
 	w := newWorld().tap(nour).do(FaultRaised{What: "e-stop"}).at(t, Fault, "e-stop open")
 	w.ended(t, wire.CauseFault, 1)
 	if got := words(w.effects); !strings.HasPrefix(got, "relay off, ") {
@@ -509,7 +509,7 @@ func TestRemovingTheCardFromItsSlotEndsTheSession(t *testing.T) {
 	w.ended(t, wire.CauseSupervisor, 1)
 }
 
-func TestRecordSaysWhatTheCardProved(t *testing.T) {
+func TestStartRecordContainsTheStrengthOfTheCard(t *testing.T) {
 	e := tapOf(nour)
 	e.Strength = policy.AES
 	w := newWorld().do(e)

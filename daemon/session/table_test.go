@@ -92,7 +92,7 @@ func places() []struct {
 
 // The table is testdata/table.txt, with one line for every phase and every event. People read it, so keep the file
 // readable.
-func TestEveryPhaseAnswersEveryEventAsTheTableSays(t *testing.T) {
+func TestEveryPhaseHandlesEveryEventAsInTheTable(t *testing.T) {
 	want := readTable(t)
 	var all strings.Builder
 	for _, p := range places() {

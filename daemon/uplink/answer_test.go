@@ -120,7 +120,7 @@ func TestIdleMachineNoticesThatTheHubIsGone(t *testing.T) {
 }
 
 // An acknowledgement that the broker retains does not show that the hub is running.
-func TestRetainedAcknowledgementIsNoSignOfLife(t *testing.T) {
+func TestRetainedAcknowledgementDoesNotShowThatTheHubRuns(t *testing.T) {
 	b := broker(t, nil)
 	j := memoryJournal(t)
 	s, _ := hubKey(t)

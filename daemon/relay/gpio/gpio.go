@@ -58,7 +58,7 @@ func (r refusals) Error() string {
 // Unwrap makes errors.Is check all of them.
 func (r refusals) Unwrap() []error { return r }
 
-// base holds what periph requires of every pin.
+// base implements the methods that periph requires of every pin.
 type base struct {
 	name string
 	line int
