@@ -27,8 +27,8 @@ func TestIdlePanelNamesTheReasonWhyTheMachineCannotStart(t *testing.T) {
 	}{
 		{"nothing", func(*bench) {}, panel.Ready()},
 		{"no members' list", func(b *bench) { b.m.rules.roster = nil }, panel.NoPolicy()},
-		{"a journal that takes nothing", func(b *bench) { b.m.state.Ledger.Broken = true }, panel.CannotRecord()},
-		{"a record that waits", func(b *bench) { b.m.state.Ledger.Pending = make([]session.Record, 1) },
+		{"a journal that refuses records", func(b *bench) { b.m.state.Ledger.Broken = true }, panel.CannotRecord()},
+		{"a pending record", func(b *bench) { b.m.state.Ledger.Pending = make([]session.Record, 1) },
 			panel.CannotRecord()},
 		{"a silent reader", func(b *bench) { b.m.state.Holds.ReaderDown = true }, panel.ReaderSilent(false)},
 		{"an untrusted clock, and rules that need one", func(b *bench) { clockless(b, 0) }, panel.ClockNotSet(true)},
@@ -361,7 +361,7 @@ func TestRefusalAtAMachineOutOfServiceGivesTheReason(t *testing.T) {
 		"tagged out":                {policy.TaggedOut, session.AddTag{Tag: session.Tag{ID: "t", Reason: "belt"}}, true},
 		"a fault":                   {policy.MachineFault, session.FaultRaised{What: session.EStop}, true},
 		"a fault before the tag":    {policy.TaggedOut, session.FaultRaised{What: session.EStop}, false},
-		"a fault that is over":      {policy.MachineFault, session.Tick{}, false},
+		"a fault that was cleared":  {policy.MachineFault, session.Tick{}, false},
 		"another reason in a tag":   {policy.NoBadge, session.AddTag{Tag: session.Tag{ID: "t", Reason: "belt"}}, false},
 		"another reason in a fault": {policy.NoBadge, session.FaultRaised{What: session.EStop}, false},
 	} {

@@ -42,7 +42,7 @@ func TestAnotherCardInTheSlotEndsTheSession(t *testing.T) {
 		want bool
 	}{"the same, seen anew": {lea, false, true}, "the same, there all the time": {lea, true,
 		true}, "another, there all the time": {zoe, true, false},
-		"a stranger's, there all the time": {"DEADBEEF", true, false}, "another, put in": {zoe, false, false}} {
+		"an unknown card that was in the slot before": {"DEADBEEF", true, false}, "another, put in": {zoe, false, false}} {
 		b := newBench(t)
 		b.m.state.Holds.ReaderDown = false
 		b.proves(lea, 0)

@@ -104,8 +104,8 @@ const (
 	CauseSupervisor Cause = "supervisor" // the supervisor ended it
 	CauseLimit      Cause = "limit"      // the limit was reached
 	CauseIdle       Cause = "idle"       // the machine stood idle too long
-	// CauseStop means that an operator or a command stopped the session; the start failed because the journal write was late or the
-	// contactor had not opened; or a new bundle removed or blocked a member of the session.
+	// CauseStop has several reasons: an operator or a command stopped the session; the start failed because the record
+	// was written too late or the contactor had not opened; or a new bundle removed or blocked a member of the session.
 	CauseStop       Cause = "stop"
 	CauseTag        Cause = "tag"         // a tag ended it
 	CauseFault      Cause = "fault"       // the relay, its guard or the e-stop

@@ -26,8 +26,9 @@ const (
 	maxRestoredTags, maxRemovedTags = 256, 4096
 )
 
-// Restore holds the data that a machine with a new journal needs from its earlier journals, as stored in the hub's ledger. A Restore
-// is for one generation of one machine's journal, which applies it once. It does not depend on a clock.
+// Restore holds the data that a machine with a new journal needs from its earlier journals, as stored in the hub's
+// ledger. A Restore is for one generation of one machine's journal, which applies it once. It does not depend on a
+// clock.
 type Restore struct {
 	Site       policy.SiteID     `json:"site"`
 	Machine    policy.MachineID  `json:"machine"`

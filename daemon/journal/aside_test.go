@@ -15,13 +15,13 @@ func TestOnlyAFileThatCannotBeAJournalIsSetAside(t *testing.T) {
 		harm func(path string) error
 		none bool
 	}{
-		"as it was":   {func(string) error { return nil }, false},
-		"nothing":     {os.Remove, false},
-		"zeroed":      {func(p string) error { return os.WriteFile(p, make([]byte, 40<<10), 0o600) }, true},
-		"empty":       {func(p string) error { return os.Truncate(p, 0) }, true},
-		"cut in head": {func(p string) error { return os.Truncate(p, 99) }, true},
-		"folder":      {func(p string) error { return errors.Join(os.Remove(p), os.MkdirAll(p+"/x", 0o700)) }, true},
-		"log alone": {
+		"undamaged":        {func(string) error { return nil }, false},
+		"nothing":          {os.Remove, false},
+		"zeroed":           {func(p string) error { return os.WriteFile(p, make([]byte, 40<<10), 0o600) }, true},
+		"empty":            {func(p string) error { return os.Truncate(p, 0) }, true},
+		"truncated header": {func(p string) error { return os.Truncate(p, 99) }, true},
+		"folder":           {func(p string) error { return errors.Join(os.Remove(p), os.MkdirAll(p+"/x", 0o700)) }, true},
+		"log without a file": {
 			func(p string) error { return errors.Join(os.Remove(p), os.WriteFile(p+"-wal", []byte("x"), 0o600)) },
 			true,
 		},

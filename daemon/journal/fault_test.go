@@ -157,14 +157,14 @@ func TestOtherFilesAreRefusedAndNotModified(t *testing.T) {
 	}{
 		{"empty", nil, "empty"},
 		{"a text", []byte("portillon: 1\n"), "no journal"},
-		{"a header cut short", good[:60], "no journal"},
+		{"a truncated header", good[:60], "no journal"},
 		{"zeros", make([]byte, 8192), "no journal"},
 		{"another program's database", with(68, 0, 0, 0, 0), "no journal"},
-		{"of a later program", with(60, 0, 0, 0, 9), "version 9"},
-		{"cut in the middle", good[:len(good)/2], "damaged"},
-		{"cut after the first page", good[:4096], "damaged"},
-		{"its schema is noise", with(100, bytes.Repeat([]byte{0xa5}, 3900)...), "damaged"},
-		{"its last record was changed", with(record, []byte(`"seq":51`)...), "record 50 was changed"},
+		{"of a later release", with(60, 0, 0, 0, 9), "version 9"},
+		{"truncated in the middle", good[:len(good)/2], "damaged"},
+		{"truncated after the first page", good[:4096], "damaged"},
+		{"the schema is corrupt", with(100, bytes.Repeat([]byte{0xa5}, 3900)...), "damaged"},
+		{"the last record was changed", with(record, []byte(`"seq":51`)...), "record 50 was changed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "journal.db")

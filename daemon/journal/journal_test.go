@@ -137,7 +137,7 @@ func TestTrustedTimeRunsBackwardsOnlyAtAClockCorrection(t *testing.T) {
 		clock wire.Clock
 	}{
 		{"forward", time.Second, base.Add(time.Second), wire.ClockTrusted},
-		{"back by less than two clocks may differ", -3 * time.Second, base, wire.ClockTrusted},
+		{"set back by less than Skew", -3 * time.Second, base, wire.ClockTrusted},
 		{"set back an hour", -time.Hour, base.Add(-time.Hour), wire.ClockCorrected},
 		{"set back to 1970", -base.Sub(time.Unix(0, 0)), time.Unix(0, 0), wire.ClockCorrected},
 	} {
@@ -258,15 +258,15 @@ func TestOpenSessionReportsWhetherTheComputerRestarted(t *testing.T) {
 		left string
 		same bool
 	}{
-		{"nothing ever happened", "boot-1", nil, "", true},
-		{"the daemon was lost", "boot-1", []Entry{start(0), end(0), start(1)}, "s-000001", true},
-		{"the power was lost", "boot-2", []Entry{start(0), end(0), start(1)}, "s-000001", false},
-		{"others were refused since", "boot-2", []Entry{
+		{"no session yet", "boot-1", nil, "", true},
+		{"the daemon was killed", "boot-1", []Entry{start(0), end(0), start(1)}, "s-000001", true},
+		{"the power failed", "boot-2", []Entry{start(0), end(0), start(1)}, "s-000001", false},
+		{"refusals after the start", "boot-2", []Entry{
 			start(1),
 			{Kind: wire.Refused, Body: wire.RefusedBody{}},
 			{Kind: wire.Booted},
 		}, "s-000001", false},
-		{"all had ended", "boot-1", []Entry{start(0), end(0), start(1), end(1), {Kind: wire.Refused}}, "", true},
+		{"all sessions had ended", "boot-1", []Entry{start(0), end(0), start(1), end(1), {Kind: wire.Refused}}, "", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "journal.db")

@@ -106,7 +106,7 @@ func TestAcceptedBadgeOfAnotherIssuerCountsAtTheMachine(t *testing.T) {
 		"without the induction": {files: map[string][]byte{"theirs.json": theirs}, holds: "user/example " +
 			"maintainer/example", code: policy.NoBadge,
 			warning: "badges/theirs.json: counts as user only with induction, which m-1 does not have"},
-		"with it": {
+		"with the induction": {
 			files:   map[string][]byte{"theirs.json": theirs, "induction.json": issue("https://lab.example/induction")},
 			holds:   "induction user/example maintainer/example",
 			verdict: policy.Allow,
@@ -123,7 +123,7 @@ func TestAcceptedBadgeOfAnotherIssuerCountsAtTheMachine(t *testing.T) {
 			files: map[string][]byte{"theirs.json": theirs}, policy: strings.NewReplacer("/teamwork", "/other"),
 			code: policy.NoBadge, warning: "is a badge that policy.yaml does not name",
 		},
-		"by the lab with their URL": {
+		"issued by the lab with the other's URL": {
 			files:   map[string][]byte{"forged.json": issue("https://example.com/achievements/21st-century-skills/teamwork")},
 			code:    policy.NoBadge,
 			warning: "is a badge that policy.yaml does not name",

@@ -88,8 +88,8 @@ func TestInvalidEntryInABundleDeniesOnlyThatMember(t *testing.T) {
 		blocked bool
 		found   bool
 	}{
-		"a last day that is none":  {func(m *wire.Member) { m.Until = "tomorrow" }, true, true},
-		"a last day of every year": {func(m *wire.Member) { m.Until = "09-30" }, true, true},
+		"a malformed last day":      {func(m *wire.Member) { m.Until = "tomorrow" }, true, true},
+		"a last day without a year": {func(m *wire.Member) { m.Until = "09-30" }, true, true},
 		"a card both in use and lost": {
 			func(m *wire.Member) { m.CardStates = []wire.CardState{{Card: m.Cards[0], State: "lost"}} },
 			false,
@@ -100,17 +100,17 @@ func TestInvalidEntryInABundleDeniesOnlyThatMember(t *testing.T) {
 			false,
 			false,
 		},
-		"an active card as a refused": {
+		"an active card among the refused": {
 			func(m *wire.Member) { m.CardStates = []wire.CardState{{Card: m.Cards[0], State: "active"}} },
 			false,
 			false,
 		},
-		"a state that is not written": {
+		"a missing state": {
 			func(m *wire.Member) { m.CardStates = []wire.CardState{{Card: m.Cards[0]}} },
 			false,
 			false,
 		},
-		"another's card is lost, twice": {func(m *wire.Member) {
+		"two lost cards of another member": {func(m *wire.Member) {
 			m.CardStates = []wire.CardState{{Card: "x", State: "lost"}, {Card: "x", State: "lost"}}
 		}, false, true},
 	} {

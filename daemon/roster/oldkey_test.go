@@ -38,12 +38,12 @@ func TestCardOfTheOldKeyIsFoundUntilItIsListedUnderTheNewKey(t *testing.T) {
 		member policy.MemberID // empty: unknown or refused
 		old    bool
 	}{
-		"by its number":            {known, "a", false},
-		"by its HMAC":              {hmac, "b", true},
-		"reversed":                 {uid("04030211"), "b", true},
-		"lost, by its HMAC":        {lost, "", true},
-		"under both: the new wins": {both, "a", false},
-		"unknown":                  {uid("41020304"), "", false},
+		"by its number":     {known, "a", false},
+		"by its HMAC":       {hmac, "b", true},
+		"reversed":          {uid("04030211"), "b", true},
+		"lost, by its HMAC": {lost, "", true},
+		"under both keys: the new one has precedence": {both, "a", false},
+		"unknown": {uid("41020304"), "", false},
 	} {
 		p, ok := r.Lookup(c.uid)
 		if ok != (c.member != "") || ok && p.Member.ID != c.member {

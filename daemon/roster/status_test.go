@@ -106,28 +106,28 @@ func TestStatusListsDecideWhetherABadgeCounts(t *testing.T) {
 		},
 		"revoked":   {"urn:x:1", []openbadge.StatusEntry{at("good", "revocation", 7)}, policy.Revoked},
 		"suspended": {"urn:x:1", []openbadge.StatusEntry{at("good", "suspension", 7)}, policy.Revoked},
-		"revoked on the second": {
+		"revoked on the second list": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{plain, at("good", "revocation", 7)},
 			policy.Revoked,
 		},
-		"revoked, the first out of reach": {
+		"revoked, first list missing": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{at("nowhere", "revocation", 7), at("good", "revocation", 7)},
 			policy.Revoked,
 		},
 		"revoked by its id": {"urn:x:gone", []openbadge.StatusEntry{plain}, policy.Revoked},
-		"beyond the list": {
+		"index beyond the list": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{at("good", "revocation", 131072)},
 			policy.Unverified,
 		},
-		"one out of reach": {
+		"one list missing": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{plain, at("nowhere", "revocation", 6)},
 			policy.Unverified,
 		},
-		"on a list that has ended": {
+		"on an expired list": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{at("ended", "revocation", 6)},
 			policy.Unverified,
@@ -137,33 +137,33 @@ func TestStatusListsDecideWhetherABadgeCounts(t *testing.T) {
 			[]openbadge.StatusEntry{at("theirs", "revocation", 6)},
 			policy.Unverified,
 		},
-		"on a list of one who is named": {
+		"on a list of a named issuer": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{at("named", "revocation", 6)},
 			policy.Verified,
 		},
-		"revoked by one who is named": {"urn:x:1", []openbadge.StatusEntry{at("named", "revocation", 7)}, policy.Revoked},
+		"revoked by a named issuer": {"urn:x:1", []openbadge.StatusEntry{at("named", "revocation", 7)}, policy.Revoked},
 		"revoked by its uid": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{{Type: openbadge.RevocationList2Type, List: "old"}},
 			policy.Revoked,
 		},
-		"on a stranger's list": {
+		"on a list of an unknown issuer": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{at("strange", "revocation", 6)},
 			policy.Unverified,
 		},
-		"on a page": {
+		"on a web page": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{at("page", "revocation", 6)},
 			policy.Unverified,
 		},
-		"on a list of the other kind": {
+		"on a list of another purpose": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{at("plain", "revocation", 6)},
 			policy.Unverified,
 		},
-		"of a kind that nobody knows": {
+		"with an unknown kind of status": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{{Type: "StatusList2021Entry", List: "good"}},
 			policy.Unverified,

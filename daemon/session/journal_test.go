@@ -128,7 +128,7 @@ func TestUnrecordedChangesHaveNoEffect(t *testing.T) {
 			return s.Phase == Maintenance &&
 				s.Current.Assistant == ""
 		}},
-		{"a tag taken off", []Event{AddTag{Tag: Tag{ID: "a"}}}, RemoveTag{ID: "a"},
+		{"a removed tag", []Event{AddTag{Tag: Tag{ID: "a"}}}, RemoveTag{ID: "a"},
 			func(s State) bool { return s.Phase == TaggedOut && len(s.Holds.Tags) == 1 }},
 		{"an intervention", []Event{tapOf(ines)}, Log{What: "x"}, func(s State) bool {
 			return s.Phase == Maintenance &&
@@ -180,9 +180,9 @@ func TestPendingFaultRecordsAreBounded(t *testing.T) {
 // The failure of a record that the daemon itself made, or of a record of an earlier step, affects no other record.
 func TestForeignRecordThatFailsChangesNothing(t *testing.T) {
 	for name, r := range map[string]Record{
-		"the corridor's":      {Kind: wire.BundleTaken},
-		"of another session":  {Kind: wire.SessionStart, Session: "other"},
-		"one that says place": {Kind: wire.SessionStart, Session: "s1", place: 99},
+		"a record of the daemon":             {Kind: wire.BundleTaken},
+		"a record of another session":        {Kind: wire.SessionStart, Session: "other"},
+		"a record with the place of another": {Kind: wire.SessionStart, Session: "s1", place: 99},
 	} {
 		w := newWorld().tap(nour)
 		w.Current.Session = "s9"

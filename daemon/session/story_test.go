@@ -111,18 +111,19 @@ func TestSupervisedSessionNeedsTheMentorsCard(t *testing.T) {
 		cause wire.Cause
 		ends  int
 	}{
-		{"no mentor comes", func(w *world) { w.wait(time.Minute) }, Off, "", 0},
-		{"the learner goes", func(w *world) { w.tap(lea) }, Off, "", 0},
-		{"the mentor comes late, before the tick", func(w *world) {
+		{"no mentor taps", func(w *world) { w.wait(time.Minute) }, Off, "", 0},
+		{"the learner taps out", func(w *world) { w.tap(lea) }, Off, "", 0},
+		{"the mentor taps too late, before the tick", func(w *world) {
 			w.now = w.now.Add(time.Minute)
 			w.atOnce(supervising(zoe))
 		}, Off, "", 0},
-		{"a card that cannot answer for her", func(w *world) { w.tap(zoe) }, Awaiting, "", 0},
-		{"her mentor ends it", func(w *world) { w.tap(karim).tap(karim) }, Cooling, wire.CauseSupervisor, 1},
-		{"she ends it", func(w *world) { w.tap(karim).tap(lea) }, Cooling, wire.CauseTap, 1},
-		{"another user taps meanwhile", func(w *world) { w.tap(karim).tap(nour) }, On, "", 0},
-		{"she answers for herself", func(w *world) { w.do(supervising(lea)) }, Off, "", 0},
-		{"a role of hers is chosen", func(w *world) { w.tap(karim).do(ChooseRole{Decision: allow(policy.User)}) }, On, "", 0},
+		{"a card that may not supervise", func(w *world) { w.tap(zoe) }, Awaiting, "", 0},
+		{"the mentor ends the session", func(w *world) { w.tap(karim).tap(karim) }, Cooling, wire.CauseSupervisor, 1},
+		{"the learner ends the session", func(w *world) { w.tap(karim).tap(lea) }, Cooling, wire.CauseTap, 1},
+		{"another user taps during the wait", func(w *world) { w.tap(karim).tap(nour) }, On, "", 0},
+		{"the learner supervises herself", func(w *world) { w.do(supervising(lea)) }, Off, "", 0},
+		{"the learner chooses another role",
+			func(w *world) { w.tap(karim).do(ChooseRole{Decision: allow(policy.User)}) }, On, "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld().tap(lea).at(t, Awaiting, "the learner's tap")
@@ -148,8 +149,8 @@ func TestSessionEndsAtItsLimit(t *testing.T) {
 		ends            int
 	}{
 		{"idle", true, false, Cooling, 1},
-		{"at work, and the policy cuts", false, true, Cooling, 1},
-		{"at work, and the policy lets the job finish", true, true, Finishing, 0},
+		{"busy, and the policy ends the job", false, true, Cooling, 1},
+		{"busy, and the policy lets the job finish", true, true, Finishing, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld()
@@ -247,10 +248,10 @@ func TestSupervisedMemberCannotChooseAnotherRole(t *testing.T) {
 
 func TestMemberCannotChooseARoleTheyLack(t *testing.T) {
 	for name, e := range map[string]ChooseRole{
-		"not offered":     {Decision: allow(policy.Host)},
-		"denied by now":   {Decision: denied(policy.Deny, policy.Maintainer, policy.BadgeExpired)},
-		"the one in hand": {Decision: allow(policy.User)},
-		"no role":         {Decision: allow(policy.NoRole)},
+		"role not offered":      {Decision: allow(policy.Host)},
+		"role denied meanwhile": {Decision: denied(policy.Deny, policy.Maintainer, policy.BadgeExpired)},
+		"the current role":      {Decision: allow(policy.User)},
+		"no role":               {Decision: allow(policy.NoRole)},
 	} {
 		if w := newWorld().tap(paul).do(e); w.Current.Role != policy.User || w.count(wire.RoleChanged) != 0 ||
 			!w.told(NotNow) {
@@ -301,26 +302,32 @@ func TestTagLocksTheMachineUntilItsRemoval(t *testing.T) {
 		cause  wire.Cause
 		tagged int
 	}{
-		{"the same id is one tag", []Event{tag("a", "", false), tag("a", "", false)}, TaggedOut, "", 1},
-		{"each goes by itself", []Event{tag("a", "", false), tag("b", "", false), untag("a", "")}, TaggedOut, "", 2},
-		{"the last one opens", []Event{tag("a", "", false), tag("b", "", false), untag("a", ""), untag("b", "")}, Off, "", 2},
-		{"one that does not hang", []Event{tag("a", "", false), untag("x", "")}, TaggedOut, "", 1},
-		{"at work: when idle", []Event{tapOf(nour), Busy{true}, tag("a", "", false), Busy{false}}, TaggedOut, wire.CauseTag,
+		{"tags with the same id are one tag", []Event{tag("a", "", false), tag("a", "", false)}, TaggedOut, "", 1},
+		{"tags are removed one by one", []Event{tag("a", "", false), tag("b", "", false), untag("a", "")}, TaggedOut, "", 2},
+		{"removing the last tag unlocks the machine",
+			[]Event{tag("a", "", false), tag("b", "", false), untag("a", ""), untag("b", "")}, Off, "", 2},
+		{"removing an unknown tag", []Event{tag("a", "", false), untag("x", "")}, TaggedOut, "", 1},
+		{"tag while busy: ends when idle",
+			[]Event{tapOf(nour), Busy{true}, tag("a", "", false), Busy{false}}, TaggedOut, wire.CauseTag,
 			1},
-		{"idle: at once", []Event{tapOf(nour), tag("a", "", false)}, TaggedOut, wire.CauseTag, 1},
-		{"at work, now", []Event{tapOf(nour), Busy{true}, tag("a", "", true)}, TaggedOut, wire.CauseTag, 1},
-		{"at work, then now after all", []Event{tapOf(nour), Busy{true}, tag("a", "", false), tag("a", "", true)}, TaggedOut,
+		{"tag while idle: ends at once", []Event{tapOf(nour), tag("a", "", false)}, TaggedOut, wire.CauseTag, 1},
+		{"tag with Now while busy: ends at once",
+			[]Event{tapOf(nour), Busy{true}, tag("a", "", true)}, TaggedOut, wire.CauseTag, 1},
+		{"tag while busy, then again with Now",
+			[]Event{tapOf(nour), Busy{true}, tag("a", "", false), tag("a", "", true)}, TaggedOut,
 			wire.CauseTag, 1},
-		{"a user stays out", []Event{tag("a", "", false), tapOf(nour)}, TaggedOut, "", 1},
-		{"a maintainer comes in", []Event{tag("a", "", false), tapOf(ines)}, Maintenance, "", 1},
-		{"and leaves it tagged", []Event{tag("a", "", false), tapOf(ines), tapOf(ines)}, TaggedOut, wire.CauseTap, 1},
-		{"or returns it", []Event{tag("a", "", false), tapOf(ines), untag("a", ines), tapOf(ines)}, Cooling, wire.CauseTap,
+		{"a user is refused", []Event{tag("a", "", false), tapOf(nour)}, TaggedOut, "", 1},
+		{"a maintainer is admitted", []Event{tag("a", "", false), tapOf(ines)}, Maintenance, "", 1},
+		{"the maintainer keeps the tag", []Event{tag("a", "", false), tapOf(ines), tapOf(ines)}, TaggedOut, wire.CauseTap, 1},
+		{"the maintainer removes the tag",
+			[]Event{tag("a", "", false), tapOf(ines), untag("a", ines), tapOf(ines)}, Cooling, wire.CauseTap,
 			1},
-		{"a maintainer tags and works on", []Event{tapOf(ines), tag("a", ines, true)}, Maintenance, "", 1},
-		{"another's, now, ends the maintainer's session", []Event{tapOf(ines), tag("a", "", true)}, TaggedOut, wire.CauseTag,
+		{"a maintainer tags and continues", []Event{tapOf(ines), tag("a", ines, true)}, Maintenance, "", 1},
+		{"another person's tag with Now ends the maintenance",
+			[]Event{tapOf(ines), tag("a", "", true)}, TaggedOut, wire.CauseTag,
 			1},
-		{"a member who is not at work here", []Event{tag("a", "", false), untag("a", ines)}, TaggedOut, "", 1},
-		{"a member who only helps", []Event{tag("a", "", false), tapOf(ines), tapOf(nour), untag("a", nour)}, Maintenance,
+		{"removal by a member without a session here", []Event{tag("a", "", false), untag("a", ines)}, TaggedOut, "", 1},
+		{"removal by a helper", []Event{tag("a", "", false), tapOf(ines), tapOf(nour), untag("a", nour)}, Maintenance,
 			"", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {

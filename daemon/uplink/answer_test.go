@@ -79,7 +79,7 @@ func TestBrokerThatDropsRecordsIsDistinguishedFromAMissingHub(t *testing.T) {
 		online bool // before anything is overdue
 	}{
 		{"the broker drops records", drop, true, RecordsDropped, true},
-		{"no hub", nil, false, NoAnswer, false},
+		{"no hub is running", nil, false, NoAnswer, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := broker(t, c.set)
@@ -195,20 +195,22 @@ func TestHealthNamesEachFaultOfTheConnection(t *testing.T) {
 		want   Why
 		detail string
 	}{
-		{"no account", func(b *brokertest.Broker) { b.Refuse = func(string) byte { return 5 } }, nil, nil, BrokerAway,
+		{"the broker denies the account",
+			func(b *brokertest.Broker) { b.Refuse = func(string) byte { return 5 } }, nil, nil, BrokerAway,
 			"ot Authorized"},
-		{"a broker that cuts", lose, func(c *Config) { c.Timeout = 300 * time.Millisecond }, nil, BrokerCuts, "lost"},
-		{"another hub's key", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
+		{"the broker closes connections",
+			lose, func(c *Config) { c.Timeout = 300 * time.Millisecond }, nil, BrokerCuts, "lost"},
+		{"acknowledgement signed with another key", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
 			b.Publish(topics.Ack("laser"), signed(t, j, nil, stranger), true)
 		}, OtherHubKey, "no trusted key"},
-		{"another journal", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
+		{"acknowledgement of another journal", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
 			b.Publish(topics.Ack("laser"), signed(t, j, func(a *wire.Ack) { a.Root = strings.Repeat("0", 64) }, s), true)
 		}, OtherJournal, "first 3 records"},
-		{"more than the journal has", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
+		{"acknowledgement of more records than the journal has", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
 			b.Publish(topics.Ack("laser"), signed(t, j, func(a *wire.Ack) { a.Seq = 9 }, s), true)
 		}, OtherJournal, "holds 9 records, this journal has 3"},
-		{"a record too large", nil, func(c *Config) { c.BatchBytes = 100 }, nil, TooLarge, "record 1 makes"},
-		{"an acknowledgement too large", nil, nil, func(b *brokertest.Broker, _ *journal.Journal) {
+		{"a record larger than the limit", nil, func(c *Config) { c.BatchBytes = 100 }, nil, TooLarge, "record 1 makes"},
+		{"an acknowledgement larger than the limit", nil, nil, func(b *brokertest.Broker, _ *journal.Journal) {
 			b.Publish(topics.Ack("laser"), make([]byte, wire.MaxPacket), true)
 		}, TooLarge, topics.Ack("laser")},
 	} {

@@ -19,18 +19,20 @@ func TestFlowSendsWhatTheHubLacks(t *testing.T) {
 		want  want
 	}{
 		{"silence at first", nil, want{10, 10, 1}},
-		{"its retained word is no complaint", []func(*flow){send(20), ack(10)}, want{10, 20, 1}},
+		{"the first acknowledgement is not a repetition", []func(*flow){send(20), ack(10)}, want{10, 20, 1}},
 		{"progress opens the window", []func(*flow){send(20), ack(20), send(30), ack(30), send(40), ack(40)},
 			want{40, 40, 4}},
 		{"a gap is filled at once", []func(*flow){send(20), ack(20), send(30), send(40), ack(20)}, want{20, 20, 1}},
-		{"but once", []func(*flow){send(20), ack(20), send(30), send(40), ack(20), send(30), ack(20)}, want{20, 30, 1}},
+		{"a gap is filled only once",
+			[]func(*flow){send(20), ack(20), send(30), send(40), ack(20), send(30), ack(20)}, want{20, 30, 1}},
 		{"a second gap is filled too",
 			[]func(*flow){send(20), ack(20), send(30), ack(20), send(30), ack(30), send(40), ack(30)}, want{30, 30, 1}},
-		{"silence sends again", []func(*flow){send(20), ack(20), send(30), send(40), stall}, want{20, 20, 1}},
-		{"a hub that goes back is believed", []func(*flow){send(20), ack(20), ack(5)}, want{5, 5, 1}},
-		{"the second time at the pace of stalls", []func(*flow){ack(5), send(20), ack(20), ack(4)}, want{4, 20, 2}},
-		{"and then it is", []func(*flow){ack(5), send(20), ack(20), ack(4), stall}, want{4, 4, 1}},
-		{"it has more than was sent now", []func(*flow){ack(15)}, want{15, 15, 2}},
+		{"after silence records are sent again",
+			[]func(*flow){send(20), ack(20), send(30), send(40), stall}, want{20, 20, 1}},
+		{"a decreased count is believed at once", []func(*flow){send(20), ack(20), ack(5)}, want{5, 5, 1}},
+		{"a second decrease waits for a stall", []func(*flow){ack(5), send(20), ack(20), ack(4)}, want{4, 20, 2}},
+		{"the stall sends the records again", []func(*flow){ack(5), send(20), ack(20), ack(4), stall}, want{4, 4, 1}},
+		{"the hub holds more than was sent", []func(*flow){ack(15)}, want{15, 15, 2}},
 	} {
 		f := newFlow(10)
 		for _, s := range c.steps {

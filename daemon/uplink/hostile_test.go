@@ -233,14 +233,14 @@ func TestSlowHandlersDelayNothing(t *testing.T) {
 func wrong() map[string][]byte {
 	long := []byte{0x30, 0xff, 0xff, 0xff, 0x7f, 0, 3, 'a', 'b', 'c'} // a PUBLISH of 268,435,455 bytes
 	return map[string][]byte{
-		"noise":                []byte("HTTP/1.1 400 Bad Request\r\n\r\n"),
-		"zeros":                make([]byte, 64),
-		"a length without end": {0x30, 0x80, 0x80, 0x80, 0x80, 0x80},
-		"a huge message":       long,
+		"noise":                      []byte("HTTP/1.1 400 Bad Request\r\n\r\n"),
+		"zeros":                      make([]byte, 64),
+		"a length of too many bytes": {0x30, 0x80, 0x80, 0x80, 0x80, 0x80},
+		"a huge message":             long,
 		"a SUBACK of too many": append(
 			[]byte{0x90, byte(3 + subscriptions), 0, 1},
 			make([]byte, subscriptions+1)...),
-		"a SUBACK of none":               {0x90, 2, 0, 1},
+		"a SUBACK without codes":         {0x90, 2, 0, 1},
 		"a topic longer than its packet": {0x30, 4, 0xff, 0xff, 'a', 'b'},
 		"a PUBLISH without topic":        {0x30, 2, 0, 0},
 		"an empty PUBLISH":               {0x30, 0},
@@ -248,7 +248,7 @@ func wrong() map[string][]byte {
 		"QoS 2":                          {0x34, 5, 0, 1, 'a', 0, 1},
 		"a second CONNACK":               {0x20, 2, 0, 0},
 		"a CONNECT":                      {0x10, 2, 0, 0},
-		"a PUBACK of nothing":            {0x40, 0},
+		"a PUBACK without an identifier": {0x40, 0},
 		"a PUBREL":                       {0x62, 2, 0, 1},
 		"a PUBREC":                       {0x50, 2, 0, 1},
 		"a DISCONNECT":                   {0xe0, 0},
@@ -312,8 +312,8 @@ func TestHostilePayloadsOnEveryTopicChangeNothing(t *testing.T) {
 
 func TestUplinkRetriesABrokerThatRefusesOrIsSilent(t *testing.T) {
 	for name, set := range map[string]func(b *brokertest.Broker){
-		"refuses":   func(b *brokertest.Broker) { b.Refuse = func(string) byte { return 5 } },
-		"is silent": func(b *brokertest.Broker) { b.Silent = true },
+		"refuses":       func(b *brokertest.Broker) { b.Refuse = func(string) byte { return 5 } },
+		"sends nothing": func(b *brokertest.Broker) { b.Silent = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			tries := make(chan string, 10)

@@ -148,13 +148,13 @@ func TestNoRecordIsLostWithAMisbehavingBroker(t *testing.T) {
 		name string
 		set  func(*brokertest.Broker)
 	}{
-		{"it behaves", nil},
-		{"it acknowledges and forgets", every(3, brokertest.Swallow)},
-		{"it loses and cuts", every(3, brokertest.Lose)},
-		{"it cuts in place of the PUBACK", every(2, brokertest.CutLate)},
-		{"it never sends a PUBACK", every(1, brokertest.Mute)},
-		{"it sends PUBACKs now and then", every(2, brokertest.Mute)},
-		{"it stops reading", every(4, brokertest.Stall)},
+		{"the broker works correctly", nil},
+		{"the broker acknowledges and drops messages", every(3, brokertest.Swallow)},
+		{"the broker drops messages and closes connections", every(3, brokertest.Lose)},
+		{"the broker closes connections instead of a PUBACK", every(2, brokertest.CutLate)},
+		{"the broker never sends a PUBACK", every(1, brokertest.Mute)},
+		{"the broker sends some PUBACKs", every(2, brokertest.Mute)},
+		{"the broker stops reading", every(4, brokertest.Stall)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := broker(t, c.set)

@@ -47,13 +47,13 @@ func TestStallTimerRunsFromTheMomentThatAnAnswerIsDue(t *testing.T) {
 		started int
 		wait    time.Duration
 	}{
-		{"nothing is owed", func() { timer.update(false) }, false, 0, time.Second},
-		{"an answer is owed", func() { timer.update(true) }, true, 1, time.Second},
-		{"it is still owed", func() { timer.update(true) }, true, 1, time.Second},
-		{"it has come", func() { timer.update(false) }, false, 1, time.Second},
-		{"another answer is owed", func() { timer.update(true) }, true, 2, time.Second},
-		{"it did not come", timer.elapsed, false, 2, 2 * time.Second},
-		{"it does not come the second time", timer.elapsed, false, 2, 3 * time.Second},
+		{"no answer is due", func() { timer.update(false) }, false, 0, time.Second},
+		{"an answer is due", func() { timer.update(true) }, true, 1, time.Second},
+		{"the answer is still due", func() { timer.update(true) }, true, 1, time.Second},
+		{"the answer has arrived", func() { timer.update(false) }, false, 1, time.Second},
+		{"another answer is due", func() { timer.update(true) }, true, 2, time.Second},
+		{"the answer did not arrive", timer.elapsed, false, 2, 2 * time.Second},
+		{"the answer is missing again", timer.elapsed, false, 2, 3 * time.Second},
 		{"the hub has acknowledged records", timer.reset, false, 2, time.Second},
 	} {
 		step.do()
