@@ -40,9 +40,9 @@ func TestAnotherCardInTheSlotEndsTheSession(t *testing.T) {
 		card string
 		lies bool
 		want bool
-	}{"the same, seen anew": {lea, false, true}, "the same, there all the time": {lea, true,
-		true}, "another, there all the time": {zoe, true, false},
-		"an unknown card that was in the slot before": {"DEADBEEF", true, false}, "another, put in": {zoe, false, false}} {
+	}{"the same card, detected again": {lea, false, true}, "the same card, in the slot before": {lea, true,
+		true}, "another card, in the slot before": {zoe, true, false},
+		"an unknown card, in the slot before": {"DEADBEEF", true, false}, "another card": {zoe, false, false}} {
 		b := newBench(t)
 		b.m.state.Holds.ReaderDown = false
 		b.proves(lea, 0)

@@ -110,15 +110,15 @@ func TestAgeOfARecordIgnoresChangesOfTheWallClock(t *testing.T) {
 		r    wire.Record
 		want int64
 	}{
-		"record of this boot":                            {now, r("b", 3000, 0, wire.ClockTrusted), 3000},
-		"record of this boot, fast clock":                {now, r("b", 3000, -10*365*day, wire.ClockTrusted), 3000},
-		"record of this boot, later than now":            {now, r("b", 6000, 0, wire.ClockUntrusted), 5000},
-		"record of an earlier boot":                      {now, r("a", 9000, day, wire.ClockTrusted), 5000 - day.Milliseconds()},
-		"record of an earlier boot, corrected clock":     {now, r("a", 9000, day, wire.ClockCorrected), 5000 - day.Milliseconds()},
-		"record of an earlier boot, untrusted":           {now, r("a", 9000, day, wire.ClockUntrusted), 5000},
-		"record of an earlier boot, clock untrusted now": {untrusted, r("a", 9000, day, wire.ClockTrusted), 5000},
-		"record of an earlier boot, in the future":       {now, r("a", 9000, -day, wire.ClockTrusted), 5000},
-		"record of a computer without a boot id": {moment{"unknown", 5000, now.wall, true},
+		"this boot":                         {now, r("b", 3000, 0, wire.ClockTrusted), 3000},
+		"this boot, fast clock":             {now, r("b", 3000, -10*365*day, wire.ClockTrusted), 3000},
+		"this boot, later than now":         {now, r("b", 6000, 0, wire.ClockUntrusted), 5000},
+		"earlier boot":                      {now, r("a", 9000, day, wire.ClockTrusted), 5000 - day.Milliseconds()},
+		"earlier boot, corrected clock":     {now, r("a", 9000, day, wire.ClockCorrected), 5000 - day.Milliseconds()},
+		"earlier boot, untrusted":           {now, r("a", 9000, day, wire.ClockUntrusted), 5000},
+		"earlier boot, clock untrusted now": {untrusted, r("a", 9000, day, wire.ClockTrusted), 5000},
+		"earlier boot, in the future":       {now, r("a", 9000, -day, wire.ClockTrusted), 5000},
+		"computer without a boot id": {moment{"unknown", 5000, now.wall, true},
 			r("unknown", 3000, day, wire.ClockTrusted), 5000 - day.Milliseconds()},
 	} {
 		if got := c.at.written(c.r); got != c.want {
