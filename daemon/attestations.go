@@ -21,7 +21,7 @@ type attestations struct {
 
 // toAttest is a recorded intervention that waits for its endorser.
 type toAttest struct {
-	id           string // wire.InterventionBody.ID
+	id           string // the intervention's id, as in wire.InterventionBody.ID
 	session      string
 	by, endorser policy.MemberID
 	kind         string

@@ -57,7 +57,7 @@ func TestRecordsContainTheBasisOfTheirDecision(t *testing.T) {
 		b.notes.kept = nil
 	}
 	step(zoe, wire.Refused)
-	step("AABBCCDD", wire.Refused) // a replaced card
+	step("AABBCCDD", wire.Refused) // the tap of a replaced card
 	step("DEADBEEF", wire.Refused) // a card that belongs to nobody
 	step(lea, wire.SessionStart)
 	step(lea, wire.SessionEnd)

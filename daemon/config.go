@@ -70,15 +70,15 @@ type Config struct {
 	Taps    <-chan rfid.Event
 	Signals <-chan Signal
 
-	Tags []session.Tag // from the journal's facts
+	Tags []session.Tag // present tags, from the journal's facts
 	// RemovedTags holds the ids of removed tags, from the journal's facts. A command cannot add these tags again.
 	RemovedTags map[string]bool
 	// Awaits means that the journal is a new generation and has not yet been compared with the hub's copy of earlier
 	// generations. Restored means that it has been compared.
 	Awaits, Restored bool
-	Practice         map[policy.MemberID]policy.Practice // from the journal's facts
+	Practice         map[policy.MemberID]policy.Practice // practice of each member, from the journal's facts
 	Done             map[string]policy.Done              // from the facts: when each kind of maintenance was last done
-	Ran              session.Hours                       // from the journal's facts
+	Ran              session.Hours                       // running hours, from the journal's facts
 	// records of the previous run that are not written yet: no session starts until they are
 	Owed  []Owed
 	Acked func() uint64 // number of records that the hub holds

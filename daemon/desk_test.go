@@ -76,7 +76,7 @@ func TestFormsRequireATapWithinTheLastMinute(t *testing.T) {
 	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
 		t.Errorf("a stranger: %v", err)
 	}
-	b.tap(zoe) // refused, and still a member
+	b.tap(zoe) // Zoé is refused, but she is still a member
 	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); err != nil {
 		t.Error(err)
 	}

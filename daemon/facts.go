@@ -9,10 +9,10 @@ import (
 
 // The names of the facts that survive a restart, in the journal.
 const (
-	FactTags     = "tags"      // []session.Tag
+	FactTags     = "tags"      // present tags: []session.Tag
 	FactRemoved  = "removed/"  // followed by the id of a removed tag, which the hub cannot add again
-	FactHours    = "hours"     // session.Hours
-	FactUnderWay = "under-way" // UnderWay
+	FactHours    = "hours"     // running hours: session.Hours
+	FactUnderWay = "under-way" // progress of the current session: UnderWay
 	FactDone     = "done/"     // followed by the kind of maintenance; value: policy.Done
 	FactPractice = "practice/" // followed by the member's pseudonym; value: policy.Practice
 )

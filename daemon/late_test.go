@@ -111,7 +111,7 @@ func TestStrengthOfACardIsForgottenAfterItsWait(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
 	b.wants(b.proves(jules, rfid.AES), "[awaiting]")
-	b.now = b.now.Add(session.AwaitFor) // no tick yet
+	b.now = b.now.Add(session.AwaitFor) // no tick has ended the wait
 	b.proves(jules, rfid.NumberOnly)    // a copy of Jules' number
 	if b.m.state.Phase != session.Awaiting || b.m.state.Cards.Strength != strength(rfid.NumberOnly) {
 		t.Errorf("the wait began with a number alone, and counts as %v", b.m.state.Cards.Strength)

@@ -10,7 +10,7 @@ import (
 
 const (
 	formLife   = 10 * time.Minute
-	formsMost  = 32               // open forms; more are refused
+	formsMost  = 32               // largest number of open forms; more are refused
 	formsEach  = 4                // open forms per member; the member's oldest is dropped first
 	reportsMax = 5                // reports that one member may write within reportsIn
 	reportsIn  = 10 * time.Minute // one card cannot flood a machine with reports
@@ -36,7 +36,7 @@ type form struct {
 	session      string
 	role         policy.Role
 	started      time.Time
-	since        time.Time // log: start of the session
+	since        time.Time // start of the session, for a log form
 }
 
 // unsignedForm is a form that waits for its member. The panel refers to it by id, so that its token remains a secret of

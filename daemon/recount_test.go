@@ -51,7 +51,7 @@ func TestFactsThatContainLessThanTheRecordsAreReported(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(map[string][]byte)
-		want   string // empty: no difference
+		want   string // expected difference; empty: none
 	}{
 		{"facts unchanged", func(map[string][]byte) {}, ""},
 		{"facts contain more than the records",

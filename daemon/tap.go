@@ -187,7 +187,7 @@ func (e *engine) onlyIdentifies(id policy.MemberID) bool {
 	}
 	waits := m.state.Phase == session.Awaiting // the learner has only a minute, so the mentor is asked later
 	confirms := m.forms.ask(id) && !waits
-	endorses := !confirms && m.attests.ask(id) && !waits // one question at a time
+	endorses := !confirms && m.attests.ask(id) && !waits // the panel asks one question at a time
 	reports := m.presence.answers(e.cfg.Now())
 	if !confirms && !endorses && !reports {
 		return false

@@ -21,7 +21,7 @@ type Binding struct {
 	ID       string   `json:"id"`
 	Emails   []string `json:"emails,omitempty"`
 	Subjects []string `json:"subjects,omitempty"`
-	Cards    []string `json:"cards,omitempty"` // as in Member.Cards
+	Cards    []string `json:"cards,omitempty"` // cards of the member, as in Member.Cards
 	Blocked  bool     `json:"blocked,omitempty"`
 	MemberTerms
 }

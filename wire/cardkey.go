@@ -105,7 +105,7 @@ func signedBy(data []byte) string {
 
 // OtherCardKey is the error for a bundle built with a card key other than the machine's: all cards would be unknown.
 type OtherCardKey struct {
-	Bundle, Here string // check values
+	Bundle, Here string // check values of the two card keys
 }
 
 // Error implements error.

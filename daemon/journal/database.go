@@ -201,7 +201,7 @@ var errLost = errors.New("record is lost")
 type row struct {
 	seq    uint64
 	salt   []byte
-	record []byte      // nil: erased or lost
+	record []byte      // canonical JSON of the record; nil: erased or lost
 	hashes []tlog.Hash // none: Salvage could not read the record
 	kind   string      // set only by Salvage
 }

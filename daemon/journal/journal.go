@@ -21,13 +21,13 @@ import (
 type Options struct {
 	Site    policy.SiteID
 	Machine policy.MachineID
-	Signer  note.Signer // signs checkpoints
+	Signer  note.Signer // the machine's key, which signs checkpoints
 
 	Boot    string           // the kernel's boot id; empty: BootID()
-	Now     func() time.Time // nil: time.Now
+	Now     func() time.Time // the wall clock; nil: time.Now
 	Mono    func() int64     // milliseconds since boot; nil: Uptime
 	Trusted func() bool      // whether Now can be believed; nil: never
-	Salt    io.Reader        // nil: crypto/rand
+	Salt    io.Reader        // source of the salts of leaves; nil: crypto/rand
 	Random  io.Reader        // source of a new journal's generation; nil: crypto/rand
 	Damaged func(error)      // called when damage is found in use; must not block; may be nil
 }

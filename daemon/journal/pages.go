@@ -16,7 +16,7 @@ import (
 
 const (
 	pageSize  = 4096 // SQLite's default, which journals use
-	walHeader = 32   // §4.1
+	walHeader = 32   // size of a log's header in bytes (§4.1)
 	walFrame  = 24   // before each page in a write-ahead log
 	leafTable = 0x0d // §1.6: a leaf page of a table with a rowid
 	leafHead  = 8    // bytes of a leaf page's header
@@ -179,8 +179,8 @@ func graft(path, work string) error {
 	if err != nil {
 		return err
 	}
-	binary.BigEndian.PutUint32(page[28:], uint32(fi.Size()/pageSize)) // §1.3.7: pages in the file
-	binary.BigEndian.PutUint64(page[32:], 0)                          // §1.5: no free pages
+	binary.BigEndian.PutUint32(page[28:], uint32(fi.Size()/pageSize)) // number of pages in the file (§1.3.7)
+	binary.BigEndian.PutUint64(page[32:], 0)                          // number of free pages (§1.5): none
 	_, err = f.WriteAt(page, 0)
 	return err
 }

@@ -41,11 +41,11 @@ func (s Span) String() string {
 type SalvageResult struct {
 	Origin  string
 	Read    uint64 // records that were read and fit their leaf hash
-	Records uint64 // length of the new journal
+	Records uint64 // number of records in the new journal
 	Lost    []Span // numbers within the new journal: the hub holds these records, and hashes of later records cover them
 	Dropped []Span // numbers past its end: records that were read but that nothing proves
 	Unread  []Span // numbers past its end: records that existed and cannot be read
-	Facts   bool   // all facts were read
+	Facts   bool   // reports that all facts were read
 	Cursor  uint64 // last record that the hub holds: the larger of the cursor and HubCopy.Seq
 }
 

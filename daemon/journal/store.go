@@ -20,7 +20,7 @@ type store struct {
 	path     string
 	readOnly bool
 	// set when the file is opened, and not changed later
-	origin     string // as in checkpoints
+	origin     string // name of the journal, as in its checkpoints
 	generation wire.Generation
 
 	mu     sync.Mutex // guards all fields below, except atomic values in them

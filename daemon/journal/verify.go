@@ -36,7 +36,7 @@ func (j *Journal) Verify(ctx context.Context) (_ VerifyResult, err error) {
 	v := VerifyResult{}
 	var tree knownTree
 	var sure time.Time // newest record with a trusted clock
-	doubtful := 0      // records since that one
+	doubtful := 0      // number of records since that one
 	err = j.store.each(ctx, 1, func(r row) error {
 		rec, err := r.check()
 		if err != nil {

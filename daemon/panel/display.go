@@ -156,7 +156,7 @@ func (d *display) frame() Frame {
 		v = *d.flash
 	}
 	v.Visitor, v.Offers, v.Note = d.base.Visitor, d.base.Offers, d.note
-	if d.flash != nil && v.Visitor != nil { // an answer hides a question
+	if d.flash != nil && v.Visitor != nil { // an answer replaces a question to the visitor
 		x := *v.Visitor
 		x.Question, x.Line, x.Items = "", policy.Text{}, nil
 		v.Visitor = &x

@@ -24,7 +24,7 @@ const (
 	maxForm  = MaxPhoto + 64<<10
 	// maxUnread bounds how much of a rejected form is read and discarded; a phone's photo has at most about 15 MB.
 	maxUnread = 32 << 20
-	maxNote   = 500 // characters, as in a record
+	maxNote   = 500 // largest text of a form in characters, as in a record
 	maxParts  = 200
 )
 

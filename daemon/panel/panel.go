@@ -27,12 +27,12 @@ type Config struct {
 	Machine  policy.MachineID
 	Name     policy.Text
 	Language policy.Language
-	Now      func() time.Time // the machine's clock
+	Now      func() time.Time // clock of the machine
 	Zone     *time.Location
 	Framed   string       // origin that may show the page in a frame; empty: none
 	URL      string       // address of this panel for phones, such as http://laser.local:8080; empty: none
-	Actions  Actions      // nil: the panel only displays
-	Photos   Photos       // nil: no photos are stored
+	Actions  Actions      // handles touches and forms; nil: the panel only displays
+	Photos   Photos       // stores photos; nil: photos are refused
 	Screens  []netip.Addr // addresses of further screens at the machine
 }
 

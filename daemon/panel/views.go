@@ -73,7 +73,7 @@ const (
 	SignWorkshop     Sign = "workshop"    // a workshop for a group is in progress
 	SignClockNotSet  Sign = "clock"       // the time is not trusted
 	SignReading      Sign = "reading"     // a card was read, and the answer is pending
-	SignThanks       Sign = "thanks"      // thanks for an entry
+	SignThanks       Sign = "thanks"      // thanks for a recorded entry
 	SignExpired      Sign = "expired"     // refused: a badge has expired
 	SignHours        Sign = "hours"       // refused: outside the opening hours
 	SignRecent       Sign = "recent"      // refused: not enough recent practice

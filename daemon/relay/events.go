@@ -51,7 +51,7 @@ func (n *news) add(e Event) {
 		}
 	}
 	switch {
-	case last >= 0 && n.queue[last].On == e.On: // no change
+	case last >= 0 && n.queue[last].On == e.On: // the state did not change
 	case before >= 0: // the last two changes cancel out
 		n.queue = append(n.queue[:last], n.queue[last+1:]...)
 	default:

@@ -23,7 +23,7 @@ const MaxFinish = 7 * 24 * time.Hour
 
 // order is a line from the daemon.
 type order struct {
-	do     string // on, off, keep
+	do     string // kind of order: on, off or keep
 	id     uint64 // number of an on or off order
 	finish time.Duration
 	cool   time.Duration // running time of the extraction after the relay opens

@@ -74,7 +74,7 @@ type Switch struct {
 	orders *orders
 	reason firstReason
 	life   life
-	turn   sync.Mutex // one order at a time
+	turn   sync.Mutex // serializes orders
 }
 
 // life is a guard's progress, as channels that are closed.
@@ -83,7 +83,7 @@ type life struct {
 	ended     chan struct{} // the process has ended
 	closing   chan struct{} // the Switch is closing: do not wait for a reader
 	delivered chan struct{} // the last event was read or discarded
-	once      sync.Once     // closes closing
+	once      sync.Once     // ensures that closing is closed once
 }
 
 // firstReason stores the first reason why a guard ended.

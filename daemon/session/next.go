@@ -13,7 +13,7 @@ type step struct {
 	state   State
 	in      Input
 	out     []Effect
-	notices []Effect // notices are emitted last
+	notices []Effect // notices, which are emitted last
 }
 
 // Next is the complete session logic: it returns the new state of the machine, and the effects to carry out, in order.

@@ -18,7 +18,7 @@ type RefusedCard struct {
 	State    policy.CardState
 	Since    string // day on which the site recorded the refusal of the card
 	Decision policy.Decision
-	Basis    *policy.Basis // as in Tap
+	Basis    *policy.Basis // input of the decision, as in Tap
 }
 
 // CardRefused means that the site refuses the card. The notice names no member and no reason.

@@ -117,10 +117,10 @@ type Tag struct {
 type State struct {
 	Phase        Phase
 	Current      Current  // who uses the machine or waits for a supervisor
-	Power        Power    // what the relay was ordered
+	Power        Power    // orders to the relay
 	Activity     Activity // last signals of the busy input
 	Runtime      Runtime  // total running time of the machine
-	Holds        Holds    // what keeps the machine off
+	Holds        Holds    // conditions that prevent the use of the machine
 	Handed       Handed
 	VouchRequest VouchRequest
 	Cards        Cards  // cards presented to the reader
@@ -132,7 +132,7 @@ type State struct {
 // Current is the current session, or in Awaiting the learner who waits. The zero Current means that nobody uses the
 // machine.
 type Current struct {
-	Session    string // session id; empty: no session
+	Session    string // id of the session; empty: no session
 	Member     policy.MemberID
 	Role       policy.Role
 	Supervisor policy.MemberID
@@ -143,7 +143,7 @@ type Current struct {
 	Since time.Time // start of the session, of the wait or of the cooling
 	// Until is the time at which the phase ends if nothing happens: in On and Maintenance the session's limit; zero: none.
 	Until  time.Time
-	limit  time.Time  // the session's limit; zero: none
+	limit  time.Time  // limit of the session; zero: none
 	ending wire.Cause // cause of the session's end, while Finishing
 }
 
@@ -169,7 +169,7 @@ type Runtime struct {
 // Holds are the conditions that prevent the use of a machine.
 type Holds struct {
 	Tags       []Tag
-	Faults     []FaultKind // current faults, including the e-stop
+	Faults     []FaultKind // present faults, including the e-stop
 	ReaderDown bool        // the reader does not answer, so no card can be tapped
 }
 
@@ -186,7 +186,7 @@ type Ledger struct {
 
 // Hours are the running times of a machine.
 type Hours struct {
-	Relay time.Duration `json:"relay"` // while the relay was closed
+	Relay time.Duration `json:"relay"` // running time while the relay was closed
 	Busy  time.Duration `json:"busy"`  // while the busy input showed work
 }
 
@@ -295,7 +295,7 @@ type (
 	// this member what a learner did well, and that their tap does not answer this question but is meant for the machine.
 	Tap struct {
 		Member      policy.MemberID
-		Card        rfid.UID            // zero: unknown
+		Card        rfid.UID            // number of the card; zero: unknown
 		Strength    policy.CardStrength // what the card proved
 		At          time.Time           // time reported by the reader; zero: unknown
 		Decision    policy.Decision
@@ -307,13 +307,13 @@ type (
 	// Stranger is a card that belongs to nobody.
 	Stranger struct {
 		Decision policy.Decision
-		Basis    *policy.Basis // as in Tap
-		Sealed   string        // as in wire.RefusedBody
+		Basis    *policy.Basis // input of the decision, as in Tap
+		Sealed   string        // encrypted card, as in wire.RefusedBody
 	}
 	// ChooseRole requests another role in the current session, with the decision about that role.
 	ChooseRole struct {
 		Decision policy.Decision
-		Basis    *policy.Basis // as in Tap
+		Basis    *policy.Basis // input of the decision, as in Tap
 	}
 	// Log records an intervention that the maintainer at the machine has done or is responsible for. With Session, the
 	// intervention belongs to that session, which may have ended; the daemon has then checked whose session it was.
@@ -433,7 +433,7 @@ type (
 		Notice   Notice
 		Member   policy.MemberID
 		Role     policy.Role     // with Ended: the role of the session
-		Decision policy.Decision // with Denied
+		Decision policy.Decision // the refused decision, with Denied
 		What     string          // with Logged the intervention, with Ended the cause, with Thanked the problem
 	}
 )

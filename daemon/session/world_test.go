@@ -15,12 +15,12 @@ import (
 const (
 	lea   policy.MemberID = "m-lea"   // a learner
 	karim policy.MemberID = "m-karim" // a user who may supervise learners
-	sami  policy.MemberID = "m-sami"  // the same
+	sami  policy.MemberID = "m-sami"  // a user who may supervise learners, too
 	nour  policy.MemberID = "m-nour"  // a user
 	ines  policy.MemberID = "m-ines"  // a maintainer
 	paul  policy.MemberID = "m-paul"  // a user and maintainer
 	zoe   policy.MemberID = "m-zoe"   // a member without a badge
-	bruno policy.MemberID = "m-bruno" // blocked
+	bruno policy.MemberID = "m-bruno" // a blocked member
 )
 
 func noon() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }

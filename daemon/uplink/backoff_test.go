@@ -22,7 +22,7 @@ func TestMachinesReconnectWithinHalfAMinuteAfterAnOutage(t *testing.T) {
 	close(fired)
 	for _, r := range []struct {
 		random float64
-		want   []time.Duration // milliseconds
+		want   []time.Duration // expected pauses in milliseconds
 	}{
 		{0, []time.Duration{250, 500, 1000, 2000, 4000, 8000, 10000, 10000}},
 		{1, []time.Duration{500, 1000, 2000, 4000, 8000, 16000, 20000, 20000}},

@@ -65,7 +65,7 @@ func TestFlowDeliversThroughAnyLoss(t *testing.T) {
 				last := min(from+r.Uint64N(20), length)
 				f.published(last)
 				if r.IntN(5) == 0 {
-					continue // lost
+					continue // the acknowledgement is lost
 				}
 				if from <= hub+1 {
 					hub = max(hub, last)
@@ -74,7 +74,7 @@ func TestFlowDeliversThroughAnyLoss(t *testing.T) {
 					acks = append(acks, hub)
 				}
 			case len(acks) > 0 && r.IntN(2) > 0:
-				i := r.IntN(len(acks)) // in any order
+				i := r.IntN(len(acks)) // acknowledgements arrive in any order
 				f.acked(acks[i])
 				if r.IntN(4) > 0 {
 					acks = append(acks[:i], acks[i+1:]...)

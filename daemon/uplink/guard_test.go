@@ -43,12 +43,12 @@ func surviveLibrary(t testing.TB, raw []byte) (passed []packets.ControlPacket) {
 func TestGuardPassesValidPackets(t *testing.T) {
 	suback := append([]byte{0x90, byte(2 + subscriptions), 0, 1}, bytes.Repeat([]byte{1}, subscriptions)...)
 	good := slices.Concat(
-		[]byte{0x20, 2, 0, 0}, // CONNACK
+		[]byte{0x20, 2, 0, 0}, // a CONNACK packet
 		suback,
 		[]byte{0x32, 6, 0, 1, 'a', 0, 1, 'x'}, // PUBLISH, QoS 1
 		[]byte{0x31, 3, 0, 1, 'a'},            // PUBLISH, QoS 0, retained, empty
-		[]byte{0x40, 2, 0, 1},                 // PUBACK
-		[]byte{0xd0, 0},                       // PINGRESP
+		[]byte{0x40, 2, 0, 1},                 // a PUBACK packet
+		[]byte{0xd0, 0},                       // a PINGRESP packet
 	)
 	if got := surviveLibrary(t, good); len(got) != 6 {
 		t.Errorf("%d packets have passed, want 6: %v", len(got), got)

@@ -25,7 +25,7 @@ const Sink = "hub"
 
 // Config holds the hub's address and the machine's identity. Broker, Site, Machine and Keys are required.
 type Config struct {
-	Broker       string // tcp://host:1883 or ssl://host:8883
+	Broker       string // address such as tcp://host:1883 or ssl://host:8883
 	Username     string
 	PasswordFile string                       // read at each connection; one trailing newline is removed
 	TLS          *tls.Config                  // for ssl://; nil: the system's certificate authorities
@@ -43,18 +43,18 @@ type Config struct {
 	Timeout    time.Duration // for each step of a connection, and each write: 10 s
 	// how long the hub may be silent before records are sent again: 10 s, doubled each time
 	Stall      time.Duration
-	StallMax   time.Duration                        // 5 min
+	StallMax   time.Duration                        // largest pause before records are sent again: 5 min
 	Backoff    time.Duration                        // pause between connections: 500 ms, doubled each time
-	BackoffMax time.Duration                        // 20 s
-	After      func(time.Duration) <-chan time.Time // time.After
+	BackoffMax time.Duration                        // largest pause between connections: 20 s
+	After      func(time.Duration) <-chan time.Time // timer function: time.After
 	Random     func() float64                       // in [0, 1): jitter, so that machines do not reconnect together
 	// Probe is the time without an answer after which the machine asks the hub for one: 3 min. An idle machine sends no
 	// records that the hub would acknowledge. An unanswered question is repeated after Stall, doubled each time, up to
 	// ProbeMax: 1 min.
 	Probe, ProbeMax time.Duration
 	Mono            func() int64     // milliseconds since the computer's start: journal.Uptime
-	Boot            string           // the kernel's boot id: journal.BootID
-	Now             func() time.Time // the machine's clock: time.Now
+	Boot            string           // id of the kernel's boot: journal.BootID
+	Now             func() time.Time // wall clock of the machine: time.Now
 	Trusted         func() bool      // whether Now can be trusted: never
 }
 

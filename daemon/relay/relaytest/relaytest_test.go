@@ -55,7 +55,7 @@ func trues(t *testing.T) bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	<-events // the e-stop's first event
+	<-events // discard the e-stop's first event
 	return bench{s, func(open bool) { sim.Drive(filepath.Join(dir, "estop"), open) }, func() { cmd.Process.Kill() },
 		func() bool { on, _ := sim.Level(filepath.Join(dir, "pin")); return on }, events}
 }

@@ -55,7 +55,7 @@ type peer struct {
 	conn    net.Conn
 	id      string
 	will    *packets.PublishPacket
-	mu      sync.Mutex // guards writes
+	mu      sync.Mutex // serializes writes to the connection
 	filters []string
 	closed  chan struct{}
 	once    sync.Once
@@ -285,7 +285,7 @@ func packet(topic string, payload []byte, retained bool) *packets.PublishPacket 
 func (b *Broker) forward(m Message) {
 	if m.Retain {
 		b.mu.Lock()
-		if b.retained[m.Topic] = m.Payload; len(m.Payload) == 0 { // MQTT 3.1.1 §3.3.1.3
+		if b.retained[m.Topic] = m.Payload; len(m.Payload) == 0 { // deletes it (MQTT 3.1.1 §3.3.1.3)
 			delete(b.retained, m.Topic)
 		}
 		b.mu.Unlock()
