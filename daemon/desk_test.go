@@ -265,7 +265,7 @@ func TestTouchExtendsASessionWithinThePolicysLimit(t *testing.T) {
 	if got := b.m.state.Current.Until.Sub(b.now); got != 30*time.Minute+90*time.Second {
 		t.Errorf("%s left", got)
 	}
-	b.now = b.m.state.Current.Until.Add(-time.Minute) // half an hour before it closes
+	b.now = b.m.state.Current.Until.Add(-time.Minute) // half an hour before the laser closes
 	b.e.apply(t.Context(), session.Tick{})
 	b.touch(panel.Touch{Do: "extend"})
 	if closes := time.Date(2026, 11, 23, 20, 0, 0, 0, time.UTC); b.m.state.Current.Until.After(closes) {

@@ -357,7 +357,7 @@ func TestVerifyRejectsATrustedTimeBeforeAnEarlierOne(t *testing.T) {
 	o.Now = func() time.Time { return now }
 	j := open(t, filepath.Join(t.TempDir(), "journal.db"), o)
 	fill(t, j, 1)
-	j.store.clock.sure, now = time.Time{}, now.Add(-time.Hour) // as a writer without this rule would store it
+	j.store.clock.sure, now = time.Time{}, now.Add(-time.Hour) // stores the time as a writer without this rule would
 	fill(t, j, 1)
 	if _, err := j.Verify(t.Context()); err == nil ||
 		!strings.Contains(err.Error(), "record 2 has the time 2026-05-04T09:00:00Z, before 2026-05-04T10:00:00Z") {

@@ -36,7 +36,7 @@ func (j *Journal) WalkTags(seen func(wire.Record), gap func()) (err error) {
 		return err
 	}
 	in := fmt.Sprintf("kind IN ('%s', '%s', '%s')", wire.Tagged, wire.Untagged, kindLost)
-	if !j.store.readOnly { // no room for it on a full disk: then all records are read
+	if !j.store.readOnly { // a full disk has no room for the index: then all records are read
 		_, _ = j.store.db.conn.ExecContext(background, "CREATE INDEX IF NOT EXISTS tags ON records (seq) WHERE "+in)
 	}
 	rows, err := j.store.db.conn.QueryContext(background, "SELECT record FROM records WHERE "+in+" ORDER BY seq")

@@ -162,7 +162,7 @@ func (s *store) take(from uint64, n int) ([]row, tlog.Hash, error) {
 	}
 	size, keep := 0, 0
 	for keep < len(rows) && (keep == 0 || size+len(rows[keep].record) <= BatchBytes) {
-		size += len(rows[keep].record) + 60 // plus the salt and the JSON around both
+		size += len(rows[keep].record) + 60 // the salt, and the JSON around salt and record
 		keep++
 	}
 	rows = rows[:keep]

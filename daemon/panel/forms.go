@@ -184,7 +184,7 @@ func (s *server) submit(w http.ResponseWriter, r *http.Request) (submitted, erro
 	if here {
 		turn = s.screenForm
 	}
-	select { // one form at a time, because a picture is in memory until it is on the disk
+	select { // process one form at a time, because a picture is in memory until it is on the disk
 	case turn <- struct{}{}:
 		defer func() { <-turn }()
 	default:

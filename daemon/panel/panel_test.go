@@ -81,7 +81,7 @@ func TestTextsMatchThePanelsStyle(t *testing.T) {
 }
 
 // A person who stops or tags a machine, or finds it tagged, must read in both languages that only the relay is open,
-// and that it must be unplugged or its main switch locked before work on it.
+// and that the machine must be unplugged or its main switch locked before work on it.
 func TestStoppedMachineIsNeverDescribedAsSafeToWorkOn(t *testing.T) {
 	belt := policy.Text{FR: "courroie usée", EN: "worn belt"}
 	sentences := map[string]policy.Text{

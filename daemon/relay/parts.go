@@ -128,7 +128,7 @@ func (c *mirror) compare(on bool) (report bool) {
 // job is the machine's job, and how long it may continue without the daemon.
 type job struct {
 	busy     bool
-	finish   time.Duration // how long it may continue; 0: not at all
+	finish   time.Duration // how long the job may continue; 0: not at all
 	orphaned bool          // the job continues without the daemon
 	late     *time.Timer   // fires when the time of finish is over
 }

@@ -382,7 +382,7 @@ func TestGuardInheritsNoFilesOfTheDaemon(t *testing.T) {
 	defer w.Close()
 	ours := map[string]bool{target("self", file): true, target("self", r): true}
 	s, _, _ := started(t, yes)
-	other, _, _ := started(t, yes) // nor may it inherit the pipe by which another guard detects the daemon's end
+	other, _, _ := started(t, yes) // the guard must not inherit the pipe by which another guard detects the daemon's end
 	for _, pid := range []int{s.pid, other.pid} {
 		fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 		if err != nil {

@@ -22,7 +22,7 @@ func TestOrderWhileTheContactorOpensIsNotAFault(t *testing.T) {
 		r.live(2 * time.Second)
 		r.say("off 2\n").wait(10 * time.Millisecond).say("on 3 0 0\n")
 		r.wait(40 * time.Millisecond)
-		feedback.high.Store(false) // the contactor opens after 50 ms, as it should
+		feedback.high.Store(false) // the contactor opens after 50 ms, like a working one
 		r.live(time.Second)
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -97,7 +97,7 @@ func TestCardIsFoundByTheNumberOfAnyReader(t *testing.T) {
 		{`"0801161DD6"`, `"0901161DD6"`, "0801161DD6", "Léa", "Léa"},
 		{`"0801161DD6"`, `"0901161DD6"`, "0901161DD6", "Zoé", "Zoé"},
 		{`"dec:0018226646"`, `"wiegand26:022,07638"`, "0801161DD6", "", ""},
-		{`"D61D1601"`, `"0801161DD6"`, "01161DD6", "Léa", ""}, // reversed it is Léa's number, shortened it is Zoé's
+		{`"D61D1601"`, `"0801161DD6"`, "01161DD6", "Léa", ""}, // reversed: Léa's number; shortened: Zoé's number
 		// Two forms of one card that are listed for one member remain valid.
 		{`"0801161DD6", "dec:0018226646"`, ``, "01161DD6", "Léa", "Léa"},
 		{`"0801161DD6", "dec:0018226646"`, ``, "0801161DD6", "Léa", "Léa"},

@@ -8,7 +8,7 @@ import (
 	"portillon/wire"
 )
 
-// step is one call of Next while it is computed.
+// step holds the intermediate state of one call of Next.
 type step struct {
 	state   State
 	in      Input

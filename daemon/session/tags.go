@@ -9,7 +9,8 @@ import (
 
 // This file handles what prevents the use of a machine: tags, faults, and a reader that does not answer.
 
-// apply adds the tag if it is new and there is room. The tag's effect on the current session happens in any case.
+// apply adds the tag if the tag is new and the machine has room for another one. The tag's effect on the current
+// session happens in any case.
 func (e AddTag) apply(t *step) {
 	if e.Tag.ID == "" {
 		return

@@ -55,7 +55,7 @@ func (r refusals) Error() string {
 	return strings.Join(all, "; ")
 }
 
-// Unwrap makes errors.Is check all of them.
+// Unwrap makes errors.Is check every refusal.
 func (r refusals) Unwrap() []error { return r }
 
 // base implements the methods that periph requires of every pin.

@@ -285,7 +285,7 @@ func packet(topic string, payload []byte, retained bool) *packets.PublishPacket 
 func (b *Broker) forward(m Message) {
 	if m.Retain {
 		b.mu.Lock()
-		if b.retained[m.Topic] = m.Payload; len(m.Payload) == 0 { // deletes it (MQTT 3.1.1 §3.3.1.3)
+		if b.retained[m.Topic] = m.Payload; len(m.Payload) == 0 { // an empty payload clears the topic (§3.3.1.3)
 			delete(b.retained, m.Topic)
 		}
 		b.mu.Unlock()
