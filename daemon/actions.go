@@ -4,7 +4,7 @@ import (
 	"portillon/daemon/panel"
 )
 
-// PanelActions is what people do at the panel. It implements panel.Actions.
+// PanelActions handles the actions of people at the panel. It implements panel.Actions.
 type PanelActions struct {
 	cfg      *Config
 	model    *model

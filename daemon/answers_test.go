@@ -18,8 +18,8 @@ import (
 	"portillon/wire"
 )
 
-func TestIdlePanelNamesWhatKeepsTheMachineFromStarting(t *testing.T) {
-	r := rosterOf(t, "../site-example") // its own: clockless changes the policy
+func TestIdlePanelNamesTheReasonWhyTheMachineCannotStart(t *testing.T) {
+	r := rosterOf(t, "../site-example") // a separate roster, because clockless changes the policy
 	for _, x := range []struct {
 		name   string
 		change func(*bench)
@@ -27,8 +27,8 @@ func TestIdlePanelNamesWhatKeepsTheMachineFromStarting(t *testing.T) {
 	}{
 		{"nothing", func(*bench) {}, panel.Ready()},
 		{"no members' list", func(b *bench) { b.m.rules.roster = nil }, panel.NoPolicy()},
-		{"a journal that takes nothing", func(b *bench) { b.m.state.Ledger.Broken = true }, panel.CannotRecord()},
-		{"a record that waits", func(b *bench) { b.m.state.Ledger.Pending = make([]session.Record, 1) },
+		{"a journal that refuses records", func(b *bench) { b.m.state.Ledger.Broken = true }, panel.CannotRecord()},
+		{"a pending record", func(b *bench) { b.m.state.Ledger.Pending = make([]session.Record, 1) },
 			panel.CannotRecord()},
 		{"a silent reader", func(b *bench) { b.m.state.Holds.ReaderDown = true }, panel.ReaderSilent(false)},
 		{"an untrusted clock, and rules that need one", func(b *bench) { clockless(b, 0) }, panel.ClockNotSet(true)},
@@ -43,7 +43,7 @@ func TestIdlePanelNamesWhatKeepsTheMachineFromStarting(t *testing.T) {
 	}
 }
 
-// clockless gives a machine an untrusted clock, and the rules that are passed over meanwhile.
+// clockless gives a machine an untrusted clock, and sets which rules are skipped until the clock is trusted.
 func clockless(b *bench, pass policy.ClockPass) {
 	b.cfg.Trusted = func() bool { return false }
 	mach, _ := b.m.rules.machine()
@@ -51,7 +51,7 @@ func clockless(b *bench, pass policy.ClockPass) {
 }
 
 func TestSessionTakesItsSettingsFromThePolicy(t *testing.T) {
-	b := benchOf(t, rosterOf(t, "../site-example")) // its own: the test changes the policy
+	b := benchOf(t, rosterOf(t, "../site-example")) // a separate roster, because the test changes the policy
 	mach, _ := b.m.rules.machine()
 	mach.Cooldown, mach.WhenIdle = 7*time.Minute, policy.FinishJob
 	if s := b.m.rules.settings(); s.Cooldown != 7*time.Minute || !s.FinishJob || !s.Vouch {
@@ -75,7 +75,7 @@ func TestRecountExpectsNoListOfRemovedTagsOfAnOlderRelease(t *testing.T) {
 	}
 }
 
-// An intervention that is logged after the session has ten minutes as well.
+// An intervention that is logged after its session also waits for ten minutes.
 func TestInterventionLoggedAfterItsSessionWaitsForFormLife(t *testing.T) {
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	a := attestations{cfg: clockOf(&now)}
@@ -90,7 +90,7 @@ func TestInterventionLoggedAfterItsSessionWaitsForFormLife(t *testing.T) {
 	}
 }
 
-func TestRestoreIsRefusedWhileOneRecordWaitsForTheDisk(t *testing.T) {
+func TestRestoreIsRefusedWhileARecordIsPending(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Ledger.Pending = make([]session.Record, 1)
 	n := b.notes.n
@@ -99,7 +99,7 @@ func TestRestoreIsRefusedWhileOneRecordWaitsForTheDisk(t *testing.T) {
 	}
 }
 
-func TestTouchCountsWhileItsMemberStandsAtTheMachine(t *testing.T) {
+func TestTouchIsAcceptedOnlyWhileItsMemberIsAtTheMachine(t *testing.T) {
 	b := newBench(t)
 	b.tap(karim)
 	err := b.touch(panel.Touch{Do: "role", Arg: "mentor", At: b.cfg.Panel.Current().Visitor.At})
@@ -108,8 +108,8 @@ func TestTouchCountsWhileItsMemberStandsAtTheMachine(t *testing.T) {
 	}
 }
 
-// How long the work took is asked of interventions alone.
-func TestMinutesDoNotLimitAProblemReport(t *testing.T) {
+// Only the form of an intervention asks for the duration of the work.
+func TestMinutesDoNotLimitAProblemReportForm(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	err := b.fills(panel.FormRequest{Do: "report", Here: true}, panel.Entry{Item: "noise", Minutes: 600})
@@ -147,7 +147,7 @@ func TestTextsAreFrenchBeforeTheFirstBundle(t *testing.T) {
 	}
 }
 
-func TestOnlyATagOfThisMachineIsTakenOff(t *testing.T) {
+func TestOnlyATagOfThisMachineIsRemoved(t *testing.T) {
 	b := newBench(t)
 	b.e.apply(t.Context(), session.AddTag{Tag: session.Tag{ID: "t", Reason: "belt"}})
 	r := b.operator.order(t.Context(), control.Request{Do: "untag", Tag: "other"}, "")
@@ -156,7 +156,7 @@ func TestOnlyATagOfThisMachineIsTakenOff(t *testing.T) {
 	}
 }
 
-func TestMaintenanceThatIsDoneTakesNoOtherTagOff(t *testing.T) {
+func TestDoneMaintenanceRemovesNoOtherTag(t *testing.T) {
 	b := newBench(t)
 	b.e.apply(t.Context(), session.AddTag{Tag: session.Tag{ID: "journal", Reason: "belt"}})
 	if b.periodic.upkeep(t.Context()); !b.m.isTagged("journal") {
@@ -164,7 +164,7 @@ func TestMaintenanceThatIsDoneTakesNoOtherTagOff(t *testing.T) {
 	}
 }
 
-func TestOnlyTheMaintainerAtWorkMayTagTheMachineOut(t *testing.T) {
+func TestOnlyAMaintainerInASessionMayTagTheMachineOut(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
 	if err := b.fills(panel.FormRequest{Here: true, Do: "tag"}, panel.Entry{Item: "broken"}); err != nil ||
@@ -220,7 +220,7 @@ func TestAnswersStayForTheFlashTimeAndShortOnesForHalfOfIt(t *testing.T) {
 	}
 }
 
-// reported is an uplink that hands on each state.
+// reported is an uplink that records each state.
 type reported struct {
 	*post
 	states chan wire.State
@@ -248,8 +248,8 @@ func TestStateIsPublishedAtTheStartBeforeTheFirstTick(t *testing.T) {
 	<-ended
 }
 
-// Nothing can send a form again after the daemon's end.
-func TestFormsThatWaitAreDroppedWithTheirPhotosAtTheEnd(t *testing.T) {
+// After the daemon has ended, nobody can confirm a form that waited.
+func TestWaitingFormsAndTheirPhotosAreDroppedAtShutdown(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
 	photo, dir := pictureIn(t)
@@ -302,7 +302,7 @@ func TestPagesOpenAndWriteFormsInTheLoop(t *testing.T) {
 	<-ended
 }
 
-func TestStateForTheHubSaysHowTheMachineStands(t *testing.T) {
+func TestStateForTheHubDescribesTheMachine(t *testing.T) {
 	b := newBench(t)
 	if s := b.e.views.wireState(); s.Bundle != b.m.rules.roster.Version || s.Clock != "trusted" || s.Due != "" ||
 		s.HubKey != "" || s.CardKey == "" || s.Tagged || s.Disk != "" || s.BundleRefused != "" || s.UnackedWhy != "" {
@@ -327,7 +327,7 @@ func TestStateForTheHubSaysHowTheMachineStands(t *testing.T) {
 	}
 }
 
-// Before the first bundle nobody is known, and whoever taps is told that there is no list.
+// Before the first bundle no member is known, and a person who taps is told that the members' list is missing.
 func TestNobodyIsKnownBeforeTheFirstBundle(t *testing.T) {
 	b := newBench(t)
 	known, uid := b.m.rules.roster, cardOf(t, lea)
@@ -351,17 +351,17 @@ func TestNobodyIsKnownBeforeTheFirstBundle(t *testing.T) {
 	b.m.rules.roster = known
 }
 
-// Where the machine itself is the reason, the panel goes on saying what it says anyway.
-func TestRefusalOfAMachineThatIsOutSaysWhyItIsOut(t *testing.T) {
+// If the machine itself is out of use, a refusal shows the same text as the idle panel.
+func TestRefusalAtAMachineOutOfServiceGivesTheReason(t *testing.T) {
 	for name, x := range map[string]struct {
 		code  policy.Code
 		event session.Event
-		as    bool // the panel says what it says anyway
+		as    bool // the panel shows the same text as when idle
 	}{
 		"tagged out":                {policy.TaggedOut, session.AddTag{Tag: session.Tag{ID: "t", Reason: "belt"}}, true},
 		"a fault":                   {policy.MachineFault, session.FaultRaised{What: session.EStop}, true},
 		"a fault before the tag":    {policy.TaggedOut, session.FaultRaised{What: session.EStop}, false},
-		"a fault that is over":      {policy.MachineFault, session.Tick{}, false},
+		"a fault that was cleared":  {policy.MachineFault, session.Tick{}, false},
 		"another reason in a tag":   {policy.NoBadge, session.AddTag{Tag: session.Tag{ID: "t", Reason: "belt"}}, false},
 		"another reason in a fault": {policy.NoBadge, session.FaultRaised{What: session.EStop}, false},
 	} {
@@ -377,7 +377,7 @@ func TestRefusalOfAMachineThatIsOutSaysWhyItIsOut(t *testing.T) {
 	}
 }
 
-// cardOf reads a card's number.
+// cardOf parses a card's number.
 func cardOf(t *testing.T, text string) rfid.UID {
 	t.Helper()
 	uid, err := rfid.ParseUID(text)
@@ -399,7 +399,7 @@ func TestSupervisedSessionNamesBothMembersOnThePanel(t *testing.T) {
 	}
 }
 
-func TestInterventionOfAnOperatorIsRefusedWhereTheJournalTakesNothing(t *testing.T) {
+func TestInterventionOfAnOperatorIsRefusedIfTheJournalFails(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
 	b.notes.full = true
@@ -409,10 +409,10 @@ func TestInterventionOfAnOperatorIsRefusedWhereTheJournalTakesNothing(t *testing
 	}
 }
 
-// A maintainer took the tag off: the machine does not put it on again by itself.
-func TestTagOfANewJournalIsPutOnOnce(t *testing.T) {
+// When a maintainer has removed the tag, the machine does not add it again.
+func TestTagOfANewJournalIsAddedOnce(t *testing.T) {
 	b := newBench(t)
-	b.cfg.Uplink = &post{} // there is a hub, which the journal is still to be compared with
+	b.cfg.Uplink = &post{} // there is a hub, with which the journal has not been compared yet
 	b.m.journal.awaits = true
 	id := b.m.newJournalTag()
 	b.periodic.tagNewJournal(t.Context())
@@ -442,7 +442,7 @@ func TestUnreadInputIsLoggedOnceAMinuteWithItsCount(t *testing.T) {
 	}
 }
 
-func TestRunningHoursAreKeptEachRetryWhileNothingIsTaken(t *testing.T) {
+func TestRunningHoursAreStoredAtEachRetryWhileTheJournalFails(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Ledger.Broken, b.m.journal.counted = true, b.now
 	kept := func() bool { _, there := b.notes.facts[FactHours]; return there }
@@ -456,7 +456,7 @@ func TestRunningHoursAreKeptEachRetryWhileNothingIsTaken(t *testing.T) {
 	}
 }
 
-func TestFootnoteOfATagSaysWhetherAMaintainerIsAtWork(t *testing.T) {
+func TestNoteOfATagDependsOnWhetherAMaintainerIsAtWork(t *testing.T) {
 	r := exampleRoster(t)
 	for card, maintenance := range map[string]bool{ines: true, lea: false} {
 		b := benchOf(t, r)

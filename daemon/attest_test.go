@@ -16,7 +16,8 @@ import (
 	"portillon/wire"
 )
 
-// attestedRoster is of the example site, where the laser's evidence is endorsed at-the-time.
+// attestedRoster returns the roster of the example site, whose policy asks the endorser of an intervention at the laser
+// to confirm it at the time.
 func attestedRoster(t *testing.T) *roster.Roster {
 	t.Helper()
 	dir := t.TempDir()
@@ -43,7 +44,7 @@ func attestedRoster(t *testing.T) *roster.Roster {
 	return rosterOf(t, dir)
 }
 
-// helped is a maintenance by Inès in which Léa has logged a lens cleaning at the machine's screen.
+// helped returns a maintenance by Inès in which Léa has logged a lens cleaning at the machine's screen.
 func helped(t *testing.T, r *roster.Roster) (*bench, *[]session.Record) {
 	t.Helper()
 	b := benchOf(t, r)
@@ -57,7 +58,8 @@ func helped(t *testing.T, r *roster.Roster) (*bench, *[]session.Record) {
 	return b, records
 }
 
-// The story of the panel: Léa logs, Inès's card ends the session and asks, one touch endorses.
+// The sequence at the panel: Léa logs an intervention, Inès's card ends the session and opens the question, and one
+// touch endorses the intervention.
 func TestEndorserConfirmsWithTheirCardAndOneTouch(t *testing.T) {
 	r := attestedRoster(t)
 	b, records := helped(t, r)
@@ -111,7 +113,7 @@ func TestEndorserConfirmsWithTheirCardAndOneTouch(t *testing.T) {
 	}
 }
 
-func TestNobodyButTheEndorserAtTheMachineConfirms(t *testing.T) {
+func TestOnlyTheEndorserAtTheMachineCanConfirm(t *testing.T) {
 	r := attestedRoster(t)
 	b, records := helped(t, r)
 	id := b.m.attests.waiting[0].id
@@ -136,8 +138,9 @@ func TestNobodyButTheEndorserAtTheMachineConfirms(t *testing.T) {
 	}
 }
 
-// What a maintainer writes at the machine, after their own tap, they have confirmed by that: nothing more is asked.
-func TestEndorserWhoWritesItThemselfHasConfirmedIt(t *testing.T) {
+// A maintainer who fills in the form at the machine, after their own tap, has thereby confirmed the intervention: no
+// question follows.
+func TestInterventionLoggedByItsEndorserIsConfirmed(t *testing.T) {
 	r := attestedRoster(t)
 	b := benchOf(t, r)
 	b.tap(ines)
@@ -160,8 +163,9 @@ func TestEndorserWhoWritesItThemselfHasConfirmedIt(t *testing.T) {
 	}
 }
 
-// A form from a phone, even with the maintainer's own code, confirms nothing: its opener's card and a touch do.
-func TestFormFromElsewhereIsNoConfirmation(t *testing.T) {
+// A form from a phone, even with the maintainer's own code, confirms nothing: a confirmation needs the card of the
+// person who opened the form, and a touch.
+func TestFormFromAPhoneIsNotAConfirmation(t *testing.T) {
 	r := attestedRoster(t)
 	b := benchOf(t, r)
 	b.tap(ines)
@@ -180,7 +184,7 @@ func TestFormFromElsewhereIsNoConfirmation(t *testing.T) {
 		t.Error("the maintainer, at the machine", err, *records)
 	}
 
-	b = benchOf(t, r) // the member's own form, confirmed by the member, still waits for the endorser
+	b = benchOf(t, r) // the member has confirmed their own form, which still waits for the endorser
 	b.tap(ines)
 	b.tap(lea)
 	b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1})
@@ -195,12 +199,13 @@ func TestFormFromElsewhereIsNoConfirmation(t *testing.T) {
 	}
 }
 
-// The question outlives a session that ended without the endorser's card, for ten minutes; their next card only asks.
+// After a session that ended without the endorser's card, the question remains open for ten minutes; the endorser's
+// next card only opens the question.
 func TestEndorserIsAskedForTenMinutesAfterTheSession(t *testing.T) {
 	r := attestedRoster(t)
 	for _, do := range []string{"attest", "decline", ""} {
 		b, records := helped(t, r)
-		b.now = b.now.Add(2 * formLife) // the session runs on
+		b.now = b.now.Add(2 * formLife) // the session continues
 		b.e.apply(t.Context(), session.Tick{})
 		b.e.apply(t.Context(), session.Stop{})
 		b.now = b.now.Add(formLife - time.Minute)
@@ -234,7 +239,7 @@ func TestEndorserIsAskedForTenMinutesAfterTheSession(t *testing.T) {
 	}
 }
 
-func TestDiskThatTakesNoConfirmationSaysSoAndAsksAgain(t *testing.T) {
+func TestConfirmationThatCannotBeRecordedIsAskedAgain(t *testing.T) {
 	b, _ := helped(t, attestedRoster(t))
 	b.tap(ines)
 	b.notes.full = true
@@ -249,7 +254,7 @@ func TestDiskThatTakesNoConfirmationSaysSoAndAsksAgain(t *testing.T) {
 	}
 }
 
-func TestNothingIsAskedWhereThePolicyAsksForNothing(t *testing.T) {
+func TestNoConfirmationIsAskedIfThePolicyRequiresNone(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds a bundle of its own")
 	}
@@ -280,12 +285,12 @@ func TestWaitingConfirmationsAreBounded(t *testing.T) {
 	}
 }
 
-func TestMinutesOfAFormAreAtMostItsSessions(t *testing.T) {
+func TestMinutesOfAFormAreLimitedByItsSession(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
 	b.now = b.now.Add(12*time.Minute - 3*time.Second)
 	b.tap(lea)
-	b.tap(ines) // 12 min and 3 s
+	b.tap(ines) // the session has lasted 12 min and 3 s
 	b.now = b.now.Add(30 * time.Second)
 	f, err := b.actions.open(panel.FormRequest{Here: true, Do: "log"})
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"portillon/wire"
 )
 
-// attestsMost bounds what waits: more interventions of two sessions than a small screen offers kinds (file.MaxItems).
+// attestsMost bounds the interventions that wait: more than two sessions can log on a small screen (file.MaxItems kinds
+// each).
 const attestsMost = 32
 
 // attestations are the interventions that wait for their endorsers.
@@ -18,18 +19,18 @@ type attestations struct {
 	waiting []toAttest
 }
 
-// toAttest is an intervention on record that waits for its endorser.
+// toAttest is a recorded intervention that waits for its endorser.
 type toAttest struct {
-	id           string // wire.InterventionBody.ID
+	id           string // the intervention's id, as in wire.InterventionBody.ID
 	session      string
 	by, endorser policy.MemberID
 	kind         string
 	minutes      int
 	ends         time.Time
-	asked        bool // the endorser's card was presented since
+	asked        bool // the endorser's card has been presented since
 }
 
-// add has an intervention that is on the disk now wait for its endorser.
+// add makes a recorded intervention wait for its endorser.
 func (a *attestations) add(r session.Record, b wire.InterventionBody) {
 	if b.ID == "" || b.Attested || b.Endorser == "" || b.Endorser == r.Member {
 		return
@@ -44,8 +45,8 @@ func (a *attestations) add(r session.Record, b wire.InterventionBody) {
 	})
 }
 
-// expire drops what has waited for longer than formLife after the end of its session. Running is the session under way;
-// empty: none is.
+// expire drops the interventions that are still waiting when formLife has passed since the end of their session.
+// running is the current session; empty: none.
 func (a *attestations) expire(running string) {
 	now := a.cfg.Now()
 	for i, x := range a.waiting {
@@ -62,7 +63,7 @@ func (a *attestations) expire(running string) {
 	})
 }
 
-// oldestOf is the oldest intervention that waits for this member.
+// oldestOf returns the oldest intervention that waits for this member.
 func (a *attestations) oldestOf(id policy.MemberID) (toAttest, bool) {
 	now := a.cfg.Now()
 	i := slices.IndexFunc(a.waiting, func(x toAttest) bool { return id != "" && x.endorser == id && now.Before(x.ends) })
@@ -72,7 +73,8 @@ func (a *attestations) oldestOf(id policy.MemberID) (toAttest, bool) {
 	return a.waiting[i], true
 }
 
-// ask reports whether this card is the endorser's first since something waits for them: it only asks them about it.
+// ask reports whether this is the first tap of the endorser since an intervention waits for them: such a tap only opens
+// the question.
 func (a *attestations) ask(id policy.MemberID) bool {
 	first := false
 	for i, x := range a.waiting {
@@ -83,7 +85,7 @@ func (a *attestations) ask(id policy.MemberID) bool {
 	return first
 }
 
-// find is the intervention of that id, where it waits for this member.
+// find returns the intervention with this id if it waits for this member.
 func (a *attestations) find(id string, who policy.MemberID) (toAttest, bool) {
 	i := slices.IndexFunc(a.waiting, func(x toAttest) bool { return x.id == id && x.endorser == who })
 	if i < 0 {

@@ -14,8 +14,8 @@ import (
 	"portillon/wire/replay"
 )
 
-// Each record of a decision can be asked again: of the policy that decided, with the same answer.
-func TestRecordsSayWhatTheirDecisionRestedOn(t *testing.T) {
+// Each record of a decision can be replayed: the policy that decided gives the same answer again.
+func TestRecordsContainTheBasisOfTheirDecision(t *testing.T) {
 	r := clubOf(t, rule, leasLine, leasLine+` cards: [{ number: "AABBCCDD", state: replaced }, "62E3086CED"],`,
 		`cards: ["62E3086CED"]`, "")
 	b := benchOf(t, r)
@@ -57,8 +57,8 @@ func TestRecordsSayWhatTheirDecisionRestedOn(t *testing.T) {
 		b.notes.kept = nil
 	}
 	step(zoe, wire.Refused)
-	step("AABBCCDD", wire.Refused) // replaced
-	step("DEADBEEF", wire.Refused) // nobody's
+	step("AABBCCDD", wire.Refused) // the tap of a replaced card
+	step("DEADBEEF", wire.Refused) // a card that belongs to nobody
 	step(lea, wire.SessionStart)
 	step(lea, wire.SessionEnd)
 	step(karim, wire.SessionStart)
@@ -81,7 +81,7 @@ func TestRecordsSayWhatTheirDecisionRestedOn(t *testing.T) {
 	}
 }
 
-func TestTheBasisSaysWhatTheCardProved(t *testing.T) {
+func TestBasisContainsTheStrengthOfTheCard(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds a bundle of its own")
 	}

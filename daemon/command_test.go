@@ -18,7 +18,7 @@ func (b *bench) command(c wire.Command) (control.Reply, string) {
 	return rep, strings.Join(append(slices.Clone(b.notes.said[before:]), "["+string(b.cfg.Panel.Current().Sign)+"]"), " ")
 }
 
-func TestTagThatWasTakenOffIsNotAddedAgainByACommand(t *testing.T) {
+func TestCommandCannotAddARemovedTagAgain(t *testing.T) {
 	b := newBench(t)
 	tag := wire.Command{ID: "c1", Do: "tag", Tag: "0123456789abcdef", Reason: "courroie usée"}
 	rep, did := b.command(tag)
@@ -26,7 +26,7 @@ func TestTagThatWasTakenOffIsNotAddedAgainByACommand(t *testing.T) {
 	if !rep.OK {
 		t.Fatal(rep)
 	}
-	// A broker may deliver the command again, as often as it likes.
+	// A broker may deliver the command again, any number of times.
 	rep, did = b.command(tag)
 	if b.wants(did, "[tagged]"); !rep.OK {
 		t.Error(rep)
@@ -36,7 +36,7 @@ func TestTagThatWasTakenOffIsNotAddedAgainByACommand(t *testing.T) {
 	if b.wants(did, "[ready]"); rep.OK || !strings.Contains(rep.Error, "0123456789abcdef was taken off") {
 		t.Error(rep)
 	}
-	// The fact is on the disk with the record, so the next daemon knows it.
+	// The fact is written together with the record, so the next daemon knows of the removal.
 	if b.notes.facts[FactRemoved+"0123456789abcdef"] == nil {
 		t.Error("no fact says that the tag was taken off")
 	}
@@ -47,7 +47,7 @@ func TestTagThatWasTakenOffIsNotAddedAgainByACommand(t *testing.T) {
 	}
 }
 
-func TestHubCannotTakeATagOff(t *testing.T) {
+func TestHubCannotRemoveATag(t *testing.T) {
 	b := newBench(t)
 	b.do(control.Request{Do: "tag", Reason: "courroie usée"})
 	rep, did := b.command(wire.Command{ID: "c2", Do: "untag"})
@@ -57,7 +57,7 @@ func TestHubCannotTakeATagOff(t *testing.T) {
 	}
 }
 
-// A broker that replays a refused command must not fill the disk.
+// A broker that repeatedly delivers a refused command must not fill the disk.
 func TestSameRefusalIsRecordedOncePerMinute(t *testing.T) {
 	b := newBench(t)
 	count := func() (n int) {
@@ -85,7 +85,8 @@ func TestSameRefusalIsRecordedOncePerMinute(t *testing.T) {
 	}
 }
 
-// "Report a problem" asks for a card. A tap that would end a session ends it all the same.
+// After a touch on "Report a problem" the panel asks for a card. A tap that would otherwise end a session still ends
+// it.
 func TestTapAfterReportIsTouchedStillEndsASession(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
@@ -96,7 +97,7 @@ func TestTapAfterReportIsTouchedStillEndsASession(t *testing.T) {
 	if got := b.tap(lea); !strings.HasPrefix(got, "relay off session-end") {
 		t.Errorf("the tap of the member whose session it is: %q", got)
 	}
-	// Who has no session only says who reports.
+	// The tap of a member without a session only identifies the reporter.
 	b.now = b.now.Add(2 * time.Minute)
 	if _, err := b.actions.open(panel.FormRequest{Do: "report", Here: true}); !errors.Is(err, panel.CardToReport) {
 		t.Fatal(err)

@@ -14,8 +14,8 @@ import (
 	"portillon/wire"
 )
 
-// Journal commits records. Append returns when the record is on the disk, or with the reason why it is not; Keep does
-// the same with facts alone.
+// Journal commits records. Append returns when the record is on the disk, or with an error if the record was not
+// written; Keep does the same for facts without a record.
 type Journal interface {
 	Append(r session.Record, facts map[string][]byte) error
 	Keep(facts map[string][]byte) error
@@ -23,41 +23,42 @@ type Journal interface {
 	Generation() wire.Generation
 }
 
-// Switch is the relay as the guard holds it. Set returns when the guard has confirmed, or with an error, and then the
-// relay is off.
+// Switch is the relay, controlled by the guard. Set returns nil when the guard has confirmed the order; if it returns
+// an error, the relay is off.
 type Switch interface {
 	Set(ctx context.Context, r session.Relay) error
 }
 
-// Uplink is told what is new; neither method blocks.
+// Uplink receives new records and states; neither method blocks.
 type Uplink interface {
 	SetState(wire.State)
 	Notify()
 }
 
-// Signal is what the guard reports by itself: what the machine's inputs say, and its own end.
+// Signal is an unrequested report of the guard: a change of an input, or the end of the guard.
 type Signal struct {
 	What relay.EventKind
-	On   bool // busy: it works; e-stop, door: it is open; contactor: it does not follow
+	On   bool // busy: the machine works; e-stop, door: open; contactor: differs from the order
 	Why  string
 }
 
-// GuardBack is the signal that there is a guard again.
+// GuardBack is the signal that a guard runs again.
 const GuardBack relay.EventKind = "guard-back"
 
-// Config is what one machine works with. All but Uplink, Roster and Logger are required.
+// Config holds the settings and the dependencies of one machine. All fields except Uplink, Roster and Logger are
+// required.
 type Config struct {
 	Site    policy.SiteID
 	Machine policy.MachineID
 	Now     func() time.Time
-	Trusted func() bool // the clock can be believed
-	// LastTrusted is when the journal last took a record with a trusted clock; zero: never. nil: nobody knows.
+	Trusted func() bool // reports whether the clock is trusted
+	// LastTrusted returns the time of the newest record with a trusted clock; zero: none. nil: unknown.
 	LastTrusted func() time.Time
 	NewID       func() string
-	Program     string // the version of this program
+	Program     string // version of this program
 	HasBusy     bool
-	Ignore      time.Duration // how long after a start the busy input means nothing
-	Reader      bool          // there is one: until it has answered, it does not
+	Ignore      time.Duration // time after a start during which the busy input is ignored
+	Reader      bool          // a reader is configured; it counts as down until its first answer
 
 	Journal Journal
 	Switch  Switch
@@ -69,65 +70,65 @@ type Config struct {
 	Taps    <-chan rfid.Event
 	Signals <-chan Signal
 
-	Tags []session.Tag // from the journal's facts
-	// RemovedTags holds the ids of tags that were taken off, from the journal's facts. A command cannot add one of them
-	// again.
+	Tags []session.Tag // present tags, from the journal's facts
+	// RemovedTags holds the ids of removed tags, from the journal's facts. A command cannot add these tags again.
 	RemovedTags map[string]bool
-	// Awaits says that the journal began anew and has not been compared with what the hub holds of the ones before;
-	// Restored that it has been.
+	// Awaits means that the journal is a new generation and has not yet been compared with the hub's copy of earlier
+	// generations. Restored means that it has been compared.
 	Awaits, Restored bool
-	Practice         map[policy.MemberID]policy.Practice // likewise
-	Done             map[string]policy.Done              // likewise: when each kind of maintenance was last done
-	Ran              session.Hours                       // likewise
-	// what happened before and the journal has not taken: nothing starts until it does
+	Practice         map[policy.MemberID]policy.Practice // practice of each member, from the journal's facts
+	Done             map[string]policy.Done              // from the facts: when each kind of maintenance was last done
+	Ran              session.Hours                       // running hours, from the journal's facts
+	// records of the previous run that are not written yet: no session starts until they are
 	Owed  []Owed
-	Acked func() uint64 // records that the hub holds
-	// how the way to the hub stands; it does not block; nil: there is no hub
+	Acked func() uint64 // number of records that the hub holds
+	// state of the communication with the hub; it does not block; nil: there is no hub
 	HubHealth func() HubHealth
-	// SealKey is the hub's key of the day for sealed cards (wire.Ack); empty: none is known. It does not block; nil: there
+	// SealKey returns the hub's key of the day for sealed cards (wire.Ack); empty: unknown. It does not block; nil: there
 	// is no hub.
 	SealKey func() string
-	// Keys are the keys that the machine works with, and the room of its disk, for its state. It does not block for long;
-	// nil: the state says nothing of them.
+	// Keys returns, for the machine's state, the keys that the machine uses and the free space of its disk. It does not
+	// block for long; nil: the state omits both.
 	Keys func() wire.StateKeys
-	// RestartScreen asks for the restart of the browser at this computer's own screen. nil: nothing can restart it.
+	// RestartScreen requests the restart of the browser at this computer's own screen. nil: no restart is possible.
 	RestartScreen func() error
 }
 
-// Owed is the end of a session that the last daemon left open, and its member's practice with it; the zero Practice,
-// where it is not known how long the session was.
+// Owed is the end of a session that the previous daemon left unfinished, with the member's updated practice; Practice
+// is zero if the duration of the session is unknown.
 type Owed struct {
 	Record   session.Record
 	Practice policy.Practice
 }
 
-// HubHealth is how the way to the hub stands. The zero value is a hub that has not answered yet.
+// HubHealth is the state of the communication with the hub. The zero value means that the hub has not answered yet.
 type HubHealth struct {
-	Acknowledges bool // the hub acknowledges what it is sent
+	Acknowledges bool // the hub acknowledges records
 	Broker       bool // the broker is connected
-	// Since is since when the hub has owed an acknowledgement: for the oldest record that it does not hold, or a
-	// question that it has not answered; zero: it owes none. Owed is the same as a duration, on a clock that nobody
-	// sets.
+	// Since is the time from which an acknowledgement is missing, for the oldest record that the hub does not hold or for
+	// an unanswered question; zero: none is missing. Owed is the same as a duration, measured by a monotonic clock.
 	Since   time.Time
 	Owed    time.Duration
-	Overdue bool   // it has owed one for so long that people are told
-	Why     string // the reason as a code; empty: none is known
-	Detail  string // more about it, for an operator
+	Overdue bool   // the acknowledgement has been missing for so long that people are told
+	Why     string // code of the reason; empty: unknown
+	Detail  string // details of the reason, for an operator
 }
 
-// BundleState is how the machine's copy of the bundle stands on its disk. The zero value is an undamaged one.
+// BundleState is the state of the machine's copy of the bundle on its disk. The zero value means that the copy is
+// undamaged.
 type BundleState struct {
-	Version uint64 // the version that should be in force; 0: not known
-	Damage  string // what is damaged, for an operator; empty: nothing is
-	Refused string // why a bundle is refused because of its keys, for an operator; empty: none is
-	// Verifying says that the machine has no members' list yet because it verifies the badges of thousands of members,
-	// which it has not seen before.
+	Version uint64 // version that should be in use; 0: unknown
+	Damage  string // description of the damage, for an operator; empty: none
+	Refused string // reason why a bundle is refused because of its keys, for an operator; empty: none is refused
+	// Verifying means that the machine has no members' list yet, because it is verifying the badges of thousands of
+	// members for the first time.
 	Verifying bool
 }
 
-// JournalMismatch says that the hub holds Hub records that are not the first of this journal, which has Here records: a
-// copy of an earlier day was put back, or the journal is a new one. Tags that hung on the machine may be missing in it.
+// JournalMismatch means that the Hub records that the hub holds are not the first records of this journal, which has
+// Here records: the journal was replaced by a copy of an earlier day, or by a new journal. Tags of the machine may be
+// missing in this journal.
 type JournalMismatch struct {
 	Hub, Here uint64
-	New       bool // the hub's records are of another generation: this journal began anew
+	New       bool // the hub's records are of another generation: this journal is new
 }

@@ -10,20 +10,21 @@ import (
 	"portillon/wire"
 )
 
-// What a member confirms with a touch at the machine, after their card: an unsigned form of theirs, and an intervention
-// that was logged in their session.
+// This file handles what a member confirms with a touch at the machine, after their card: an unsigned form in their
+// name, or an intervention that was logged in their session.
 //
-// Unsigned forms: what was sent from a phone, or from a screen where another card was presented since. Whoever holds
-// the code of a form may send it, so it proves nothing. It waits for ten minutes; its member confirms it with a touch
-// at the machine, after their card. Until then it is no record of theirs and switches nothing. A problem is written
-// down at once all the same, in nobody's name.
+// A form is unsigned if it was sent from a phone, or from a screen where another card has been presented since.
+// Everyone who has the code of a form may send it, so a form proves nothing about its sender. The form waits for ten
+// minutes; its member confirms it with a touch at the machine, after their card. Until then the form creates no record
+// in the member's name and switches nothing. However, a reported problem is recorded at once, without a member.
 //
-// Attestations: where the policy's evidence is endorsed at-the-time, the maintainer in whose session an intervention
-// was logged confirms it with one touch at the machine's own screen, within a minute of their own tap. The intervention
-// is on record either way, and a maintainer who sends the form themself has confirmed it by that. What nobody confirms
-// until ten minutes after the session stays unconfirmed; so does what waits when the daemon ends.
+// If the policy requires that the evidence of an intervention is endorsed at-the-time, the maintainer in whose session
+// the intervention was logged endorses it with one touch at the machine's own screen, within a minute of their own tap.
+// The intervention is recorded in any case, and a maintainer who sends the form themself has thereby endorsed it. An
+// intervention that nobody endorses within ten minutes after the session stays unendorsed, and so does one that still
+// waits when the daemon ends.
 
-// holdUnsigned keeps what was sent until its member confirms it.
+// holdUnsigned stores a submitted form until its member confirms it.
 func (p *PanelActions) holdUnsigned(ctx context.Context, f form, e panel.Entry) (policy.Text, error) {
 	waits, danger := panel.FormWaits(), e.Item == string(wire.Dangerous)
 	room := p.model.forms.roomFor(f.opener)
@@ -50,7 +51,7 @@ func (p *PanelActions) holdUnsigned(ctx context.Context, f form, e panel.Entry) 
 	return waits, nil
 }
 
-// recordUnsigned writes a problem down in nobody's name.
+// recordUnsigned records a problem without a member.
 func (p *PanelActions) recordUnsigned(ctx context.Context, f form, e panel.Entry) error {
 	if !p.model.forms.mayReport(reportKey{f.opener, true}) {
 		return panel.TooMany
@@ -68,7 +69,7 @@ func (p *PanelActions) recordUnsigned(ctx context.Context, f form, e panel.Entry
 	return p.engine.writtenSince(n)
 }
 
-// confirm writes a form down in the name of its member, who stands at the machine and touched "confirm".
+// confirm records a form in the name of its member, who is at the machine and touched "confirm".
 func (p *PanelActions) confirm(ctx context.Context, id string, who policy.MemberID) error {
 	u, ok := p.model.forms.waitingFor(id, who)
 	if !ok {
@@ -78,7 +79,7 @@ func (p *PanelActions) confirm(ctx context.Context, id string, who policy.Member
 		return err
 	}
 	p.model.forms.remove(id)
-	if u.Do == panel.OpenReport && u.entry.Item == string(wire.Dangerous) { // the tag says it now
+	if u.Do == panel.OpenReport && u.entry.Item == string(wire.Dangerous) { // the record of the tag names the danger
 		p.model.forms.dangerAt = time.Time{}
 	}
 	p.cfg.Logger.Info("form confirmed", "do", u.Do, "member", who)
@@ -86,7 +87,7 @@ func (p *PanelActions) confirm(ctx context.Context, id string, who policy.Member
 	return nil
 }
 
-// deny drops a form whose member says that it is not theirs.
+// deny drops a form after its member has denied sending it.
 func (p *PanelActions) deny(id string, who policy.MemberID) error {
 	u, ok := p.model.forms.waitingFor(id, who)
 	if !ok {
@@ -99,7 +100,7 @@ func (p *PanelActions) deny(id string, who policy.MemberID) error {
 	return nil
 }
 
-// attest writes down that an endorser, who stands at the machine and touched "endorse", confirms an intervention.
+// attest records that an endorser, who is at the machine and touched "endorse", confirms an intervention.
 func (p *PanelActions) attest(ctx context.Context, id string, who policy.MemberID) error {
 	p.model.expireAttests()
 	a, ok := p.model.attests.find(id, who)
@@ -116,7 +117,7 @@ func (p *PanelActions) attest(ctx context.Context, id string, who policy.MemberI
 	return nil
 }
 
-// decline drops the question: the intervention stays on record, unconfirmed.
+// decline drops the question: the intervention stays recorded and unconfirmed.
 func (p *PanelActions) decline(id string, who policy.MemberID) error {
 	p.model.expireAttests()
 	a, ok := p.model.attests.find(id, who)

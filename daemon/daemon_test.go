@@ -39,12 +39,12 @@ const (
 	malik = "1700E45B22"
 )
 
-// notebook is a journal and a relay that note what happens in one list, in order: that order is the point.
+// notebook is a fake journal and relay that list all calls in one sequence, so that tests can check their order.
 type notebook struct {
 	said  []string
 	facts map[string][]byte
-	full  bool  // the disk is
-	dead  error // what the guard answers instead of carrying out
+	full  bool  // the disk is full
+	dead  error // error that the guard returns instead of executing orders
 	n     uint64
 	last  session.Record
 	kept  []session.Record
@@ -89,7 +89,7 @@ func (n *notebook) Set(ctx context.Context, r session.Relay) error {
 	return nil
 }
 
-// bench is a laser of the example site with fakes for what it touches.
+// bench is the laser of the example site with fakes for everything outside the daemon.
 type bench struct {
 	*Machine
 	e     *engine
@@ -100,8 +100,8 @@ type bench struct {
 	log   bytes.Buffer
 }
 
-// exampleOnce is the roster of site-example, shared by all tests, so that none may change it or its policy: those that
-// do build their own with rosterOf. Building and verifying a roster takes longer than most tests.
+// exampleOnce is the roster of site-example, shared by all tests. No test may change it or its policy: tests that need
+// changes build a separate roster with rosterOf. Building and verifying a roster takes longer than most tests.
 var exampleOnce = sync.OnceValues(func() (*roster.Roster, error) {
 	dir, err := os.MkdirTemp("", "portillon-roster")
 	if err != nil {
@@ -120,7 +120,7 @@ func exampleRoster(t *testing.T) *roster.Roster {
 	return r
 }
 
-// rosterOf is a roster of its own of a site's folder.
+// rosterOf returns a separate roster of a site's folder.
 func rosterOf(t *testing.T, dir string) *roster.Roster {
 	t.Helper()
 	r, err := loadRoster(dir, t.TempDir())
@@ -130,7 +130,7 @@ func rosterOf(t *testing.T, dir string) *roster.Roster {
 	return r
 }
 
-// built keeps the verdicts on the example's badges, which most folders of the tests hold too.
+// built caches the verdicts on the example's badges, which most site folders of the tests contain.
 var built site.Memory
 
 // loadRoster builds the bundle of a site's folder, installs it in the folder into, and loads the roster from there.
@@ -169,7 +169,7 @@ func loadRoster(dir, into string) (*roster.Roster, error) {
 
 func newBench(t *testing.T) *bench { return benchOf(t, exampleRoster(t)) }
 
-// benchOf is newBench with a roster that is already there: to build one takes longer than most tests.
+// benchOf is newBench with an existing roster, because building a roster takes longer than most tests.
 func benchOf(t *testing.T, r *roster.Roster) *bench {
 	b := &bench{t: t, notes: &notebook{facts: map[string][]byte{}}, now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}
 	ids := 0
@@ -183,7 +183,7 @@ func benchOf(t *testing.T, r *roster.Roster) *bench {
 	return b
 }
 
-// tap presents a card three seconds later, and returns what happened since, and the sign on the panel.
+// tap presents a card three seconds later, and returns the events since then and the panel's sign.
 func (b *bench) tap(card string) string {
 	b.t.Helper()
 	b.now = b.now.Add(3 * time.Second)
@@ -204,7 +204,7 @@ func (b *bench) wants(got, want string) {
 	}
 }
 
-func TestRecordComesBeforeTheRelayAndTheRelayBeforeTheEnd(t *testing.T) {
+func TestStartIsRecordedBeforeTheRelayClosesAndEndAfterItOpens(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
 	b.wants(b.tap(zoe), "[occupied]")
@@ -226,7 +226,7 @@ func TestLearnerWaitsForAMentorsCard(t *testing.T) {
 	b.wants(b.tap(karim), "relay off session-end [cooling]")
 }
 
-func TestRefusalsSayWhatToDoNext(t *testing.T) {
+func TestRefusalsGiveTheNextStep(t *testing.T) {
 	b := newBench(t)
 	for card, want := range map[string][2]string{
 		zoe:        {"refused [refused]", "Découpe laser"},
@@ -245,7 +245,7 @@ func TestRefusalsSayWhatToDoNext(t *testing.T) {
 	}
 }
 
-func TestMaintenanceWithAHelperIsLoggedUnderTheMaintainersTap(t *testing.T) {
+func TestMaintenanceWithAHelperIsLoggedInTheMaintainersSession(t *testing.T) {
 	b := newBench(t)
 	if rep := b.operator.order(t.Context(), control.Request{Do: "log", Kind: "lens-cleaning"}, ""); rep.OK ||
 		rep.Hint == "" {
@@ -261,7 +261,7 @@ func TestMaintenanceWithAHelperIsLoggedUnderTheMaintainersTap(t *testing.T) {
 	b.wants(b.tap(ines), "relay off session-end [cooling]")
 }
 
-func TestTagHoldsAllButMaintainersAndOutlivesTheDaemon(t *testing.T) {
+func TestTagStopsAllButMaintainersAndSurvivesARestart(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.do(control.Request{Do: "tag", Reason: "courroie usée"}), "tagged [tagged]")
 	b.wants(b.tap(lea), "refused [tagged]")
@@ -276,7 +276,7 @@ func TestTagHoldsAllButMaintainersAndOutlivesTheDaemon(t *testing.T) {
 	}
 }
 
-func TestFullDiskStartsNothingAndLosesNoEnd(t *testing.T) {
+func TestFullDiskPreventsStartsAndLosesNoEnd(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.notes.full = true
@@ -313,8 +313,8 @@ func TestGuardThatDoesNotConfirmPutsTheMachineInFault(t *testing.T) {
 	}
 }
 
-// The e-stop is pressed while a card is tapped: the guard refuses before the news of the stop has come.
-func TestEStopThatTheGuardKnowsFirstClearsLikeAnyOther(t *testing.T) {
+// The e-stop is pressed while a card is tapped: the guard refuses the order before its event about the e-stop arrives.
+func TestEStopInTheGuardsRefusalClearsLikeAnyOther(t *testing.T) {
 	b := newBench(t)
 	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrEStop)
 	b.tap(lea)
@@ -329,7 +329,7 @@ func TestEStopThatTheGuardKnowsFirstClearsLikeAnyOther(t *testing.T) {
 	}
 }
 
-func TestEStopAndReaderAreHeard(t *testing.T) {
+func TestEStopAndReaderEventsAreHandled(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.signal(t.Context(), Signal{What: "e-stop", On: true})
@@ -359,7 +359,7 @@ func TestMachineWithoutABundleRefusesEverybody(t *testing.T) {
 	}
 }
 
-func TestSignedCommandsAreCarriedOutAndRecorded(t *testing.T) {
+func TestSignedCommandsAreExecutedAndRecorded(t *testing.T) {
 	b := newBench(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -384,9 +384,9 @@ func TestSignedCommandsAreCarriedOutAndRecorded(t *testing.T) {
 	}
 }
 
-// SIGTERM and a card may come in one moment, and the card be taken first: the relay does not close, and no fault is put
-// on record.
-func TestTapInTheMomentOfTheEndClosesNoRelay(t *testing.T) {
+// SIGTERM and a tap may arrive at the same time, and the tap may be processed first: then the relay does not close, and
+// no fault is recorded.
+func TestTapDuringShutdownClosesNoRelay(t *testing.T) {
 	b := newBench(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -401,7 +401,7 @@ func TestTapInTheMomentOfTheEndClosesNoRelay(t *testing.T) {
 	}
 }
 
-func TestRoleIsChosenOnlyFromWhatTheBadgesGive(t *testing.T) {
+func TestRoleCanBeChosenOnlyIfTheBadgesAllowIt(t *testing.T) {
 	b := newBench(t)
 	b.tap(karim) // user and mentor
 	if b.m.state.Current.Role != policy.User {
@@ -419,8 +419,8 @@ func TestRoleIsChosenOnlyFromWhatTheBadgesGive(t *testing.T) {
 	}
 }
 
-// A loop that hangs loses its lease on the relay within a second; a disk that stalls may take ten.
-func TestALoopThatHangsIsDeadAndADiskThatStallsIsNot(t *testing.T) {
+// A loop that hangs loses its lease on the relay within a second; a commit to disk may take ten seconds.
+func TestHangingLoopIsNotAliveButASlowDiskIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New(Config{})
 		check := func(after time.Duration, want bool) {
@@ -438,8 +438,8 @@ func TestALoopThatHangsIsDeadAndADiskThatStallsIsNot(t *testing.T) {
 	})
 }
 
-// A card that was read while the daemon was stopped opens nothing when it goes on.
-func TestATapThatComesLateMeansNothing(t *testing.T) {
+// A card that was read while the daemon was stopped does nothing when the daemon continues.
+func TestStaleTapIsIgnored(t *testing.T) {
 	b := newBench(t)
 	card, err := rfid.ParseUID(lea)
 	if err != nil {
@@ -459,7 +459,7 @@ func strongBench(t *testing.T) *bench {
 	return otherBench(t, "\n  laser:\n", "\n  laser:\n    card: aes\n")
 }
 
-// otherBench is the laser with other words in its policy where these stand first.
+// otherBench is the laser with the text was in its policy replaced by is, at the first occurrence.
 func otherBench(t *testing.T, was, is string) *bench {
 	t.Helper()
 	dir := t.TempDir()
@@ -481,7 +481,7 @@ func otherBench(t *testing.T, was, is string) *bench {
 	return b
 }
 
-// proves presents a card to a reader three seconds later.
+// proves presents a card with the given proof three seconds later.
 func (b *bench) proves(card string, p rfid.Proof) string {
 	b.t.Helper()
 	b.now = b.now.Add(3 * time.Second)
@@ -491,17 +491,17 @@ func (b *bench) proves(card string, p rfid.Proof) string {
 	return strings.Join(append(slices.Clone(b.notes.said[before:]), "["+string(b.cfg.Panel.Current().Sign)+"]"), " ")
 }
 
-func TestMachineThatWantsAESTakesNoCopiedNumber(t *testing.T) {
+func TestMachineThatRequiresAESRejectsACopiedNumber(t *testing.T) {
 	b := strongBench(t)
 	b.m.state.Holds.ReaderDown = false
 	b.wants(b.proves(lea, rfid.NumberOnly), "refused [refused]")
-	b.wants(b.tap(lea), "refused [refused]") // nor an operator's word
+	b.wants(b.tap(lea), "refused [refused]") // nor can an operator close the relay
 	b.wants(b.proves(lea, rfid.AES), "session-start RELAY ON [on]")
 	b.wants(b.proves(lea, rfid.AES), "relay off session-end [cooling]")
 }
 
-// A mentor's number can be copied as a learner's can: both cards must prove themselves.
-func TestMentorsCardMustProveItselfToo(t *testing.T) {
+// A mentor's card number can be copied like a learner's: both cards must prove that they are genuine.
+func TestMentorsCardMustProveThatItIsGenuine(t *testing.T) {
 	b := strongBench(t)
 	b.m.state.Holds.ReaderDown = false
 	b.wants(b.proves(jules, rfid.NumberOnly), "refused [refused]")
@@ -513,7 +513,7 @@ func TestMentorsCardMustProveItselfToo(t *testing.T) {
 	b.wants(b.proves(karim, rfid.AES), "session-start RELAY ON [supervised]")
 }
 
-func TestCardTakenOutOfItsSlotEndsItsSession(t *testing.T) {
+func TestRemovingTheCardFromItsSlotEndsItsSession(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
 	b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
@@ -531,13 +531,13 @@ func TestCardTakenOutOfItsSlotEndsItsSession(t *testing.T) {
 	b.e.readerEvent(
 		t.Context(),
 		rfid.Event{Alive: true, Tap: rfid.Tap{Away: true}},
-	) // the reader came back to an empty slot
+	) // the reader recovers with an empty slot
 	if b.m.state.Running() {
 		t.Error("an empty slot keeps a session")
 	}
 }
 
-// mustJSON marshals what a test made.
+// mustJSON marshals a value of a test.
 func mustJSON(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -6,13 +6,14 @@ import (
 	"portillon/policy"
 )
 
-// decider asks the policy in force. It changes nothing.
+// decider evaluates the current policy. It changes no state.
 type decider struct {
 	cfg   *Config
 	model *model
 }
 
-// decide asks the policy. Without a policy the zero Decision refuses, on no basis.
+// decide returns the decision of the policy. Without a policy it returns the zero Decision, which refuses, and no
+// basis.
 func (d *decider) decide(member, supervisor *policy.Member, card policy.CardStrength) (policy.Decision, *policy.Basis) {
 	if d.model.rules.roster == nil {
 		return policy.Decision{}, nil
@@ -22,7 +23,7 @@ func (d *decider) decide(member, supervisor *policy.Member, card policy.CardStre
 	return d.judge(q)
 }
 
-// judge is the decision of the policy in force, and what it rested on, for the record.
+// judge returns the decision of the current policy, and its basis for the record.
 func (d *decider) judge(q policy.Question) (policy.Decision, *policy.Basis) {
 	members := d.model.rules.roster
 	decision := members.Policy.Decide(q)
@@ -49,8 +50,9 @@ func (d *decider) question(member, supervisor *policy.Member, as policy.Role) po
 	return q
 }
 
-// answers counts the sessions that the supervisor answers for here, but the member's own. This machine has one, and
-// knows of no other's: what learners: says across machines nobody can judge here.
+// answers returns the number of sessions for which the supervisor is responsible here, except the member's own. This
+// machine has only one session, and does not know those of other machines, so the policy's limit "learners:" cannot be
+// checked across machines.
 func (d *decider) answers(member, supervisor *policy.Member) int {
 	s := &d.model.state
 	if supervisor == nil || !s.Running() || s.Current.Supervisor != supervisor.ID ||
@@ -60,7 +62,7 @@ func (d *decider) answers(member, supervisor *policy.Member) int {
 	return 1
 }
 
-// mentors are the names of those who were here today and may answer for a learner, but the one who asks.
+// mentors returns the names of those who were here today and may supervise a learner, except the member who asks.
 func (d *decider) mentors(but policy.MemberID) []string {
 	var out []string
 	for id := range d.model.presence.visitorsToday {
@@ -79,7 +81,7 @@ func (d *decider) mentors(but policy.MemberID) []string {
 	return slices.Compact(out)
 }
 
-// explain is a refusal in words.
+// explain returns the view that explains a refusal.
 func (d *decider) explain(id policy.MemberID, x policy.Decision) policy.Sentence {
 	q := d.question(nil, nil, policy.NoRole)
 	if p, ok := d.model.rules.roster.Person(id); ok {

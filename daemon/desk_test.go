@@ -15,7 +15,7 @@ import (
 	"portillon/wire"
 )
 
-// touch is one at the screen of the machine: nothing, or a refusal in words.
+// touch performs a touch at the screen of the machine, and returns the refusal or nil.
 func (b *bench) touch(o panel.Touch) error {
 	o.Here = true
 	return b.actions.touch(b.t.Context(), o)
@@ -33,7 +33,7 @@ func (b *bench) offered() string {
 	return strings.Join(out, ", ")
 }
 
-// last is the body of the newest record.
+// since returns the events after the first n, separated by spaces.
 func (b *bench) since(n int) string { return strings.Join(b.notes.said[n:], " ") }
 
 func (b *bench) fills(a panel.FormRequest, e panel.Entry) error {
@@ -44,14 +44,14 @@ func (b *bench) fills(a panel.FormRequest, e panel.Entry) error {
 	return b.writes(f.Token, e)
 }
 
-// writes fills a form in at the screen of the machine.
+// writes submits a form at the screen of the machine.
 func (b *bench) writes(token string, e panel.Entry) error {
 	e.Here = true
 	_, err := b.actions.fillIn(b.t.Context(), token, e)
 	return err
 }
 
-func TestNobodyWritesAnythingWithoutACardTappedInTheLastMinute(t *testing.T) {
+func TestFormsRequireATapWithinTheLastMinute(t *testing.T) {
 	b := newBench(t)
 	for do, want := range map[string]error{"report": panel.CardToReport, "log": panel.CardFirst, "tag": panel.CardFirst} {
 		if _, err := b.actions.open(panel.FormRequest{Here: true, Do: panel.Action(do)}); !errors.Is(err, want) {
@@ -76,7 +76,7 @@ func TestNobodyWritesAnythingWithoutACardTappedInTheLastMinute(t *testing.T) {
 	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
 		t.Errorf("a stranger: %v", err)
 	}
-	b.tap(zoe) // refused, and still a member
+	b.tap(zoe) // Zoé is refused, but she is still a member
 	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); err != nil {
 		t.Error(err)
 	}
@@ -92,7 +92,7 @@ func TestNobodyWritesAnythingWithoutACardTappedInTheLastMinute(t *testing.T) {
 	}
 }
 
-func TestReportIsItsAuthorsThoughAnotherCardComes(t *testing.T) {
+func TestReportKeepsItsAuthorAfterAnotherCard(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	f, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
@@ -124,7 +124,7 @@ func TestReportIsItsAuthorsThoughAnotherCardComes(t *testing.T) {
 	}
 }
 
-// hears tells what is recorded.
+// hears records the bodies of all records.
 type hears struct {
 	*notebook
 	hear func(session.Record)
@@ -138,7 +138,7 @@ func (h hears) Append(r session.Record, f map[string][]byte) error {
 	return err
 }
 
-func TestFormIsNotUsedUpBeforeItIsOnRecord(t *testing.T) {
+func TestFormIsUsedUpOnlyOnceItIsRecorded(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	f, _ := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
@@ -155,7 +155,7 @@ func TestFormIsNotUsedUpBeforeItIsOnRecord(t *testing.T) {
 	}
 }
 
-func TestDangerTakesTheMachineOutAndSaysWhoSaidSo(t *testing.T) {
+func TestDangerTagsTheMachineOutAndNamesTheReporter(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	if err := b.fills(panel.FormRequest{Here: true, Do: "report"}, panel.Entry{Item: "dangerous",
@@ -184,10 +184,10 @@ func TestDangerTakesTheMachineOutAndSaysWhoSaidSo(t *testing.T) {
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
 }
 
-func TestMaintainerLogsInTwoTouchesOnceTheMachineIsGivenBack(t *testing.T) {
+func TestMaintainerLogsAnInterventionInTwoTouchesAfterTheSession(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
-	b.tap(lea) // helps
+	b.tap(lea) // Léa joins as a helper
 	b.now = b.now.Add(25 * time.Minute)
 	b.wants(b.tap(ines), "relay off session-end [cooling]")
 	if got := b.offered(); got != "tag, ask log" {
@@ -204,7 +204,7 @@ func TestMaintainerLogsInTwoTouchesOnceTheMachineIsGivenBack(t *testing.T) {
 	}
 	var r session.Record
 	b.cfg.Journal = hears{b.notes, func(x session.Record) { r = x }}
-	b.now = b.now.Add(5 * time.Minute) // slow fingers
+	b.now = b.now.Add(5 * time.Minute) // the form is filled in slowly
 	if err := b.writes(f.Token, panel.Entry{Item: "lens-cleaning", Minutes: 20,
 		Photo: panel.Picture{Name: "ab"}}); err != nil {
 		t.Fatal(err)
@@ -224,7 +224,7 @@ func TestMaintainerLogsInTwoTouchesOnceTheMachineIsGivenBack(t *testing.T) {
 	}
 }
 
-func TestPowerIsCutAtThePanelAndComesBackByCardAlone(t *testing.T) {
+func TestPowerOffAtThePanelIsEndedOnlyByACard(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
 	if err := b.touch(panel.Touch{Do: "power-off"}); err != nil || b.m.relay {
@@ -246,9 +246,9 @@ func TestPowerIsCutAtThePanelAndComesBackByCardAlone(t *testing.T) {
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 }
 
-func TestSessionIsExtendedByATouchWithinWhatThePolicyLeaves(t *testing.T) {
+func TestTouchExtendsASessionWithinThePolicysLimit(t *testing.T) {
 	b := newBench(t)
-	b.now = time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC) // six in Paris; the laser closes at nine
+	b.now = time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC) // 18:00 in Paris; the laser closes at 21:00
 	b.tap(lea)
 	if err := b.touch(panel.Touch{Do: "extend"}); !errors.Is(err, panel.NotNow) {
 		t.Error(err)
@@ -265,7 +265,7 @@ func TestSessionIsExtendedByATouchWithinWhatThePolicyLeaves(t *testing.T) {
 	if got := b.m.state.Current.Until.Sub(b.now); got != 30*time.Minute+90*time.Second {
 		t.Errorf("%s left", got)
 	}
-	b.now = b.m.state.Current.Until.Add(-time.Minute) // half an hour before it closes
+	b.now = b.m.state.Current.Until.Add(-time.Minute) // half an hour before the laser closes
 	b.e.apply(t.Context(), session.Tick{})
 	b.touch(panel.Touch{Do: "extend"})
 	if closes := time.Date(2026, 11, 23, 20, 0, 0, 0, time.UTC); b.m.state.Current.Until.After(closes) {
@@ -273,9 +273,9 @@ func TestSessionIsExtendedByATouchWithinWhatThePolicyLeaves(t *testing.T) {
 	}
 }
 
-// The policy's own max bounds what a card starts with. What is asked for at the panel comes on top, until the machine
-// closes.
-func TestExtensionIsBoundedByClosingTimeAndNotByTheSessionsMax(t *testing.T) {
+// The policy's own maximum limits the session at its start. An extension at the panel adds time beyond it, until the
+// machine closes.
+func TestExtensionIsLimitedByClosingTimeNotByTheSessionsMaximum(t *testing.T) {
 	b := otherBench(t, "session: { max: 2h, idle: 10m, warn: 2m }", "session: { max: 30m, warn: 25m, extend: 30m }")
 	for _, c := range []struct {
 		start string
@@ -295,15 +295,15 @@ func TestExtensionIsBoundedByClosingTimeAndNotByTheSessionsMax(t *testing.T) {
 	}
 }
 
-// What the mentor has done at this machine counts at the extension as it counted at the tap.
-func TestSupervisedSessionIsExtendedByWhatTheMentorHasDoneHere(t *testing.T) {
+// The mentor's practice at this machine counts for the extension as it counted for the tap.
+func TestExtensionOfASupervisedSessionCountsTheMentorsPractice(t *testing.T) {
 	b := otherBench(
 		t,
 		"supervisor: laser-mentor, hours",
 		"supervisor: { badge: laser-mentor, used-within: 2d, hours: 10 }, hours",
 	)
 	b.tap(jules)
-	b.wants(b.tap(karim), "session-start RELAY ON [on]") // his own: ten hours are asked for, and he has none
+	b.wants(b.tap(karim), "session-start RELAY ON [on]") // his own session needs no hours
 	mentor := b.m.state.Current.Member
 	b.tap(karim)
 	b.m.practice.of[mentor] = policy.Practice{Machine: "laser", Last: b.now, Logged: 10 * time.Hour}
@@ -316,9 +316,9 @@ func TestSupervisedSessionIsExtendedByWhatTheMentorHasDoneHere(t *testing.T) {
 	}
 }
 
-// A machine knows of its own session alone. Who answers for it answers for one there, and the session itself is not
-// held against them: not when it is extended, nor when another mentor takes over.
-func TestMentorAnswersForOneSessionHereAtMost(t *testing.T) {
+// A machine knows only its own session. Its mentor is responsible for one learner there, and that session does not
+// count against the mentor when it is extended or when another mentor takes over.
+func TestMentorSupervisesAtMostOneSessionOfAMachine(t *testing.T) {
 	b := otherBench(
 		t,
 		"supervisor: laser-mentor, hours",
@@ -344,7 +344,7 @@ func TestMentorAnswersForOneSessionHereAtMost(t *testing.T) {
 	if q := b.e.decider.question(person(zoe), nil, policy.NoRole); q.Answering != 0 {
 		t.Error("nobody answers for sessions")
 	}
-	b.wants(b.tap(zoe), "[occupied]") // the machine is taken
+	b.wants(b.tap(zoe), "[occupied]") // the machine is in use
 	b.now = b.m.state.Current.Until.Add(-time.Minute)
 	b.e.apply(t.Context(), session.Tick{})
 	if err := b.touch(panel.Touch{Do: "extend"}); err != nil {
@@ -387,8 +387,8 @@ func TestMentorVouchesInTwoTouches(t *testing.T) {
 	}
 }
 
-// A mentor who is asked nothing taps to work.
-func TestMentorsCardMeansTheMachineWhereNothingCanBeVouchedFor(t *testing.T) {
+// The card of a mentor who is not asked a question starts a session.
+func TestMentorsCardStartsASessionIfNoVouchIsPossible(t *testing.T) {
 	b := benchOf(t, rosterOf(t, "../site-example"))
 	for i := range b.m.rules.roster.Policy.Machines {
 		b.m.rules.roster.Policy.Machines[i].Vouch = nil
@@ -399,7 +399,7 @@ func TestMentorsCardMeansTheMachineWhereNothingCanBeVouchedFor(t *testing.T) {
 	b.wants(b.tap(karim), "session-start RELAY ON [on]")
 }
 
-func TestMentorOfTodayIsNamedToWhoIsRefused(t *testing.T) {
+func TestRefusalNamesMentorsWhoWereHereToday(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	if v := b.cfg.Panel.Current(); strings.Contains(v.Next.FR, "aujourd’hui") {
@@ -407,7 +407,7 @@ func TestMentorOfTodayIsNamedToWhoIsRefused(t *testing.T) {
 	}
 	b.tap(karim)
 	b.tap(karim)
-	b.tap(lea) // no mentor
+	b.tap(lea) // Léa is not a mentor
 	b.tap(lea)
 	b.tap(zoe)
 	if v := b.cfg.Panel.Current(); !strings.Contains(v.Next.FR, "(aujourd’hui : Karim)") ||
@@ -427,7 +427,7 @@ func TestMentorOfTodayIsNamedToWhoIsRefused(t *testing.T) {
 	}
 }
 
-func TestMaintenanceIsShownBeforeItIsDueAndBlocksAfter(t *testing.T) {
+func TestMaintenanceIsAnnouncedAndBlocksOnceDue(t *testing.T) {
 	b := newBench(t)
 	b.periodic.upkeep(t.Context())
 	b.tap(lea)
@@ -467,7 +467,7 @@ func TestMaintenanceIsShownBeforeItIsDueAndBlocksAfter(t *testing.T) {
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
 }
 
-func TestHoursOutliveTheDaemon(t *testing.T) {
+func TestRunningHoursSurviveARestart(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.now = b.now.Add(90 * time.Minute)
@@ -484,7 +484,7 @@ func TestHoursOutliveTheDaemon(t *testing.T) {
 	}
 }
 
-func TestCardThatProvedLessThanTheMachineAsksForStandsNowhere(t *testing.T) {
+func TestCardWithInsufficientProofClearsPresence(t *testing.T) {
 	b := strongBench(t)
 	b.m.state.Holds.ReaderDown = false
 	b.proves(ines, 0)
@@ -498,15 +498,15 @@ func TestCardThatProvedLessThanTheMachineAsksForStandsNowhere(t *testing.T) {
 	}
 }
 
-func TestOperatorsTagsAreNotTheMachinesOwn(t *testing.T) {
+func TestOperatorCannotUseTheIDOfAMachinesOwnTag(t *testing.T) {
 	b := newBench(t)
 	if rep := b.operator.order(t.Context(), control.Request{Do: "tag", Tag: "due:lens", Reason: "x"}, ""); !rep.Wrong {
 		t.Errorf("%+v", rep)
 	}
 }
 
-// What Home Assistant shows, and nothing of a person.
-func TestStateOnMQTTCountsAndNamesNobody(t *testing.T) {
+// Home Assistant receives the state of the machine and no personal data.
+func TestStateOnMQTTNamesNobody(t *testing.T) {
 	b := newBench(t)
 	if s := b.e.views.wireState(); s.Format != 2 || s.Generation != "0123456789abcdef" {
 		t.Errorf("format %d, generation %q", s.Format, s.Generation)

@@ -6,15 +6,15 @@ import (
 	"portillon/rfid"
 )
 
-// engine applies events to the machine, and carries out what follows.
+// engine applies events to the machine, and carries out the resulting effects.
 type engine struct {
 	cfg      *Config
 	model    *model
 	decider  *decider
 	views    *views
 	live     *liveness
-	unread   unreadInput       // what the reader sent that is no card's number
-	reported map[rfid.UID]bool // cards of the old card key that the hub was told of, since the bundle in force came
+	unread   unreadInput       // reader input that is not a card's number
+	reported map[rfid.UID]bool // cards of the old card key that were reported under the current bundle
 }
 
 func newEngine(c *Config) *engine {
@@ -23,8 +23,8 @@ func newEngine(c *Config) *engine {
 	return &engine{cfg: c, model: m, decider: d, views: &views{cfg: c, model: m, decider: d}, live: newLiveness()}
 }
 
-// followHub looks at the way to the hub, and logs when an acknowledgement becomes overdue, for another reason, and
-// when it comes.
+// followHub reads the state of the communication with the hub, and logs when an acknowledgement becomes overdue, when
+// the reason changes, and when the acknowledgement arrives.
 func (e *engine) followHub() {
 	if e.cfg.HubHealth == nil {
 		return

@@ -7,23 +7,23 @@ import (
 	"time"
 )
 
-// The names of the facts that outlive the daemon, in the journal.
+// The names of the facts that survive a restart, in the journal.
 const (
-	FactTags     = "tags"      // []session.Tag
-	FactRemoved  = "removed/"  // and the id of a tag that was taken off; the hub cannot add it again
-	FactHours    = "hours"     // session.Hours
-	FactUnderWay = "under-way" // UnderWay
-	FactDone     = "done/"     // and the kind of maintenance: policy.Done
-	FactPractice = "practice/" // and the member's pseudonym: policy.Practice
+	FactTags     = "tags"      // present tags: []session.Tag
+	FactRemoved  = "removed/"  // followed by the id of a removed tag, which the hub cannot add again
+	FactHours    = "hours"     // running hours: session.Hours
+	FactUnderWay = "under-way" // progress of the current session: UnderWay
+	FactDone     = "done/"     // followed by the kind of maintenance; value: policy.Done
+	FactPractice = "practice/" // followed by the member's pseudonym; value: policy.Practice
 )
 
 // factSet collects facts for one commit. The zero factSet is empty.
 type factSet struct {
-	values map[string][]byte // by the names above; nil removes a fact
-	err    error             // the first fact that could not be written: nothing may be committed without it
+	values map[string][]byte // by fact name; nil removes a fact
+	err    error             // error of the first fact that could not be encoded: then nothing may be committed
 }
 
-// put adds a fact as JSON.
+// put adds a fact, encoded as JSON.
 func (f *factSet) put(name string, v any) {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -33,7 +33,7 @@ func (f *factSet) put(name string, v any) {
 	f.set(name, b)
 }
 
-// set adds a fact as it is; nil removes it.
+// set adds a fact with this value; nil removes the fact.
 func (f *factSet) set(name string, value []byte) {
 	if f.values == nil {
 		f.values = map[string][]byte{}
@@ -42,19 +42,18 @@ func (f *factSet) set(name string, value []byte) {
 }
 
 const (
-	// FactAwaits marks a journal that began anew, and has not been compared with what the hub holds of the journals
-	// before.
+	// FactAwaits marks a new journal that has not yet been compared with the hub's copy of earlier journals.
 	FactAwaits = "awaits-restore"
-	// FactRestored marks a journal that was given back what the hub knew: that happens once. It holds the generations of
-	// the journals before, []wire.Generation.
+	// FactRestored marks a journal into which the hub's data were restored, which happens only once. It holds the
+	// generations of the earlier journals, []wire.Generation.
 	FactRestored = "restored"
-	// tagNewDigits of a generation tell a machine's journals apart.
+	// tagNewDigits is the number of digits of a generation that distinguish the journals of a machine.
 	tagNewDigits = 8
 )
 
-// UnderWay is how far a session had come when it was last looked at.
+// UnderWay is the state of a session when it was last stored.
 type UnderWay struct {
 	Session string    `json:"session"`
 	Seconds int64     `json:"seconds"`
-	At      time.Time `json:"at"` // zero: by a clock that nobody vouched for
+	At      time.Time `json:"at"` // zero: the clock was not trusted
 }

@@ -9,14 +9,14 @@ import (
 	"portillon/wire"
 )
 
-// flash is how long an answer stays before the panel shows the machine's state again.
+// flash is how long an answer is shown before the panel shows the machine's state again.
 const flash = 9 * time.Second
 
-// tell answers whoever stands at the machine; the state shows again after a while.
+// flashResult shows an answer to the person at the machine; after flash the panel shows the state again.
 func (e *engine) flashResult(t session.Notify) {
 	switch t.Notice {
 	case session.Ended:
-		if t.Role == policy.Maintainer { // who has read of the danger that was reported unsigned
+		if t.Role == policy.Maintainer { // a maintainer has read about the danger that was reported unsigned
 			e.model.forms.dangerAt = time.Time{}
 		}
 		e.cfg.Panel.EndFlash()

@@ -11,9 +11,9 @@ import (
 	"portillon/wire"
 )
 
-// Forms: one-time permissions to write one thing down.
+// This file handles forms, which are one-time permissions to write one entry.
 
-// open opens a form for whoever stands there.
+// open opens a form for the person at the machine.
 func (p *PanelActions) open(a panel.FormRequest) (panel.Form, error) {
 	model := p.model
 	who := model.currentMember()
@@ -47,7 +47,7 @@ func (p *PanelActions) open(a panel.FormRequest) (panel.Form, error) {
 	return f.Form, nil
 }
 
-// newForm is a form of this kind for the member who stands at the machine, where they may fill it in.
+// newForm returns a form of this kind for the member at the machine, if they may fill it in.
 func (p *PanelActions) newForm(kind panel.Action, who policy.MemberID) (form, error) {
 	model := p.model
 	mach, known := model.rules.machine()
@@ -80,8 +80,8 @@ func (p *PanelActions) newForm(kind panel.Action, who policy.MemberID) (form, er
 	return f, nil
 }
 
-// fillIn fills a form in. It is used up once it is on record, or waits for its member: what was sent from elsewhere,
-// or after another card was presented, is nobody's act until they confirm it.
+// fillIn submits a form. The form is used up once it is recorded or waits for its member. A form that was sent from
+// elsewhere, or after another card was presented, has no effect in the member's name until the member confirms it.
 func (p *PanelActions) fillIn(ctx context.Context, token string, e panel.Entry) (waits policy.Text, err error) {
 	f, known := p.model.forms.find(token)
 	if !known {

@@ -11,7 +11,7 @@ import (
 	"portillon/daemon/session"
 )
 
-// A contactor that lied once is not believed again before a maintainer has looked.
+// A contactor that once reported a wrong state is not trusted again before a maintainer has checked the machine.
 func TestContactorThatDiffersPutsTheMachineOutOfService(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
@@ -21,7 +21,7 @@ func TestContactorThatDiffersPutsTheMachineOutOfService(t *testing.T) {
 	if got := strings.Join(b.notes.said[before:], " "); got != "relay off session-end fault tagged" {
 		t.Errorf("recorded %q", got)
 	}
-	b.wants(b.tap(lea), "refused [fault]") // the panel goes on saying what is wrong
+	b.wants(b.tap(lea), "refused [fault]") // the panel keeps showing the fault
 	b.signal(t.Context(), Signal{What: "contactor"})
 	b.wants(b.tap(lea), "refused [tagged]")
 	if b.m.state.Phase != session.TaggedOut || b.m.state.Holds.Tags[0].Reason == "" {
@@ -30,9 +30,9 @@ func TestContactorThatDiffersPutsTheMachineOutOfService(t *testing.T) {
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 }
 
-// Nothing ever takes back that the contactor was not yet open, so it is no fault: the start has not been, and the
-// member tries again.
-func TestContactorThatIsNotYetOpenIsNoFault(t *testing.T) {
+// The guard's report that the contactor is not yet open is followed by no all-clear, so it is not a fault: the start
+// fails, and the member taps again.
+func TestContactorThatIsStillOpeningIsNotAFault(t *testing.T) {
 	b := newBench(t)
 	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrContactorOpening)
 	b.wants(b.tap(lea), "session-start session-end [refused]")
@@ -46,7 +46,7 @@ func TestContactorThatIsNotYetOpenIsNoFault(t *testing.T) {
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
 }
 
-func TestGuardsRefusalIsTheFaultItNames(t *testing.T) {
+func TestGuardsRefusalRaisesTheNamedFault(t *testing.T) {
 	for _, r := range []relay.Refusal{relay.ErrEStop, relay.ErrDoor, relay.ErrContactor, relay.ErrMachineRuns} {
 		b := newBench(t)
 		b.notes.dead = fmt.Errorf("relay: %w", r)

@@ -11,13 +11,13 @@ import (
 	"portillon/wire"
 )
 
-// post keeps what the machine tells the uplink.
+// post is an uplink that stores the last state.
 type post struct{ state wire.State }
 
 func (p *post) SetState(s wire.State) { p.state = s }
 func (p *post) Notify()               {}
 
-func TestOverdueAcknowledgementIsSaidOnPanelStatusAndMQTT(t *testing.T) {
+func TestOverdueAcknowledgementIsShownOnPanelStatusAndMQTT(t *testing.T) {
 	b := newBench(t)
 	var h HubHealth
 	p := &post{}
@@ -32,12 +32,13 @@ func TestOverdueAcknowledgementIsSaidOnPanelStatusAndMQTT(t *testing.T) {
 		owed  bool
 	}{
 		{"well", HubHealth{Acknowledges: true, Broker: true}, "", "", time.Time{}, false},
-		{"owed for a minute", HubHealth{Acknowledges: true, Broker: true, Since: since, Owed: time.Minute, Why: "no-answer"},
+		{"acknowledgement missing for a minute",
+			HubHealth{Acknowledges: true, Broker: true, Since: since, Owed: time.Minute, Why: "no-answer"},
 			"", "", time.Time{}, true},
 		{"overdue", HubHealth{Broker: true, Since: since, Owed: 3 * time.Minute, Overdue: true,
 			Why: "hub-refuses/bad-checkpoint", Detail: "no trusted key"},
 			panel.RecordsKept().EN, "hub-refuses/bad-checkpoint", since, true},
-		{"well again", HubHealth{Acknowledges: true, Broker: true}, "", "", time.Time{}, false},
+		{"acknowledged again", HubHealth{Acknowledges: true, Broker: true}, "", "", time.Time{}, false},
 	} {
 		h = c.h
 		b.e.show()

@@ -13,9 +13,9 @@ import (
 	"portillon/wire"
 )
 
-// The card left its slot while the loop was held up (an SD card may stop for up to diskHang): the news is old, and true
-// for ever.
-func TestCardThatLeftItsSlotWhileTheLoopWasHeldUpEndsItsSession(t *testing.T) {
+// The card was removed while the loop was blocked (an SD card may stop for up to diskHang): a removal is valid however
+// late it is processed.
+func TestLateReportOfARemovedCardEndsItsSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.m.state.Holds.ReaderDown = false
@@ -34,15 +34,15 @@ func TestCardThatLeftItsSlotWhileTheLoopWasHeldUpEndsItsSession(t *testing.T) {
 	})
 }
 
-// In a slot there is one card. A reader that comes back may find another one there, or the same.
+// A slot holds one card. A reader that recovers may find another card in the slot, or the same one.
 func TestAnotherCardInTheSlotEndsTheSession(t *testing.T) {
 	for name, x := range map[string]struct {
 		card string
 		lies bool
 		want bool
-	}{"the same, seen anew": {lea, false, true}, "the same, there all the time": {lea, true,
-		true}, "another, there all the time": {zoe, true, false},
-		"a stranger's, there all the time": {"DEADBEEF", true, false}, "another, put in": {zoe, false, false}} {
+	}{"the same card, detected again": {lea, false, true}, "the same card, in the slot before": {lea, true,
+		true}, "another card, in the slot before": {zoe, true, false},
+		"an unknown card, in the slot before": {"DEADBEEF", true, false}, "another card": {zoe, false, false}} {
 		b := newBench(t)
 		b.m.state.Holds.ReaderDown = false
 		b.proves(lea, 0)
@@ -62,7 +62,7 @@ func TestAnotherCardInTheSlotEndsTheSession(t *testing.T) {
 	}
 }
 
-// slow is a journal whose commits take their time.
+// slow is a journal whose commits take a given time.
 type slow struct {
 	*notebook
 	d time.Duration
@@ -73,9 +73,8 @@ func (s slow) Append(r session.Record, f map[string][]byte) error {
 	return s.notebook.Append(r, f)
 }
 
-// A start whose record took longer than a tap may be old: whoever tapped has walked away, and the relay would close
-// before nobody.
-func TestStartThatTookTooLongToRecordClosesNoRelay(t *testing.T) {
+// If recording a start takes longer than staleTap, the member may have walked away, and the relay must not close.
+func TestStartThatIsRecordedTooLateClosesNoRelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.m.state.Holds.ReaderDown = false
@@ -90,10 +89,10 @@ func TestStartThatTookTooLongToRecordClosesNoRelay(t *testing.T) {
 	})
 }
 
-// The wall clock may be set back by hours while the loop hangs: what counts is time that passed.
-func TestDeadLoopIsNotAliveByTheWallClock(t *testing.T) {
+// The wall clock may be set back by hours while the loop hangs: only elapsed time counts.
+func TestLivenessIgnoresTheWallClock(t *testing.T) {
 	m := New(Config{})
-	m.engine.live.born = m.engine.live.born.Add(-2 * hang) // the monotonic reading goes along
+	m.engine.live.born = m.engine.live.born.Add(-2 * hang) // the monotonic reading is moved too
 	if m.Alive() {
 		t.Error("the loop has not turned for two seconds")
 	}
@@ -101,26 +100,26 @@ func TestDeadLoopIsNotAliveByTheWallClock(t *testing.T) {
 	if !m.Alive() {
 		t.Error("it has just turned")
 	}
-	m.engine.live.born = m.engine.live.born.Round(0).Add(-hang) // without one it would be the wall's
+	m.engine.live.born = m.engine.live.born.Round(0).Add(-hang) // no monotonic reading: the wall clock is used
 	if m.engine.live.born.String() == "" || m.engine.live.beat.Load() > int64(time.Hour) {
 		t.Errorf("the beat is no length of time: %d", m.engine.live.beat.Load())
 	}
 }
 
-// The wait has run out and the tick has not said so: the second tap's card is another one than the first's.
-func TestStrengthOfACardDoesNotOutliveItsWait(t *testing.T) {
+// The wait has expired, although no tick has ended it: the second tap is by another card than the first.
+func TestStrengthOfACardIsForgottenAfterItsWait(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
 	b.wants(b.proves(jules, rfid.AES), "[awaiting]")
-	b.now = b.now.Add(session.AwaitFor) // no tick yet
+	b.now = b.now.Add(session.AwaitFor) // no tick has ended the wait
 	b.proves(jules, rfid.NumberOnly)    // a copy of Jules' number
 	if b.m.state.Phase != session.Awaiting || b.m.state.Cards.Strength != strength(rfid.NumberOnly) {
 		t.Errorf("the wait began with a number alone, and counts as %v", b.m.state.Cards.Strength)
 	}
 }
 
-// A tag whose record could never be written would wait for ever, and nothing could start.
-func TestTagWithALongNameIsNoPoison(t *testing.T) {
+// If a tag's record could never be written, the record would stay pending forever, and no session could start.
+func TestTagWithALongNameDoesNotBlockTheJournal(t *testing.T) {
 	b := newBench(t)
 	if rep := b.operator.order(t.Context(), control.Request{Do: "tag", Tag: strings.Repeat("x", 9000),
 		Reason: "courroie"}, ""); rep.OK ||
@@ -130,9 +129,9 @@ func TestTagWithALongNameIsNoPoison(t *testing.T) {
 	}
 }
 
-// After an emergency stop the card still stands in the slot, and the reader loses sight of it for two seconds: nobody
-// acted.
-func TestCardLeftInItsSlotStartsNothingByItself(t *testing.T) {
+// After an emergency stop the card is still in the slot, and the reader loses contact with it for two seconds: that is
+// not a tap.
+func TestCardLeftInItsSlotStartsNoSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.m.state.Holds.ReaderDown = false
@@ -148,7 +147,7 @@ func TestCardLeftInItsSlotStartsNothingByItself(t *testing.T) {
 		}
 		b.signal(t.Context(), Signal{What: "e-stop", On: true})
 		b.signal(t.Context(), Signal{What: "e-stop"})
-		for range 3 { // glitches
+		for range 3 { // the reader loses the card three times
 			says(rfid.Tap{Away: true})
 			if says(rfid.Tap{Slot: true}); b.m.relay {
 				t.Fatal("the machine started by itself")
@@ -166,9 +165,10 @@ func TestCardLeftInItsSlotStartsNothingByItself(t *testing.T) {
 	})
 }
 
-// A reader gone mad, or children with a handful of cards: sixteen taps a second, for a minute. Each session that begins
-// ends, nothing is on in between, strangers fill no journal, and the next member finds a machine that works.
-func TestThousandTapsAMinuteLeaveTheMachineInOrder(t *testing.T) {
+// A faulty reader, or children with many cards, cause sixteen taps a second for a minute. Each session that begins also
+// ends, the relay is never closed between sessions, unknown cards do not fill the journal, and afterwards a member can
+// use the machine.
+func TestMachineWorksAfterAThousandTapsAMinute(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
 	cards := []string{lea, zoe, "DEADBEEF", malik, lea, "DEADBEEF", jules, karim}

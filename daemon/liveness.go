@@ -5,27 +5,28 @@ import (
 	"time"
 )
 
-// How long the loop may be silent before it counts as dead, and how long the disk may take over a commit: SD cards stop
-// for seconds while they move blocks, and a job is not cut for that.
+// Time limits after which the loop counts as hung: hang without a commit, and diskHang during one, because SD cards
+// pause for seconds while they move blocks, and a job must not be interrupted for that.
 const (
 	hang     = time.Second
 	diskHang = 10 * time.Second
 )
 
-// liveness tells a loop that hangs from one that works, or waits for the disk. It counts on the monotonic clock: a wall
-// clock that is set back keeps no dead loop alive. Make one with newLiveness; any goroutine may ask.
+// liveness distinguishes a loop that hangs from one that runs or waits for the disk. It uses the monotonic clock, so
+// that a wall clock that is set back does not make a hung loop count as alive. Create it with newLiveness; its methods
+// are safe for concurrent use.
 type liveness struct {
 	born time.Time
-	beat atomic.Int64 // nanoseconds from born to the loop's last turn
-	disk atomic.Int64 // and to when a commit began; 0: none is under way
+	beat atomic.Int64 // nanoseconds from born to the loop's last iteration
+	disk atomic.Int64 // nanoseconds from born to the start of the current commit; 0: no commit
 }
 
 func newLiveness() *liveness { return &liveness{born: time.Now()} }
 
-// turned notes that the loop turns.
+// turned notes an iteration of the loop.
 func (l *liveness) turned() { l.beat.Store(int64(time.Since(l.born))) }
 
-// duringCommit runs what may wait for the disk.
+// duringCommit runs a function that may wait for the disk.
 func (l *liveness) duringCommit(do func() error) error {
 	l.disk.Store(max(1, int64(time.Since(l.born))))
 	err := do()
@@ -34,7 +35,7 @@ func (l *liveness) duringCommit(do func() error) error {
 	return err
 }
 
-// alive reports whether the loop turned within hang, or waits for the disk for less than diskHang.
+// alive reports whether the last iteration is less than hang ago, or a commit has lasted less than diskHang.
 func (l *liveness) alive() bool {
 	age := time.Since(l.born)
 	if began := l.disk.Load(); began != 0 {

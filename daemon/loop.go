@@ -6,16 +6,16 @@ import (
 	"portillon/daemon/control"
 )
 
-// loop hands work to the one goroutine that owns the machine's state (Machine.Run).
+// loop passes functions to the one goroutine that owns the machine's state (Machine.Run).
 type loop struct{ asks chan ask }
 
-// ask is something that must be done by the loop, and answered.
+// ask is a function that the loop must run, with a channel for its result.
 type ask struct {
 	do   func(context.Context) control.Reply
 	done chan control.Reply
 }
 
-// within runs do in the loop and waits for its answer.
+// within runs do in the loop and waits for its result.
 func (l loop) within(ctx context.Context, do func(context.Context) control.Reply) control.Reply {
 	a := ask{do, make(chan control.Reply, 1)}
 	select {

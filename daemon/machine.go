@@ -15,7 +15,7 @@ import (
 	"portillon/wire"
 )
 
-// Machine is one machine of the site. Make one with New, and Run it once.
+// Machine is one machine of the site. Create it with New, and call Run once.
 type Machine struct {
 	cfg      *Config
 	model    *model
@@ -28,7 +28,7 @@ type Machine struct {
 	rosters  chan *roster.Roster
 }
 
-// New makes a machine that is off.
+// New returns a machine that is off.
 func New(c Config) *Machine {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -45,13 +45,14 @@ func New(c Config) *Machine {
 	}
 }
 
-// Alive reports whether the loop turns, or waits for the disk alone: the lease on the relay is renewed only then.
+// Alive reports whether the loop runs, or only waits for the disk. The lease on the relay is renewed only while Alive
+// returns true.
 func (m *Machine) Alive() bool { return m.engine.live.alive() }
 
-// Actions are what people at the panel may do. It implements panel.Actions.
+// Actions returns the actions that people at the panel may perform, which implement panel.Actions.
 func (m *Machine) Actions() *PanelActions { return m.actions }
 
-// Run owns the state until ctx ends; then the relay is off and the session's end is recorded.
+// Run owns the state until ctx ends; when it returns, the relay is off and the session's end is recorded.
 func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
@@ -84,33 +85,34 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 	}
 }
 
-// SetRoster hands the machine a new bundle. It blocks until the loop has it, or ctx ends.
+// SetRoster gives the machine a new bundle. It blocks until the loop uses the bundle, or ctx ends.
 func (m *Machine) SetRoster(ctx context.Context, r *roster.Roster) { send(ctx, m.rosters, r) }
 
-// SetBundleState says how the bundle stands on the disk. It does not block.
+// SetBundleState sets the state of the bundle on the disk. It does not block.
 func (m *Machine) SetBundleState(s BundleState) { m.model.links.bundle.Store(&s) }
 
-// SetJournalMismatch says how the journal differs from what the hub holds. It does not block.
+// SetJournalMismatch sets how the journal differs from the hub's copy. It does not block.
 func (m *Machine) SetJournalMismatch(x JournalMismatch) {
 	if old := m.model.journal.mismatch.Load(); old == nil || old.Hub != x.Hub || old.New != x.New {
 		m.model.journal.mismatch.Store(&x)
 	}
 }
 
-// JournalFits says that the hub holds the first records of this journal. It does not block.
+// JournalFits reports that the hub holds the first records of this journal. It does not block.
 func (m *Machine) JournalFits() { m.model.journal.mismatch.Store(nil) }
 
-// SetJournalDamage says what of the journal is damaged. It does not block.
+// SetJournalDamage sets the description of the journal's damage. It does not block.
 func (m *Machine) SetJournalDamage(what string) { m.model.journal.damage.Store(&what) }
 
-// Do answers an operator at the control socket. Whoever may open the socket may order; a tap given there is a tap.
+// Do answers an operator at the control socket. Everyone who may open the socket may send orders; a tap sent there has
+// the same effect as one at the reader.
 func (m *Machine) Do(ctx context.Context, r control.Request) control.Reply {
 	return m.loop.within(ctx, func(ctx context.Context) control.Reply { return m.operator.order(ctx, r, "") })
 }
 
-// Obey carries out a command that was signed for this machine, and records the result. A tag that is on the machine
-// already changes nothing; a tag that was taken off stays off, so a replayed command does nothing. A tag is taken off
-// at the machine alone.
+// Obey executes a command that was signed for this machine, and records the result. A tag that the machine already has
+// is not added again, and neither is one that was removed, so a repeated command has no effect. Tags can be removed
+// only at the machine.
 func (m *Machine) Obey(ctx context.Context, c wire.Command) error {
 	rep := m.loop.within(ctx, func(ctx context.Context) control.Reply { return m.operator.obey(ctx, c) })
 	if !rep.OK {
@@ -119,9 +121,9 @@ func (m *Machine) Obey(ctx context.Context, c wire.Command) error {
 	return nil
 }
 
-// Restore takes what the hub knows from the journals before this one. done holds the kinds of maintenance that a
-// record of this journal shows as done. A journal takes it once; a second time nothing happens. It takes no tag off
-// but the one that says that the journal is new, and leaves a running session as it is.
+// Restore adds the hub's data from earlier journals to this journal. done holds the kinds of maintenance that a record
+// of this journal shows as done. A journal accepts this once; a second call has no effect. Restore removes only the tag
+// of the new journal, and does not affect a running session.
 func (m *Machine) Restore(ctx context.Context, r wire.Restore, sha string, done map[string]bool) error {
 	rep := m.loop.within(ctx, func(ctx context.Context) control.Reply {
 		if err := m.restorer.restore(ctx, r, sha, done); err != nil {
@@ -135,7 +137,7 @@ func (m *Machine) Restore(ctx context.Context, r wire.Restore, sha string, done 
 	return nil
 }
 
-// Refuse writes down that an offered bundle changed nothing.
+// Refuse records that an offered bundle was refused.
 func (m *Machine) Refuse(ctx context.Context, version uint64, why error) {
 	m.loop.within(ctx, func(ctx context.Context) control.Reply {
 		m.engine.recordAlone(ctx, wire.BundleKept, wire.BundleBody{Version: version, Why: why.Error()})
@@ -143,7 +145,8 @@ func (m *Machine) Refuse(ctx context.Context, version uint64, why error) {
 	})
 }
 
-// setRoster takes a new bundle. It ends the session of whoever it withdraws, and of a card that it refuses.
+// setRoster starts to use a new bundle. It ends the current session if the bundle removes or blocks one of its members,
+// or refuses one of its cards.
 func (m *Machine) setRoster(ctx context.Context, r *roster.Roster) {
 	e := m.engine
 	e.model.rules.roster, e.reported = r, nil
@@ -162,7 +165,7 @@ func (m *Machine) setRoster(ctx context.Context, r *roster.Roster) {
 	e.show()
 }
 
-// signal takes what the guard reports.
+// signal handles a report of the guard.
 func (m *Machine) signal(ctx context.Context, s Signal) {
 	e, fault := m.engine, session.FaultKind(s.What)
 	switch {
@@ -176,15 +179,15 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 		e.apply(ctx, session.FaultCleared{What: fault})
 		return
 	}
-	// All other signals say that the relay is open.
+	// All other signals mean that the relay is open.
 	e.model.relay = false
 	switch s.What {
 	case relay.Contactor:
 		e.apply(ctx, session.FaultRaised{What: session.Contactor, Why: "command and contactor disagree"})
-		// A contactor that did not follow once is not trusted again before a maintainer has looked.
+		// A contactor that once did not follow is not trusted again before a maintainer has checked the machine.
 		tag := session.Tag{ID: contactorTag, Reason: e.model.rules.inSiteLanguage(disagree)}
 		e.apply(ctx, session.AddTag{Tag: tag, Now: true})
-	case relay.Dropped: // the lease was missed: the session is over, the machine is not broken
+	case relay.Dropped: // the lease was missed: the session is over, but the machine is not faulty
 		if !e.model.state.Running() {
 			return
 		}
@@ -200,7 +203,7 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 // holds are the inputs that hold the relay open.
 var holds = []session.FaultKind{session.EStop, session.Door, session.Contactor}
 
-// why is an unasked opening in words: what the guard said is its reason's name.
+// why returns, in words, why the guard opened the relay; reason is the guard's code.
 func why(reason string) string {
 	switch reason {
 	case "", "lease":

@@ -14,7 +14,7 @@ import (
 	"portillon/wire"
 )
 
-// clubOf is the example site with a membership rule, after edits of its members.
+// clubOf returns the example site with a membership rule, after edits of its members.
 func clubOf(t *testing.T, rule string, edits ...string) *roster.Roster {
 	t.Helper()
 	dir := t.TempDir()
@@ -73,7 +73,7 @@ func TestLapsedMembersAreRefusedByNameAndDate(t *testing.T) {
 	}
 }
 
-func TestMembersReadTheDateOnTheirOwnSession(t *testing.T) {
+func TestSessionShowsTheEndOfTheMembership(t *testing.T) {
 	for until, want := range map[string]string{
 		"2026-12-04": "",
 		"2026-12-03": "Adhésion jusqu’au 3 déc. / Membership until 3 Dec",
@@ -98,8 +98,8 @@ func TestMembersReadTheDateOnTheirOwnSession(t *testing.T) {
 	}
 }
 
-// What a running session rests on may be taken from it, but time does not do that.
-func TestLapseNeverCutsARunningSessionButBlockingDoes(t *testing.T) {
+// A new bundle may end a running session, but the end of a membership does not.
+func TestBlockingEndsARunningSessionAndALapseDoesNot(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds a bundle of its own")
 	}
@@ -142,7 +142,7 @@ func TestLapseNeverCutsARunningSessionButBlockingDoes(t *testing.T) {
 	b.wants(b.tap(ines), "refused [expired]")
 }
 
-func TestLostCardTellsNothingAndAlerts(t *testing.T) {
+func TestLostCardRevealsNothingAndRaisesAnAlert(t *testing.T) {
 	r := clubOf(
 		t,
 		rule,
@@ -176,11 +176,11 @@ func TestLostCardTellsNothingAndAlerts(t *testing.T) {
 	}
 	b.cfg.Panel.EndFlash()
 	b.wants(b.tap("AA00112233"), "relay off session-end [cooling]")
-	b.wants(b.tap(lea), "[refused]") // the alert is on record already
+	b.wants(b.tap(lea), "[refused]") // the alert was already recorded
 }
 
-// A power cut without a network: the clock shows nothing that can be believed.
-func TestUntrustedClockJudgesMembershipsByWhatIsKnownToHavePassed(t *testing.T) {
+// A power cut without a network: the clock is not trusted.
+func TestUntrustedClockUsesTheLastTrustedTimeForMemberships(t *testing.T) {
 	r := clubOf(t, "membership: { }", inesLine, inesLine+" until: 2026-11-23,")
 	for name, c := range map[string]struct {
 		last time.Time
@@ -203,7 +203,7 @@ func TestUntrustedClockJudgesMembershipsByWhatIsKnownToHavePassed(t *testing.T) 
 	}
 }
 
-func TestPanelShowsTheEndOfAMembershipByItsSign(t *testing.T) {
+func TestPanelShowsTheSignOfAnEndedMembership(t *testing.T) {
 	for _, s := range panel.Gallery(time.Now()) {
 		if s.Name == "membership ended" &&
 			(s.View.Sign != panel.SignExpired || s.View.Line.FR != "Léa : l’adhésion s’est terminée le 30 septembre") {

@@ -9,8 +9,9 @@ import (
 	"portillon/daemon/session"
 )
 
-// A machine with an older journal is out of service until a maintainer has looked at it, once for each word of the hub.
-func TestOlderJournalTagsTheMachineOutUntilAMaintainerTakesItOff(t *testing.T) {
+// A machine with an older journal is out of service until a maintainer has checked the machine, once for each count of
+// records that the hub reports.
+func TestOlderJournalTagsTheMachineOutUntilAMaintainerRemovesTheTag(t *testing.T) {
 	b := newBench(t)
 	turn := func(hub uint64) {
 		b.SetJournalMismatch(JournalMismatch{Hub: hub, Here: 3})
@@ -36,8 +37,8 @@ func TestOlderJournalTagsTheMachineOutUntilAMaintainerTakesItOff(t *testing.T) {
 	}
 }
 
-// A part of the journal cannot be read: the machine works, and says so.
-func TestDamageOfTheJournalIsSaidWhileTheMachineWorks(t *testing.T) {
+// A part of the journal cannot be read: the machine works, and the panel shows the damage.
+func TestDamageOfTheJournalIsShownWhileTheMachineWorks(t *testing.T) {
 	b := newBench(t)
 	b.SetJournalDamage("page 7")
 	b.e.show()

@@ -11,12 +11,12 @@ import (
 	"portillon/rfid"
 )
 
-// model is all that is known of the machine. The loop alone uses it, but for the atomic fields below it.
+// model is the complete state of the machine. Only the loop uses it, except for the atomic fields in it.
 type model struct {
 	cfg      *Config
 	rules    *rules
 	state    session.State
-	relay    bool // it is closed, as the guard confirmed last
+	relay    bool // closed, as last confirmed by the guard
 	presence presence
 	forms    forms
 	attests  attestations
@@ -24,25 +24,25 @@ type model struct {
 	practice practice
 	journal  journalState
 	links    links
-	unknown  unknownCards // that were tapped
+	unknown  unknownCards // unknown cards that were tapped
 }
 
-// links is how the machine's copy of the bundle, the way to the hub and the machine's screens stand.
+// links holds the states of the bundle on the disk, of the communication with the hub, and of the machine's screens.
 type links struct {
-	hub     HubHealth // as followHub saw it last
+	hub     HubHealth // as followHub last read it
 	bundle  atomic.Pointer[BundleState]
-	screens []panel.Screen // the machine's own screens, as they were last judged
+	screens []panel.Screen // the machine's own screens, as last evaluated
 }
 
-// journalState is how the journal stands beside what the hub holds.
+// journalState compares the journal with the hub's copy.
 type journalState struct {
-	damage   atomic.Pointer[string]          // what of the journal is damaged; nil: nothing is known to be
-	mismatch atomic.Pointer[JournalMismatch] // how the journal differs from what the hub holds; nil: nothing shows that
-	// awaits says that the journal began anew and has not been compared with what the hub holds of the ones before;
-	// restored that it has been.
+	damage   atomic.Pointer[string]          // description of the journal's damage; nil: none known
+	mismatch atomic.Pointer[JournalMismatch] // difference between the journal and the hub's copy; nil: none known
+	// awaits means that the journal is new and has not yet been compared with the hub's copy of earlier journals. restored
+	// means that it has been compared.
 	awaits, restored bool
-	removedTags      map[string]bool // tags that were taken off: a command cannot add one of them again
-	counted          time.Time       // when the running hours were last kept
+	removedTags      map[string]bool // removed tags, which a command cannot add again
+	counted          time.Time       // when the running hours were last stored
 }
 
 func newModel(c *Config) *model {
@@ -65,7 +65,7 @@ func newModel(c *Config) *model {
 	return m
 }
 
-// believedTime is now, in the site's zone and without parts of a second; zero where the clock cannot be believed.
+// believedTime returns now, in the site's zone and in whole seconds; zero if the clock is not trusted.
 func (m *model) believedTime() time.Time {
 	if !m.cfg.Trusted() {
 		return time.Time{}
@@ -92,7 +92,7 @@ func (l *links) verifiesBundle() bool {
 	return s != nil && s.Verifying
 }
 
-// damagedBundle is what is damaged; empty: nothing is.
+// damagedBundle returns the description of the damage; empty: none.
 func (l *links) damagedBundle() string {
 	if s := l.bundle.Load(); s != nil {
 		return s.Damage
@@ -100,7 +100,7 @@ func (l *links) damagedBundle() string {
 	return ""
 }
 
-// refusedBundle is why a bundle is refused because of its keys; empty: none is.
+// refusedBundle returns why a bundle is refused because of its keys; empty: none is refused.
 func (l *links) refusedBundle() string {
 	if s := l.bundle.Load(); s != nil {
 		return s.Refused
@@ -108,11 +108,11 @@ func (l *links) refusedBundle() string {
 	return ""
 }
 
-// currentMember is who stands at the machine; empty: nobody.
+// currentMember returns the member at the machine; empty: none.
 func (m *model) currentMember() policy.MemberID { return m.presence.member(m.cfg.Now()) }
 
-// arrived notes who stands there now. Whose card is blocked, or proved less than this machine asks for, is nobody; and
-// whoever stood there before does not any more.
+// arrived notes which member is at the machine now. A card that is blocked, or that proved less than this machine
+// requires, counts as nobody; it also ends the presence of the previous member.
 func (m *model) arrived(id policy.MemberID, card policy.CardStrength, d policy.Decision) {
 	mach, ok := m.rules.machine()
 	if !ok || card < mach.Card || slices.Contains(d.Codes(), policy.CardBlocked) {
@@ -122,25 +122,25 @@ func (m *model) arrived(id policy.MemberID, card policy.CardStrength, d policy.D
 	m.presence.arrive(id, m.cfg.Now(), m.rules.roster.Policy.Zone)
 }
 
-// isTagged reports whether a tag hangs on the machine.
+// isTagged reports whether the machine has a tag with this id.
 func (m *model) isTagged(id string) bool {
 	return slices.ContainsFunc(m.state.Holds.Tags, func(t session.Tag) bool { return t.ID == id })
 }
 
-// newJournalTag is the id of the tag of a machine with a journal that began anew.
+// newJournalTag returns the id of the tag for a new journal.
 func (m *model) newJournalTag() string {
 	g := string(m.cfg.Journal.Generation())
 	return tagNew + g[:min(len(g), tagNewDigits)]
 }
 
-// alone reports whether a tag that is taken off says that the journal is new, and there is no hub to compare it with.
+// alone reports whether this is the tag of a new journal and there is no hub to compare the journal with.
 func (m *model) alone(tag string) bool {
 	return m.cfg.Uplink == nil && m.journal.awaits && tag == m.newJournalTag()
 }
 
-// wall is a moment as the machine's clock has it now. Moments of this life carry the time that passes (session),
-// whatever the clock is set to; where it was set since, what is shown must be counted anew. Less than a second is no
-// clock that was set.
+// wall converts a moment to the machine's present wall time. Moments of this process have a monotonic reading
+// (session), so they are unaffected by changes of the clock; if the clock was set since, the time to show must be
+// computed again. A difference of less than a second does not count as a change of the clock.
 func (m *model) wall(t time.Time) time.Time {
 	now := m.cfg.Now()
 	if t.IsZero() {
@@ -152,20 +152,19 @@ func (m *model) wall(t time.Time) time.Time {
 	return t
 }
 
-// isSessionAuthorized reports whether the bundle in force still knows everyone whom the session under way rests on, and
+// isSessionAuthorized reports whether the current bundle still contains every member of the current session, and
 // refuses none of their cards.
 func (m *model) isSessionAuthorized() bool {
 	return m.isStillAuthorized(m.state.Current.Member) && m.isStillAuthorized(m.state.Holder()) && !m.usesRefusedCard()
 }
 
-// isStillAuthorized reports whether the bundle in force knows a member whose cards it does not refuse.
+// isStillAuthorized reports whether the current bundle contains the member and does not refuse their cards.
 func (m *model) isStillAuthorized(id policy.MemberID) bool {
 	p, known := m.rules.person(id)
 	return known && !p.Member.Blocked
 }
 
-// usesRefusedCard reports whether one of the cards that the session under way rests on has been lost or blocked
-// since.
+// usesRefusedCard reports whether one of the cards of the current session was reported lost or blocked since its tap.
 func (m *model) usesRefusedCard() bool {
 	return slices.ContainsFunc(m.state.CardsInUse(), func(card rfid.UID) bool {
 		c, refused := m.rules.refused(card)

@@ -6,8 +6,8 @@ import (
 	"portillon/internal/mutate"
 )
 
-// mutants are changes to this package that would let someone in, keep someone out, or say the wrong thing. The tests
-// must catch each one.
+// mutants are changes to this package that would admit a person wrongly, refuse a person wrongly, or show a wrong
+// message. The tests must catch each one.
 var mutants = []mutate.Edit{
 	{"machine.go", "{session.EStop, session.Door, session.Contactor}", "{session.EStop, session.Contactor}"},
 	{"machine.go", "{session.EStop, session.Door, session.Contactor}", "{session.EStop, session.Door}"},

@@ -17,8 +17,8 @@ import (
 	"portillon/rfid"
 )
 
-// Rules that the other tests of this package pass over: each test here was written for a change to the code that no
-// test noticed (mutants_test.go).
+// The tests in this file check rules that the other tests of this package miss: each was written for a change to the
+// code that no test detected (mutants_test.go).
 
 func TestInputsThatHoldTheRelayClearTheirFault(t *testing.T) {
 	members := exampleRoster(t)
@@ -37,8 +37,8 @@ func TestInputsThatHoldTheRelayClearTheirFault(t *testing.T) {
 	}
 }
 
-// The contactor's fault ends with the contactor; its tag stays until a maintainer has looked.
-func TestContactorThatFollowsAgainLeavesItsTag(t *testing.T) {
+// The fault ends when the contactor follows again; its tag remains until a maintainer has checked the machine.
+func TestTagOfAContactorRemainsAfterItFollowsAgain(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.signal(t.Context(), Signal{What: "contactor", On: true})
@@ -49,8 +49,9 @@ func TestContactorThatFollowsAgainLeavesItsTag(t *testing.T) {
 	}
 }
 
-// A number can be copied. Where the machine asks for more, a number alone opens no form and takes no visitor's name.
-func TestCardThatProvesTooLittleLeavesNobodyAtTheMachine(t *testing.T) {
+// A number can be copied. If the machine requires more proof, a number alone opens no form and does not make its owner
+// present.
+func TestCardWithInsufficientProofLeavesNobodyPresent(t *testing.T) {
 	b := strongBench(t)
 	b.m.state.Holds.ReaderDown = false
 	b.proves(karim, rfid.NumberOnly)
@@ -63,7 +64,7 @@ func TestCardThatProvesTooLittleLeavesNobodyAtTheMachine(t *testing.T) {
 	if got := b.e.decider.mentors(""); len(got) != 0 {
 		t.Errorf("mentors here today after a number alone: %v", got)
 	}
-	b.m.arrived("m-be879f", policy.NumberOnly, policy.Decision{}) // a decision that names no reason changes nothing of it
+	b.m.arrived("m-be879f", policy.NumberOnly, policy.Decision{}) // a decision without a reason does not change that
 	if who := b.m.currentMember(); who != "" {
 		t.Errorf("%s stands at the machine after a number alone", who)
 	}
@@ -115,8 +116,8 @@ func TestFormsThatWaitForTheirMembersAreBounded(t *testing.T) {
 	}
 }
 
-// A member whose badge has expired can be helped on by a mentor, as one who has none.
-func TestExpiredBadgeIsToldWhoCanHelpToday(t *testing.T) {
+// A mentor can help a member whose badge has expired, as well as a member without the badge.
+func TestRefusalOfAnExpiredBadgeNamesMentorsOfToday(t *testing.T) {
 	b := newBench(t)
 	b.tap(karim)
 	b.tap(karim)
@@ -130,7 +131,7 @@ func TestExpiredBadgeIsToldWhoCanHelpToday(t *testing.T) {
 	}
 }
 
-func TestMentorsHereTodayLeaveOutWhoAsks(t *testing.T) {
+func TestMentorsHereTodayExcludeTheMemberWhoAsks(t *testing.T) {
 	b := newBench(t)
 	b.tap(karim)
 	if got := b.e.decider.mentors(""); !slices.Equal(got, []string{"Karim"}) {
@@ -155,8 +156,8 @@ func TestNoteOfAnOrderIsAtMost500Bytes(t *testing.T) {
 	}
 }
 
-// An order for a relay that is closed already is nobody's late start, however old the session is.
-func TestOrderToKeepTheRelayClosedIsNeverTooLate(t *testing.T) {
+// An order for a relay that is already closed is not a late start, however old the session is.
+func TestOrderToAClosedRelayIsNeverTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.tap(lea)

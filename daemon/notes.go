@@ -10,11 +10,11 @@ import (
 )
 
 // dangerNoted is how long the panel shows a danger that was reported unsigned, unless a maintainer has worked at the
-// machine since.
+// machine since the report.
 const dangerNoted = 24 * time.Hour
 
 func (v *views) footnote() policy.Text {
-	for _, note := range []func() policy.Text{ // the first that says something, the most urgent first
+	for _, note := range []func() policy.Text{ // the first note that is not empty, most urgent first
 		v.sessionNote, v.unsignedNote, v.journalNote, v.bundleNote, v.attestNext, v.membershipNote, v.maintenanceNote,
 	} {
 		if t := note(); t != (policy.Text{}) {
@@ -24,7 +24,7 @@ func (v *views) footnote() policy.Text {
 	return v.hubNote()
 }
 
-// sessionNote is what the member at work must know of the machine.
+// sessionNote returns the note for the member in the session.
 func (v *views) sessionNote() policy.Text {
 	s := &v.model.state
 	switch {
@@ -40,7 +40,7 @@ func (v *views) sessionNote() policy.Text {
 	return policy.Text{}
 }
 
-// unsignedNote is what the panel's foot says of unsigned forms; empty: nothing.
+// unsignedNote returns the note about unsigned forms; empty: none.
 func (v *views) unsignedNote() policy.Text {
 	now := v.cfg.Now()
 	switch {
@@ -66,7 +66,7 @@ func (v *views) journalNote() policy.Text {
 	return policy.Text{}
 }
 
-// bundleNote says that a damaged members' list was replaced by an earlier one.
+// bundleNote returns the note that a damaged members' list was replaced by an earlier one.
 func (v *views) bundleNote() policy.Text {
 	members := v.model.rules.roster
 	if v.model.links.damagedBundle() == "" || members == nil || members.Version >= v.model.links.bundle.Load().Version {
@@ -75,7 +75,8 @@ func (v *views) bundleNote() policy.Text {
 	return panel.EarlierList()
 }
 
-// attestNext says whose card is wanted for what waits; empty: nothing waits. While the session runs that card ends it.
+// attestNext returns the note that names the endorser whose card is needed; empty: no intervention waits. While the
+// session runs, that card also ends the session.
 func (v *views) attestNext() policy.Text {
 	if len(v.model.attests.waiting) == 0 {
 		return policy.Text{}
@@ -87,8 +88,8 @@ func (v *views) attestNext() policy.Text {
 	)
 }
 
-// membershipNote tells the member whose session runs that their membership ends soon, or has ended. Empty: there
-// is nothing to tell.
+// membershipNote returns the note for the member of the running session that their membership ends soon, or has ended.
+// Empty: no note.
 func (v *views) membershipNote() policy.Text {
 	if !v.model.state.Running() {
 		return policy.Text{}
@@ -110,7 +111,7 @@ func (v *views) membershipNote() policy.Text {
 	return policy.Text{}
 }
 
-// maintenanceNote is the maintenance that is due, or will be soon.
+// maintenanceNote returns the note about maintenance that is due now or soon.
 func (v *views) maintenanceNote() policy.Text {
 	due := v.model.due()
 	if len(due) == 0 {
@@ -120,7 +121,8 @@ func (v *views) maintenanceNote() policy.Text {
 	return panel.MaintenanceNote(mach.KindName(due[0].Kind), due[0].Over, due[0].ByHours, due[0].Remaining)
 }
 
-// hubNote is what a member reads while the hub acknowledges nothing; empty where it does. They need to do nothing.
+// hubNote returns the note that the hub acknowledges no records; empty if it does. Members need to do nothing about
+// this.
 func (v *views) hubNote() policy.Text {
 	if v.model.links.hub.Overdue {
 		return panel.RecordsKept()
@@ -128,7 +130,7 @@ func (v *views) hubNote() policy.Text {
 	return policy.Text{}
 }
 
-// journalTrouble is what is wrong with the journal, for an operator; empty: nothing is known to be.
+// journalTrouble describes the problem of the journal, for an operator; empty: none known.
 func (v *views) journalTrouble() string {
 	if d := v.model.journal.damage.Load(); d != nil {
 		return *d
@@ -145,12 +147,12 @@ func (v *views) journalTrouble() string {
 	return ""
 }
 
-// ReplaceCommand is what an administrator runs at the hub for a machine whose journal began anew.
+// ReplaceCommand returns the command that an administrator runs at the hub for a machine with a new journal.
 func ReplaceCommand(m policy.MachineID) string {
 	return fmt.Sprintf("portillon machine replace %s --hub hub.yaml", m)
 }
 
-// newJournalTrouble says what to do about a journal that began anew, for an operator.
+// newJournalTrouble returns the instructions for a new journal, for an operator.
 func (v *views) newJournalTrouble() string {
 	if v.cfg.Uplink == nil {
 		return fmt.Sprintf(

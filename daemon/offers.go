@@ -6,11 +6,11 @@ import (
 	"portillon/policy"
 )
 
-// offers are the buttons of this moment, and what whoever stands there is asked.
+// offers returns the present buttons, and the question to the person at the machine.
 func (v *views) offers() ([]panel.Offer, *panel.Visitor) {
 	var out []panel.Offer
 	s, who := &v.model.state, v.model.currentMember()
-	// What anybody may touch.
+	// Buttons that anybody may touch.
 	if s.Phase == session.EndingSoon && s.Current.Limits.Extend > 0 {
 		out = append(out, panel.OfferExtend(s.Current.Limits.Extend))
 	}
@@ -24,7 +24,7 @@ func (v *views) offers() ([]panel.Offer, *panel.Visitor) {
 		Name: v.model.rules.name(who), At: v.model.presence.generation,
 		Until: v.model.wall(v.model.presence.since.Add(session.ChooseFor)),
 	}
-	// A question about what waits for this member comes before all else.
+	// A question about a form or intervention that waits for this member precedes all others.
 	if u, waits := v.model.forms.oldestOf(who); waits {
 		visitor.Question, visitor.Line = "confirm", panel.ConfirmQuestion(visitor.Name)
 		return append(out, u.confirmOffers()...), visitor
@@ -54,8 +54,8 @@ func (v *views) offers() ([]panel.Offer, *panel.Visitor) {
 	return append(out, v.workOffers(who, mach, visitor)...), visitor
 }
 
-// workOffers are the buttons of a member who does maintenance, or has just ended it. Once the maintenance is over,
-// workOffers has the visitor asked what was done.
+// workOffers returns the buttons of a member who does maintenance, or has just ended it. After the maintenance,
+// workOffers also asks the visitor what was done.
 func (v *views) workOffers(who policy.MemberID, mach *policy.Machine, visitor *panel.Visitor) []panel.Offer {
 	w := v.model.work(who)
 	if w.Session == "" {
@@ -83,13 +83,13 @@ func (v *views) workOffers(who policy.MemberID, mach *policy.Machine, visitor *p
 	return out
 }
 
-// attestOffers are the two buttons of an intervention that waits.
+// attestOffers returns the two buttons for an intervention that waits.
 func (v *views) attestOffers(a toAttest) []panel.Offer {
 	mach, _ := v.model.rules.machine()
 	return []panel.Offer{panel.OfferAttest(a.id, mach.KindName(a.kind), a.minutes), panel.OfferDecline(a.id)}
 }
 
-// itemName is the name of what a form chose.
+// itemName returns the name of the item that was chosen in the form.
 func (u unsignedForm) itemName() policy.Text {
 	for _, c := range u.Items {
 		if c.ID == u.entry.Item {
@@ -99,7 +99,7 @@ func (u unsignedForm) itemName() policy.Text {
 	return policy.Text{FR: u.entry.Item, EN: u.entry.Item}
 }
 
-// confirmOffers are the two buttons of a form that waits.
+// confirmOffers returns the two buttons for a form that waits.
 func (u unsignedForm) confirmOffers() []panel.Offer {
 	minutes := 0
 	if u.Do == panel.OpenLog {

@@ -10,52 +10,54 @@ import (
 
 const (
 	formLife   = 10 * time.Minute
-	formsMost  = 32               // open at once; more are refused
-	formsEach  = 4                // of one member; their own oldest goes first
-	reportsMax = 5                // that one member may write within reportsIn
-	reportsIn  = 10 * time.Minute // and no card buries a machine in reports
+	formsMost  = 32               // largest number of open forms; more are refused
+	formsEach  = 4                // open forms per member; the member's oldest is dropped first
+	reportsMax = 5                // reports that one member may write within reportsIn
+	reportsIn  = 10 * time.Minute // one card cannot flood a machine with reports
 )
 
-// forms are what was opened at the panel, and what was sent from elsewhere and waits for its member. Both are bounded,
-// in all and for each member, and so is what a member reports.
+// forms holds the forms that were opened at the panel, and those that were sent from elsewhere and wait for their
+// member. Their numbers are bounded, in total and for each member, and so is the number of reports of a member.
 type forms struct {
 	cfg     *Config
 	open    []form
-	reports map[reportKey][]time.Time // when each member's last ones were written
-	waiting []unsignedForm            // sent from phones; they wait for their members
-	// dangerAt is when a danger was last reported unsigned, droppedAt when a form was dropped that nobody confirmed; zero:
-	// never.
+	reports map[reportKey][]time.Time // times of each member's last reports
+	waiting []unsignedForm            // sent from phones; waiting for their members
+	// dangerAt is the time of the last unsigned report of a danger, and droppedAt the time at which an unconfirmed form
+	// was last dropped; zero: never.
 	dangerAt, droppedAt time.Time
 }
 
-// form is one that was opened, and whose it is.
+// form is an open form, with the person who opened it.
 type form struct {
 	panel.Form
-	opener       policy.MemberID // who tapped
-	by, endorser policy.MemberID // whose work it is, and who answers for it
+	opener       policy.MemberID // the member who tapped
+	by, endorser policy.MemberID // the member who did the work, and the maintainer who is responsible
 	session      string
 	role         policy.Role
 	started      time.Time
-	since        time.Time // log: when the session began
+	since        time.Time // start of the session, for a log form
 }
 
-// unsignedForm is one that waits. It is known at the panel by id: its token stays a secret of whoever holds it.
+// unsignedForm is a form that waits for its member. The panel refers to it by id, so that its token remains a secret of
+// the person who has it.
 type unsignedForm struct {
 	form
 	id    string
 	entry panel.Entry
 	ends  time.Time
-	asked bool // its member's card was presented since
+	asked bool // its member's card has been presented since
 }
 
-// reportKey counts reports. What is unsigned is counted apart: it never uses up what a member may report themselves.
+// reportKey identifies a counter of reports. Unsigned reports are counted separately, so that they never use up the
+// limit of the member's own reports.
 type reportKey struct {
 	id       policy.MemberID
 	unsigned bool
 }
 
-// keep drops the opener's own oldest form where they have too many, and reports whether there is room. Nobody's form is
-// dropped for another member's.
+// keep stores a form, drops the opener's oldest form if they have too many, and reports whether there was room. A
+// member's form is never dropped for a form of another member.
 func (f *forms) keep(x form) bool {
 	f.dropOld()
 	n, oldest := 0, -1
@@ -77,12 +79,12 @@ func (f *forms) keep(x form) bool {
 	return true
 }
 
-// dropOld drops the forms whose time is over.
+// dropOld drops the forms that have expired.
 func (f *forms) dropOld() {
 	f.open = slices.DeleteFunc(f.open, func(x form) bool { return !f.cfg.Now().Before(x.Ends) })
 }
 
-// find is the open form with this token.
+// find returns the open form with this token.
 func (f *forms) find(token string) (form, bool) {
 	f.dropOld()
 	i := slices.IndexFunc(f.open, func(x form) bool { return x.Token == token })
@@ -92,12 +94,13 @@ func (f *forms) find(token string) (form, bool) {
 	return f.open[i], true
 }
 
-// useUp removes a form that is on record, or waits for its member.
+// useUp removes a form that is recorded or waits for its member.
 func (f *forms) useUp(token string) {
 	f.open = slices.DeleteFunc(f.open, func(x form) bool { return x.Token == token })
 }
 
-// mayReport counts what one member reports: a card that was let go on reporting would fill the journal.
+// mayReport counts a report of a member and reports whether the limit permits it: a card used without limit would fill
+// the journal.
 func (f *forms) mayReport(who reportKey) bool {
 	if f.reports == nil {
 		f.reports = map[reportKey][]time.Time{}
@@ -111,7 +114,7 @@ func (f *forms) mayReport(who reportKey) bool {
 	return true
 }
 
-// roomFor reports whether another form of this member may wait. A form that waits is never dropped for another one.
+// roomFor reports whether another form of this member may wait. A waiting form is never dropped for another one.
 func (f *forms) roomFor(id policy.MemberID) bool {
 	f.expire()
 	own := 0
@@ -123,7 +126,7 @@ func (f *forms) roomFor(id policy.MemberID) bool {
 	return own < formsEach && len(f.waiting) < formsMost
 }
 
-// oldestOf is the oldest form that waits for this member.
+// oldestOf returns the oldest form that waits for this member.
 func (f *forms) oldestOf(id policy.MemberID) (unsignedForm, bool) {
 	now := f.cfg.Now()
 	i := slices.IndexFunc(f.waiting, func(u unsignedForm) bool { return id != "" && u.opener == id && now.Before(u.ends) })
@@ -133,8 +136,8 @@ func (f *forms) oldestOf(id policy.MemberID) (unsignedForm, bool) {
 	return f.waiting[i], true
 }
 
-// ask reports whether this card is the first of a member since something was sent in their name: it only asks them
-// about it.
+// ask reports whether this is the first tap of a member since a form was sent in their name: such a tap only opens the
+// question about the form.
 func (f *forms) ask(id policy.MemberID) bool {
 	first := false
 	for i, u := range f.waiting {
@@ -145,7 +148,7 @@ func (f *forms) ask(id policy.MemberID) bool {
 	return first
 }
 
-// waitingFor is the form of that id, where it is this member's and still waits.
+// waitingFor returns the form with this id if it belongs to this member and still waits.
 func (f *forms) waitingFor(id string, who policy.MemberID) (unsignedForm, bool) {
 	f.expire()
 	i := slices.IndexFunc(f.waiting, func(u unsignedForm) bool { return u.id == id && u.opener == who })
@@ -160,13 +163,13 @@ func (f *forms) remove(id string) {
 	f.waiting = slices.DeleteFunc(f.waiting, func(u unsignedForm) bool { return u.id == id })
 }
 
-// expire drops the forms that waited for too long.
+// expire drops the forms that have waited for too long.
 func (f *forms) expire() {
 	now := f.cfg.Now()
 	f.drop(func(u unsignedForm) bool { return !now.Before(u.ends) })
 }
 
-// drop drops forms with their photos, and says so in the log and at the panel's foot.
+// drop drops forms with their photos, logs this, and shows a note at the panel.
 func (f *forms) drop(which func(unsignedForm) bool) {
 	var rest []unsignedForm
 	for _, u := range f.waiting {
@@ -176,14 +179,14 @@ func (f *forms) drop(which func(unsignedForm) bool) {
 		}
 		u.dropPhoto()
 		f.cfg.Logger.Warn("form dropped: its member did not confirm it", "do", u.Do, "member", u.opener)
-		if u.Do != panel.OpenReport { // a problem is on record, unsigned
+		if u.Do != panel.OpenReport { // a problem is already recorded, unsigned
 			f.droppedAt = f.cfg.Now()
 		}
 	}
 	f.waiting = rest
 }
 
-// dropPhoto deletes the photo of a form that came to nothing. A problem's is its record's.
+// dropPhoto deletes the photo of a form that was dropped. The photo of a problem belongs to its record and is kept.
 func (u unsignedForm) dropPhoto() {
 	if u.Do != panel.OpenReport {
 		u.entry.Photo.Drop()

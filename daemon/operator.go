@@ -16,7 +16,7 @@ import (
 	"portillon/wire"
 )
 
-// operator answers the control socket, and carries out the hub's commands.
+// operator answers the control socket, and executes the hub's commands.
 type operator struct {
 	cfg      *Config
 	model    *model
@@ -25,7 +25,7 @@ type operator struct {
 	refusals map[string]time.Time // when each refusal of a command was last recorded
 }
 
-// obey runs in the loop.
+// obey executes a command; it runs in the loop.
 func (o *operator) obey(ctx context.Context, c wire.Command) (rep control.Reply) {
 	switch {
 	case c.Do == "tag" && o.model.isTagged(c.TagID()):
@@ -45,14 +45,14 @@ func (o *operator) obey(ctx context.Context, c wire.Command) (rep control.Reply)
 	return rep
 }
 
-// refusalEvery is how often the same refusal of a command is recorded: whoever can replay a command cannot fill the
-// disk.
+// refusalEvery is the least time between two records of the same refusal of a command, so that repeated commands cannot
+// fill the disk.
 const refusalEvery = time.Minute
 
 // refusalsMost bounds how many different refusals are recorded in that time.
 const refusalsMost = 8
 
-// worthARecord reports whether a refusal is the first of its kind for a while.
+// worthARecord reports whether a refusal is to be recorded: the same refusal was not recorded within refusalEvery.
 func (o *operator) worthARecord(refusal string) bool {
 	now := o.cfg.Now()
 	maps.DeleteFunc(o.refusals, func(_ string, at time.Time) bool { return now.Sub(at).Abs() >= refusalEvery })
@@ -66,7 +66,7 @@ func (o *operator) worthARecord(refusal string) bool {
 	return true
 }
 
-// recordCommand records what became of a command.
+// recordCommand records the result of a command.
 func (o *operator) recordCommand(ctx context.Context, c wire.Command, refusal string) {
 	if refusal != "" && !o.worthARecord(refusal) {
 		return
@@ -106,7 +106,7 @@ func (o *operator) order(ctx context.Context, r control.Request, id string) cont
 	}
 }
 
-// panelReply is the panel's sentence as the answer.
+// panelReply returns the panel's sentence as the reply.
 func (o *operator) panelReply(ok bool) control.Reply {
 	v := o.cfg.Panel.Current()
 	join := func(a, b string) string {
@@ -130,7 +130,7 @@ func (o *operator) orderTap(ctx context.Context, card string) control.Reply {
 	o.cfg.Panel.EndFlash()
 	o.engine.tap(ctx, rfid.Tap{UID: c.Number})
 	sign := o.cfg.Panel.Current().Sign
-	if sign == panel.SignReading { // the card was read before: the machine's state answers
+	if sign == panel.SignReading { // the card was read before, so reply with the machine's state
 		sign = o.engine.views.phaseView().Sign
 	}
 	return o.panelReply(!sign.IsRefusal())
@@ -164,7 +164,7 @@ func (o *operator) orderTag(ctx context.Context, r control.Request, id string) c
 	if strings.HasPrefix(r.Tag, duePrefix) {
 		return control.Reply{Wrong: true, Error: fmt.Sprintf("a tag that begins with %q is the machine's own", duePrefix)}
 	}
-	if id == "" && IsJournalTag(r.Tag) { // a restore takes these off; the hub sends back those that were on the machine
+	if id == "" && IsJournalTag(r.Tag) { // a restore removes these tags, and adds the earlier ones
 		return control.Reply{
 			Wrong: true,
 			Error: fmt.Sprintf("a tag that begins with %q or %q is the machine's own", tagNew, tagOlder),
@@ -239,7 +239,7 @@ func (o *operator) orderLog(ctx context.Context, r control.Request) control.Repl
 	return o.panelReply(true)
 }
 
-// orderUnknown lists the unknown cards that were tapped within the life of their codes.
+// orderUnknown lists the unknown cards that were tapped and whose codes are still valid.
 func (o *operator) orderUnknown() control.Reply {
 	out := control.UnknownCards{Machine: string(o.cfg.Machine), Taps: o.model.unknown.taps, Cards: []control.UnknownCard{}}
 	for _, c := range o.model.unknown.cards {

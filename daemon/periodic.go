@@ -12,15 +12,15 @@ import (
 	"portillon/policy"
 )
 
-// periodic is what the machine does by itself as time passes.
+// periodic performs the regular tasks of the machine.
 type periodic struct {
 	cfg    *Config
 	model  *model
 	engine *engine
 }
 
-// upkeep tags the machine out for what is due and blocks, once nobody is at work, and takes such tags off once it is
-// done. What is new to the policy counts from now.
+// upkeep tags the machine out, once nobody uses it, for maintenance that is due and blocks the machine, and removes
+// such a tag once the maintenance is done. The interval of a kind that is new to the policy counts from now.
 func (p *periodic) upkeep(ctx context.Context) {
 	model := p.model
 	mach, known := model.rules.machine()
@@ -46,7 +46,7 @@ func (p *periodic) upkeep(ctx context.Context) {
 	p.removeDone(ctx, mach, want)
 }
 
-// removeDone takes off the tags of maintenance that has been done. Want are the tags that must hang.
+// removeDone removes the tags of maintenance that has been done. want are the tags that must remain.
 func (p *periodic) removeDone(ctx context.Context, mach *policy.Machine, want map[string]bool) {
 	model := p.model
 	for _, t := range slices.Clone(model.state.Holds.Tags) {
@@ -54,17 +54,18 @@ func (p *periodic) removeDone(ctx context.Context, mach *policy.Machine, want ma
 		if !isDue || want[t.ID] || t.By != "" || len(model.state.Ledger.Pending) > 0 {
 			continue
 		}
-		if p.cfg.Trusted() || model.upkeep.isSettled(mach, kind) { // without a clock, only what no date makes due
+		if p.cfg.Trusted() || model.upkeep.isSettled(mach, kind) { // untrusted clock: only kinds that no date makes due
 			p.engine.apply(ctx, session.RemoveTag{ID: t.ID})
 		}
 	}
 }
 
-// keepEvery is how much of a session's hours a power cut may take.
+// keepEvery is the interval at which running hours are stored: a power cut loses at most this much.
 const keepEvery = time.Minute
 
-// keepHours writes down how far the session under way has come: should power fail before its end is recorded, the next
-// daemon knows. It also finds out that a journal which refused a start takes records again.
+// keepHours stores the progress of the current session, so that the next daemon knows the progress if the power fails
+// before the session's end is recorded. This write also detects that a journal which refused a start accepts records
+// again.
 func (p *periodic) keepHours() {
 	now := p.cfg.Now()
 	var facts factSet
@@ -81,7 +82,7 @@ func (p *periodic) keepHours() {
 		}
 		facts.put(FactUnderWay, u)
 	case ledger.Broken && len(ledger.Pending) == 0 && now.Sub(p.model.journal.counted) >= session.RetryEvery:
-		// a start was refused for it, and nothing else waits
+		// a start was refused because of the journal, and no record is pending
 	default:
 		return
 	}
@@ -97,8 +98,8 @@ func (p *periodic) keepHours() {
 	p.engine.markJournalHealthy()
 }
 
-// watchScreens looks at the machine's own screens, says in the log which of them fell silent, and asks for the restart
-// of this computer's.
+// watchScreens evaluates the machine's own screens, logs which of them became silent, and requests the restart of this
+// computer's screen.
 func (p *periodic) watchScreens() {
 	p.model.links.screens = p.cfg.Panel.Screens()
 	for _, s := range p.model.links.screens {
@@ -119,8 +120,8 @@ func (p *periodic) watchScreens() {
 	}
 }
 
-// tagMismatch tags a machine out whose journal is not the one that the hub holds, until a maintainer has looked at it.
-// The hub sends the tags that it knows meanwhile.
+// tagMismatch tags a machine out if its journal differs from the hub's copy, until a maintainer has checked the
+// machine. Meanwhile the hub sends the tags that it knows.
 func (p *periodic) tagMismatch(ctx context.Context) {
 	x := p.model.journal.mismatch.Load()
 	if x != nil && x.New {
@@ -142,7 +143,7 @@ func (p *periodic) tagMismatch(ctx context.Context) {
 	)
 }
 
-// tagNewJournal tags the machine out while its journal waits for the hub. A maintainer may take the tag off before.
+// tagNewJournal tags the machine out while its new journal waits for the hub. A maintainer may remove the tag earlier.
 func (p *periodic) tagNewJournal(ctx context.Context) {
 	id := p.model.newJournalTag()
 	j := &p.model.journal
@@ -164,7 +165,7 @@ func (p *periodic) awaitRestore() {
 	}
 	if err := p.cfg.Journal.Keep(map[string][]byte{FactAwaits: []byte("1")}); err != nil {
 		p.cfg.Logger.Warn("facts were not kept", "err", err)
-		return // the next turn tries again
+		return // the next call tries again
 	}
 	p.model.journal.awaits = true
 }

@@ -8,10 +8,10 @@ import (
 	"portillon/wire"
 )
 
-// practice is what members have done at this machine, which this machine's own journal knows.
+// practice is the members' practice at this machine, from this machine's own journal.
 type practice struct {
 	of   map[policy.MemberID]policy.Practice
-	owed map[string]policy.Practice // of sessions that the last daemon left open, by their ids
+	owed map[string]policy.Practice // practice of sessions that the previous daemon left unfinished, by session id
 }
 
 func newPractice(of map[policy.MemberID]policy.Practice, owed []Owed) practice {
@@ -25,7 +25,7 @@ func newPractice(of map[policy.MemberID]policy.Practice, owed []Owed) practice {
 	return p
 }
 
-// with adds to a member what they have done at this machine. It does not write to the member.
+// with returns a copy of the member with their practice at this machine. The original is not modified.
 func (p *practice) with(member *policy.Member) *policy.Member {
 	here, ok := p.of[member.ID]
 	if !ok {
@@ -36,8 +36,8 @@ func (p *practice) with(member *policy.Member) *policy.Member {
 	return &out
 }
 
-// after is the practice of a record's member once that record, the end of a session, is on the disk; false: the record
-// is no end, or nobody knows how long its session was. End is when the session ended; zero: no clock can be believed.
+// after returns the practice of a record's member after that record, if it ends a session; false: the record does not
+// end a session, or the session's duration is unknown. end is when the session ended; zero: the clock was not trusted.
 func (p *practice) after(r session.Record, machine policy.MachineID, end time.Time) (policy.Practice, bool) {
 	body, isEnd := r.Body.(wire.EndBody)
 	if !isEnd || r.Kind != wire.SessionEnd {
@@ -51,8 +51,8 @@ func (p *practice) after(r session.Record, machine policy.MachineID, end time.Ti
 	return out, true
 }
 
-// Practised is a practice after one more session. With no clock to believe (a zero end) the session counts on the day
-// that is known last, and makes no practice newer than it was.
+// Practised returns a practice with one more session added. Without a trusted clock (a zero end) the session counts on
+// the last known day, and the date of the last practice does not change.
 func Practised(p policy.Practice, end time.Time, took time.Duration) policy.Practice {
 	if end.IsZero() {
 		end = p.Last

@@ -7,21 +7,22 @@ import (
 	"portillon/policy"
 )
 
-// presence is who stands at the machine: whoever tapped last, for session.ChooseFor. The zero presence is nobody.
+// presence is the person at the machine: the member who tapped last, for session.ChooseFor. The zero presence means
+// that nobody is present.
 type presence struct {
-	last  policy.MemberID // who tapped last; empty: nobody that the machine knows
-	since time.Time       // when they did
-	// generation counts arrivals: what was offered to one person is no offer to the next.
+	last  policy.MemberID // member who tapped last; empty: none whom the machine knows
+	since time.Time       // time of that tap
+	// generation counts arrivals, so that an offer to one person is not valid for the next.
 	generation uint64
 
-	visitorsToday map[policy.MemberID]bool // since midnight in the site's zone
-	day           time.Time                // a moment of that day
+	visitorsToday map[policy.MemberID]bool // members who tapped since midnight in the site's zone
+	day           time.Time                // a moment of the day of visitorsToday
 
-	askedUntil time.Time // until then the next card says who reports a problem, and nothing else
-	reporter   uint64    // the generation of whoever's card was asked for that
+	askedUntil time.Time // until then the next card only identifies the reporter of a problem
+	reporter   uint64    // generation of the person whose card answered that request
 }
 
-// member is who stands at the machine; empty: nobody.
+// member returns the member at the machine; empty: nobody.
 func (p *presence) member(now time.Time) policy.MemberID {
 	if p.last == "" || now.Sub(p.since) >= session.ChooseFor {
 		return ""
@@ -29,7 +30,7 @@ func (p *presence) member(now time.Time) policy.MemberID {
 	return p.last
 }
 
-// arrive notes whose card was accepted as theirs. Zone is the site's: visitors are counted by its days.
+// arrive notes the member whose card was accepted. zone is the site's: visitors are counted by its days.
 func (p *presence) arrive(id policy.MemberID, now time.Time, zone *time.Location) {
 	if p.last != id || p.member(now) == "" {
 		p.generation++
@@ -41,17 +42,17 @@ func (p *presence) arrive(id policy.MemberID, now time.Time, zone *time.Location
 	p.visitorsToday[id] = true
 }
 
-// leave notes that a card was presented that counts for nobody: whoever stood there does not any more.
+// leave notes that a card that counts as nobody was presented: the previous member is no longer present.
 func (p *presence) leave() {
 	p.last, p.since = "", time.Time{}
 	p.generation++
 }
 
-// ask has the next card within identify say who reports a problem. It starts nothing, and ends no more than it would
-// anyway.
+// ask makes the next card within identify name the reporter of a problem. That tap starts no session, and ends only the
+// session that it would end anyway.
 func (p *presence) ask(now time.Time) { p.askedUntil = now.Add(identify) }
 
-// answers reports whether a card at this moment is the one that was asked for, and notes whose report it is.
+// answers reports whether a tap at this moment is the requested one, and notes the reporter.
 func (p *presence) answers(now time.Time) bool {
 	asked := now.Before(p.askedUntil)
 	if asked {
@@ -64,5 +65,5 @@ func sameDay(a, b time.Time, zone *time.Location) bool {
 	return a.In(zone).Format(time.DateOnly) == b.In(zone).Format(time.DateOnly)
 }
 
-// identify is how long a card that was asked for only says who is there.
+// identify is how long a requested card only identifies its member.
 const identify = 15 * time.Second

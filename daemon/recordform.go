@@ -9,7 +9,7 @@ import (
 	"portillon/wire"
 )
 
-// recordForm writes a form down in the name of those whose it is, who are at the machine.
+// recordForm records a form in the name of its members, who are at the machine.
 func (p *PanelActions) recordForm(ctx context.Context, f form, e panel.Entry) error {
 	if f.Do == panel.OpenReport && !p.model.forms.mayReport(reportKey{id: f.by}) {
 		return panel.TooMany
@@ -35,7 +35,7 @@ func (p *PanelActions) recordForm(ctx context.Context, f form, e panel.Entry) er
 				ID:       id,
 				Attested: id != "" && f.opener == f.endorser,
 			},
-		) // whose form it is stands at the machine
+		) // the member who opened the form is at the machine
 	case panel.OpenReport:
 		r := session.Report{
 			By:   f.by,
@@ -58,8 +58,9 @@ func (p *PanelActions) recordForm(ctx context.Context, f form, e panel.Entry) er
 	return nil
 }
 
-// tagFor is the tag that a form puts on. Its reason is the problem, and what was written of it. One member's danger is
-// one tag, however often they report it, and a form's is one however often it is sent.
+// tagFor returns the tag that a form adds. Its reason is the problem, followed by the text of the form. All dangers
+// that one member reports have the same tag id. The id for any other form is computed from its token. Therefore a
+// repeated report, or a form that is sent again, adds no second tag.
 func (p *PanelActions) tagFor(f form, e panel.Entry) session.Tag {
 	reason := p.model.rules.inSiteLanguage(panel.ProblemName(e.Item))
 	if line, _, _ := strings.Cut(e.Note, "\n"); line != "" {
@@ -75,7 +76,7 @@ func (p *PanelActions) tagFor(f form, e panel.Entry) session.Tag {
 	return session.Tag{ID: id, By: f.by, Role: f.role, Reason: cut(reason, 120), Since: p.cfg.Now()}
 }
 
-// cut bounds a text in bytes, at a whole character.
+// cut returns at most the given number of bytes of a text, ending at a whole character.
 func cut(s string, most int) string {
 	for len(s) > most {
 		r := []rune(s)

@@ -12,14 +12,14 @@ import (
 	"portillon/wire"
 )
 
-// Recount is what a journal's records say about the facts that are kept beside them. The zero Recount has seen no
-// record.
+// Recount computes from a journal's records what the facts beside the records should contain. The zero Recount has read
+// no record.
 type Recount struct {
 	tags     []session.Tag
-	tagged   map[string]uint64 // the record that shows a tag on the machine, by the tag's id
-	untagged map[string]uint64 // and the one that shows it taken off
+	tagged   map[string]uint64 // sequence number of the record that shows a tag on the machine, by tag id
+	untagged map[string]uint64 // sequence number of the record that shows the tag removed
 	practice map[policy.MemberID]practised
-	done     map[string]time.Time // when each kind of maintenance was last recorded with a trusted clock; zero: with none
+	done     map[string]time.Time // time of the last record of each kind of maintenance with a trusted clock; zero: none
 	ran      map[wire.RanBy]time.Duration
 	gaps     bool
 }
@@ -29,10 +29,10 @@ type practised struct {
 	last   time.Time
 }
 
-// Gap notes a record whose body is erased or lost: what it said is not known.
+// Gap notes a record whose body is erased or lost, so that its content is unknown.
 func (c *Recount) Gap() { c.gaps = true }
 
-// Add takes the next record. A body that cannot be read counts as a gap.
+// Add processes the next record. A body that cannot be read counts as a gap.
 func (c *Recount) Add(r wire.Record) {
 	switch r.Kind {
 	case wire.Tagged, wire.Untagged:
@@ -79,7 +79,7 @@ func (c *Recount) Add(r wire.Record) {
 	}
 }
 
-// Done are the kinds of maintenance that a record shows as done.
+// Done returns the kinds of maintenance that a record shows as done.
 func (c *Recount) Done() map[string]bool {
 	out := map[string]bool{}
 	for kind := range c.done {
@@ -102,7 +102,7 @@ func (c *Recount) tag(r wire.Record, b wire.TagBody) {
 		return
 	}
 	t := session.Tag{ID: b.Tag, By: r.Member, Reason: b.Reason, Since: r.Wall}
-	_ = t.Role.UnmarshalText([]byte(b.Role)) // empty, or a role of a later release: none is known
+	_ = t.Role.UnmarshalText([]byte(b.Role)) // empty or a role of a later release: no role
 	c.tags = append(c.tags, t)
 	put(&c.tagged, b.Tag, r.Seq)
 }
@@ -113,7 +113,7 @@ func (c *Recount) ended(r wire.Record, b wire.EndBody) {
 	}
 	p := c.practice[r.Member]
 	p.logged += time.Duration(b.Seconds) * time.Second
-	// An end that was recorded at the next start has not the time of the session's end.
+	// An end that was recorded at the next start does not have the time at which the session ended.
 	late := b.Cause == wire.CausePowerLost || b.Cause == wire.CauseDaemonLost
 	if r.Clock.Believed() && b.Seconds > 0 && !late {
 		p.last = r.Wall
@@ -121,10 +121,10 @@ func (c *Recount) ended(r wire.Record, b wire.EndBody) {
 	put(&c.practice, r.Member, p)
 }
 
-// Tags are the tags that the records show on the machine, in the order in which they were put on.
+// Tags returns the tags that the records show on the machine, in the order in which they were added.
 func (c *Recount) Tags() []session.Tag { return slices.Clone(c.tags) }
 
-// Missing are the tags that the records show on the machine and that are not among these.
+// Missing returns the tags that the records show on the machine and that are not in tags.
 func (c *Recount) Missing(tags []session.Tag) (out []session.Tag) {
 	for _, t := range c.tags {
 		if !slices.ContainsFunc(tags, func(x session.Tag) bool { return x.ID == t.ID }) {
@@ -134,10 +134,10 @@ func (c *Recount) Missing(tags []session.Tag) (out []session.Tag) {
 	return out
 }
 
-// lateness is how far a fact's time may lie before its record's: the disk may take seconds over a commit.
+// lateness is how much earlier than its record a fact's time may be: a commit may take seconds.
 const lateness = time.Minute
 
-// Compare names each fact that says less than the records do. What the records do not say, a fact may.
+// Compare describes each fact that contains less than the records show. A fact may contain more than the records.
 func (c *Recount) Compare(facts map[string][]byte) (out []string) {
 	say := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
 	c.compareTags(facts, say)
@@ -197,7 +197,7 @@ func (c *Recount) compareTags(facts map[string][]byte, say func(string, ...any))
 		}
 	}
 	if !slices.ContainsFunc(keysOf(facts), func(k string) bool { return strings.HasPrefix(k, FactRemoved) }) {
-		return // a journal of a release that did not keep them: the daemon adds them at its start
+		return // a journal of a release without these facts: the daemon adds them at its start
 	}
 	for id, seq := range c.untagged {
 		if facts[FactRemoved+id] == nil {
@@ -213,7 +213,7 @@ func keysOf(m map[string][]byte) (out []string) {
 	return out
 }
 
-// read reads a fact; one that is not there is the zero value.
+// read decodes a fact; a missing fact is the zero value.
 func read(b []byte, v any) error {
 	if b == nil {
 		return nil
@@ -228,8 +228,8 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// Restored are the facts that the records give, for a journal whose own are lost. Days and weeks of practice, and
-// running hours beyond the last record that names them, are in no record.
+// Restored returns the facts computed from the records, for a journal whose own facts are lost. The records do not
+// contain the days and weeks of practice, or the running hours after the last record that contains them.
 func (c *Recount) Restored(machine policy.MachineID) (map[string][]byte, error) {
 	var facts factSet
 	if len(c.tagged) > 0 {

@@ -11,7 +11,7 @@ import (
 	"portillon/wire"
 )
 
-// story is a recount of a few records, and the facts that a daemon keeps beside them.
+// story returns a recount of a few records, and the facts that a daemon stores beside them.
 func story(t *testing.T) (*Recount, map[string][]byte) {
 	t.Helper()
 	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
@@ -47,23 +47,25 @@ func story(t *testing.T) (*Recount, map[string][]byte) {
 	return c, facts
 }
 
-func TestFactsThatSayLessThanTheRecordsAreNamed(t *testing.T) {
+func TestFactsThatContainLessThanTheRecordsAreReported(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(map[string][]byte)
-		want   string // empty: no difference
+		want   string // expected difference; empty: none
 	}{
-		{"as they were kept", func(map[string][]byte) {}, ""},
-		{"more than the records say", func(f map[string][]byte) { f[FactHours] = mustJSON(session.Hours{Relay: time.Hour}) },
+		{"facts unchanged", func(map[string][]byte) {}, ""},
+		{"facts contain more than the records",
+			func(f map[string][]byte) { f[FactHours] = mustJSON(session.Hours{Relay: time.Hour}) },
 			""},
 		{"tags deleted", func(f map[string][]byte) { delete(f, FactTags) },
 			`the tag "t2" ("lens") is on the machine by record 2, and missing in the facts`},
 		{"tags unreadable", func(f map[string][]byte) { f[FactTags] = []byte("{") }, "the tags cannot be read"},
-		{"removed tag is back", func(f map[string][]byte) { f[FactTags] = mustJSON([]session.Tag{{ID: "t2"}, {ID: "t1"}}) },
+		{"removed tag in the facts",
+			func(f map[string][]byte) { f[FactTags] = mustJSON([]session.Tag{{ID: "t2"}, {ID: "t1"}}) },
 			`the tag "t1" was taken off by record 3`},
-		{"tag of no record", func(f map[string][]byte) { f[FactTags] = mustJSON([]session.Tag{{ID: "t2"}, {ID: "t9"}}) },
+		{"tag without a record", func(f map[string][]byte) { f[FactTags] = mustJSON([]session.Tag{{ID: "t2"}, {ID: "t9"}}) },
 			`no record put it on`},
-		{"removal forgotten", func(f map[string][]byte) { delete(f, FactRemoved+"t1"); f[FactRemoved+"t0"] = []byte("1") },
+		{"removal missing", func(f map[string][]byte) { delete(f, FactRemoved+"t1"); f[FactRemoved+"t0"] = []byte("1") },
 			`do not list it as removed`},
 		{"practice deleted", func(f map[string][]byte) { delete(f, FactPractice+"m-lea") },
 			"the practice of m-lea is 0s, and the sessions on record last 15m0s"},
@@ -75,7 +77,7 @@ func TestFactsThatSayLessThanTheRecordsAreNamed(t *testing.T) {
 		}, "the practice of m-lea ends on"},
 		{"practice unreadable", func(f map[string][]byte) { f[FactPractice+"m-lea"] = []byte("1") },
 			"the practice of m-lea cannot be read"},
-		{"maintenance forgotten", func(f map[string][]byte) { delete(f, FactDone+"lens-cleaning") },
+		{"maintenance missing", func(f map[string][]byte) { delete(f, FactDone+"lens-cleaning") },
 			"lens-cleaning was last done on an unknown day by the facts"},
 		{"maintenance unreadable", func(f map[string][]byte) { f[FactDone+"lens-cleaning"] = []byte("x") },
 			"when lens-cleaning was last done cannot be read"},
@@ -95,7 +97,7 @@ func TestFactsThatSayLessThanTheRecordsAreNamed(t *testing.T) {
 	}
 }
 
-// What the records restore is what they say, so that a second comparison finds nothing.
+// The restored facts agree with the records, so that a second comparison finds no difference.
 func TestRestoredFactsDoNotDifferFromTheRecords(t *testing.T) {
 	r, _ := story(t)
 	restored, err := r.Restored("laser")
@@ -119,8 +121,8 @@ func TestRestoredFactsDoNotDifferFromTheRecords(t *testing.T) {
 	}
 }
 
-// An erased record may be the one that put a tag on: the tag is no difference.
-func TestTagWhoseRecordIsErasedIsNoDifference(t *testing.T) {
+// The erased record may be the one that added the tag, so the tag is not reported as a difference.
+func TestTagWithAnErasedRecordIsNotADifference(t *testing.T) {
 	r, facts := story(t)
 	r.Gap()
 	facts[FactTags] = mustJSON([]session.Tag{{ID: "t2"}, {ID: "t9"}})

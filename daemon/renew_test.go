@@ -20,7 +20,7 @@ import (
 	"portillon/wire"
 )
 
-// renewed is the example site after edits of its members: what stood there, and what stands there now.
+// renewed returns the example site after edits of its members: pairs of the old text and the new text.
 func renewed(t *testing.T, edits ...string) *roster.Roster {
 	t.Helper()
 	dir := t.TempDir()
@@ -46,8 +46,7 @@ func renewed(t *testing.T, edits ...string) *roster.Roster {
 
 const leasCard, other = `cards: ["62E3086CED"]`, `cards: ["AA00112233"]`
 
-// The office gives Léa another card while she works: the one in her hand still ends what it began, and starts nothing
-// more.
+// An operator assigns another card to Léa while she works: her old card still ends its session, and starts no other.
 func TestCardThatWasReplacedDuringItsSessionStillEndsIt(t *testing.T) {
 	for name, r := range map[string]*roster.Roster{
 		"nobody's": renewed(t, leasCard, other),
@@ -76,7 +75,7 @@ func TestCardThatWasReplacedDuringItsSessionStillEndsIt(t *testing.T) {
 	}
 }
 
-// Of a session with a mentor both cards end it; in a slot the mentor's is the last that was put in.
+// In a session with a mentor, both cards end the session; in a slot the mentor's card is the last one inserted.
 func TestMentorsReplacedCardStillEndsTheSession(t *testing.T) {
 	r := renewed(t, `cards: ["2A00B1C4D7"]`, other)
 	for card, r := range map[string]*roster.Roster{karim: r, jules: renewed(t, `cards: ["01000734E0"]`, other)} {
@@ -106,8 +105,8 @@ func TestMentorsReplacedCardStillEndsTheSession(t *testing.T) {
 	}
 }
 
-// Who waited for a mentor and was passed by has no say in the session of whoever came instead.
-func TestLearnerWhoWaitedEndsNobodysSession(t *testing.T) {
+// A learner who waited for a mentor, and whose wait has expired, cannot end the session of the next member.
+func TestLearnerWhoWaitedCannotEndTheNextSession(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.tap(jules), "[awaiting]")
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
@@ -123,12 +122,13 @@ func TestLearnerWhoWaitedEndsNobodysSession(t *testing.T) {
 
 	b = newBench(t)
 	b.tap(jules)
-	b.now = b.now.Add(session.AwaitFor) // and nobody has ticked
+	b.now = b.now.Add(session.AwaitFor) // no tick has ended the wait
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
 	b.wants(b.tap(jules), "[occupied]")
 }
 
-// After a hand-over the first mentor may go, and the second one's card counts whatever a new bundle says of it.
+// After a hand-over the first mentor may leave, and the second mentor's card remains valid for the session even if a
+// new bundle removes that card.
 func TestCardsOfAHandOver(t *testing.T) {
 	b := otherBench(t, "supervisor: laser-mentor, hours", "supervisor: { any: [laser-mentor, laser-maintainer] }, hours")
 	b.tap(jules)
@@ -147,7 +147,7 @@ func TestCardsOfAHandOver(t *testing.T) {
 	}
 }
 
-// So does a maintainer's.
+// A maintainer's replaced card also ends the maintenance.
 func TestMaintainersReplacedCardStillEndsTheirWork(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
@@ -157,8 +157,8 @@ func TestMaintainersReplacedCardStillEndsTheirWork(t *testing.T) {
 	}
 }
 
-// A replaced card ends a job that is being finished too, as its member's own would.
-func TestReplacedCardEndsAJobThatIsBeingFinished(t *testing.T) {
+// A replaced card also ends a job that is being finished, as the member's current card would.
+func TestReplacedCardEndsAFinishingJob(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.m.state.Phase = session.Finishing
@@ -168,9 +168,10 @@ func TestReplacedCardEndsAJobThatIsBeingFinished(t *testing.T) {
 	}
 }
 
-// A card that a new bundle gives to somebody else stays in its slot while the reader is opened anew: it is the same
-// card, and its session goes on; once that is ended from elsewhere, the card starts nothing in its new member's name.
-func TestReassignedCardInItsSlotStartsNothing(t *testing.T) {
+// A card that a new bundle assigns to somebody else stays in its slot while the reader is reopened: it is the same
+// card, and its session continues. When that session is ended from elsewhere, the card does not start a session for its
+// new member.
+func TestReassignedCardInItsSlotStartsNoSession(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
 	u, _ := rfid.ParseUID(lea)
@@ -191,8 +192,9 @@ func TestReassignedCardInItsSlotStartsNothing(t *testing.T) {
 	}
 }
 
-// Nor does one whose own start came to nothing, for the contactor was not yet open.
-func TestReassignedCardOfAFailedStartStartsNothing(t *testing.T) {
+// A card whose own start failed because the contactor was not yet open does not start a session for its new member
+// either.
+func TestReassignedCardOfAFailedStartStartsNoSession(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
 	u, _ := rfid.ParseUID(lea)
@@ -212,8 +214,8 @@ func TestReassignedCardOfAFailedStartStartsNothing(t *testing.T) {
 	}
 }
 
-// A card is remembered for its own session alone.
-func TestCardOfTheSessionBeforeEndsNothing(t *testing.T) {
+// A card is remembered only during its own session.
+func TestCardOfThePreviousSessionEndsNothing(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.tap(lea)
@@ -227,8 +229,8 @@ func TestCardOfTheSessionBeforeEndsNothing(t *testing.T) {
 	}
 }
 
-// Whoever the office removes or blocks uses the machine no more. Others are left alone.
-func TestSessionOfSomebodyWhoIsNoMemberAnyMoreEnds(t *testing.T) {
+// When a new bundle removes or blocks a member, their session ends. Sessions of other members continue.
+func TestSessionOfARemovedMemberEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		old, with string
 		ends      bool
@@ -257,8 +259,9 @@ func TestSessionOfSomebodyWhoIsNoMemberAnyMoreEnds(t *testing.T) {
 	}
 }
 
-// The loop was held up: the card was put in and pulled before its tap was looked at, and the reader says so once.
-func TestCardPulledBeforeItsTapWasLookedAtKeepsNoMachineOn(t *testing.T) {
+// The loop was blocked: the card was inserted and removed before its tap was processed, and the reader reports the
+// removal only once.
+func TestCardRemovedBeforeItsTapIsProcessedStartsNoSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.m.state.Holds.ReaderDown = false
@@ -279,9 +282,9 @@ func TestCardPulledBeforeItsTapWasLookedAtKeepsNoMachineOn(t *testing.T) {
 	})
 }
 
-// With a clock that nobody vouches for, practice grows and gets no newer, and what a day or a week allows is not
-// forgotten.
-func TestPracticeByAClockThatNobodyVouchesFor(t *testing.T) {
+// With an untrusted clock, practice grows without a newer date, and the limits per day and week still count earlier
+// sessions.
+func TestPracticeWithAnUntrustedClock(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.tap(lea)
@@ -301,8 +304,9 @@ func TestPracticeByAClockThatNobodyVouchesFor(t *testing.T) {
 	}
 }
 
-// A start was refused because the disk was full. Once there is room the machine finds out by itself, and says so.
-func TestMachineFindsOutThatItsJournalTakesRecordsAgain(t *testing.T) {
+// A start was refused because the disk was full. Once there is room, the machine detects this without a tap, and shows
+// it.
+func TestMachineDetectsThatItsJournalAcceptsRecordsAgain(t *testing.T) {
 	b := newBench(t)
 	b.notes.full = true
 	b.wants(b.tap(lea), "relay off [fault]")
@@ -324,8 +328,8 @@ func TestMachineFindsOutThatItsJournalTakesRecordsAgain(t *testing.T) {
 	}
 }
 
-// The last daemon's session could not be closed: nothing starts before it is.
-func TestWhatTheJournalIsOwedComesBeforeAnyStart(t *testing.T) {
+// The end of the previous daemon's session could not be recorded: no session starts until it is.
+func TestPendingRecordsAreWrittenBeforeAnyStart(t *testing.T) {
 	b := newBench(t)
 	end := session.Record{
 		Kind:    wire.SessionEnd,
@@ -347,8 +351,8 @@ func TestWhatTheJournalIsOwedComesBeforeAnyStart(t *testing.T) {
 	}
 }
 
-// Whoever asks for a tag, or to have one off, hears whether it came so.
-func TestOrdersOfTagsAreAnsweredAsTheyWentOut(t *testing.T) {
+// The reply to an order to add or remove a tag states whether the tag was added or removed.
+func TestReplyToATagOrderStatesItsResult(t *testing.T) {
 	b := newBench(t)
 	for n := range session.TagsMax {
 		b.do(control.Request{Do: "tag", Reason: "one more", Tag: fmt.Sprintf("t-%c", 'A'+n)})

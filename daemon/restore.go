@@ -14,14 +14,14 @@ import (
 	"portillon/wire"
 )
 
-// restorer takes what the hub knows from the journals before this one.
+// restorer adds the hub's data from earlier journals.
 type restorer struct {
 	cfg    *Config
 	model  *model
 	engine *engine
 }
 
-// A journal that began anew: what was on the machine before is known at the hub alone.
+// This file handles a new journal, when only the hub knows the machine's earlier state.
 
 func (m *restorer) restore(ctx context.Context, r wire.Restore, sha string, done map[string]bool) error {
 	switch own := m.cfg.Journal.Generation(); {
@@ -78,24 +78,24 @@ func generationsOf(from []wire.ReplacedJournal) (out []wire.Generation) {
 	return out
 }
 
-// IsFormer reports whether a journal with this fact (FactRestored) has taken the place of the machine's journal of that
-// generation. All that the hub held of that one is in this journal.
+// IsFormer reports whether a journal with this fact (FactRestored) has replaced the machine's journal of that
+// generation. The hub's data of that generation have been restored into this journal.
 func IsFormer(fact []byte, g wire.Generation) bool {
 	var all []wire.Generation
 	return json.Unmarshal(fact, &all) == nil && slices.Contains(all, g)
 }
 
-// restoredFromMost is how many of the journals before the record names: a record has at most 8 KiB.
+// restoredFromMost is the number of earlier journals that the record names: a record has at most 8 KiB.
 const restoredFromMost = 16
 
-// restoreTags puts on the tags that the hub knows. Each is recorded. The error says that one is not on the machine.
+// restoreTags adds the tags that the hub knows. Each is recorded. It returns an error if a tag could not be added.
 func (m *restorer) restoreTags(ctx context.Context, r wire.Restore) error {
 	for _, t := range r.Tags {
 		if m.model.isTagged(t.ID) || m.model.journal.removedTags[t.ID] || strings.HasPrefix(t.ID, duePrefix) {
 			continue
 		}
 		tag := session.Tag{ID: t.ID, By: t.By, Reason: t.Reason, Since: t.Since}
-		_ = tag.Role.UnmarshalText([]byte(t.Role)) // empty, or a role of a later release: none is known
+		_ = tag.Role.UnmarshalText([]byte(t.Role)) // empty or a role of a later release: no role
 		if m.engine.apply(ctx, session.AddTag{Tag: tag}); !m.model.isTagged(t.ID) || len(m.model.state.Ledger.Pending) > 0 {
 			return fmt.Errorf(
 				"the tag %.64q is not on the machine: it has %d tags, or the disk is full",
@@ -109,15 +109,15 @@ func (m *restorer) restoreTags(ctx context.Context, r wire.Restore) error {
 
 func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
 
-// afterRestore is what the machine knows once it has taken what the hub knew.
+// afterRestore is the machine's state after the hub's data were added.
 type afterRestore struct {
 	ran      session.Hours
 	practice map[policy.MemberID]policy.Practice
 	done     map[string]policy.Done
-	removed  []string // ids of tags that were taken off before
+	removed  []string // ids of tags that were removed earlier
 }
 
-// restored adds what the hub knows to what this journal has counted since it began. Done holds the kinds of
+// restored adds the hub's data to the data that this journal has collected since its creation. done holds the kinds of
 // maintenance that a record of this journal shows as done.
 func (m *restorer) restored(r wire.Restore, done map[string]bool) afterRestore {
 	model := m.model
@@ -140,12 +140,12 @@ func (m *restorer) restored(r wire.Restore, done map[string]bool) afterRestore {
 	if !m.cfg.HasBusy {
 		before = r.Relay
 	}
-	for kind, d := range model.upkeep.done { // counted from the new journal's first hour
+	for kind, d := range model.upkeep.done { // counted from the creation of the new journal
 		d.Ran += seconds(before)
 		out.done[kind] = d
 	}
 	for _, d := range r.Done {
-		if !done[d.Kind] { // what stands there is when the policy first named this kind to the new journal
+		if !done[d.Kind] { // the stored time is when the policy first named this kind, not when it was done
 			out.done[d.Kind] = policy.Done{At: d.At, Ran: seconds(d.Ran)}
 		}
 	}
@@ -157,7 +157,7 @@ func (m *restorer) restored(r wire.Restore, done map[string]bool) afterRestore {
 	return out
 }
 
-// facts are what the journal keeps of it.
+// facts returns the resulting facts for the journal.
 func (a afterRestore) facts(from []wire.ReplacedJournal) factSet {
 	var facts factSet
 	facts.put(FactRestored, generationsOf(from))
@@ -175,7 +175,7 @@ func (a afterRestore) facts(from []wire.ReplacedJournal) factSet {
 	return facts
 }
 
-// applyTo makes the machine know it.
+// applyTo stores the result in the model.
 func (a afterRestore) applyTo(m *model) {
 	m.state.Runtime.Ran, m.upkeep.done = a.ran, a.done
 	for id, p := range a.practice {
@@ -186,7 +186,7 @@ func (a afterRestore) applyTo(m *model) {
 	}
 }
 
-// restoredPractice is a member's practice before and since the journal began anew.
+// restoredPractice returns the sum of a member's practice before and after the creation of the new journal.
 func restoredPractice(p wire.RestoredPractice, here policy.Practice, zone *time.Location) policy.Practice {
 	all := policy.Practice{Logged: seconds(p.Seconds)}
 	if !p.Last.IsZero() {
@@ -196,7 +196,7 @@ func restoredPractice(p wire.RestoredPractice, here policy.Practice, zone *time.
 		took := seconds(x.Seconds)
 		logged := all.Logged
 		all = all.Used(x.End.In(zone), took)
-		all.Logged = logged // it counts in Seconds already
+		all.Logged = logged // already included in Seconds
 	}
 	if !p.Last.IsZero() && all.Last.Before(p.Last) {
 		all.Last = p.Last.In(zone)

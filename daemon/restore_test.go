@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// given is what the hub knows of a machine whose journal began anew on 23 November 2026, 9:00 UTC.
+// given returns the hub's data for a machine with a new journal, created on 23 November 2026, 9:00 UTC.
 func given() wire.Restore {
 	at := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 	return wire.Restore{Site: "biklab", Machine: "laser", Generation: "0123456789abcdef", ID: "r1", Issued: at,
@@ -31,7 +31,7 @@ type quietUplink struct{ state wire.State }
 func (k *quietUplink) SetState(s wire.State) { k.state = s }
 func (*quietUplink) Notify()                 {}
 
-func TestRestoreGivesBackTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
+func TestRestoreAddsTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 	b := newBench(t)
 	b.cfg.Uplink = &quietUplink{}
 	b.tap(lea)
@@ -49,7 +49,7 @@ func TestRestoreGivesBackTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 		s.NewJournal != "0123456789abcdef" {
 		t.Errorf("%q", s.JournalDamage)
 	}
-	for range 2 { // the second time nothing happens
+	for range 2 { // the second call has no effect
 		if err := b.restorer.restore(t.Context(), given(), "5a", nil); err != nil {
 			t.Fatal(err)
 		}
@@ -89,8 +89,8 @@ func TestRestoreGivesBackTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 	}
 }
 
-// A restore takes off the tags that say how journals differ: nobody's own tag may have such a name.
-func TestTagOfAPersonIsNotNamedLikeThatOfAJournal(t *testing.T) {
+// A restore removes the tags that report a different journal, so a person's tag must not have such an id.
+func TestTagOfAPersonCannotHaveTheIDOfAJournalTag(t *testing.T) {
 	b := newBench(t)
 	for _, id := range []string{"journal-new-belt", "journal-older-9"} {
 		if r := b.operator.order(t.Context(), control.Request{Do: "tag", Tag: id, Reason: "belt"}, ""); r.OK || !r.Wrong ||
@@ -110,15 +110,15 @@ func TestRestoreOfAnotherGenerationIsRefused(t *testing.T) {
 	}
 }
 
-// A machine never loses a tag by a restore, and the session under way goes on to its end.
-func TestRestoreTakesNoTagOffAndLeavesTheSessionRunning(t *testing.T) {
+// A restore never removes other tags, and the current session continues to its end.
+func TestRestoreRemovesNoTagAndEndsNoSession(t *testing.T) {
 	b := newBench(t)
-	b.do(control.Request{Do: "tag", Tag: "t0", Reason: "lens"}) // the hub says that it was taken off
+	b.do(control.Request{Do: "tag", Tag: "t0", Reason: "lens"}) // the hub reports this tag as removed
 	b.do(control.Request{Do: "untag", Tag: "t0"})
 	b.do(control.Request{Do: "tag", Tag: "t9", Reason: "lens"})
 	r := given()
 	r.Removed = append(r.Removed, "t9")
-	r.Tags = append(r.Tags, wire.RestoredTag{ID: "t0", Reason: "lens"}) // and that one was taken off here since
+	r.Tags = append(r.Tags, wire.RestoredTag{ID: "t0", Reason: "lens"}) // and this one was removed here meanwhile
 	if err := b.restorer.restore(t.Context(), r, "5a", nil); err != nil || !b.m.isTagged("t9") || !b.m.isTagged("t1") ||
 		b.m.isTagged("t0") ||
 		b.m.journal.removedTags["t9"] {
@@ -132,7 +132,7 @@ func TestRestoreTakesNoTagOffAndLeavesTheSessionRunning(t *testing.T) {
 	}
 }
 
-// Maintenance that this journal shows as done is newer than what the hub knows; its hours are counted on.
+// Maintenance that this journal shows as done is newer than the hub's data; its running hours are added to the hub's.
 func TestRestoreKeepsMaintenanceOfThisJournal(t *testing.T) {
 	b := newBench(t)
 	b.m.upkeep.done["lens-cleaning"] = policy.Done{At: b.now, Ran: time.Minute}
@@ -161,8 +161,8 @@ func TestRestoreIsRefusedWhileTheDiskIsFullAndWorksAfterwards(t *testing.T) {
 	}
 }
 
-// Without a hub nothing will be compared: whoever takes the tag off has looked at the machine.
-func TestMachineWithoutAHubLeavesTheNewJournalsNoteWithItsTag(t *testing.T) {
+// Without a hub the journal is never compared: the maintainer who removes the tag has checked the machine.
+func TestRemovingTheNewJournalsTagRemovesItsNoteWithoutAHub(t *testing.T) {
 	b := newBench(t)
 	b.m.journal.awaits = true
 	b.periodic.tagMismatch(t.Context())

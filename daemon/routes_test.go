@@ -15,7 +15,7 @@ import (
 	"portillon/wire"
 )
 
-// direct is the machine for a panel whose requests are served by the test's own goroutine.
+// direct calls the machine in the test's own goroutine, for a panel whose requests the test serves.
 type direct struct{ b *bench }
 
 func (d direct) Do(ctx context.Context, o panel.Touch) error { return d.b.actions.touch(ctx, o) }
@@ -35,10 +35,10 @@ func (d direct) Write(ctx context.Context, token string, e panel.Entry) (policy.
 	return d.b.actions.fillIn(ctx, token, e)
 }
 
-// Where requests come from.
+// The addresses from which requests come.
 const ownScreen, elsewhere = "127.0.0.1:4711", "192.168.1.66:4711"
 
-// served gives the machine's panel a Handler that reaches the machine, and a screen that reports itself.
+// served returns a Handler for the machine's panel, and a screen that sends reports if screen is set.
 func (b *bench) served(screen bool) {
 	b.cfg.Panel = panel.New(
 		panel.Config{
@@ -71,7 +71,7 @@ func (b *bench) asks(method, path, from, kind string, body []byte) *httptest.Res
 	return w
 }
 
-// sends fills a form in.
+// sends submits a form.
 func (b *bench) sends(token, from string, fields ...string) *httptest.ResponseRecorder {
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
@@ -82,7 +82,7 @@ func (b *bench) sends(token, from string, fields ...string) *httptest.ResponseRe
 	return b.asks("POST", "/form/"+token, from, w.FormDataContentType(), body.Bytes())
 }
 
-// outcome is an answer in a word: allowed, refused, or waits for its member.
+// outcome returns an answer in a word: allowed, refused, or waits for its member.
 func outcome(w *httptest.ResponseRecorder) string {
 	switch {
 	case w.Code == http.StatusOK && strings.Contains(w.Body.String(), "Confirm"):
@@ -95,10 +95,10 @@ func outcome(w *httptest.ResponseRecorder) string {
 	return "refused"
 }
 
-// Every route of the panel, from an own screen and from elsewhere, with a form's code, without one, with one that has
-// expired and with one of another machine, before and after another member's card. Léa opened the form; what is
-// written in her name while she was not asked is a fault.
-func TestNothingIsWrittenInTheNameOfSomebodyWhoWasNotAsked(t *testing.T) {
+// The test sends requests to every route of the panel, from an own screen and from elsewhere, with a form's code,
+// without one, with an expired code and with one of another machine, before and after another member's card. Léa opened
+// the form; a record in her name without her confirmation fails the test.
+func TestNothingIsRecordedInAMembersNameWithoutConfirmation(t *testing.T) {
 	const foreign = "00000000000000000000000000000000"
 	rows, members := 0, exampleRoster(t)
 	for _, route := range []string{"GET /", "GET /events", "POST /alive", "POST /do power-off", "POST /do confirm",
@@ -123,7 +123,7 @@ func TestNothingIsWrittenInTheNameOfSomebodyWhoWasNotAsked(t *testing.T) {
 					token := map[string]string{"with the code": f.Token, "expired": f.Token, "foreign": foreign}[code]
 					if code == "expired" {
 						b.now = f.Ends
-						b.tap(zoe) // somebody stands there all the same
+						b.tap(zoe) // nevertheless somebody is at the machine
 					}
 					if route == "POST /do confirm" && code == "with the code" {
 						b.sends(token, elsewhere, "item", "noise")
@@ -164,7 +164,7 @@ func TestNothingIsWrittenInTheNameOfSomebodyWhoWasNotAsked(t *testing.T) {
 	t.Logf("%d rows", rows)
 }
 
-// names says in whose name something was written.
+// names returns the members in whose names something was recorded.
 func names(signed []policy.MemberID) string {
 	var out []string
 	for _, who := range signed {
@@ -199,20 +199,20 @@ func (b *bench) route(route, from, token string) *httptest.ResponseRecorder {
 	return json(path, "")
 }
 
-// allowed is the rule of the table.
+// allowed returns the expected outcome of a row.
 func allowed(route, from, code string, other bool) string {
 	own := from == ownScreen
 	switch route {
-	case "GET /", "GET /events", "POST /alive": // they show; only an own screen's report counts
+	case "GET /", "GET /events", "POST /alive": // only display; only an own screen's report counts
 		return "allowed"
-	case "POST /do power-off", "POST /form log": // no maintenance runs
+	case "POST /do power-off", "POST /form log": // no maintenance is in progress
 		return "refused"
-	case "POST /do confirm": // something waits where it was sent with the code
+	case "POST /do confirm": // a form waits if it was sent with the code
 		return map[bool]string{true: "allowed", false: "refused"}[own && code == "with the code" && !other]
-	case "POST /form report": // opened for whoever stands at the own screen; a code opens none
+	case "POST /form report": // opened only for the person at the own screen; a code opens no form
 		return map[bool]string{true: "allowed", false: "refused"}[own]
 	}
-	switch { // what needs the code
+	switch { // requests that need the code
 	case code == "without":
 		return "no such route"
 	case code != "with the code":
@@ -223,8 +223,8 @@ func allowed(route, from, code string, other bool) string {
 	return "waits"
 }
 
-// A machine without a screen offers no remote form, whatever code is named.
-func TestMachineWithoutAScreenTakesNoFormFromElsewhere(t *testing.T) {
+// A machine without a screen accepts no form from elsewhere, whatever the code is.
+func TestMachineWithoutAScreenAcceptsNoFormFromElsewhere(t *testing.T) {
 	b := newBench(t)
 	b.served(false)
 	b.tap(lea)

@@ -11,15 +11,15 @@ import (
 	"portillon/rfid"
 )
 
-// rules are the policy and the members' list in force, as this machine sees them.
+// rules are the current policy and members' list, as they apply to this machine.
 type rules struct {
 	cfg    *Config
 	roster *roster.Roster // nil until the first bundle
-	// typedPart is the number that «machine tap» gives at this moment, where it may be a part of a card's number.
+	// typedPart is the number typed in the current "machine tap" order, if it may be a part of a card's number.
 	typedPart rfid.UID
 }
 
-// person is a member of the list in force.
+// person returns a member of the current list.
 func (r *rules) person(id policy.MemberID) (roster.Person, bool) {
 	if r.roster == nil {
 		return roster.Person{}, false
@@ -27,7 +27,7 @@ func (r *rules) person(id policy.MemberID) (roster.Person, bool) {
 	return r.roster.Person(id)
 }
 
-// lookup is whose card this is.
+// lookup returns the person to whom a card belongs.
 func (r *rules) lookup(card rfid.UID) (roster.Person, bool) {
 	if r.roster == nil {
 		return roster.Person{}, false
@@ -38,7 +38,7 @@ func (r *rules) lookup(card rfid.UID) (roster.Person, bool) {
 	return r.roster.Lookup(card)
 }
 
-// memberOf is whose card this is by the bundle in force; empty: nobody's.
+// memberOf returns the member to whom the current bundle assigns a card; empty: nobody.
 func (r *rules) memberOf(card rfid.UID) policy.MemberID {
 	p, known := r.lookup(card)
 	if !known || p.Member == nil {
@@ -47,7 +47,7 @@ func (r *rules) memberOf(card rfid.UID) policy.MemberID {
 	return p.Member.ID
 }
 
-// settings are the machine's own rules, as its policy gives them now.
+// settings returns the rules of the machine from its current policy.
 func (r *rules) settings() session.Settings {
 	s := session.Settings{HasBusy: r.cfg.HasBusy, Ignore: r.cfg.Ignore}
 	if r.roster == nil {
@@ -66,7 +66,8 @@ func (r *rules) clock() panel.Clock {
 	return panel.Clock{Zone: r.roster.Policy.Zone}
 }
 
-// siteTime is a moment in the site's time zone, as the panel shows it; before the first bundle, in this computer's.
+// siteTime converts a moment to the site's time zone, as the panel shows it; before the first bundle, to this
+// computer's.
 func (r *rules) siteTime(t time.Time) time.Time {
 	if zone := r.clock().Zone; r.roster != nil && zone != nil {
 		return t.In(zone)
@@ -74,7 +75,7 @@ func (r *rules) siteTime(t time.Time) time.Time {
 	return t.Local()
 }
 
-// name is what the panel calls a member, as short as the site chose; or nothing.
+// name returns the name by which the panel calls a member, as short as the site chose; empty: no name.
 func (r *rules) name(id policy.MemberID) string {
 	if id == "" || r.roster == nil {
 		return ""
@@ -86,7 +87,7 @@ func (r *rules) name(id policy.MemberID) string {
 	return r.roster.Policy.Names.Of(p.Name)
 }
 
-// machine is this machine in the policy.
+// machine returns this machine in the policy.
 func (r *rules) machine() (*policy.Machine, bool) {
 	if r.roster == nil {
 		return nil, false
@@ -94,7 +95,7 @@ func (r *rules) machine() (*policy.Machine, bool) {
 	return r.roster.Policy.Machine(r.cfg.Machine)
 }
 
-// inSiteLanguage is a text in the site's language.
+// inSiteLanguage returns a text in the site's language.
 func (r *rules) inSiteLanguage(t policy.Text) string {
 	if r.roster == nil {
 		return t.FR
@@ -102,7 +103,7 @@ func (r *rules) inSiteLanguage(t policy.Text) string {
 	return t.In(r.roster.Policy.Language)
 }
 
-// refused finds a card that the site refuses.
+// refused returns the refused card with this number, if the site refuses it.
 func (r *rules) refused(uid rfid.UID) (roster.RefusedCard, bool) {
 	if r.roster == nil {
 		return roster.RefusedCard{}, false
@@ -110,7 +111,8 @@ func (r *rules) refused(uid rfid.UID) (roster.RefusedCard, bool) {
 	return r.roster.Refused(uid)
 }
 
-// interventionKinds are the interventions that may be logged here: in the policy's order, then what else counts.
+// interventionKinds returns the interventions that may be logged here: first those of the machine's policy, in its
+// order, then other kinds that count.
 func (r *rules) interventionKinds(mach *policy.Machine) []panel.Choice {
 	var out []panel.Choice
 	for _, x := range mach.Interventions {

@@ -28,8 +28,8 @@ func TestUntagWithoutATagIsAnError(t *testing.T) {
 	}
 }
 
-// A tag is listed as removed once it was taken off, and not before.
-func TestOnlyATagTakenOffIsListedAsRemoved(t *testing.T) {
+// A tag is listed as removed after its removal, and not before.
+func TestOnlyARemovedTagIsListedAsRemoved(t *testing.T) {
 	b := newBench(t)
 	removed := func() (n int) {
 		for k := range b.notes.facts {

@@ -17,7 +17,7 @@ func (v *views) view() panel.View {
 	return view
 }
 
-// phaseView is the machine's state as a sign and a sentence.
+// phaseView returns the machine's state as a sign and a sentence.
 func (v *views) phaseView() panel.View {
 	s, c, now := v.model.state, v.model.rules.clock(), v.cfg.Now()
 	s.Current.Since, s.Current.Until = v.model.wall(s.Current.Since), v.model.wall(s.Current.Until)
@@ -61,7 +61,7 @@ func (v *views) phaseView() panel.View {
 	return v.withVouchCall(v.idleView())
 }
 
-// withVouchCall adds that a mentor's card is waited for.
+// withVouchCall adds the request for a mentor's card.
 func (v *views) withVouchCall(view panel.View) panel.View {
 	if p := v.model.state.VouchRequest; p.Session != "" && !p.Open {
 		if mach, known := v.model.rules.machine(); known && len(mach.Vouch) > 0 {
@@ -71,7 +71,7 @@ func (v *views) withVouchCall(view panel.View) panel.View {
 	return view
 }
 
-// idleView is the view of a machine that nobody has: something may keep it from being ready.
+// idleView returns the view of a machine without a session; a tag, a fault or the clock may prevent a start.
 func (v *views) idleView() panel.View {
 	switch {
 	case v.model.rules.roster == nil:
@@ -100,7 +100,7 @@ func (v *views) refusal(t session.Notify) panel.View {
 	}
 	if why == policy.TaggedOut && v.model.state.Phase == session.TaggedOut ||
 		why == policy.MachineFault && v.model.state.Phase == session.Fault {
-		return v.phaseView() // what the panel says anyway, with its reason and what to do
+		return v.phaseView() // the view of the state, with the reason and the next step
 	}
 	switch why {
 	case policy.NoBadge, policy.NeedsSupervisor, policy.NotRecent, policy.NotEnoughHours, policy.BadgeExpired:
@@ -112,7 +112,7 @@ func (v *views) refusal(t session.Notify) panel.View {
 	return panel.Refused(why, said.Fact, said.Next)
 }
 
-// cardRefused is what the panel says of it.
+// cardRefused returns the view for the tap of a card that the site refuses.
 func (v *views) cardRefused(d policy.Decision) panel.View {
 	if v.model.rules.roster == nil {
 		return v.withoutList()

@@ -11,7 +11,7 @@ import (
 	"portillon/daemon/control"
 )
 
-// screenReports has the page at this computer's own screen report itself.
+// screenReports makes the page at this computer's own screen send a report.
 func (b *bench) screenReports() {
 	b.t.Helper()
 	r := httptest.NewRequest("POST", "http://laser/alive", strings.NewReader(`{"rev":0}`))
@@ -23,7 +23,7 @@ func (b *bench) screenReports() {
 	b.periodic.watchScreens()
 }
 
-// A screen that stops reporting itself is said in the log and in the status, and its restart is asked for.
+// A screen that stops sending reports is logged and shown in the status, and its restart is requested.
 func TestSilentScreenIsLoggedShownAndItsRestartRequested(t *testing.T) {
 	b := newBench(t)
 	restarts, fails := 0, error(nil)
@@ -39,7 +39,7 @@ func TestSilentScreenIsLoggedShownAndItsRestartRequested(t *testing.T) {
 	if got := status(); len(got) != 1 || got[0] != (control.Screen{Address: "127.0.0.1"}) {
 		t.Errorf("%+v", got)
 	}
-	for range 20 { // looks every second
+	for range 20 { // watchScreens runs every second
 		b.now = b.now.Add(time.Second)
 		b.periodic.watchScreens()
 	}

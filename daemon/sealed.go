@@ -6,9 +6,9 @@ import (
 	"portillon/wire"
 )
 
-// oldKeyReport is the record that tells the hub of a card which the bundle knows under the previous card key alone, so
-// that the hub binds the card to the new one; false: there is nothing to tell, or no key to seal the number with. Each
-// card is reported once for each bundle: if the report is lost, the next bundle brings another.
+// oldKeyReport returns the record that reports a card which the bundle contains only under the previous card key, so
+// that the hub lists the card under the new key; false: no report is needed, or there is no key to seal the number
+// with. Each card is reported once for each bundle: if the report is lost, it is repeated under the next bundle.
 func (e *engine) oldKeyReport(uid rfid.UID) (session.Record, bool) {
 	if e.model.rules.roster == nil || e.cfg.SealKey == nil || e.reported[uid] {
 		return session.Record{}, false
@@ -19,7 +19,7 @@ func (e *engine) oldKeyReport(uid rfid.UID) (session.Record, bool) {
 	}
 	key := e.cfg.SealKey()
 	if key == "" {
-		return session.Record{}, false // the next tap finds one, perhaps
+		return session.Record{}, false // the key may be known at the next tap
 	}
 	sealed, err := wire.SealNumber(key, e.cfg.Site, e.cfg.Machine, number.Bytes())
 	if err != nil {
@@ -29,11 +29,11 @@ func (e *engine) oldKeyReport(uid rfid.UID) (session.Record, bool) {
 	if e.reported == nil {
 		e.reported = map[rfid.UID]bool{}
 	}
-	e.reported[uid] = true // at most one for each card of the bundle
+	e.reported[uid] = true // at most one entry for each card of the bundle
 	return session.Record{Kind: wire.CardRebound, Body: wire.CardReboundBody{Sealed: sealed}}, true
 }
 
-// noteUnknown remembers an unknown card, and seals it for the hub; empty: the hub's key is not known.
+// noteUnknown stores an unknown card in the list, and seals it for the hub; empty: the hub's key is unknown.
 func (e *engine) noteUnknown(uid rfid.UID) string {
 	e.model.unknown.shown = ""
 	if e.model.rules.roster == nil {

@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// clockOf is a configuration with a clock and a log alone.
+// clockOf returns a configuration with only a clock and a log.
 func clockOf(now *time.Time) *Config {
 	return &Config{Now: func() time.Time { return *now }, Logger: slog.New(slog.DiscardHandler)}
 }
@@ -74,7 +74,7 @@ func TestPracticeOfASessionOfUnknownLengthIsNotCounted(t *testing.T) {
 	}
 }
 
-// A clock that ran ahead made a date that lies in the future: it counts from now, once the clock is right.
+// A fast clock stored a date that is now in the future: once the clock is right, the interval counts from now.
 func TestMaintenanceDatedInTheFutureCountsFromNow(t *testing.T) {
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	u := newUpkeep(map[string]policy.Done{"lens": {At: now.AddDate(1, 0, 0), Ran: time.Hour}})
@@ -91,7 +91,7 @@ func TestMaintenanceDatedInTheFutureCountsFromNow(t *testing.T) {
 	}
 }
 
-func TestLivenessAllowsTheDiskTenTimesTheLoop(t *testing.T) {
+func TestLivenessAllowsACommitTenTimesTheLoopsLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLiveness()
 		failed := errors.New("no room")
@@ -100,7 +100,7 @@ func TestLivenessAllowsTheDiskTenTimesTheLoop(t *testing.T) {
 			if !l.alive() {
 				t.Error("a disk that is slow makes the loop dead")
 			}
-			time.Sleep(2 * time.Nanosecond) // a commit that begins at once is counted from 1 ns
+			time.Sleep(2 * time.Nanosecond) // a commit that begins at once is stored as begun at 1 ns
 			if l.alive() {
 				t.Error("a disk that hangs leaves the loop alive")
 			}
@@ -115,7 +115,7 @@ func TestLivenessAllowsTheDiskTenTimesTheLoop(t *testing.T) {
 	})
 }
 
-// A fact that cannot be written must not be taken for one that is gone.
+// A fact that cannot be encoded must not be treated as a removed fact.
 func TestFactThatCannotBeWrittenStopsTheCommit(t *testing.T) {
 	var f factSet
 	f.put(FactHours, session.Hours{Relay: time.Hour})

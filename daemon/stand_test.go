@@ -13,9 +13,9 @@ import (
 	"portillon/policy"
 )
 
-// What may be done belongs to who stands at the machine, and to nobody who comes after.
+// The buttons belong to the member at the machine, and not to the next one.
 
-func TestButtonsAreTheirsWhoseTheyAre(t *testing.T) {
+func TestButtonsAreOnlyForTheMemberAtTheMachine(t *testing.T) {
 	b := newBench(t)
 	b.tap(karim)
 	shown := b.cfg.Panel.Current().Visitor.At
@@ -52,8 +52,8 @@ func TestButtonsAreTheirsWhoseTheyAre(t *testing.T) {
 	}
 }
 
-// The card that says who reports starts nothing. It ends its own session, as ever.
-func TestCardThatReportsAProblemStartsNothing(t *testing.T) {
+// A card that identifies a reporter starts no session. It still ends its own session.
+func TestCardThatReportsAProblemStartsNoSession(t *testing.T) {
 	b := newBench(t)
 	if _, err := b.actions.open(panel.FormRequest{Do: "report"}); !errors.Is(err, panel.ScanCode) {
 		t.Error("a page elsewhere has the next card mean nothing: ", err)
@@ -63,7 +63,7 @@ func TestCardThatReportsAProblemStartsNothing(t *testing.T) {
 		asked error
 		did   string
 	}{{panel.CardToReportInUse, "relay off session-end [cooling]"}, {panel.CardToReport, "[ready]"}} {
-		// while she works, and while the machine is free
+		// first while she works, then while the machine is free
 		b.now = b.now.Add(5 * time.Minute)
 		b.e.apply(t.Context(), session.Tick{})
 		if _, err := b.actions.open(panel.FormRequest{Do: "report", Here: true}); !errors.Is(err, x.asked) {
@@ -81,10 +81,10 @@ func TestCardThatReportsAProblemStartsNothing(t *testing.T) {
 	b.now = b.now.Add(5 * time.Minute)
 	b.actions.open(panel.FormRequest{Do: "report", Here: true})
 	b.now = b.now.Add(identify)
-	b.wants(b.tap(lea), "session-start RELAY ON [on]") // nobody came to report: a card means the machine again
+	b.wants(b.tap(lea), "session-start RELAY ON [on]") // nobody came to report: a card starts a session again
 }
 
-func TestOneCardBuriesNoMachine(t *testing.T) {
+func TestReportsOfOneCardAreLimited(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	for n := range reportsMax + 3 {
@@ -110,7 +110,7 @@ func TestOneCardBuriesNoMachine(t *testing.T) {
 	}
 }
 
-func TestDangerThatIsSentAgainIsOneTag(t *testing.T) {
+func TestRepeatedDangerReportAddsOneTag(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	f, _ := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
@@ -125,7 +125,7 @@ func TestDangerThatIsSentAgainIsOneTag(t *testing.T) {
 	}
 }
 
-func TestMentorsMinuteMayPassBeforeTheyVouch(t *testing.T) {
+func TestMentorMayVouchAfterTheirMinuteHasPassed(t *testing.T) {
 	b := newBench(t)
 	b.tap(jules)
 	b.tap(karim)
@@ -143,7 +143,7 @@ func TestMentorsMinuteMayPassBeforeTheyVouch(t *testing.T) {
 	}
 }
 
-func TestMentorMayVouchThoughTheMachineIsOut(t *testing.T) {
+func TestMentorMayVouchWhileTheMachineIsOutOfService(t *testing.T) {
 	b := newBench(t)
 	b.tap(jules)
 	b.tap(karim)
@@ -155,7 +155,7 @@ func TestMentorMayVouchThoughTheMachineIsOut(t *testing.T) {
 	}
 }
 
-func TestTagThatWaitsIsSaidAtTheFoot(t *testing.T) {
+func TestPendingTagIsShownInTheNote(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.e.apply(t.Context(), session.AddTag{Tag: session.Tag{ID: "t", Reason: "Courroie usée"}})
@@ -164,7 +164,7 @@ func TestTagThatWaitsIsSaidAtTheFoot(t *testing.T) {
 	}
 }
 
-func TestDueWorkIsNotTakenOffByATouch(t *testing.T) {
+func TestTagOfDueMaintenanceCannotBeRemovedByATouch(t *testing.T) {
 	b := newBench(t)
 	b.m.upkeep.done["extraction"] = policy.Done{At: b.now.Add(-91 * 24 * time.Hour)}
 	b.periodic.upkeep(t.Context())
@@ -175,8 +175,9 @@ func TestDueWorkIsNotTakenOffByATouch(t *testing.T) {
 	}
 }
 
-// Work that is done while the clock is not set counts from when it is; what hours block comes off without a clock.
-func TestWorkDoneWithoutAClockCounts(t *testing.T) {
+// The interval of maintenance that is done without a trusted clock begins when the clock is trusted; a tag for running
+// hours can be removed without a clock.
+func TestMaintenanceWithoutATrustedClockCounts(t *testing.T) {
 	b := newBench(t)
 	trusted := false
 	b.cfg.Trusted = func() bool { return trusted }
@@ -201,7 +202,7 @@ func TestWorkDoneWithoutAClockCounts(t *testing.T) {
 	}
 }
 
-func TestHoursOfASessionAreKeptWhileItRuns(t *testing.T) {
+func TestHoursOfASessionAreStoredWhileItRuns(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	for range 50 {
@@ -219,9 +220,9 @@ func TestHoursOfASessionAreKeptWhileItRuns(t *testing.T) {
 	}
 }
 
-// A moment is shown anew only where the clock was set since (which no test can do to its own process: the emulated
-// machine does).
-func TestMomentsAreShownAsTheyAreWhileNoClockIsSet(t *testing.T) {
+// A displayed time is computed again only if the clock was set since (a test cannot set its own process's clock; the
+// emulated machine does).
+func TestDisplayedTimesDoNotChangeUnlessTheClockIsSet(t *testing.T) {
 	b := newBench(t)
 	b.cfg.Now = time.Now
 	at := time.Now()
@@ -230,7 +231,7 @@ func TestMomentsAreShownAsTheyAreWhileNoClockIsSet(t *testing.T) {
 	}
 }
 
-func TestSessionThatWasCutShortIsSaid(t *testing.T) {
+func TestSessionThatWasEndedEarlyIsExplained(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.signal(t.Context(), Signal{What: "dropped", Why: "lease"})
@@ -239,8 +240,9 @@ func TestSessionThatWasCutShortIsSaid(t *testing.T) {
 	}
 }
 
-// Put on here while the hub was away, and there while the machine was: both hang, and each comes off by its own name.
-func TestTagsOfBothSidesAreOneSet(t *testing.T) {
+// One tag was added here while the hub was not reachable, another at the hub while the machine was not: both apply, and
+// each is removed by its own id.
+func TestTagsOfHubAndMachineFormOneSet(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	if err := b.fills(panel.FormRequest{Here: true, Do: "report"}, panel.Entry{Item: "dangerous", Now: true}); err != nil {
@@ -248,7 +250,7 @@ func TestTagsOfBothSidesAreOneSet(t *testing.T) {
 	}
 	office := control.Request{Do: "tag", Tag: "0123456789abcdef", Reason: "courroie usée"}
 	b.operator.order(t.Context(), office, "order-1")
-	b.operator.order(t.Context(), office, "order-2") // the hub was not sure
+	b.operator.order(t.Context(), office, "order-2") // the hub may have sent the order twice
 	if len(b.m.state.Holds.Tags) != 2 {
 		t.Fatalf("%+v", b.m.state.Holds.Tags)
 	}

@@ -11,7 +11,7 @@ import (
 	"portillon/wire"
 )
 
-// wireState is the machine as MQTT may know it: nothing of a person.
+// wireState returns the state of the machine for MQTT, without personal data.
 func (v *views) wireState() wire.State {
 	s := wire.State{
 		Machine:      v.cfg.Machine,
@@ -49,7 +49,7 @@ func (v *views) wireState() wire.State {
 	return s
 }
 
-// silentScreen is the first of the machine's own screens that does not report itself; empty: all of them do.
+// silentScreen returns the first of the machine's own screens that sends no reports; empty: all send reports.
 func silentScreen(screens []panel.Screen) string {
 	for _, s := range screens {
 		if s.Silent > 0 {
@@ -59,7 +59,7 @@ func silentScreen(screens []panel.Screen) string {
 	return ""
 }
 
-// status is the machine as an operator may know it: with the names of members and sessions.
+// status returns the state of the machine for an operator, with the pseudonyms of members and sessions.
 func (v *views) status() control.Status {
 	s := v.model.state
 	out := control.Status{
@@ -106,7 +106,7 @@ func (v *views) status() control.Status {
 	return out
 }
 
-// unacked is the acknowledgement that the hub owes, for an operator; nil: it owes none.
+// unacked returns the missing acknowledgement of the hub, for an operator; nil: none is missing.
 func unacked(h HubHealth, r *rules) *control.Unacked {
 	if h.Owed <= 0 {
 		return nil
@@ -120,7 +120,7 @@ func unacked(h HubHealth, r *rules) *control.Unacked {
 	}
 }
 
-// screenStatus is what an operator reads of the screens.
+// screenStatus returns the state of the screens for an operator.
 func screenStatus(screens []panel.Screen) (out []control.Screen) {
 	for _, s := range screens {
 		out = append(out, control.Screen{Address: s.Addr.String(), SilentSeconds: int64(s.Silent / time.Second)})

@@ -2,33 +2,33 @@ package daemon
 
 import "strings"
 
-// TagOrigin is where a tag comes from. A tag's id carries it, as a prefix: ids are in the journal and at the hub, which
-// know no other field for it.
+// TagOrigin is the origin of a tag. It is encoded as a prefix of the tag's id, because ids are stored in the journal
+// and at the hub, which have no other field for it.
 type TagOrigin uint8
 
 const (
 	TagFromPeople      TagOrigin = iota // a member at the panel, an operator, or the hub
-	TagFromMaintenance                  // the machine itself, for maintenance that is due; doing it takes the tag off
-	TagFromContactor                    // the machine itself: command and contactor disagreed once
-	TagFromJournal                      // the machine itself: its journal is not the one that the hub holds
-	TagFromSalvage                      // the machine itself: its journal was damaged, and tags may be lost with it
+	TagFromMaintenance                  // the machine, for maintenance that is due; doing the maintenance removes the tag
+	TagFromContactor                    // the machine: order and contactor disagreed once
+	TagFromJournal                      // the machine: its journal differs from the hub's copy
+	TagFromSalvage                      // the machine: its journal was damaged, and tags may be lost
 )
 
-// The ids of tags that the machine puts on itself; a prefix where something follows.
+// The ids of tags that the machine adds to itself; a prefix if more text follows.
 const (
-	duePrefix    = "due:" // and the kind of maintenance
+	duePrefix    = "due:" // followed by the kind of maintenance
 	contactorTag = "contactor"
-	// tagOlder begins the name of the tag of a machine whose journal is not the one that the hub holds; the number of
-	// records that the hub holds follows, so that a maintainer takes it off once for each of the hub's words.
+	// tagOlder is the prefix of the tag for a machine whose journal differs from the hub's copy. The number of records
+	// that the hub holds follows, so that a maintainer removes the tag once for each number that the hub reports.
 	tagOlder = "journal-older-"
-	// tagNew begins the name of the tag of a machine with a journal that began anew. The beginning of the journal's
-	// generation follows, so that each new journal has a tag of its own.
+	// tagNew is the prefix of the tag for a machine with a new journal. The beginning of the journal's generation follows,
+	// so that each new journal has a different tag.
 	tagNew = "journal-new-"
-	// TagSalvaged is the tag of a machine whose journal was damaged so that tags may be lost with it.
+	// TagSalvaged is the tag for a machine whose journal was damaged in such a way that tags may be lost.
 	TagSalvaged = "journal-damaged"
 )
 
-// OriginOf is where the tag with this id comes from.
+// OriginOf returns the origin of the tag with this id.
 func OriginOf(id string) TagOrigin {
 	switch {
 	case strings.HasPrefix(id, duePrefix):
@@ -43,5 +43,5 @@ func OriginOf(id string) TagOrigin {
 	return TagFromPeople
 }
 
-// IsJournalTag reports whether a tag only says that the machine's journal is not the one that the hub holds.
+// IsJournalTag reports whether a tag only reports that the machine's journal differs from the hub's copy.
 func IsJournalTag(id string) bool { return OriginOf(id) == TagFromJournal }

@@ -14,19 +14,20 @@ import (
 	"portillon/wire"
 )
 
-// The path of a tap, in the order of the steps of the package comment:
+// This file handles a tap, in the order of the steps of the package comment:
 //
 //	tap → decide → apply → execute → record → show
 //
-// Only the loop of Machine.Run calls what is here.
+// Only the loop of Machine.Run calls these functions.
 
-// staleTap is how old a tap may be that still means something: a member whose card did nothing for so long has walked
-// away, or tapped again.
+// staleTap is the age beyond which a tap is ignored: a member whose card had no effect for so long has walked away, or
+// tapped again.
 const staleTap = 3 * time.Second
 
-// Step 1: the reader says something.
+// Step 1: an event from the reader.
 
-// readerEvent takes what the reader says: of itself, of a card, or that it could not read one.
+// readerEvent handles an event of the reader: about the reader itself, about a card, or about a card that it could not
+// read.
 func (e *engine) readerEvent(ctx context.Context, x rfid.Event) {
 	switch {
 	case x.Unread.Why != "":
@@ -42,8 +43,8 @@ func (e *engine) readerEvent(ctx context.Context, x rfid.Event) {
 	}
 }
 
-// unreadable tells whoever holds the card that this reader cannot read it, and the log why. The input itself is not
-// logged: it may hold a card's number. While a session runs, the panel keeps showing the time that is left.
+// unreadable shows that the reader cannot read this card, and logs the reason. The input itself is not logged: it may
+// hold a card's number. While a session runs, the panel keeps showing the remaining time.
 func (e *engine) unreadable(u rfid.Unread) {
 	isNew, toLog := e.unread.note(time.Now())
 	if toLog > 0 {
@@ -54,7 +55,7 @@ func (e *engine) unreadable(u rfid.Unread) {
 	}
 }
 
-// cardEvent takes what the reader says of a card: it was presented, put into the reader's slot, or taken out of it.
+// cardEvent handles a card that was presented, inserted into the reader's slot, or removed from it.
 func (e *engine) cardEvent(ctx context.Context, x rfid.Tap) {
 	// A removal is never stale: a reader reports it once, and however late, an empty slot is empty.
 	if age := time.Since(x.At); !x.Away && !x.At.IsZero() && age > staleTap {
@@ -69,7 +70,7 @@ func (e *engine) cardEvent(ctx context.Context, x rfid.Tap) {
 		return
 	}
 	if x.UID == (rfid.UID{}) {
-		return // only the health of the reader has changed
+		return // only the state of the reader has changed
 	}
 	if x.Slot || x.Lies {
 		inserted := session.Inserted{Card: x.UID, Member: e.model.rules.memberOf(x.UID), At: x.At, WasThere: x.Lies}
@@ -81,10 +82,10 @@ func (e *engine) cardEvent(ctx context.Context, x rfid.Tap) {
 	e.tap(ctx, x)
 }
 
-// tap takes a card that was presented: it finds out whose it is (step 2), asks the policy (step 3), and hands the
-// answer to the session (step 4).
+// tap handles a card that was presented: it finds the member (step 2), asks the policy (step 3), and passes the
+// decision to the session (step 4).
 func (e *engine) tap(ctx context.Context, x rfid.Tap) {
-	defer e.reportOldKey(ctx, x.UID) // after the tap was answered: the record opens nothing, and nobody waits for it
+	defer e.reportOldKey(ctx, x.UID) // after the tap was answered: the record switches nothing, and no member waits for it
 	defer e.cfg.Panel.Reading()()
 	if x.At.IsZero() {
 		x.At = time.Now()
@@ -92,13 +93,13 @@ func (e *engine) tap(ctx context.Context, x rfid.Tap) {
 	m, card := e.model, strength(x.Proof)
 	person, known := m.rules.lookup(x.UID)
 
-	// A card that began the session under way ends it, whatever a newer bundle says of that card.
+	// A card that began the current session ends it, even if a newer bundle assigns the card differently.
 	if owner := m.state.Owner(x.UID); owner != "" && (!known || person.Member.ID != owner) {
 		m.presence.leave()
 		e.apply(ctx, session.SessionCard{Card: x.UID})
 		return
 	}
-	// A card that the site refuses, and a card that nobody has, are told so. Whoever holds it is nobody here.
+	// A refused card and an unknown card are answered as such. Such a card makes nobody present.
 	refused, isRefused := m.rules.refused(x.UID)
 	if isRefused && !known {
 		e.refuseCard(ctx, refused, card)
@@ -111,7 +112,8 @@ func (e *engine) tap(ctx context.Context, x rfid.Tap) {
 		e.apply(ctx, session.Stranger{Decision: d, Basis: basis, Sealed: sealed})
 		return
 	}
-	// A member: the policy decides on them, and where a learner waits, on the learner with them as supervisor.
+	// A member's card: the policy decides about the member, or, if a learner waits, about the learner with this member as
+	// supervisor.
 	member := m.practice.with(person.Member)
 	tap := session.Tap{Member: member.ID, Card: x.UID, Strength: card, At: x.At}
 	tap.Decision, tap.Basis = e.decider.decide(member, nil, card)
@@ -126,8 +128,8 @@ func (e *engine) tap(ctx context.Context, x rfid.Tap) {
 	e.apply(ctx, tap)
 }
 
-// refuseCard answers a card that the site refuses. Whoever holds it learns nothing but that, and stands at the
-// machine as nobody.
+// refuseCard answers a card that the site refuses. The panel reveals nothing else about the card, which makes nobody
+// present.
 func (e *engine) refuseCard(ctx context.Context, c roster.RefusedCard, card policy.CardStrength) {
 	q := e.decider.question(c.Person.Member, nil, policy.NoRole)
 	q.Card, q.CardState = card, c.State
@@ -143,14 +145,14 @@ func (e *engine) refuseCard(ctx context.Context, c roster.RefusedCard, card poli
 	}
 }
 
-// reportOldKey records that the card is known under the previous card key alone, for the hub.
+// reportOldKey records for the hub that the card is known only under the previous card key.
 func (e *engine) reportOldKey(ctx context.Context, uid rfid.UID) {
 	if r, due := e.oldKeyReport(uid); due {
 		e.execute(ctx, []session.Effect{r}, time.Now())
 	}
 }
 
-// strength is what the reader says that a card proved, as the policy has it.
+// strength converts the reader's proof of a card to the policy's type.
 func strength(p rfid.Proof) policy.CardStrength {
 	if p == rfid.AES {
 		return policy.AES
@@ -159,7 +161,7 @@ func strength(p rfid.Proof) policy.CardStrength {
 }
 
 // decideSupervised asks the policy about the learner who waits, or works under a supervisor, with this member as the
-// supervisor. The zero Decision: nobody does, or it is this member.
+// supervisor. It returns the zero Decision if there is no learner, or if the learner is this member.
 func (e *engine) decideSupervised(member *policy.Member, card policy.CardStrength) (policy.Decision, *policy.Basis) {
 	s := &e.model.state
 	supervised := s.Phase == session.Awaiting || s.Current.Supervisor != ""
@@ -170,22 +172,22 @@ func (e *engine) decideSupervised(member *policy.Member, card policy.CardStrengt
 	if !known {
 		return policy.Decision{}, nil
 	}
-	// Of the two cards the weaker counts: a mentor's number can be copied too.
+	// The weaker of the two cards counts, because a mentor's number can be copied too.
 	weaker := min(card, s.Cards.Strength)
 	return e.decider.decide(e.model.practice.with(learner.Member), member, weaker)
 }
 
-// onlyIdentifies reports whether this tap only says who is there, because the panel asked: to confirm what a phone
-// sent, to endorse what was done, or to write down a problem. A tap that would end a session ends it all the same:
-// whoever taps out must be able to rely on it.
+// onlyIdentifies reports whether this tap only identifies the person, because the panel asked for a card: to confirm a
+// form from a phone, to endorse an intervention, or to report a problem. A tap that would end a session still ends it,
+// because a member who taps out must be able to rely on that.
 func (e *engine) onlyIdentifies(id policy.MemberID) bool {
 	m := e.model
 	if m.currentMember() != id {
 		return false
 	}
-	waits := m.state.Phase == session.Awaiting // a learner has a minute to find a mentor, and is asked later
+	waits := m.state.Phase == session.Awaiting // the learner has only a minute, so the mentor is asked later
 	confirms := m.forms.ask(id) && !waits
-	endorses := !confirms && m.attests.ask(id) && !waits // one question at a time
+	endorses := !confirms && m.attests.ask(id) && !waits // the panel asks one question at a time
 	reports := m.presence.answers(e.cfg.Now())
 	if !confirms && !endorses && !reports {
 		return false
@@ -207,9 +209,9 @@ func (e *engine) chooseRole(ctx context.Context, role policy.Role) bool {
 	return e.model.state.Current.Role == role
 }
 
-// Step 4: the session says what follows.
+// Step 4: the session determines the effects.
 
-// apply hands an event to the session, takes over its new state, and carries out what it asks for.
+// apply passes an event to the session, stores its new state, and carries out its effects.
 func (e *engine) apply(ctx context.Context, event session.Event) {
 	m := e.model
 	in := session.Input{Now: e.cfg.Now(), Settings: m.rules.settings(), Session: e.cfg.NewID(), Event: event}
@@ -221,7 +223,7 @@ func (e *engine) apply(ctx context.Context, event session.Event) {
 	m.state, effects = session.Next(m.state, in)
 	if session.Change(before, m.state) != "" {
 		e.cfg.Logger.Info("session", "from", before.String(), "to", m.state.String())
-		e.cfg.Panel.EndFlash() // an answer to somebody before says nothing of where the machine stands now
+		e.cfg.Panel.EndFlash() // an answer to a previous person does not describe the present state
 	}
 	e.execute(ctx, effects, began)
 	e.show()
@@ -229,8 +231,8 @@ func (e *engine) apply(ctx context.Context, event session.Event) {
 
 // Steps 5 and 6: record, then switch.
 
-// execute carries out effects in order. What follows a failure is dropped, and the session hears of it: that is why no
-// relay closes without a committed record. Began is when the event came that asked for the effects.
+// execute carries out effects in order. After a failure the remaining effects are dropped, and the session is notified:
+// therefore no relay closes without a committed record. began is the time of the event that caused the effects.
 func (e *engine) execute(ctx context.Context, effects []session.Effect, began time.Time) {
 	for _, effect := range effects {
 		switch x := effect.(type) {
@@ -241,7 +243,7 @@ func (e *engine) execute(ctx context.Context, effects []session.Effect, began ti
 				return
 			}
 		case session.Relay:
-			// The disk may take so long that whoever tapped has walked away.
+			// The disk may take so long that the member has walked away.
 			if age := time.Since(began); x.On && age > staleTap && !e.model.relay {
 				e.cfg.Logger.Warn("start recorded too late, relay stays open", "age", age.Round(time.Millisecond))
 				e.apply(ctx, session.Stop{})
@@ -258,7 +260,7 @@ func (e *engine) execute(ctx context.Context, effects []session.Effect, began ti
 	}
 }
 
-// record commits a record, with the facts that must outlive the daemon in the same transaction.
+// record commits a record in one transaction with the facts that must survive a restart.
 func (e *engine) record(r session.Record) error {
 	facts := e.model.facts(r)
 	practice, practised := e.model.practice.after(r, e.cfg.Machine, e.model.believedTime())
@@ -278,7 +280,7 @@ func (e *engine) record(r session.Record) error {
 	return nil
 }
 
-// afterCommit notes what a record that is on the disk now has changed, and tells the uplink of it.
+// afterCommit updates the state after a record was committed, and notifies the uplink.
 func (e *engine) afterCommit(r session.Record) {
 	m := e.model
 	m.upkeep.begun = nil
@@ -299,19 +301,19 @@ func (e *engine) afterCommit(r session.Record) {
 	e.markJournalHealthy()
 }
 
-// markJournalHealthy tells the session that the journal takes records again.
+// markJournalHealthy notifies the session that the journal accepts records again.
 func (e *engine) markJournalHealthy() {
 	if e.model.state.Ledger.Broken {
 		e.model.state, _ = session.Next(e.model.state, session.Input{Now: e.cfg.Now(), Event: session.Recorded{}})
 	}
 }
 
-// recordAlone records what is no step of the session.
+// recordAlone writes a record that does not come from the session.
 func (e *engine) recordAlone(ctx context.Context, kind wire.Kind, body any) {
 	e.execute(ctx, []session.Effect{session.Record{Kind: kind, Body: body}}, time.Now())
 }
 
-// writtenSince says whether a record was written since there were n.
+// writtenSince returns nil if the number of written records has grown beyond n, and an error otherwise.
 func (e *engine) writtenSince(n uint64) error {
 	switch {
 	case e.cfg.Journal.Len() > n && !e.model.state.Ledger.Broken:
@@ -322,14 +324,14 @@ func (e *engine) writtenSince(n uint64) error {
 	return panel.NotNow
 }
 
-// keepPhoto has a form's photo stay on the disk, which may take as long as a commit.
+// keepPhoto stores a form's photo permanently, which may take as long as a commit.
 func (e *engine) keepPhoto(entry panel.Entry) error {
 	err := e.live.duringCommit(func() error { return entry.Photo.Keep() })
 	return err
 }
 
-// switchRelay has the guard switch the relay. An order to open it never fails: without a guard nobody holds the pin,
-// and the relay is open.
+// switchRelay orders the guard to switch the relay. An order to open never fails: without a guard no process holds the
+// pin, so the relay is open.
 func (e *engine) switchRelay(ctx context.Context, r session.Relay) error {
 	err := e.cfg.Switch.Set(ctx, r)
 	e.model.relay = r.On && err == nil
@@ -342,27 +344,27 @@ func (e *engine) switchRelay(ctx context.Context, r session.Relay) error {
 	return err
 }
 
-// switchFailed ends a start whose relay did not close.
+// switchFailed ends a session whose relay did not close.
 func (e *engine) switchFailed(ctx context.Context, err error) {
 	switch {
-	case ctx.Err() != nil: // the daemon is ending, and nothing is broken
+	case ctx.Err() != nil: // the daemon is shutting down; there is no fault
 		e.apply(context.WithoutCancel(ctx), session.Shutdown{})
 		return
-	case errors.Is(err, relay.ErrContactorOpening): // no fault: nothing would ever take it back
+	case errors.Is(err, relay.ErrContactorOpening): // not a fault: no later event would clear it
 		e.apply(ctx, session.Stop{})
 		e.cfg.Panel.Flash(panel.StillStopping(), flash)
 		return
 	}
 	what := session.GuardLost
-	if r := relay.Refusal(""); errors.As(err, &r) { // an input opened in this moment: the guard knows before we do
+	if r := relay.Refusal(""); errors.As(err, &r) { // an input opened just now, and the guard's event has not arrived yet
 		what = session.FaultKind(r)
 	}
 	e.apply(ctx, session.FaultRaised{What: what, Why: err.Error()})
 }
 
-// Step 7: the panel and the hub are told.
+// Step 7: update the panel and the hub.
 
-// show tells the panel and the hub where the machine stands.
+// show updates the panel and the hub with the state of the machine.
 func (e *engine) show() {
 	e.followHub()
 	e.model.expireAttests()

@@ -11,10 +11,10 @@ import (
 	"portillon/policy"
 )
 
-// What people do at the panel. The member who tapped last may, for a minute; a form that they opened is theirs for ten
-// minutes, whoever taps meanwhile. A touch, and the opening of a form, come from the screen at the machine alone
-// (panel.Touch.Here, panel.FormRequest.Here): a page elsewhere on the network only shows. A form that is sent from
-// elsewhere, with the form's code, is unsigned (confirm.go).
+// This file handles the touches of people at the panel. The member who tapped last may touch for a minute; a form that
+// they opened is valid for ten minutes, even if others tap meanwhile. A touch, and the opening of a form, are accepted
+// only from the screen at the machine (panel.Touch.Here, panel.FormRequest.Here): a page elsewhere on the network only
+// displays. A form that is sent from elsewhere, with the form's code, is unsigned (confirm.go).
 
 var _ panel.Actions = (*PanelActions)(nil)
 
@@ -62,7 +62,7 @@ func (p *PanelActions) at(ctx context.Context, do func(context.Context) error) e
 	return err
 }
 
-// plainly is a refusal in the words of this machine; any other error is as it was.
+// plainly returns a refusal in the words of this machine; any other error is returned unchanged.
 func (p *PanelActions) plainly(err error) error {
 	no := panel.Refusal{}
 	if mach, known := p.model.rules.machine(); known && errors.As(err, &no) {
@@ -71,7 +71,7 @@ func (p *PanelActions) plainly(err error) error {
 	return err
 }
 
-// touch carries out a touch.
+// touch executes a touch.
 func (p *PanelActions) touch(ctx context.Context, o panel.Touch) error {
 	model := p.model
 	who := model.currentMember()
@@ -81,10 +81,10 @@ func (p *PanelActions) touch(ctx context.Context, o panel.Touch) error {
 		return panel.OnlyHere
 	case o.At != 0 && o.At != model.presence.generation:
 		return panel.AnotherCardTapped
-	case o.Do == panel.Extend: // a card would end the session: whoever stands there may
+	case o.Do == panel.Extend: // a card would end the session, so anybody present may extend it
 		p.extend(ctx)
 		return ok(p.cfg.Journal.Len() > n)
-	case o.Do == panel.PowerOff: // it only makes things safer
+	case o.Do == panel.PowerOff: // opening the relay only makes the machine safer
 		p.engine.apply(ctx, session.PowerOff{By: model.state.Current.Member})
 		return p.engine.writtenSince(n)
 	case who == "":
@@ -93,7 +93,7 @@ func (p *PanelActions) touch(ctx context.Context, o panel.Touch) error {
 	return p.touchBy(ctx, who, o)
 }
 
-// touchBy carries out a touch of the member who stands at the machine.
+// touchBy executes a touch of the member who is at the machine.
 func (p *PanelActions) touchBy(ctx context.Context, who policy.MemberID, o panel.Touch) error {
 	switch o.Do {
 	case panel.TakeRole:
@@ -118,7 +118,7 @@ func (p *PanelActions) touchBy(ctx context.Context, who policy.MemberID, o panel
 	return panel.ChooseFromList
 }
 
-// untag takes a tag off. A tag for maintenance that is due comes off by doing that maintenance.
+// untag removes a tag. A tag for maintenance that is due is removed by doing that maintenance.
 func (p *PanelActions) untag(ctx context.Context, who policy.MemberID, id string) error {
 	if OriginOf(id) == TagFromMaintenance {
 		return panel.ChooseFromList
@@ -132,7 +132,7 @@ func (p *PanelActions) untag(ctx context.Context, who policy.MemberID, id string
 	return err
 }
 
-// vouch writes down what a learner did well, of what the policy names.
+// vouch records which of the policy's skills a learner showed.
 func (p *PanelActions) vouch(ctx context.Context, who policy.MemberID, skills []string) error {
 	mach, known := p.model.rules.machine()
 	isUnknown := func(s string) bool { return !has(mach.Vouch, s) }
@@ -145,7 +145,7 @@ func (p *PanelActions) vouch(ctx context.Context, who policy.MemberID, skills []
 	return p.engine.writtenSince(n)
 }
 
-// extend asks the policy anew, with what the session under way has used already.
+// extend asks the policy again, counting the time that the current session has used.
 func (p *PanelActions) extend(ctx context.Context) {
 	person, known := p.model.rules.person(p.model.state.Current.Member)
 	if !known {

@@ -8,16 +8,16 @@ import (
 	"portillon/wire"
 )
 
-// maxUnknown bounds the unknown cards that the machine remembers: an emulator makes up ten a second. The oldest is
-// forgotten first. 64 answers fit into the line of the control socket: each has about 180 bytes.
+// maxUnknown bounds the stored unknown cards: an emulator can present ten a second. The oldest is dropped first. 64
+// cards of about 180 bytes each fit into a line of the control socket.
 const maxUnknown = 64
 
-// unknownCards are the unknown cards that were tapped, in memory alone: after a restart only their sealed records are
-// left.
+// unknownCards are the unknown cards that were tapped. They are only in memory: after a restart only their sealed
+// records remain.
 type unknownCards struct {
-	shown string // the code of the last one; empty: there is no bundle
+	shown string // code of the last card; empty: there is no bundle
 	taps  uint64
-	cards []control.UnknownCard // the last tapped last
+	cards []control.UnknownCard // in the order of their last taps
 }
 
 func (u *unknownCards) note(c wire.EnrolCard, now time.Time) {

@@ -15,7 +15,7 @@ func (b *bench) unreadInput(u rfid.Unread) { b.e.readerEvent(b.t.Context(), rfid
 
 func (b *bench) line() string { return b.cfg.Panel.Current().Line.EN }
 
-func TestInputThatIsNoNumberIsSaidOnThePanelAndLoggedOnceAMinute(t *testing.T) {
+func TestUnreadableInputIsShownAndLoggedOnceAMinute(t *testing.T) {
 	r := exampleRoster(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := benchOf(t, r)
@@ -35,7 +35,7 @@ func TestInputThatIsNoNumberIsSaidOnThePanelAndLoggedOnceAMinute(t *testing.T) {
 		if strings.Contains(b.log.String(), "62E3086CED") {
 			t.Error("the log holds a card's number")
 		}
-		for range 55 { // a second apart: one card that lies there
+		for range 55 { // a second apart, as from one card that stays on the reader
 			time.Sleep(time.Second)
 			b.unreadInput(rfid.Unread{Why: "letters"})
 		}
@@ -60,11 +60,11 @@ func TestInputThatIsNoNumberIsSaidOnThePanelAndLoggedOnceAMinute(t *testing.T) {
 		if len(b.notes.said) > 0 {
 			t.Errorf("recorded or switched: %q", b.notes.said)
 		}
-		time.Sleep(time.Minute) // the flash's timer ends
+		time.Sleep(time.Minute) // the timer of the flash ends
 	})
 }
 
-func TestUnreadInputHidesNoRunningMachine(t *testing.T) {
+func TestUnreadableInputDoesNotHideARunningSession(t *testing.T) {
 	r := exampleRoster(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := benchOf(t, r)
@@ -80,9 +80,9 @@ func TestUnreadInputHidesNoRunningMachine(t *testing.T) {
 	})
 }
 
-// «machine tap» takes a card as members.yaml does: also by the part that is printed on it, wherever the reader gives
-// whole numbers.
-func TestMachineTapTakesTheFormatsOfMembersYaml(t *testing.T) {
+// "machine tap" accepts a card in the formats of members.yaml, including the part that is printed on it, even if the
+// reader reports whole numbers.
+func TestMachineTapAcceptsTheFormatsOfMembersYaml(t *testing.T) {
 	r := exampleRoster(t)
 	for card, want := range map[string]string{
 		"62E3086CED": "on", "hex:62e3086ced": "on", "dec:424715775213": "on", "dec:3808980205": "on",
@@ -111,8 +111,8 @@ func TestMachineTapTakesTheFormatsOfMembersYaml(t *testing.T) {
 	}
 }
 
-// A number that was typed as a part does not make the reader's numbers parts.
-func TestAPartTypedAtTheSocketCountsForThatTapAlone(t *testing.T) {
+// A part typed in an order does not make the reader's numbers count as parts.
+func TestPartTypedInAnOrderCountsOnlyForThatTap(t *testing.T) {
 	b := newBench(t)
 	b.e.readerEvent(t.Context(), rfid.Event{Alive: true})
 	b.operator.order(t.Context(), control.Request{Do: "tap", Card: "dec:3808980205"}, "")

@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// phones fills a form in from a phone.
+// phones submits a form from a phone.
 func (b *bench) phones(a panel.FormRequest, e panel.Entry) (policy.Text, error) {
 	b.t.Helper()
 	a.Here = true
@@ -24,14 +24,14 @@ func (b *bench) phones(a panel.FormRequest, e panel.Entry) (policy.Text, error) 
 	return b.actions.fillIn(b.t.Context(), f.Token, e)
 }
 
-// hear collects what is recorded from now on.
+// hear collects the records from now on.
 func (b *bench) hear() *[]session.Record {
 	out := &[]session.Record{}
 	b.cfg.Journal = hears{b.notes, func(r session.Record) { *out = append(*out, r) }}
 	return out
 }
 
-func TestInterventionFromAPhoneIsNoRecordBeforeItsMemberConfirmsIt(t *testing.T) {
+func TestInterventionFromAPhoneIsRecordedOnlyAfterConfirmation(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
 	records := b.hear()
@@ -58,7 +58,7 @@ func TestInterventionFromAPhoneIsNoRecordBeforeItsMemberConfirmsIt(t *testing.T)
 		strings.Contains(b.offered(), "confirm") {
 		t.Errorf("another member: %v, offered %s", err, b.offered())
 	}
-	b.tap(ines) // it ends her session, as ever, and asks
+	b.tap(ines) // the tap ends her session and also opens the question
 	if got := b.offered(); got != "confirm "+id+", deny "+id+", ask confirm" {
 		t.Fatalf("offered %s", got)
 	}
@@ -76,9 +76,9 @@ func TestInterventionFromAPhoneIsNoRecordBeforeItsMemberConfirmsIt(t *testing.T)
 	}
 }
 
-// The first card after a form was sent in a member's name asks about it, and starts nothing; the next one means the
-// machine again.
-func TestCardAfterAFormFromAPhoneAsksAndStartsNothing(t *testing.T) {
+// The first card after a form was sent in a member's name opens the question about it, and starts no session; the next
+// tap starts a session again.
+func TestFirstTapAfterAFormFromAPhoneOnlyOpensTheQuestion(t *testing.T) {
 	for _, do := range []string{"confirm", "deny", ""} {
 		b := newBench(t)
 		b.tap(zoe)
@@ -88,7 +88,7 @@ func TestCardAfterAFormFromAPhoneAsksAndStartsNothing(t *testing.T) {
 		if _, err := b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"}); err != nil {
 			t.Fatal(err)
 		}
-		b.now = b.now.Add(5 * time.Minute) // it has cooled down
+		b.now = b.now.Add(5 * time.Minute) // the cooling is over
 		b.e.apply(t.Context(), session.Tick{})
 		b.wants(b.tap(lea), "[ready]")
 		if do != "" {
@@ -111,9 +111,9 @@ func TestCardAfterAFormFromAPhoneAsksAndStartsNothing(t *testing.T) {
 	}
 }
 
-// A danger from a phone is on record at once, in nobody's name, stops nothing, and is shown until a maintainer has been
-// there.
-func TestDangerFromAPhoneStopsNothingBeforeItIsConfirmed(t *testing.T) {
+// A danger reported from a phone is recorded at once without a member, does not stop the machine, and is shown until a
+// maintainer has worked there.
+func TestDangerFromAPhoneStopsTheMachineOnlyAfterConfirmation(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	f, _ := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
@@ -169,8 +169,9 @@ func TestDangerFromAPhoneStopsNothingBeforeItIsConfirmed(t *testing.T) {
 	}
 }
 
-// A mentor's card that a learner waits for means the learner, whatever waits for the mentor.
-func TestMentorWhomALearnerWaitsForIsAskedLater(t *testing.T) {
+// When a learner waits for a mentor, the mentor's card is used for the learner, even if a question waits for the
+// mentor.
+func TestMentorForAWaitingLearnerIsAskedLater(t *testing.T) {
 	b := newBench(t)
 	b.tap(karim)
 	b.tap(karim)
@@ -185,7 +186,7 @@ func TestMentorWhomALearnerWaitsForIsAskedLater(t *testing.T) {
 }
 
 // The photo of a problem belongs to its record, which is written at once.
-func TestPhotoOfAnUnsignedProblemStays(t *testing.T) {
+func TestPhotoOfAnUnsignedProblemIsKept(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	photo, dir := pictureIn(t)
@@ -196,7 +197,7 @@ func TestPhotoOfAnUnsignedProblemStays(t *testing.T) {
 	}
 }
 
-func TestFormThatNobodyConfirmsIsDroppedWithItsPhotoAndSaid(t *testing.T) {
+func TestUnconfirmedFormIsDroppedWithItsPhotoAndShown(t *testing.T) {
 	for name, end := range map[string]func(b *bench){
 		"after ten minutes": func(b *bench) {
 			b.now = b.now.Add(formLife)
@@ -243,7 +244,7 @@ func TestFormThatNobodyConfirmsIsDroppedWithItsPhotoAndSaid(t *testing.T) {
 	}
 }
 
-// pictureIn is a photo that was just taken in, and its folder.
+// pictureIn returns a photo that was just stored, and its folder.
 func pictureIn(t *testing.T) (panel.Picture, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -255,8 +256,8 @@ func pictureIn(t *testing.T) (panel.Picture, string) {
 	return p, dir
 }
 
-// Forms that phones send take nothing from what members do at the machine: neither their forms, nor their reports.
-func TestFormsFromPhonesAreCountedApart(t *testing.T) {
+// Forms from phones do not use up the limits of forms and reports that members have at the machine.
+func TestFormsFromPhonesAreCountedSeparately(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	mine, _ := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
@@ -276,7 +277,7 @@ func TestFormsFromPhonesAreCountedApart(t *testing.T) {
 	if _, ok := b.m.forms.find(mine.Token); !ok {
 		t.Error("another member's form is gone")
 	}
-	b.tap(jules) // a danger is taken though no more forms can wait for him, as often as he may report
+	b.tap(jules) // a danger is accepted although no more forms can wait for him, up to his limit of reports
 	sent = 0
 	for range 3 * reportsMax {
 		if _, err := b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"}); err == nil {
@@ -303,7 +304,7 @@ func TestFormsFromPhonesAreCountedApart(t *testing.T) {
 	}
 	n := len(b.m.forms.open)
 	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); err == nil || len(b.m.forms.open) != n-1 {
-		// more than the limit: his own oldest is gone, and still there is no room
+		// Beyond the limit, his own oldest form was dropped, and there is still no room.
 		t.Errorf("%v, %d forms of %d", err, len(b.m.forms.open), n)
 	}
 	b.m.forms.open = b.m.forms.open[len(b.m.forms.open)-formsMost+1:]

@@ -8,14 +8,14 @@ import (
 	"portillon/policy"
 )
 
-// views are what the panel, the hub and an operator read of the machine. They change nothing.
+// views computes what the panel, the hub and an operator read about the machine. It changes no state.
 type views struct {
 	cfg     *Config
 	model   *model
 	decider *decider
 }
 
-// reason is why a tag hangs, in both languages where the machine put it on itself.
+// reason returns the reason of a tag, in both languages if the machine added the tag itself.
 func (v *views) reason(t session.Tag) policy.Text {
 	if kind, due := strings.CutPrefix(t.ID, duePrefix); due && t.By == "" {
 		if mach, known := v.model.rules.machine(); known {
@@ -28,10 +28,10 @@ func (v *views) reason(t session.Tag) policy.Text {
 	return policy.Text{FR: t.Reason, EN: t.Reason}
 }
 
-// disagree is the reason of a contactor that lied.
+// disagree is the reason of the tag for a contactor that did not follow the order.
 var disagree = policy.Text{FR: "la commande et le contacteur ne concordent pas", EN: "command and contactor disagree"}
 
-// withoutList says why the machine has no members' list.
+// withoutList returns the view that explains why the machine has no members' list.
 func (v *views) withoutList() panel.View {
 	switch {
 	case v.model.links.damagedBundle() != "":

@@ -8,9 +8,9 @@ import (
 	"portillon/wire"
 )
 
-// What the machine needs, and how long it has run.
+// This file computes the maintenance that is due, and the running hours.
 
-// wearNow is what the machine has been through.
+// wearNow returns the machine's present wear.
 func (m *model) wearNow() policy.Wear {
 	w := policy.Wear{Now: m.cfg.Now(), Ran: m.ran(), Done: m.upkeep.done}
 	if m.cfg.Trusted() {
@@ -19,7 +19,7 @@ func (m *model) wearNow() policy.Wear {
 	return w
 }
 
-// ran are the machine's running hours: of the busy input where there is one, else of the relay.
+// ran returns the machine's running time: of the busy input if there is one, otherwise of the relay.
 func (m *model) ran() time.Duration {
 	if m.cfg.HasBusy {
 		return m.state.Runtime.Ran.Busy
@@ -27,7 +27,7 @@ func (m *model) ran() time.Duration {
 	return m.state.Runtime.Ran.Relay
 }
 
-// due is what the machine needs.
+// due returns the maintenance of the machine, due or not.
 func (m *model) due() []policy.Work {
 	mach, known := m.rules.machine()
 	if !known {
@@ -36,7 +36,7 @@ func (m *model) due() []policy.Work {
 	return mach.Due(m.wearNow())
 }
 
-// doneNow is a kind of maintenance that was done at this moment; without a clock, at a time that is found out later
+// doneNow returns the present moment as the time of a maintenance; without a trusted clock, the time is set later
 // (begin).
 func (m *model) doneNow() policy.Done {
 	d := policy.Done{Ran: m.ran()}
@@ -46,7 +46,7 @@ func (m *model) doneNow() policy.Done {
 	return d
 }
 
-// facts are what must outlive the daemon with a record.
+// facts returns the facts that must be stored with a record.
 func (m *model) facts(r session.Record) factSet {
 	var facts factSet
 	for _, kind := range m.upkeep.begun {
@@ -70,7 +70,7 @@ func (m *model) facts(r session.Record) factSet {
 	return facts
 }
 
-// remaining are the minutes of the session under way until its end, rounded up; 0: there is none, or it has no end.
+// remaining returns the minutes until the end of the current session, rounded up; 0: no session, or no end.
 func (m *model) remaining() int {
 	if !m.state.Running() || m.state.Current.Until.IsZero() {
 		return 0
@@ -78,7 +78,7 @@ func (m *model) remaining() int {
 	return max(1, int((m.state.Current.Until.Sub(m.cfg.Now())+time.Minute-1)/time.Minute))
 }
 
-// hours are the machine's, in tenths.
+// hours returns the machine's running hours, rounded to tenths.
 func (m *model) hours() float64 {
 	return float64(m.ran()/(6*time.Minute)) / 10
 }

@@ -9,13 +9,13 @@ import (
 
 func (m *model) work(who policy.MemberID) session.Work { return m.state.WorkOf(who, m.cfg.Now()) }
 
-// maintains reports whether somebody is at work here as a maintainer, or was a moment ago.
+// maintains reports whether the member works here as a maintainer, or did so a moment ago.
 func (m *model) maintains(who policy.MemberID) bool {
 	w := m.work(who)
 	return w.Session != "" && w.Endorser == who
 }
 
-// roleOf is in which role a member speaks of the machine: the one of their session, else none that matters.
+// roleOf returns the role in which a member acts: that of their session, otherwise Learner.
 func (m *model) roleOf(who policy.MemberID) policy.Role {
 	switch {
 	case who == m.state.Current.Member && m.state.Current.Role != policy.NoRole:
@@ -28,7 +28,7 @@ func (m *model) roleOf(who policy.MemberID) policy.Role {
 	return policy.Learner
 }
 
-// minutesOf are how long a maintenance took so far; at least one.
+// minutesOf returns the duration of a maintenance so far in minutes, at least one.
 func minutesOf(w session.Work, now time.Time) int {
 	if w.Ended.IsZero() {
 		w.Ended = now
@@ -36,9 +36,9 @@ func minutesOf(w session.Work, now time.Time) int {
 	return max(1, int(w.Ended.Sub(w.Since).Round(time.Minute)/time.Minute))
 }
 
-// longest is how many minutes the session of a form has lasted, rounded up: no work in it took longer.
+// longest returns the duration of the form's session in minutes, rounded up: no work in it can have taken longer.
 func (m *model) longest(f form) int {
-	until := f.started // the session was under way, or over, when the form was opened
+	until := f.started // the session may have been running or over at that time
 	switch f.session {
 	case m.state.Current.Session:
 		until = m.cfg.Now()
@@ -48,14 +48,14 @@ func (m *model) longest(f form) int {
 	return max(1, int((until.Sub(f.since)+time.Minute-1)/time.Minute))
 }
 
-// isStillTheirs reports whether no other card was presented since a form was opened, or its opener's own was, within
-// the last minute.
+// isStillTheirs reports whether no other card was presented since a form was opened, or its opener's own card was
+// presented again within the last minute.
 func (m *model) isStillTheirs(f form) bool {
 	return m.presence.generation == f.At || m.currentMember() == f.opener
 }
 
-// attestID is a fresh id for an intervention of this kind, where the policy asks its endorser to confirm it; else
-// empty.
+// attestID returns a new id for an intervention of this kind if the policy requires its endorser's confirmation;
+// otherwise it returns "".
 func (m *model) attestID(kind string) string {
 	if m.rules.roster == nil || !m.rules.roster.Policy.AsksToAttest(m.cfg.Machine, kind) {
 		return ""

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// ErrNoParts reports that a source serves no parts of a chunk: the source is a folder, or a hub of an earlier release.
-// The machine then fetches the whole chunk.
+// ErrNoParts reports that a source cannot send parts of a chunk: the source is a folder, or a hub of an earlier
+// release. The machine then fetches the whole chunk.
 var ErrNoParts = errors.New("source serves no parts of chunks")
 
 // PartSource is where a machine fetches chunks and parts of chunks. A PartSource verifies nothing: the caller verifies

@@ -21,7 +21,7 @@ type Binding struct {
 	ID       string   `json:"id"`
 	Emails   []string `json:"emails,omitempty"`
 	Subjects []string `json:"subjects,omitempty"`
-	Cards    []string `json:"cards,omitempty"` // as in Member.Cards
+	Cards    []string `json:"cards,omitempty"` // cards of the member, as in Member.Cards
 	Blocked  bool     `json:"blocked,omitempty"`
 	MemberTerms
 }
@@ -42,6 +42,7 @@ type Excess struct {
 	Member, Field string // Field is cards, emails, subjects, blocked, until or card_states; empty: no binding
 }
 
+// Error implements error.
 func (e Excess) Error() string {
 	switch e.Field {
 	case "":

@@ -124,7 +124,7 @@ func entry(t *tar.Reader, limit int64) ([]byte, string, error) {
 type Member struct {
 	ID       string   `json:"id"`
 	Name     string   `json:"name"`
-	Language string   `json:"language,omitempty"` // fr, en; empty: the site's
+	Language string   `json:"language,omitempty"` // fr or en; empty: the language of the site
 	Emails   []string `json:"emails,omitempty"`
 	Subjects []string `json:"subjects,omitempty"` // ids by which credentials may name this member
 	// entries of Member.Cards: HMAC-SHA-256 of the card's number under the site's card key in hexadecimal, or CardFormHash

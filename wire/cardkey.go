@@ -105,9 +105,10 @@ func signedBy(data []byte) string {
 
 // OtherCardKey is the error for a bundle built with a card key other than the machine's: all cards would be unknown.
 type OtherCardKey struct {
-	Bundle, Here string // check values
+	Bundle, Here string // check values of the two card keys
 }
 
+// Error implements error.
 func (o *OtherCardKey) Error() string {
 	return fmt.Sprintf("bundle was built with card key %s, the card key here is %s (check values): "+
 		"want the same card key on all machines and in bundle build", o.Bundle, o.Here)

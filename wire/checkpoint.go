@@ -17,8 +17,8 @@ import (
 
 // Checkpoint is a machine's signed statement about its journal: the number of records and the root of their tree.
 type Checkpoint struct {
-	Origin string // portillon/<site>/<machine>, or portillon/<site>/<machine>/<generation>
-	Size   uint64 // records
+	Origin string // name of the journal: portillon/<site>/<machine>, or portillon/<site>/<machine>/<generation>
+	Size   uint64 // number of records
 	Root   tlog.Hash
 }
 
@@ -62,7 +62,7 @@ func OpenCheckpoint(data []byte, origin string, keys note.Verifiers) (Checkpoint
 // did not write is detected.
 type Batch struct {
 	Records    []Leafed `json:"records"`
-	Checkpoint string   `json:"checkpoint"` // a signed note
+	Checkpoint string   `json:"checkpoint"` // checkpoint as a signed note
 	// Generation is the journal's generation, also part of the signed origin.
 	Generation Generation `json:"generation,omitempty"`
 }
@@ -70,7 +70,7 @@ type Batch struct {
 // Leafed is a record with the salt of its leaf.
 type Leafed struct {
 	Salt   Salt            `json:"salt"`
-	Record json.RawMessage `json:"record"` // canonical JSON
+	Record json.RawMessage `json:"record"` // record as canonical JSON
 }
 
 const (

@@ -8,9 +8,9 @@ import (
 )
 
 // Discovery is the topic and the payload by which Home Assistant finds a machine (MQTT device discovery, 2024.11 and
-// later). It shows state, availability, tag-out, what is left of a session, running hours, maintenance that is due,
-// records that the hub does not acknowledge, and a screen that is silent; no person is named, and there is nothing to
-// command. Fields that a State lacks are shown as unknown, because Home Assistant reads the word None as that.
+// later). It shows the state, availability, tag-out, remaining time of a session, running hours, maintenance that is
+// due, records that the hub does not acknowledge, and a screen that sends no reports. It names no person and accepts no
+// commands. Fields that a State lacks are shown as unknown, because Home Assistant reads the word None as that.
 func (t Topics) Discovery(m policy.MachineID, name, version string) (topic string, payload []byte) {
 	id := fmt.Sprintf("portillon_%s_%s", t.Site, m)
 	doc := map[string]any{
@@ -29,7 +29,7 @@ func (t Topics) Discovery(m policy.MachineID, name, version string) (topic strin
 	}
 	payload, err := json.Marshal(doc)
 	if err != nil {
-		return "", nil // not reached: maps of strings always marshal
+		return "", nil // cannot happen: maps of strings always marshal
 	}
 	return "homeassistant/device/" + id + "/config", payload
 }
@@ -41,10 +41,10 @@ type component struct {
 	binary     bool   // a binary_sensor, whose value is ON or OFF; otherwise a sensor
 	class      string // Home Assistant's device_class; may be empty
 	unit       string // unit_of_measurement of a sensor; may be empty
-	stateClass string // state_class of a sensor, which says whether Home Assistant keeps statistics; may be empty
+	stateClass string // state_class of a sensor, for which Home Assistant keeps statistics; may be empty
 }
 
-// components is the "cmps" object: the entities of one machine by key.
+// components returns the "cmps" object: the entities of one machine, by key.
 func components(id string) map[string]map[string]string {
 	list := []component{
 		{key: "phase", name: "Phase", value: "{{ value_json.phase }}"},
@@ -74,7 +74,8 @@ func components(id string) map[string]map[string]string {
 	return all
 }
 
-// config is the component as Home Assistant reads it ("p" abbreviates platform). Empty settings are left out.
+// config returns the component in the form that Home Assistant reads ("p" abbreviates platform). Empty settings are
+// left out.
 func (c component) config(id string) map[string]string {
 	out := map[string]string{
 		"p":              "sensor",
@@ -97,5 +98,5 @@ func (c component) config(id string) map[string]string {
 	return out
 }
 
-// onOff is the Jinja template of a binary sensor that is on while the expression is true or not empty.
+// onOff returns the Jinja template of a binary sensor that is on while the expression is true or not empty.
 func onOff(expression string) string { return "{{ 'ON' if " + expression + " else 'OFF' }}" }

@@ -96,7 +96,7 @@ func TestDiscoveryMatchesHomeAssistantsDocumentation(t *testing.T) {
 	}
 }
 
-// The checker itself must report faults.
+// The checker of this test must itself report faults.
 func TestDiscoveryCheckerReportsEachFault(t *testing.T) {
 	_, good := Topics{"biklab"}.Discovery("laser", "Laser", "0.1")
 	for what, change := range map[string][2]string{

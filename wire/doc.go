@@ -20,25 +20,16 @@
 //     A member with an unknown critical field is denied, and the rest of the bundle is used. Other nested objects have
 //     no "critical": the enclosing object lists the fields that are needed to read them.
 //   - A state has no critical fields, because a state is only a hint. A record has none either: a hub keeps every
-//
-// record
-//
-//	  that a machine signed, with any kind and any fields, and shows the received bytes.
-//	- A new field is written only where it is used. Older readers, which may be stricter, then never receive the field
-//
-// on
-//
-//	  a site that does not use it.
-//	- Readers up to this release refuse a manifest that lists a chunk with an unknown name. A new chunk may appear only
-//	  on a site whose policy.yaml those readers refuse anyway (bindings). No reader then ignores a restriction.
-//	- The credentials of a badges chunk have the order in which the roster chunk of the bucket names them. Readers up
-//
-// to
-//
-//	  the previous release accept any order. A machine that receives another order fetches the whole chunk.
-//	- What is hashed or signed as canonical JSON (RFC 8785) is compared as bytes, and never re-encoded from a struct.
-//	- A machine that starts a new journal chooses a new generation. The generation is part of the checkpoint's origin,
-//	  of batches, acknowledgements and states. Journals from before generations have the empty generation, which is not
-//	  written.
-//	- The values of an enumeration (record kinds, codes) may grow: a reader shows a value that it does not know.
+//     record that a machine signed, with any kind and any fields, and shows the received bytes.
+//   - A new field is written only where it is used. Older readers, which may be stricter, then never receive the field
+//     on a site that does not use it.
+//   - Readers up to this release refuse a manifest that lists a chunk with an unknown name. A new chunk may appear only
+//     on a site whose policy.yaml those readers refuse anyway (bindings). No reader then ignores a restriction.
+//   - The credentials of a badges chunk have the order in which the roster chunk of the bucket names them. Readers up
+//     to the previous release accept any order. A machine that receives another order fetches the whole chunk.
+//   - Canonical JSON (RFC 8785) that is hashed or signed is compared as bytes, and never re-encoded from a struct.
+//   - A machine that starts a new journal chooses a new generation. The generation is part of the checkpoint's origin,
+//     of batches, acknowledgements and states. Journals from before generations have the empty generation, which is not
+//     written.
+//   - The values of an enumeration (record kinds, codes) may grow: a reader shows a value that it does not know.
 package wire

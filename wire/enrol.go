@@ -62,8 +62,8 @@ func ParseEnrolCode(s string) (string, error) {
 // EnrolCard holds what a machine sends about an unknown card: enough to enrol the card, without its number. A holder of
 // the card key can find a short number from Card by trying all numbers, so an EnrolCard is sent encrypted (SealCard).
 type EnrolCard struct {
-	Code string `json:"code"` // EnrolCode
-	Card string `json:"hmac"` // as in Member.Cards
+	Code string `json:"code"` // code for enrolment, from EnrolCode
+	Card string `json:"hmac"` // entry of the card, as in Member.Cards
 	// Key is the check value of the card key under which Code and Card were computed; empty from older programs.
 	Key string `json:"key,omitempty"`
 }

@@ -207,7 +207,7 @@ func (s *scanner) record(before Record) (r Record, raw []byte) {
 		case "mono":
 			r.Mono = s.integer()
 		case "seq":
-			r.Seq = uint64(max(s.integer(), 0)) // 0 fails below
+			r.Seq = uint64(max(s.integer(), 0)) // the maximum with 0 makes a negative number fail below
 		case "session":
 			r.Session = again(s.plain(), before.Session)
 		case "site":
@@ -233,7 +233,7 @@ func again[T ~string](b []byte, before T) T {
 	return T(b)
 }
 
-// time reads a time as encoding/json does. The time must be in UTC, with at most milliseconds.
+// time reads a time in the format of encoding/json. The time must be in UTC, with at most milliseconds.
 func (s *scanner) time() (t time.Time) {
 	from := s.i
 	s.plain()

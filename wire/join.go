@@ -47,14 +47,14 @@ const (
 // HubIdentity is what a hub states about itself before the machine has authenticated the hub.
 type HubIdentity struct {
 	Pins
-	Name   string `json:"name"`             // in the hub's certificate
+	Name   string `json:"name"`             // name in the hub's certificate
 	Broker string `json:"broker,omitempty"` // ssl://hub.local:8883; another host name is dialled at the hub's address
 	Format int    `json:"format"`
 }
 
 // CodeAsk asks for which machine a code was made.
 type CodeAsk struct {
-	Secret string `json:"secret"` // 50 bits in hexadecimal
+	Secret string `json:"secret"` // secret of the code: 50 bits in hexadecimal
 }
 
 // CodeAnswer names the machine for which a code was made.
@@ -85,7 +85,7 @@ type Join struct {
 type JoinAnswer struct {
 	Site        policy.SiteID    `json:"site"`
 	Machine     policy.MachineID `json:"machine"`
-	Certificate []byte           `json:"certificate"` // DER
+	Certificate []byte           `json:"certificate"` // client certificate of the machine, DER
 	// Authority is the certificate (DER) of the authority that signed Certificate, if that is not the authority that the
 	// machine pins: the hub then uses a certificate of the site. Authority verifies nothing else. Absent: the pinned
 	// authority signed Certificate.
@@ -93,7 +93,7 @@ type JoinAnswer struct {
 	Broker    string `json:"broker"`
 	Username  string `json:"username"`
 	Password  string `json:"password"`
-	CardKey   string `json:"card_key"` // hexadecimal
+	CardKey   string `json:"card_key"` // the site's card key in hexadecimal
 }
 
 // Renew asks for a new certificate. It is signed with the machine's key.
@@ -112,7 +112,7 @@ type RenewAsk struct {
 
 // Renewed is the answer to a RenewAsk.
 type Renewed struct {
-	Certificate []byte `json:"certificate"` // DER
+	Certificate []byte `json:"certificate"` // new client certificate of the machine, DER
 }
 
 // HubTime is the hub's time, signed with the hub's key. Nonce is the nonce of the request.

@@ -20,7 +20,7 @@ import (
 // which a shell interprets.
 type JoinCode struct {
 	Pins   [PinsHashSize]byte
-	Secret uint64 // 50 bits
+	Secret uint64 // secret of the code: 50 bits
 }
 
 const (

@@ -16,7 +16,7 @@ import (
 // Manifest lists the chunks of a bundle by hash. The manifest's signature thereby covers the whole bundle.
 type Manifest struct {
 	Site    policy.SiteID `json:"site"`
-	Version uint64        `json:"version"` // increases with each bundle
+	Version uint64        `json:"version"` // number that increases with each bundle
 	Issued  time.Time     `json:"issued"`
 	// An expired bundle is still installed: the policy decides what it allows.
 	Expires time.Time `json:"expires"`
@@ -77,6 +77,7 @@ type Refusal struct {
 	cause error
 }
 
+// Error implements error.
 func (r *Refusal) Error() string { return r.Code + ": " + r.Detail }
 
 // Unwrap returns the reason why a bundle is unusable; nil for the other codes.

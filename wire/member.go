@@ -17,7 +17,7 @@ type MemberTerms struct {
 
 // CardState is the state of a card that the site refuses.
 type CardState struct {
-	Card  string `json:"card"`            // as in Member.Cards
+	Card  string `json:"card"`            // entry of the card, as in Member.Cards
 	State string `json:"state"`           // lost, blocked or replaced; an unknown state counts as blocked
 	Since string `json:"since,omitempty"` // day of the change in the site's time zone; empty: not recorded
 }
@@ -52,6 +52,6 @@ const CardAlert Kind = "card-alert"
 
 // CardAlertBody is the body of a card-alert record. It holds no card number.
 type CardAlertBody struct {
-	State string `json:"state"`           // lost or blocked
+	State string `json:"state"`           // state of the card: lost or blocked
 	Since string `json:"since,omitempty"` // first day of the state
 }

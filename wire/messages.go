@@ -63,8 +63,8 @@ func OpenAck(data []byte, keys note.Verifiers, site policy.SiteID, m policy.Mach
 type Command struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
-	ID      string           `json:"id"` // unique
-	Do      string           `json:"do"` // tag, stop
+	ID      string           `json:"id"` // unique id of the command
+	Do      string           `json:"do"` // kind of command: tag or stop
 	Tag     string           `json:"tag,omitempty"`
 	Reason  string           `json:"reason,omitempty"`
 	Now     bool             `json:"now,omitempty"`
@@ -179,7 +179,7 @@ type State struct {
 	Hours   float64 `json:"hours,omitempty"` // total running hours, in tenths of an hour
 	Due     string  `json:"due,omitempty"`   // kind of the maintenance due first; absent: none is due
 	Bundle  uint64  `json:"bundle"`          // version of the current bundle
-	Journal uint64  `json:"journal"`         // records in the journal
+	Journal uint64  `json:"journal"`         // number of records in the journal
 
 	Format     int        `json:"format,omitempty"`     // format that the machine reads and writes; absent: 1
 	Program    string     `json:"program,omitempty"`    // version of the machine's program
@@ -190,7 +190,7 @@ type State struct {
 	UnackedWhy string `json:"unacked_why,omitempty"`
 	// SilentScreen is one of the machine's own screens that sends no reports; absent: all screens send them.
 	SilentScreen string `json:"silent_screen,omitempty"`
-	Clock        string `json:"clock,omitempty"` // trusted or untrusted; absent: unknown
+	Clock        string `json:"clock,omitempty"` // state of the clock: trusted or untrusted; absent: unknown
 	// BundleRefused is the reason why the machine refuses the offered bundle; absent: none is refused.
 	BundleRefused string `json:"bundle_refused,omitempty"`
 	Disk          string `json:"disk,omitempty"` // damage on the disk; absent: none known

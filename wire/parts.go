@@ -21,7 +21,7 @@ import (
 
 // Parts is a chunk split into its parts.
 type Parts struct {
-	List     string   // members, credentials or lists
+	List     string   // name of the list: members, credentials or lists
 	Elements [][]byte // canonical JSON; slices of the chunk's memory
 	Hashes   []string // of the elements, in the same order
 }
@@ -29,7 +29,7 @@ type Parts struct {
 // Outline is a chunk given by the hashes of its parts.
 type Outline struct {
 	List  string   `json:"list"`
-	Parts []string `json:"parts"` // SHA-256 in hexadecimal, in order
+	Parts []string `json:"parts"` // hashes of the parts in order, SHA-256 in hexadecimal
 }
 
 // PartsAsk asks for parts of a chunk. The answer is {"parts":[…]} (JoinParts), in the order of the request.

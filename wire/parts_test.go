@@ -17,7 +17,7 @@ import (
 type partsSite struct {
 	t       testing.TB
 	members []Member
-	badges  map[string][]byte // by hash
+	badges  map[string][]byte // credentials by hash
 	store   Store
 	signer  note.Signer
 	version uint64
@@ -80,7 +80,7 @@ func (s *partsSite) add(name string, b []byte) {
 // hubOf serves the site's chunks and injects the faults in its fields.
 type hubOf struct {
 	*partsSite
-	sent   int      // bytes sent
+	sent   int      // number of bytes sent
 	whole  []string // names of chunks fetched whole
 	asked  int      // number of requests for parts
 	change func(what string, b []byte) ([]byte, error)

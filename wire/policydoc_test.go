@@ -192,7 +192,7 @@ func TestPolicyNumberIsKeptBeforeTheManifest(t *testing.T) {
 	if err := p.store.folders(); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.store.keepPolicy(m); err != nil { // and then the power fails
+	if err := p.store.keepPolicy(m); err != nil { // simulates a power failure after this write
 		t.Fatal(err)
 	}
 	if err := p.install(m); err != nil {

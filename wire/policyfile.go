@@ -18,8 +18,8 @@ import (
 // PolicyFile is the content of a policy file.
 type PolicyFile struct {
 	Policy SignedPolicy
-	Signed []byte            // the signed document
-	Chunks map[string][]byte // by name
+	Signed []byte            // signed policy document
+	Chunks map[string][]byte // chunks by name
 }
 
 // policyEntry is the name of the document's entry.

@@ -14,6 +14,7 @@ import (
 // UnknownField is the error for an object that lists a critical field unknown to this program.
 type UnknownField struct{ Name string }
 
+// Error implements error.
 func (e *UnknownField) Error() string {
 	return fmt.Sprintf("requires the field %.64q, unknown to this program: upgrade the program", e.Name)
 }

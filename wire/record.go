@@ -19,7 +19,7 @@ type Record struct {
 	Clock   Clock           `json:"clock"`
 	Kind    Kind            `json:"kind"`
 	Session string          `json:"session,omitempty"`
-	Member  policy.MemberID `json:"member,omitempty"` // pseudonym
+	Member  policy.MemberID `json:"member,omitempty"` // pseudonym of the member
 	Body    json.RawMessage `json:"body,omitempty"`   // one of the Body types, by Kind
 
 	// Generation is the generation of the journal that the record was read from, if the reader knows it. It is not part of
@@ -33,8 +33,8 @@ type Record struct {
 type Clock string
 
 const (
-	ClockUntrusted Clock = "untrusted"
-	ClockTrusted   Clock = "trusted"
+	ClockUntrusted Clock = "untrusted" // the time was not confirmed, and may be wrong
+	ClockTrusted   Clock = "trusted"   // the time was confirmed
 	// ClockCorrected is a trusted clock that was set back since the last trusted record: that record's time was wrong.
 	ClockCorrected Clock = "corrected"
 )
@@ -47,27 +47,27 @@ type Kind string
 
 const (
 	Booted       Kind = "booted"         // BootBody: the daemon started
-	SessionStart Kind = "session-start"  // StartBody
-	SessionEnd   Kind = "session-end"    // EndBody
+	SessionStart Kind = "session-start"  // StartBody: a session began
+	SessionEnd   Kind = "session-end"    // EndBody: a session ended
 	RoleChanged  Kind = "role-changed"   // RoleBody: the member changed to another of their roles
-	Refused      Kind = "refused"        // RefusedBody
+	Refused      Kind = "refused"        // RefusedBody: a member or a card was refused
 	Assisted     Kind = "assisted"       // AssistBody: a second member joined a maintainer's work
-	Intervened   Kind = "intervention"   // InterventionBody
-	Tagged       Kind = "tagged"         // TagBody
-	Untagged     Kind = "untagged"       // TagBody
-	Faulted      Kind = "fault"          // FaultBody
-	FaultCleared Kind = "fault-cleared"  // FaultBody
+	Intervened   Kind = "intervention"   // InterventionBody: maintenance work was logged
+	Tagged       Kind = "tagged"         // TagBody: a tag was added
+	Untagged     Kind = "untagged"       // TagBody: a tag was removed
+	Faulted      Kind = "fault"          // FaultBody: a fault began
+	FaultCleared Kind = "fault-cleared"  // FaultBody: a fault ended
 	BundleTaken  Kind = "bundle"         // BundleBody: the machine now works from this bundle
 	BundleKept   Kind = "bundle-refused" // BundleBody with Why: the offered bundle was refused
-	ReaderLost   Kind = "reader-lost"    // FaultBody
-	ReaderBack   Kind = "reader-back"    // FaultBody
+	ReaderLost   Kind = "reader-lost"    // FaultBody: the reader stopped answering
+	ReaderBack   Kind = "reader-back"    // FaultBody: the reader answers again
 	Commanded    Kind = "command"        // CommandBody: a command was executed or refused
 	Extended     Kind = "extended"       // ExtendBody: the session may last longer
 	HandedOver   Kind = "handed-over"    // HandOverBody: another mentor now supervises the session
 	Powered      Kind = "power"          // PowerBody: a maintainer switched the relay
 	Reported     Kind = "problem"        // ReportBody: a member reported a problem
 	Vouched      Kind = "vouched"        // VouchBody: a mentor confirmed skills of the member
-	// AttestBody: a maintainer confirmed an intervention that was logged under their tap
+	// AttestBody: a maintainer confirmed an intervention that was logged in their session
 	Attested Kind = "attested"
 	// RestoredBody: the hub restored data of earlier journals into a new journal
 	Restored Kind = "restored"
@@ -101,13 +101,13 @@ type Cause string
 
 const (
 	CauseTap        Cause = "tap"        // the member tapped out
-	CauseSupervisor Cause = "supervisor" // the supervisor ended it
-	CauseLimit      Cause = "limit"      // the limit was reached
+	CauseSupervisor Cause = "supervisor" // the supervisor ended the session
+	CauseLimit      Cause = "limit"      // the session's limit was reached
 	CauseIdle       Cause = "idle"       // the machine stood idle too long
-	// CauseStop: an operator or a command stopped the session; the start failed because the journal write was late or the
-	// contactor had not opened; or a new bundle removed or blocked a member of the session.
+	// CauseStop has several reasons: an operator or a command stopped the session; the start failed because the record
+	// was written too late or the contactor had not opened; or a new bundle removed or blocked a member of the session.
 	CauseStop       Cause = "stop"
-	CauseTag        Cause = "tag"         // a tag ended it
+	CauseTag        Cause = "tag"         // a tag ended the session
 	CauseFault      Cause = "fault"       // the relay, its guard or the e-stop
 	CauseShutdown   Cause = "shutdown"    // the daemon was asked to end
 	CauseDaemonLost Cause = "daemon-lost" // the daemon crashed; recorded at its next start in the same boot
@@ -118,15 +118,15 @@ const (
 type RoleBody struct {
 	Role     policy.Role       `json:"role"`
 	Badges   []policy.BadgeID  `json:"badges"`
-	Accepted []policy.Accepted `json:"accepted,omitempty"` // as in StartBody
-	Basis    *policy.Basis     `json:"basis,omitempty"`    // as in StartBody
+	Accepted []policy.Accepted `json:"accepted,omitempty"` // accepted badges of other issuers, as in StartBody
+	Basis    *policy.Basis     `json:"basis,omitempty"`    // input of the decision, as in StartBody
 }
 
 // RefusedBody is the body of a refused record. It holds no card number.
 type RefusedBody struct {
 	Reasons []policy.Code `json:"reasons"`
 	Role    policy.Role   `json:"role,omitempty"`  // role with the fewest missing requirements
-	Basis   *policy.Basis `json:"basis,omitempty"` // as in StartBody
+	Basis   *policy.Basis `json:"basis,omitempty"` // input of the decision, as in StartBody
 	// Sealed is the code and the HMAC of an unknown card, encrypted for the hub (SealCard); empty if the card is known or
 	// the machine has no key of the hub.
 	Sealed string `json:"sealed,omitempty"`
@@ -140,9 +140,9 @@ type AssistBody struct {
 // InterventionBody is the body of an intervention record. The record's Member did the work.
 type InterventionBody struct {
 	What     string          `json:"what"`               // a kind from the policy: "lens-cleaning"
-	Endorser policy.MemberID `json:"endorser,omitempty"` // the maintainer under whose tap it was logged
+	Endorser policy.MemberID `json:"endorser,omitempty"` // the maintainer in whose session it was logged
 	Minutes  int             `json:"minutes,omitempty"`
-	Note     string          `json:"note,omitempty"`  // at most 500 bytes
+	Note     string          `json:"note,omitempty"`  // text of at most 500 bytes
 	Parts    string          `json:"parts,omitempty"` // replaced parts; at most 200 bytes
 	Photo    string          `json:"photo,omitempty"` // SHA-256 of a picture stored on the machine, in hexadecimal
 	Ran                      // running hours at that time
@@ -156,7 +156,7 @@ type InterventionBody struct {
 // AttestBody is the body of an attested record. The record's Member is the endorser, who pressed "attest" at the
 // machine.
 type AttestBody struct {
-	Intervention string `json:"intervention"` // InterventionBody.ID
+	Intervention string `json:"intervention"` // id of the intervention: InterventionBody.ID
 }
 
 // Ran holds a machine's total running time and its source.
@@ -183,7 +183,7 @@ type HandOverBody struct {
 	From     policy.MemberID   `json:"from"`
 	To       policy.MemberID   `json:"to"`
 	Badges   []policy.BadgeID  `json:"badges"`             // badges that the new decision used
-	Accepted []policy.Accepted `json:"accepted,omitempty"` // as in StartBody
+	Accepted []policy.Accepted `json:"accepted,omitempty"` // accepted badges of other issuers, as in StartBody
 	Basis    *policy.Basis     `json:"basis,omitempty"`    // input of the new decision, as in StartBody
 }
 
@@ -195,8 +195,8 @@ type PowerBody struct {
 // ReportBody is the body of a problem record. The record's Member reported the problem.
 type ReportBody struct {
 	What  Problem `json:"what"`
-	Note  string  `json:"note,omitempty"`  // at most 500 bytes
-	Photo string  `json:"photo,omitempty"` // as in InterventionBody
+	Note  string  `json:"note,omitempty"`  // text of at most 500 bytes
+	Photo string  `json:"photo,omitempty"` // photo of the problem, as in InterventionBody
 	Tag   string  `json:"tag,omitempty"`   // id of the tag added because of the problem
 	// Claimed is the member who had tapped when the form was opened, if the form was sent from a phone and nobody
 	// confirmed it at the machine. The record's Member is then empty, because nobody authenticated, and no tag was added.
@@ -208,10 +208,10 @@ type ReportBody struct {
 type Problem string
 
 const (
-	Noise     Problem = "noise"
-	Poor      Problem = "poor-result"
-	Broken    Problem = "broken"
-	Dangerous Problem = "dangerous" // the machine is tagged out
+	Noise     Problem = "noise"       // the machine sounds unusual
+	Poor      Problem = "poor-result" // the machine works badly
+	Broken    Problem = "broken"      // the machine does not work
+	Dangerous Problem = "dangerous"   // the machine is tagged out
 )
 
 // Problems returns all problems, the least severe first.
@@ -233,7 +233,7 @@ type TagBody struct {
 
 // FaultBody is the body of fault, fault-cleared, reader-lost and reader-back records.
 type FaultBody struct {
-	What string `json:"what"` // "guard-lost", "e-stop", "journal", "reader", …
+	What string `json:"what"` // name of the fault: "guard-lost", "e-stop", "journal", "reader", …
 	Why  string `json:"why,omitempty"`
 }
 

@@ -26,13 +26,14 @@ const (
 	maxRestoredTags, maxRemovedTags = 256, 4096
 )
 
-// Restore is what a machine with a new journal needs from its earlier journals, as the hub's ledger has it. A Restore
-// is for one generation of one machine's journal, which applies it once. It does not depend on a clock.
+// Restore holds the data that a machine with a new journal needs from its earlier journals, as stored in the hub's
+// ledger. A Restore is for one generation of one machine's journal, which applies it once. It does not depend on a
+// clock.
 type Restore struct {
 	Site       policy.SiteID     `json:"site"`
 	Machine    policy.MachineID  `json:"machine"`
 	Generation Generation        `json:"generation"` // generation of the journal that may apply it
-	ID         string            `json:"id"`         // repeated in the reply
+	ID         string            `json:"id"`         // id of the document, repeated in the reply
 	Issued     time.Time         `json:"issued"`
 	From       []ReplacedJournal `json:"from"` // the earlier journals, the oldest first
 	Tags       []RestoredTag     `json:"tags,omitempty"`
@@ -50,7 +51,7 @@ type Restore struct {
 type ReplacedJournal struct {
 	Generation Generation `json:"generation,omitempty"`
 	Seq        uint64     `json:"seq"`
-	Root       string     `json:"root,omitempty"` // in hexadecimal
+	Root       string     `json:"root,omitempty"` // root of the tree in hexadecimal
 }
 
 // RestoredTag is a tag that was on the machine.
@@ -66,7 +67,7 @@ type RestoredTag struct {
 type RestoredPractice struct {
 	Member  policy.MemberID   `json:"member"`
 	Seconds int64             `json:"logged_s"`
-	Last    time.Time         `json:"last,omitzero"` // zero: no trusted time
+	Last    time.Time         `json:"last,omitzero"` // time of the last session; zero: no trusted time
 	Recent  []RestoredSession `json:"recent,omitempty"`
 }
 
@@ -79,7 +80,7 @@ type RestoredSession struct {
 // RestoredDone is the last time a kind of maintenance was done, with the machine's running time at that point.
 type RestoredDone struct {
 	Kind string    `json:"kind"`
-	At   time.Time `json:"at,omitzero"` // zero: no trusted time
+	At   time.Time `json:"at,omitzero"` // time of the maintenance; zero: no trusted time
 	Ran  int64     `json:"ran_s,omitempty"`
 }
 

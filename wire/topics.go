@@ -56,7 +56,7 @@ const (
 // Topic is one row of the table of topics.
 type Topic struct {
 	Name    TopicName
-	Pattern string // portillon/{site}/{machine}/records
+	Pattern string // topic with placeholders, such as portillon/{site}/{machine}/records
 	// Retained reports whether the publisher sets the retain flag. On other topics, publisher and hub clear retained
 	// messages.
 	Retained              bool
@@ -231,7 +231,7 @@ func Covers(filter, other string) bool {
 			return false
 		}
 		if !otherMore {
-			return !more || rest == "#" // "a/#" also matches "a" (§4.7.1.2)
+			return !more || rest == "#" // filter "a/#" also matches topic "a" (§4.7.1.2)
 		}
 		if !more {
 			return false

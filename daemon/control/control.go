@@ -1,8 +1,9 @@
-// Package control is the local socket through which an operator speaks to the daemon beside them.
+// Package control is the local socket by which a tool on the same computer sends an operator's orders to the daemon.
 //
-// It accepts one JSON request a connection, on one line of at most 64 KiB, and answers with one line. Who may open the
-// socket's file may order (mode 0660): there is no other password, and no network. It refuses, with words, what is not
-// JSON, requires fields that it does not know (wire.Decode), or does not come within 5 s.
+// It accepts one JSON request per connection, on one line of at most 64 KiB, and answers with one line. Everyone who
+// may open the socket's file may send orders (mode 0660): there is no password, and no network access. It refuses, with
+// an explanation, a request that is not JSON, that requires fields unknown to this program (wire.Decode), or that does
+// not arrive within 5 s.
 package control
 
 import (
@@ -20,49 +21,49 @@ import (
 	"portillon/wire"
 )
 
-// Request is an order. The zero Request is refused.
+// Request is an operator's order. The zero Request is refused.
 type Request struct {
 	Do   string `json:"do"`             // status, tap, tag, untag, stop, log, role, unknown
 	Card string `json:"card,omitempty"` // tap: the card's number in hexadecimal
-	Role string `json:"role,omitempty"` // role: the role to take, in a session under way
-	// tag, untag: the tag's id; empty: the daemon names it, or removes the only one
+	Role string `json:"role,omitempty"` // role: the role to choose in the current session
+	// tag, untag: the tag's id; empty: the daemon chooses an id, or removes the only tag
 	Tag    string `json:"tag,omitempty"`
-	Reason string `json:"reason,omitempty"` // tag: what the members read
+	Reason string `json:"reason,omitempty"` // tag: the text that members read
 	Now    bool   `json:"now,omitempty"`    // tag: do not wait for the session's end
 	Kind   string `json:"kind,omitempty"`   // log: the kind of intervention
 	Note   string `json:"note,omitempty"`   // log: a sentence
 	Minute int    `json:"minutes,omitempty"`
 }
 
-// Reply answers a Request. The zero Reply is a refusal.
+// Reply answers a Request. The zero Reply is a refusal without an explanation.
 type Reply struct {
 	OK    bool   `json:"ok"`
 	Error string `json:"error,omitempty"`
 	Hint  string `json:"hint,omitempty"`
-	// the order itself cannot be carried out by anybody: a word or a number in it is none
+	// the order is invalid for everybody: for example, a word or a number in it is malformed
 	Wrong  bool    `json:"wrong,omitempty"`
-	FR     string  `json:"fr,omitempty"` // what the member at the machine now reads
+	FR     string  `json:"fr,omitempty"` // the text that the member at the machine now reads
 	EN     string  `json:"en,omitempty"`
 	Status *Status `json:"status,omitempty"`
-	// Unknown answers unknown: the machine, and the unknown cards that were tapped there of late.
+	// Unknown is the answer to the order "unknown": the machine, and the unknown cards that were tapped there recently.
 	Unknown *UnknownCards `json:"unknown,omitempty"`
 }
 
-// UnknownCards are unknown cards that were tapped at a machine and can be enrolled, the oldest first.
+// UnknownCards are unknown cards that were tapped at a machine and can be enrolled, oldest first.
 type UnknownCards struct {
 	Machine string        `json:"machine"`
-	Taps    uint64        `json:"taps"` // of unknown cards since the daemon started
+	Taps    uint64        `json:"taps"` // number of taps of unknown cards since the daemon started
 	Cards   []UnknownCard `json:"cards"`
 }
 
-// UnknownCard is one of them: each card stands once.
+// UnknownCard is one unknown card; each card is listed once.
 type UnknownCard struct {
 	wire.EnrolCard
-	At  time.Time `json:"at"`  // when it was last tapped, by the machine's clock
-	Tap uint64    `json:"tap"` // the place of that tap among Taps, from 1
+	At  time.Time `json:"at"`  // time of its last tap, by the machine's clock
+	Tap uint64    `json:"tap"` // number of that tap among Taps, from 1
 }
 
-// Status is what the daemon knows of its machine. It names members by pseudonym.
+// Status is the daemon's report about its machine. It names members by pseudonym.
 type Status struct {
 	Site       string    `json:"site"`
 	Machine    string    `json:"machine"`
@@ -78,37 +79,38 @@ type Status struct {
 	Tags       []string  `json:"tags,omitempty"`
 	Faults     []string  `json:"faults,omitempty"`
 	Reader     bool      `json:"reader"`              // the reader answers
-	Hub        bool      `json:"hub"`                 // the hub acknowledges
+	Hub        bool      `json:"hub"`                 // the hub acknowledges records
 	Broker     bool      `json:"broker"`              // the broker is connected
 	Alone      bool      `json:"alone,omitempty"`     // no broker is configured
 	NoReader   bool      `json:"no_reader,omitempty"` // no reader is configured
 	Clock      string    `json:"clock"`
 	Bundle     uint64    `json:"bundle"`
-	// BundleDamage says what of the bundle on the disk is damaged; empty: nothing is.
+	// BundleDamage describes the damage of the bundle on the disk; empty: none.
 	BundleDamage string `json:"bundle_damage,omitempty"`
-	// BundleRefused says why a bundle is refused because of its keys; empty: none is.
+	// BundleRefused is the reason why a bundle is refused because of its keys; empty: none is refused.
 	BundleRefused string `json:"bundle_refused,omitempty"`
-	// Denied are the members whom this program denies because it is too old for what the bundle says of them, and why.
+	// Denied lists the members whom this program denies because their entries in the bundle need a newer program, each
+	// with the reason.
 	Denied []string `json:"denied,omitempty"`
-	// JournalDamage says what is damaged of the journal, or that it is not the one that the hub holds; empty: nothing is.
+	// JournalDamage describes the damage of the journal, or how the journal differs from the hub's copy; empty: neither.
 	JournalDamage string `json:"journal_damage,omitempty"`
-	// NewJournal is the generation of a journal that began anew and waits for the hub to accept it and to give back tags
-	// and hours; empty: it does not.
+	// NewJournal is the generation of a new journal that waits until the hub accepts the journal and returns the machine's
+	// tags and hours; empty: not waiting.
 	NewJournal string `json:"new_journal,omitempty"`
-	Journal    uint64 `json:"journal"`      // records committed
-	Acked      uint64 `json:"acknowledged"` // records that the hub holds
-	// Unacked is what the hub has not acknowledged; nil: it owes nothing.
+	Journal    uint64 `json:"journal"`      // number of committed records
+	Acked      uint64 `json:"acknowledged"` // number of records that the hub holds
+	// Unacked describes the missing acknowledgement of the hub; nil: none is missing.
 	Unacked *Unacked `json:"unacked,omitempty"`
-	// Screens are the machine's own screens whose page has reported itself since the daemon started.
+	// Screens are the machine's own screens whose page has sent a report since the daemon started.
 	Screens []Screen `json:"screens,omitempty"`
 }
 
-// Unacked says for how long the hub has owed an acknowledgement, and why.
+// Unacked states for how long an acknowledgement of the hub has been missing, and why.
 type Unacked struct {
 	Since   time.Time `json:"since"`
 	Seconds int64     `json:"seconds"`
-	Overdue bool      `json:"overdue,omitempty"` // so long that the panel says so
-	// a code: broker-away, no-answer, hub-refuses/bad-checkpoint; empty: not known
+	Overdue bool      `json:"overdue,omitempty"` // long enough that the panel shows it
+	// a code such as broker-away, no-answer, hub-refuses/bad-checkpoint; empty: unknown
 	Why    string `json:"why,omitempty"`
 	Detail string `json:"detail,omitempty"`
 }
@@ -116,18 +118,18 @@ type Unacked struct {
 // Screen is one of the machine's own screens.
 type Screen struct {
 	Address string `json:"address"`
-	// SilentSeconds is for how long its page has not reported itself; 0: it reports.
+	// SilentSeconds is the time in seconds for which its page has sent no report; 0: it sends reports.
 	SilentSeconds int64 `json:"silent_s,omitempty"`
 }
 
 const (
 	maxLine  = 64 << 10
 	patience = 5 * time.Second
-	callers  = 8 // connections served at once; the rest wait
+	callers  = 8 // connections served at once; further ones wait
 )
 
-// Listen opens the socket. A file left by a daemon that died is replaced; one that a daemon answers on, or that is no
-// socket, is not.
+// Listen opens the socket. It replaces a socket left by a daemon that died. It returns an error if a daemon answers on
+// the socket, or if the file is not a socket.
 func Listen(path string) (net.Listener, error) {
 	if fi, err := os.Lstat(path); err == nil {
 		if fi.Mode()&os.ModeSocket == 0 {
@@ -152,8 +154,8 @@ func Listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// Serve answers requests with do until ctx ends, then closes l and waits for the calls under way. do may be called by
-// several goroutines at once.
+// Serve answers requests with do until ctx ends, then closes l and waits for the running calls. do must be safe for
+// concurrent use.
 func Serve(ctx context.Context, l net.Listener, do func(context.Context, Request) Reply) error {
 	var calls sync.WaitGroup
 	defer calls.Wait()
@@ -168,7 +170,7 @@ func Serve(ctx context.Context, l net.Listener, do func(context.Context, Request
 		if errors.Is(err, net.ErrClosed) {
 			return fmt.Errorf("control socket: %w", err)
 		}
-		if err != nil { // no more files for a moment: that passes
+		if err != nil { // too many open files, which is temporary
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}
@@ -210,7 +212,7 @@ func read(r io.Reader) (Request, error) {
 	return Parse(line)
 }
 
-// Parse reads one request. A newer tool's fields are skipped, unless the request names them as critical.
+// Parse parses one request. Unknown fields of a newer tool are skipped, unless the request marks them as critical.
 func Parse(line []byte) (Request, error) {
 	var req Request
 	if err := wire.Decode(line, &req); err != nil {
@@ -222,7 +224,7 @@ func Parse(line []byte) (Request, error) {
 	return req, nil
 }
 
-// Call sends req to the daemon at path and waits for its answer, at most 5 s after the daemon took it.
+// Call sends req to the daemon at path and waits for the answer, at most 5 s after the daemon accepted the connection.
 func Call(ctx context.Context, path string, req Request) (Reply, error) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "unix", path)

@@ -23,7 +23,7 @@ func serve(t *testing.T, do func(context.Context, Request) Reply) string {
 	return path
 }
 
-func TestCallCarriesTheRequestAndTheReply(t *testing.T) {
+func TestCallSendsTheRequestAndReturnsTheReply(t *testing.T) {
 	path := serve(t, func(_ context.Context, r Request) Reply {
 		return Reply{OK: r.Do == "tag" && r.Reason == "courroie usée" && r.Now, FR: "Hors service"}
 	})
@@ -33,7 +33,7 @@ func TestCallCarriesTheRequestAndTheReply(t *testing.T) {
 	}
 }
 
-// A tool may be newer than the daemon, which goes on until its next restart.
+// A tool may be newer than the daemon, which is updated only at its next restart.
 func TestFieldsOfNewerToolsAreSkipped(t *testing.T) {
 	r, err := Parse([]byte(`{"do":"tag","reason":"courroie usée","novel":[1]}`))
 	if err != nil || r.Do != "tag" || r.Reason != "courroie usée" {
@@ -45,7 +45,7 @@ func TestFieldsOfNewerToolsAreSkipped(t *testing.T) {
 	}
 }
 
-func TestSocketIsForOwnerAndGroupAlone(t *testing.T) {
+func TestSocketIsAccessibleOnlyToOwnerAndGroup(t *testing.T) {
 	path := serve(t, nil)
 	fi, err := os.Stat(path)
 	if err != nil || fi.Mode().Perm() != 0o660 {
@@ -53,7 +53,7 @@ func TestSocketIsForOwnerAndGroupAlone(t *testing.T) {
 	}
 }
 
-func TestHostileLinesGetARefusal(t *testing.T) {
+func TestInvalidLinesAreRefused(t *testing.T) {
 	path := serve(t, func(context.Context, Request) Reply {
 		t.Error("an unreadable request was carried out")
 		return Reply{OK: true}

@@ -6,7 +6,7 @@ import (
 	"portillon/wire"
 )
 
-// Append writes one record. It returns once the record is on the disk, or with the reason why it is not.
+// Append writes one record. It returns when the record is on the disk, or with an error if the record was not written.
 func (j *Journal) Append(e Entry) (_ wire.Record, err error) {
 	defer j.store.named(&err)
 	j.store.mu.Lock()
@@ -18,8 +18,8 @@ func (j *Journal) Append(e Entry) (_ wire.Record, err error) {
 	return r, nil
 }
 
-// Keep writes facts alone. It returns once they are on the disk, or with the reason why they are not, and then none of
-// them is.
+// Keep writes facts without a record. It returns when the facts are on the disk. When it returns an error, none of the
+// facts was written.
 func (j *Journal) Keep(facts map[string][]byte) (err error) {
 	defer j.store.named(&err)
 	j.store.mu.Lock()

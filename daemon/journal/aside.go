@@ -11,9 +11,10 @@ import (
 	"time"
 )
 
-// IsMissing reports whether what lies at path can't be a journal, so that a new one may begin in its place: a folder, a
-// file without the head of a journal, or a write-ahead log whose file is gone. Nothing at all, another machine's
-// journal, a later release's, and what can't be read for now are none of these.
+// IsMissing reports whether the file or folder at path cannot be a journal, so that a new journal may be created there:
+// a folder, a file without the header of a journal, or a write-ahead log without its file. It returns false if nothing
+// exists at path, and for the journal of another machine or of a later release, and for a file that cannot be read at
+// the moment.
 func IsMissing(path string) bool {
 	fi, err := os.Stat(path)
 	switch {
@@ -39,8 +40,8 @@ func IsMissing(path string) bool {
 	return !isHead(head[:])
 }
 
-// MendOrSetAside is Mend. Where nothing is left of the journal, it moves what lies in its place aside, so that a new
-// journal can begin there; begun says so, and Kept where it is now.
+// MendOrSetAside is Mend. If no record of the journal can be read, it moves the file at path aside, so that a new
+// journal can be created there. Then begun is true, and MendResult.Kept is the new name of the old file.
 func MendOrSetAside(
 	ctx context.Context,
 	path string,
@@ -59,8 +60,8 @@ func MendOrSetAside(
 	return MendResult{Kept: kept}, true, nil
 }
 
-// SetAside moves the journal at path, whatever it is, and its log to another name, which it returns. No daemon may
-// have it open.
+// SetAside moves the file or folder at path, and its write-ahead log, to another name, and returns that name. No daemon
+// may have it open.
 func SetAside(path string, now time.Time) (kept string, err error) {
 	l, err := lock(path + ".lock")
 	if err != nil {

@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// What cannot be a journal makes room for a new one and is kept; all else stays where it is.
-func TestOnlyWhatCannotBeAJournalMakesRoomForANewOne(t *testing.T) {
+// A file that cannot be a journal is moved aside for a new one. Every other file stays in its place.
+func TestOnlyAFileThatCannotBeAJournalIsSetAside(t *testing.T) {
 	now := time.Date(2026, 11, 30, 1, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct {
 		harm func(path string) error
 		none bool
 	}{
-		"as it was":   {func(string) error { return nil }, false},
-		"nothing":     {os.Remove, false},
-		"zeroed":      {func(p string) error { return os.WriteFile(p, make([]byte, 40<<10), 0o600) }, true},
-		"empty":       {func(p string) error { return os.Truncate(p, 0) }, true},
-		"cut in head": {func(p string) error { return os.Truncate(p, 99) }, true},
-		"folder":      {func(p string) error { return errors.Join(os.Remove(p), os.MkdirAll(p+"/x", 0o700)) }, true},
-		"log alone": {
+		"undamaged":        {func(string) error { return nil }, false},
+		"nothing":          {os.Remove, false},
+		"zeroed":           {func(p string) error { return os.WriteFile(p, make([]byte, 40<<10), 0o600) }, true},
+		"empty":            {func(p string) error { return os.Truncate(p, 0) }, true},
+		"truncated header": {func(p string) error { return os.Truncate(p, 99) }, true},
+		"folder":           {func(p string) error { return errors.Join(os.Remove(p), os.MkdirAll(p+"/x", 0o700)) }, true},
+		"log without a file": {
 			func(p string) error { return errors.Join(os.Remove(p), os.WriteFile(p+"-wal", []byte("x"), 0o600)) },
 			true,
 		},

@@ -11,8 +11,9 @@ import (
 	"portillon/wire"
 )
 
-// BenchmarkAppend sets Append beside a bare INSERT and commit of the same bytes into a table of the same kind, on the
-// same disk. The two take turns, so that what else the disk does hits both. Median against median: x-bare.
+// BenchmarkAppend compares Append with a bare INSERT and commit of the same bytes into a table of the same kind, on the
+// same disk. The two alternate, so that other disk activity affects both equally. x-bare is the median of Append
+// divided by the median of the INSERT.
 func BenchmarkAppend(b *testing.B) {
 	dir := b.TempDir()
 	j := open(b, filepath.Join(dir, "journal.db"), options(b))
@@ -67,7 +68,7 @@ func bareInsert(b *testing.B, path string) func(seq int64, text []byte) error {
 	}
 }
 
-// BenchmarkAppendWithFacts is an end: a record and the member's practice.
+// BenchmarkAppendWithFacts appends the end of a session: one record, and the member's practice as a fact.
 func BenchmarkAppendWithFacts(b *testing.B) {
 	j := open(b, filepath.Join(b.TempDir(), "journal.db"), options(b))
 	for i := 0; b.Loop(); i++ {
@@ -101,7 +102,7 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// BenchmarkBatch reads and signs a full batch: for so long at most does Append wait for the uplink.
+// BenchmarkBatch reads and signs a full batch, which is the longest time that Append waits for the uplink.
 func BenchmarkBatch(b *testing.B) {
 	j := open(b, filepath.Join(b.TempDir(), "journal.db"), options(b))
 	if err := j.store.db.pragma("synchronous", "OFF"); err != nil {

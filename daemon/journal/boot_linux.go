@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BootID is the kernel's name for the time since it started; "unknown" where there is none.
+// BootID is the kernel's random id of the current boot, or "unknown" if it cannot be read.
 func BootID() string {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if id := strings.TrimSpace(string(b)); err == nil && id != "" {
@@ -16,7 +16,7 @@ func BootID() string {
 	return "unknown"
 }
 
-// Uptime is milliseconds since boot, sleep included (CLOCK_BOOTTIME).
+// Uptime is the time since boot in milliseconds, including suspend (CLOCK_BOOTTIME).
 func Uptime() int64 {
 	var t unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) != nil {

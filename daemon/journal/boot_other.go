@@ -4,8 +4,8 @@ package journal
 
 import "time"
 
-// BootID is "unknown": a portillond runs on Linux.
+// BootID is "unknown" on systems other than Linux. Machines run Linux; other systems run only tests and tools.
 func BootID() string { return "unknown" }
 
-// Uptime counts from no boot here: a portillond runs on Linux.
+// Uptime is the wall clock in milliseconds on systems other than Linux, because no boot time is read there.
 func Uptime() int64 { return time.Now().UnixMilli() }

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Whatever bytes a worn card turns over, nothing panics, no other record is made of one, and a file that is refused
-// stays as it is.
+// Whichever bytes a worn SD card changes: nothing panics, no record turns into a different one, and a journal that is
+// refused is not modified.
 func TestDamageAnywhereIsRefusedOrHarmless(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: damages and repairs journals on the disk")
@@ -42,7 +42,7 @@ func TestDamageAnywhereIsRefusedOrHarmless(t *testing.T) {
 			}
 			continue
 		}
-		_, _ = j.Append(start(i)) // these may be refused; they may not panic
+		_, _ = j.Append(start(i)) // may fail, must not panic
 		_, _ = j.Batch(1, 200)
 		_, _, _ = j.OpenSession()
 		_ = j.Close()
@@ -50,7 +50,7 @@ func TestDamageAnywhereIsRefusedOrHarmless(t *testing.T) {
 	t.Logf("%d refused at once, %d opened", refused, 150-refused)
 }
 
-// damaged turns over up to 20 stretches of up to 64 bytes.
+// damaged returns a copy of good with up to 20 ranges of up to 64 bytes changed.
 func damaged(good []byte, r *rand.Rand) []byte {
 	bad := bytes.Clone(good)
 	for range 1 + r.IntN(20) {
@@ -62,7 +62,7 @@ func damaged(good []byte, r *rand.Rand) []byte {
 	return bad
 }
 
-// exported is a journal's records, if it verifies.
+// exported returns the exported records of the journal at path if the journal verifies.
 func exported(t *testing.T, path string) ([]byte, error) {
 	r, err := OpenReadOnly(path)
 	if err != nil {

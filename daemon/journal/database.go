@@ -13,25 +13,25 @@ import (
 	"portillon/wire"
 )
 
-// database is a journal's file as SQLite has it open, on one connection. Its user holds a lock: it is not safe for use
-// by several goroutines at once.
+// database is an SQLite connection to the file of a journal; there is only one connection. The caller holds a lock: a
+// database is not safe for concurrent use.
 type database struct {
 	path    string
 	db      *sql.DB
 	conn    *sql.Conn
 	st      statements
-	relaxed bool // the connection is not at synchronous=FULL
-	commits int  // since the write-ahead log was last folded into the file
+	relaxed bool // the connection is not at synchronous=FULL; see relax
+	commits int  // since the write-ahead log was last checkpointed into the file
 }
 
-// statements are prepared once: nothing is parsed while a member waits.
+// statements are prepared once: no SQL is parsed while a member waits.
 type statements struct {
 	insert, setFact, dropFact, setCursor *sql.Stmt
 	begin, commit, rollback              *sql.Stmt
 }
 
-// connect opens the one connection; mode is ro or rw, as SQLite's URIs have it. 256 KiB of cache hold the tail; memory
-// beyond that is the operating system's to lend.
+// connect opens the connection. The mode is "ro" or "rw", as in SQLite's URIs. The cache of 256 KiB holds the tail of
+// the journal; the operating system caches the rest.
 func (d *database) connect(mode string) (err error) {
 	pragmas := []string{"busy_timeout(2000)", "cache_size(-256)", "mmap_size(0)", "trusted_schema(0)"}
 	if mode == "rw" {
@@ -79,7 +79,7 @@ func (d *database) pragma(name string, value any) error {
 	return err
 }
 
-// close gives back all that is open.
+// close closes the statements and the connection.
 func (d *database) close() error {
 	var errs []error
 	if d.conn != nil {
@@ -92,7 +92,7 @@ func (d *database) close() error {
 	return errors.Join(errs...)
 }
 
-// readOrigin reads whose journal this is, and of which generation; the origin has the generation at its end.
+// readOrigin reads the origin of the journal, which ends with the generation, and the generation.
 func (d *database) readOrigin() (origin string, g wire.Generation, err error) {
 	form, err := readHeader(d.path)
 	if err != nil {
@@ -114,7 +114,7 @@ func (d *database) readOrigin() (origin string, g wire.Generation, err error) {
 	return origin, g, nil
 }
 
-// strict has every commit wait for the disk.
+// strict makes every commit wait for the disk (synchronous=FULL).
 func (d *database) strict() error {
 	if !d.relaxed {
 		return nil
@@ -126,7 +126,7 @@ func (d *database) strict() error {
 	return nil
 }
 
-// transact does all of it or nothing.
+// transact runs do in a transaction, which is rolled back if do fails.
 func (d *database) transact(do func() error) error {
 	if _, err := d.st.begin.Exec(); err != nil {
 		return err
@@ -136,7 +136,7 @@ func (d *database) transact(do func() error) error {
 		_, err = d.st.commit.Exec()
 	}
 	if err != nil {
-		_, _ = d.st.rollback.Exec() // it says no where SQLite has rolled back already
+		_, _ = d.st.rollback.Exec() // fails if SQLite has already rolled back
 	}
 	return err
 }
@@ -162,7 +162,7 @@ func (d *database) relax() error {
 	return nil
 }
 
-// fold folds the write-ahead log into the file once it is long.
+// fold checkpoints the write-ahead log into the file once the log is long.
 func (d *database) fold() error {
 	if d.commits < foldAfter {
 		return nil
@@ -194,19 +194,19 @@ func (d *database) setFacts(facts map[string][]byte) error {
 	return nil
 }
 
-// errLost says that a hash stood with a record that Salvage could not read.
+// errLost is the error for a missing hash that was stored in a record which Salvage could not read.
 var errLost = errors.New("record is lost")
 
-// row is a record as it is kept.
+// row is a record as it is stored in the database.
 type row struct {
 	seq    uint64
 	salt   []byte
-	record []byte      // nil: erased, or lost
+	record []byte      // canonical JSON of the record; nil: erased or lost
 	hashes []tlog.Hash // none: Salvage could not read the record
-	kind   string      // set by Salvage alone
+	kind   string      // set only by Salvage
 }
 
-// rows reads at most n rows from seq on, which must be there without a gap.
+// rows reads at most n rows from seq on. A gap between the rows is an error.
 func (d *database) rows(from uint64, n int) ([]row, error) {
 	rs, err := d.conn.QueryContext(background, "SELECT seq, salt, record, hashes FROM records WHERE seq >= ? ORDER "+
 		"BY seq LIMIT ?", int64(from), n)
@@ -239,7 +239,8 @@ func (d *database) rows(from uint64, n int) ([]row, error) {
 	return out, rs.Err()
 }
 
-// hash reads the n-th complete subtree's root of a level: it stands with the record that completed it.
+// hash reads the root of the n-th complete subtree of a level. It is stored in the row of the record that completed the
+// subtree.
 func (d *database) hash(level int, n int64) (tlog.Hash, error) {
 	var b []byte
 	q := "SELECT substr(hashes, ?, ?) FROM records WHERE seq = ?"
@@ -263,7 +264,8 @@ func (d *database) lostAfter(seq uint64) (lost bool, err error) {
 	return lost, err
 }
 
-// says runs one of SQLite's own checks, integrity_check or quick_check, and returns what it found: "ok", or damage.
+// says runs one of SQLite's own checks, integrity_check or quick_check, and returns its result: "ok", or a description
+// of the damage.
 func (d *database) says(ctx context.Context, check string) (found string, err error) {
 	err = d.conn.QueryRowContext(ctx, "PRAGMA "+check+"(1)").Scan(&found)
 	return found, err

@@ -8,9 +8,10 @@ import (
 	"testing"
 )
 
-// A real disk that is full: a file system of 600 KiB in memory. Mounting it needs root;
-// TestFullDiskRefusesRecordsAndLaterTakesThem needs nothing and tests the same promise through SQLite's own limit.
-func TestRealDiskThatIsFullRefusesRecordsAndLaterTakesThem(t *testing.T) {
+// The test uses a real full disk: a file system of 600 KiB in memory. Mounting it needs root.
+// TestFullDiskRefusesRecordsAndAcceptsThemWhenItHasRoom needs no privilege and tests the same rule with SQLite's own
+// size limit.
+func TestRealFullDiskRefusesRecordsAndAcceptsThemWhenItHasRoom(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=600k"); err != nil {
 		t.Skipf("a file system cannot be mounted here (%v): it needs root", err)
@@ -50,7 +51,8 @@ func TestRealDiskThatIsFullRefusesRecordsAndLaterTakesThem(t *testing.T) {
 	}
 }
 
-// A card pulled from a machine, or a disk that ext4 has turned read-only after an error.
+// The disk is read-only: an SD card that was pulled from a machine, or a disk that ext4 has remounted read-only after
+// an error.
 func TestJournalOnAReadOnlyDiskIsReadAndNotWritten(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {

@@ -1,25 +1,27 @@
-// Package journal keeps what happened at one machine: records numbered 1, 2, 3 … without gaps, only ever added to, each
-// a leaf of a transparency-log tree (RFC 6962, golang.org/x/mod/sumdb/tlog) of which the machine signs checkpoints.
-// The journal is also the outbox: a sink holds a cursor, and whatever lies past it is still to be sent.
+// Package journal stores the events of one machine: records numbered 1, 2, 3 … without gaps. Records are only appended.
+// Each is a leaf of a transparency-log tree (RFC 6962, golang.org/x/mod/sumdb/tlog), of which the machine signs
+// checkpoints. The journal is also the outbox: each sink has a cursor, and the records after the cursor are still to be
+// sent to that sink.
 //
-// When Append returns without an error the record is on the disk, with the tree's new hashes and the facts that the
-// caller gave, in one transaction. When it returns an error nothing of them is there, and the journal can be used on: a
-// disk that was full and no longer is takes the next record under the same number.
+// When Append returns without an error, the record is on the disk, together with the tree's new hashes and the caller's
+// facts, in one transaction. When Append returns an error, nothing was written, and the journal remains usable: once a
+// full disk has room again, the next record gets the same number.
 //
-// It is a SQLite file (write-ahead log, synchronous=FULL) on one connection. Open is quick at any length: it reads the
-// head and the tail, and where no clock there was trusted, some thousand records more. Verify reads everything. A file
-// that is torn, that another program made, that belongs to another machine, or that another daemon holds is refused and
-// left as it is; nothing is ever created over a file that is there. Salvage reads what is left of a damaged file, and
-// Mend puts that in its place.
+// The journal is a SQLite file (write-ahead log, synchronous=FULL) with one connection. Open is fast at any length: it
+// reads the head and the tail, and about two thousand more records if the tail has no trusted time. Verify reads all
+// records. A file that is corrupt, that another program made, that belongs to another machine, or that another daemon
+// holds open is refused and not modified. A journal is never created over an existing file. Salvage reads the readable
+// records of a damaged file, and Mend replaces the damaged file with them.
 //
 // Time never runs backwards among records whose clock was trusted, with one exception: a trusted clock that was set
 // back by more than wire.Skew marks its next record as corrected, and that record's time counts from then on. A record
-// whose clock is not trusted is never earlier than the last trusted time, and binds no later record: a clock that said
-// 2099 until a time server was reached affects its own records alone.
+// whose clock is not trusted is never earlier than the last trusted time, and does not limit the time of any later
+// record: a clock that showed 2099 until a time server was reached affects only the records of that period.
 //
-// A journal that is created has a random generation (wire.Generation), so that a hub tells it from the one that was on
-// the disk before. Files of version 1 of the schema have the empty generation; they are read, written and verified as
-// they are.
+// A new journal has a random generation (wire.Generation), so that a hub can distinguish it from an earlier journal of
+// the same machine. Files of schema version 1 have the empty generation; they are read, written and verified without a
+// conversion.
 //
-// All methods may be called from any goroutine. Len never waits. The others wait for each other, and so for the disk.
+// All methods may be called from any goroutine. Len never waits. The other methods wait for each other, and therefore
+// for the disk.
 package journal

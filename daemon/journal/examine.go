@@ -6,13 +6,13 @@ import (
 	"os"
 )
 
-// examineMost is how long a file may be whose pages are all read at a start. At 100 records of half a kilobyte a day, a
-// year makes 18 MB. A Pi's SD card reads some 20 MB/s (check).
+// examineMost is the size in bytes up to which Examine reads all pages of a file at a start. At 100 records of half a
+// kilobyte a day, a year makes 18 MB. The SD card of a Raspberry Pi reads about 20 MB/s (check).
 const examineMost = 64 << 20
 
-// Examine looks for damage that would stop a daemon later, or a hub: pages that do not fit together, and records that
-// are not what was written. It returns nil, or what is damaged. Of a file that is longer than a start can wait for,
-// only the records that sink lacks are read. Verify reads everything, times among it.
+// Examine looks for damage that would later stop a daemon or a hub: inconsistent pages, and records that differ from
+// their hashes. It returns nil, or an error that describes the damage. In a file larger than examineMost, Examine reads
+// only the records that sink lacks. Verify reads everything, including the times.
 func (j *Journal) Examine(ctx context.Context, sink string) (err error) {
 	defer j.store.named(&err)
 	held, err := j.Cursor(sink)

@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-func TestFullDiskRefusesRecordsAndLaterTakesThem(t *testing.T) {
+func TestFullDiskRefusesRecordsAndAcceptsThemWhenItHasRoom(t *testing.T) {
 	for _, facts := range []map[string][]byte{nil, {"tags": bytes.Repeat([]byte("x"), 3000)}} {
 		t.Run(fmt.Sprintf("%d facts", len(facts)), func(t *testing.T) {
 			j := fresh(t)
@@ -89,12 +89,12 @@ func TestFactsOfARefusedRecordAreNotKept(t *testing.T) {
 	}
 }
 
-func TestReadOnlyFileSaysSoAndIsRead(t *testing.T) {
+func TestReadOnlyFileIsReadAndWritesReturnErrReadOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
 	j := open(t, path, options(t))
 	fill(t, j, 3)
 	if err := j.store.db.pragma("query_only", 1); err != nil {
-		// as a disk that has turned read-only: root would write to a file of mode 0400
+		// simulates a disk that has turned read-only: root could write to a file of mode 0400
 		t.Fatal(err)
 	}
 	if _, err := j.Append(end(1)); err == nil {
@@ -127,7 +127,7 @@ func TestReadOnlyFileSaysSoAndIsRead(t *testing.T) {
 	}
 }
 
-// made writes a journal of n records and gives its path.
+// made writes a journal of n records and returns its path.
 func made(t *testing.T, n int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "journal.db")
@@ -139,7 +139,7 @@ func made(t *testing.T, n int) string {
 	return path
 }
 
-func TestOtherFilesAreRefusedAndLeftAsTheyAre(t *testing.T) {
+func TestOtherFilesAreRefusedAndNotModified(t *testing.T) {
 	good, err := os.ReadFile(made(t, 50))
 	if err != nil {
 		t.Fatal(err)
@@ -157,14 +157,14 @@ func TestOtherFilesAreRefusedAndLeftAsTheyAre(t *testing.T) {
 	}{
 		{"empty", nil, "empty"},
 		{"a text", []byte("portillon: 1\n"), "no journal"},
-		{"a header cut short", good[:60], "no journal"},
+		{"a truncated header", good[:60], "no journal"},
 		{"zeros", make([]byte, 8192), "no journal"},
 		{"another program's database", with(68, 0, 0, 0, 0), "no journal"},
-		{"of a later program", with(60, 0, 0, 0, 9), "version 9"},
-		{"cut in the middle", good[:len(good)/2], "damaged"},
-		{"cut after the first page", good[:4096], "damaged"},
-		{"its schema is noise", with(100, bytes.Repeat([]byte{0xa5}, 3900)...), "damaged"},
-		{"its last record was changed", with(record, []byte(`"seq":51`)...), "record 50 was changed"},
+		{"of a later release", with(60, 0, 0, 0, 9), "version 9"},
+		{"truncated in the middle", good[:len(good)/2], "damaged"},
+		{"truncated after the first page", good[:4096], "damaged"},
+		{"the schema is corrupt", with(100, bytes.Repeat([]byte{0xa5}, 3900)...), "damaged"},
+		{"the last record was changed", with(record, []byte(`"seq":51`)...), "record 50 was changed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "journal.db")
@@ -186,9 +186,9 @@ func TestOtherFilesAreRefusedAndLeftAsTheyAre(t *testing.T) {
 	}
 }
 
-// A daemon was killed, so there is a write-ahead log, and then the disk changed a record: SQLite would fold the log
-// into the file when it closes, and what could still be learned from the two would be lost.
-func TestDamagedJournalIsLeftAsItIsWithItsLog(t *testing.T) {
+// After a daemon was killed, a write-ahead log exists, and then the disk changed a record. SQLite would checkpoint the
+// log into the file on closing, and the evidence in the two files would be lost.
+func TestDamagedJournalAndItsLogAreNotModified(t *testing.T) {
 	live := filepath.Join(t.TempDir(), "journal.db")
 	j := open(t, live, options(t))
 	fill(t, j, 30)
@@ -237,7 +237,7 @@ func TestAnotherMachinesJournalIsRefused(t *testing.T) {
 	}
 }
 
-func TestJournalThatLostItsFileIsNotBegunAnew(t *testing.T) {
+func TestMissingFileWithALogIsNotReplacedByANewJournal(t *testing.T) {
 	path := made(t, 2)
 	if err := os.Rename(path, path+"-wal"); err != nil {
 		t.Fatal(err)
@@ -247,7 +247,7 @@ func TestJournalThatLostItsFileIsNotBegunAnew(t *testing.T) {
 	}
 }
 
-func TestSecondDaemonIsKeptOut(t *testing.T) {
+func TestSecondDaemonCannotOpenTheJournal(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
 	j := open(t, path, options(t))
 	if _, err := Open(path, options(t)); !errors.Is(err, ErrInUse) {
@@ -260,7 +260,7 @@ func TestSecondDaemonIsKeptOut(t *testing.T) {
 	open(t, path, options(t))
 }
 
-func TestClosedJournalSaysSo(t *testing.T) {
+func TestMethodsOfAClosedJournalReturnErrClosed(t *testing.T) {
 	j := fresh(t)
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
@@ -276,8 +276,8 @@ func TestClosedJournalSaysSo(t *testing.T) {
 	}
 }
 
-// Each change that a hand with a SQLite shell could make is found.
-func TestVerifyFindsWhatWasChanged(t *testing.T) {
+// Verify finds each change that a person with an SQLite shell could make.
+func TestVerifyFindsEachChange(t *testing.T) {
 	for _, change := range []string{
 		"UPDATE records SET record = CAST(replace(record, 'm-7k2f9q', 'm-aaaaaa') AS BLOB) WHERE seq = 7",
 		"UPDATE records SET salt = zeroblob(16) WHERE seq = 7",
@@ -303,7 +303,7 @@ func TestVerifyFindsWhatWasChanged(t *testing.T) {
 			}
 			j, err := OpenReadOnly(path)
 			if err != nil {
-				return // found sooner
+				return // the damage was found earlier
 			}
 			defer j.Close()
 			if v, err := j.Verify(t.Context()); err == nil {
@@ -313,7 +313,7 @@ func TestVerifyFindsWhatWasChanged(t *testing.T) {
 	}
 }
 
-// What is erased leaves the tree as it was.
+// Erasing a record does not change the tree.
 func TestErasedRecordLeavesTheTreeVerifiable(t *testing.T) {
 	path := made(t, 40)
 	db, err := sql.Open("sqlite", path)

@@ -12,24 +12,24 @@ import (
 	"path/filepath"
 	"strings"
 
-	"modernc.org/sqlite" // also the driver "sqlite"
+	"modernc.org/sqlite" // also registers the driver "sqlite"
 	lib "modernc.org/sqlite/lib"
 
 	"portillon/wire"
 )
 
 const (
-	// appID marks the file as ours (SQLite file format §1.3.14, offset 68): "Prtl".
+	// appID is "Prtl": it marks the file as a journal of Portillon (SQLite file format §1.3.14, offset 68).
 	appID = 0x5072746c
-	// version of the schema (offset 60). A file of version 1 has no generation. It is used as it is and stays of version
-	// 1.
+	// version of the schema (offset 60). A file of version 1 has no generation. It is read and written without a
+	// conversion and stays at version 1.
 	version        = 2
 	withGeneration = 2
 )
 
-// The tree's hashes stand in the row of the record that completed them: hashes is the leaf's, then those of the
-// subtrees that it completes, upwards. So a record costs one row. salt and record are NULL once a body is erased; the
-// leaf's hash stays.
+// schema stores the tree's hashes in the row of the record that completed them. The column hashes holds the hash of the
+// leaf, then those of the subtrees that the record completes, upwards. Therefore a record costs only one row. The
+// columns salt and record are NULL once a body is erased; the hash of the leaf remains.
 const schema = `
 CREATE TABLE journal (origin TEXT NOT NULL, generation TEXT NOT NULL) STRICT;
 CREATE TABLE records (
@@ -46,8 +46,8 @@ CREATE TABLE facts (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT R
 CREATE TABLE cursors (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `
 
-// create makes an empty journal where there is no file. It is made aside and renamed, so that a power cut leaves a
-// whole one or none.
+// create makes an empty journal at path, where no file exists. The file is written under another name and renamed, so
+// that after a power cut path holds a complete journal or nothing.
 func create(path, origin string, g wire.Generation) error {
 	switch _, err := os.Lstat(path); {
 	case err == nil:
@@ -60,7 +60,7 @@ func create(path, origin string, g wire.Generation) error {
 			"begin an empty journal", filepath.Base(path))
 	}
 	aside := path + ".new"
-	for _, left := range []string{aside, aside + "-journal"} { // of an earlier try
+	for _, left := range []string{aside, aside + "-journal"} { // left by an interrupted attempt
 		if err := os.Remove(left); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -114,13 +114,13 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// checkHeader reads the first 100 bytes (SQLite file format §1.3), before SQLite is let near the file.
+// checkHeader reads the first 100 bytes (SQLite file format §1.3) before SQLite opens the file.
 func checkHeader(path string) error {
 	_, err := readHeader(path)
 	return err
 }
 
-// readHeader returns the version of the schema too.
+// readHeader checks the header and returns the version of the schema.
 func readHeader(path string) (form uint32, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -148,7 +148,7 @@ func isHead(h []byte) bool {
 	return string(h[:16]) == "SQLite format 3\x00" && binary.BigEndian.Uint32(h[68:]) == appID
 }
 
-// inspect looks at the file without a right to write: what is refused has not been touched.
+// inspect opens the file read-only: a file that is refused has not been modified.
 func inspect(path, origin string) (err error) {
 	if err := checkHeader(path); err != nil {
 		return err
@@ -165,8 +165,7 @@ func inspect(path, origin string) (err error) {
 	return s.load()
 }
 
-// torn says of an error that comes from reading whether the file is damaged, or something else keeps it from being
-// read.
+// torn wraps a read error with its cause: either the file is damaged, or something else prevents reading.
 func torn(err error) error {
 	var e *sqlite.Error
 	if errors.As(err, &e) && e.Code()&0xff != lib.SQLITE_CORRUPT && e.Code()&0xff != lib.SQLITE_NOTADB {

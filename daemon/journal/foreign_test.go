@@ -8,7 +8,8 @@ import (
 	"portillon/wire"
 )
 
-// A damaged journal that does not say any more whose it is may be another machine's: its records say so.
+// The header of a damaged journal may be lost, and the journal may be another machine's. The records then still name
+// the machine.
 func TestJournalOfAnotherMachineIsNotMended(t *testing.T) {
 	path, _ := saved(t, 30, 20)
 	b := bytesOf(t, path)

@@ -16,53 +16,53 @@ import (
 	"portillon/wire"
 )
 
-// Options are what a journal needs to write. Site, Machine and Signer are required; what else is zero has the default
-// that is said.
+// Options are the settings of a journal that is opened for writing. Site, Machine and Signer are required; every other
+// field has the default that its comment states.
 type Options struct {
 	Site    policy.SiteID
 	Machine policy.MachineID
-	Signer  note.Signer // signs checkpoints
+	Signer  note.Signer // the machine's key, which signs checkpoints
 
 	Boot    string           // the kernel's boot id; empty: BootID()
-	Now     func() time.Time // nil: time.Now
+	Now     func() time.Time // the wall clock; nil: time.Now
 	Mono    func() int64     // milliseconds since boot; nil: Uptime
 	Trusted func() bool      // whether Now can be believed; nil: never
-	Salt    io.Reader        // nil: crypto/rand
-	Random  io.Reader        // of a new journal's generation; nil: crypto/rand
-	Damaged func(error)      // told of damage that is found while the journal is in use; it must not block; nil: nobody
+	Salt    io.Reader        // source of the salts of leaves; nil: crypto/rand
+	Random  io.Reader        // source of a new journal's generation; nil: crypto/rand
+	Damaged func(error)      // called when damage is found in use; must not block; may be nil
 }
 
-// Entry is what a caller wants recorded. Body is one of wire's bodies, by Kind, or nil.
+// Entry is one record to append. Body is one of wire's bodies, according to Kind, or nil.
 type Entry struct {
 	Kind    wire.Kind
 	Session string
 	Member  policy.MemberID
 	Body    any
-	Facts   map[string][]byte // kept with the record, in its transaction; nil deletes a fact
+	Facts   map[string][]byte // written in the record's transaction; nil deletes a fact
 }
 
-// Errors that a caller can tell apart.
+// Errors that a caller can distinguish with errors.Is.
 var (
-	// ErrInUse says that another daemon has the journal open.
+	// ErrInUse means that another daemon has the journal open.
 	ErrInUse = errors.New("another daemon has it open")
-	// ErrClosed says that the journal was closed.
+	// ErrClosed means that the journal was closed.
 	ErrClosed = errors.New("the journal is closed")
-	// ErrReadOnly says that the journal was opened for reading alone.
+	// ErrReadOnly means that the journal was opened only for reading.
 	ErrReadOnly = errors.New("the journal is open for reading alone")
-	// ErrUnread says that a file could not be looked at, or is none of ours: nothing is known about a journal.
+	// ErrUnread means that a file could not be read or is not a journal: the state of the journal is unknown.
 	ErrUnread = errors.New("file cannot be read")
-	// ErrDamaged says that a file is a journal's, and SQLite can no longer read it.
+	// ErrDamaged means that a file is a journal but SQLite can no longer read it.
 	ErrDamaged = errors.New("file is damaged")
 )
 
-// Journal is an open journal, as the daemon and its tools use it. Its methods may be called at once. An error names the
-// file and says what to do.
+// Journal is an open journal for the daemon and its tools. Its methods are safe for concurrent use. Each error names
+// the file and the remedy.
 type Journal struct {
 	store *store
-	lock  *os.File // keeps other daemons out; nil: the journal is open for reading alone
+	lock  *os.File // excludes other daemons; nil: opened only for reading
 }
 
-// Open opens the journal at path, or creates it where nothing is there.
+// Open opens the journal at path, or creates a journal if no file exists there.
 func Open(path string, o Options) (*Journal, error) {
 	if o.Site == "" || o.Machine == "" || o.Signer == nil {
 		return nil, fmt.Errorf("journal %s: site, machine and the machine's key are required", path)
@@ -74,7 +74,7 @@ func Open(path string, o Options) (*Journal, error) {
 	return j, nil
 }
 
-// OpenReadOnly opens a journal that is there, for Verify and Export; a daemon may be writing to it meanwhile.
+// OpenReadOnly opens an existing journal for Verify and Export; a daemon may write to the journal at the same time.
 func OpenReadOnly(path string) (*Journal, error) {
 	j := &Journal{store: newStore(path, Options{})}
 	j.store.readOnly = true
@@ -118,7 +118,7 @@ func (j *Journal) open() (err error) {
 	if err := finishExchange(j.store.path, j.store.o.Now); err != nil {
 		return err
 	}
-	for _, end := range []string{"-shm", "-wal"} { // a folder holds no page of ours
+	for _, end := range []string{"-shm", "-wal"} { // a folder cannot be part of a journal
 		if fi, err := os.Lstat(j.store.path + end); err == nil && fi.IsDir() {
 			if err := os.Rename(j.store.path+end, j.store.path+end+".folder"); err != nil {
 				return err
@@ -155,7 +155,7 @@ func (j *Journal) openReading() (err error) {
 		}
 	}()
 	if err = j.store.attach("ro"); err != nil && atRest(j.store.path) {
-		// A disk that cannot be written has no room for the log's index; without a log none is needed.
+		// On a read-only disk SQLite cannot create the index of the log. A journal without a log does not need one.
 		err = errors.Join(j.release(), j.store.attach("ro&immutable=1"))
 	}
 	if err != nil {
@@ -164,13 +164,14 @@ func (j *Journal) openReading() (err error) {
 	return j.store.load()
 }
 
-// atRest reports that no write-ahead log is there: nobody writes.
+// atRest reports whether the journal has no write-ahead log, which means that no daemon is writing.
 func atRest(path string) bool {
 	_, err := os.Lstat(path + "-wal")
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// Close folds the write-ahead log into the file and closes it. Whatever Append has returned is on the disk already.
+// Close checkpoints the write-ahead log into the file and closes the file. Every record for which Append has returned
+// is already on the disk.
 func (j *Journal) Close() error {
 	j.store.mu.Lock()
 	defer j.store.mu.Unlock()
@@ -190,13 +191,13 @@ func (j *Journal) release() error {
 	return errors.Join(errs...)
 }
 
-// Len is the number of records, which is the last one's seq. It never waits.
+// Len is the number of records, which equals the sequence number of the last record. It never waits.
 func (j *Journal) Len() uint64 { return j.store.tree.length.Load() }
 
 // Origin is the journal's name in its checkpoints: portillon/<site>/<machine>, and /<generation> where it has one.
 func (j *Journal) Origin() string { return j.store.origin }
 
-// Generation is the journal's; empty: it was made before there were generations.
+// Generation is the generation of the journal; empty: the journal was made before generations existed.
 func (j *Journal) Generation() wire.Generation { return j.store.generation }
 
-var background = context.Background() // nothing here waits for anything but the disk
+var background = context.Background() // journal operations wait only for the disk, so they have no deadline

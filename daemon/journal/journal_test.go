@@ -14,7 +14,7 @@ import (
 	"portillon/wire"
 )
 
-// signer makes a key pair that the tests share; the seed is fixed, so that a failure can be run again.
+// signer returns a key pair that the tests share; its seed is fixed, so that a failure is reproducible.
 func signer(t testing.TB) (note.Signer, note.Verifiers) {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(bytes.NewReader(bytes.Repeat([]byte{7}, 64)), "laser")
@@ -128,7 +128,7 @@ func TestCheckpointOpensWithTheMachinesKey(t *testing.T) {
 	}
 }
 
-func TestTrustedTimeRunsBackwardsOnlyWhereTheClockWasCorrected(t *testing.T) {
+func TestTrustedTimeRunsBackwardsOnlyAtAClockCorrection(t *testing.T) {
 	base := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
 		name  string
@@ -137,7 +137,7 @@ func TestTrustedTimeRunsBackwardsOnlyWhereTheClockWasCorrected(t *testing.T) {
 		clock wire.Clock
 	}{
 		{"forward", time.Second, base.Add(time.Second), wire.ClockTrusted},
-		{"back by less than two clocks may differ", -3 * time.Second, base, wire.ClockTrusted},
+		{"set back by less than Skew", -3 * time.Second, base, wire.ClockTrusted},
 		{"set back an hour", -time.Hour, base.Add(-time.Hour), wire.ClockCorrected},
 		{"set back to 1970", -base.Sub(time.Unix(0, 0)), time.Unix(0, 0), wire.ClockCorrected},
 	} {
@@ -160,8 +160,9 @@ func TestTrustedTimeRunsBackwardsOnlyWhereTheClockWasCorrected(t *testing.T) {
 	}
 }
 
-// Before a time server is reached the clock may say anything. What it says then must not count for ever.
-func TestClockThatRanAheadSpoilsNoTimeButItsOwn(t *testing.T) {
+// Before a time server is reached, the clock may show any time. A wrong time of that period must not affect later
+// records.
+func TestAFastUntrustedClockDoesNotAffectLaterTimes(t *testing.T) {
 	now, trusted := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC), true
 	o := options(t)
 	o.Now, o.Trusted = func() time.Time { return now }, func() bool { return trusted }
@@ -183,7 +184,7 @@ func TestClockThatRanAheadSpoilsNoTimeButItsOwn(t *testing.T) {
 	wants(now, wire.ClockTrusted, "first")
 	real, ahead := now.Add(time.Minute), time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
 	now, trusted = ahead, false
-	for range 3 * tail { // more than the tail that Open reads
+	for range 3 * tail { // more records than the tail that Open reads
 		wants(ahead, wire.ClockUntrusted, "ahead")
 	}
 	now = real
@@ -207,8 +208,8 @@ func TestClockThatRanAheadSpoilsNoTimeButItsOwn(t *testing.T) {
 	}
 }
 
-// One start with a clock ten years ahead must not cost the members their evidence: the records after the correction
-// count.
+// One start with a clock ten years ahead must not make the members' later records worthless: the records after the
+// correction have the corrected time.
 func TestRecordsAfterACorrectedClockCarryTheCorrectedTime(t *testing.T) {
 	right := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
 	for _, trusted := range []bool{true, false} {
@@ -249,7 +250,7 @@ func correctedAfter(t *testing.T, right time.Time, off time.Duration, trusted, r
 	verified(t, j)
 }
 
-func TestOpenSessionSaysWhetherTheDaemonOrThePowerWasLost(t *testing.T) {
+func TestOpenSessionReportsWhetherTheComputerRestarted(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		boot string
@@ -257,15 +258,15 @@ func TestOpenSessionSaysWhetherTheDaemonOrThePowerWasLost(t *testing.T) {
 		left string
 		same bool
 	}{
-		{"nothing ever happened", "boot-1", nil, "", true},
-		{"the daemon was lost", "boot-1", []Entry{start(0), end(0), start(1)}, "s-000001", true},
-		{"the power was lost", "boot-2", []Entry{start(0), end(0), start(1)}, "s-000001", false},
-		{"others were refused since", "boot-2", []Entry{
+		{"no session yet", "boot-1", nil, "", true},
+		{"the daemon was killed", "boot-1", []Entry{start(0), end(0), start(1)}, "s-000001", true},
+		{"the power failed", "boot-2", []Entry{start(0), end(0), start(1)}, "s-000001", false},
+		{"refusals after the start", "boot-2", []Entry{
 			start(1),
 			{Kind: wire.Refused, Body: wire.RefusedBody{}},
 			{Kind: wire.Booted},
 		}, "s-000001", false},
-		{"all had ended", "boot-1", []Entry{start(0), end(0), start(1), end(1), {Kind: wire.Refused}}, "", true},
+		{"all sessions had ended", "boot-1", []Entry{start(0), end(0), start(1), end(1), {Kind: wire.Refused}}, "", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "journal.db")
@@ -333,7 +334,7 @@ func TestCursorStaysWithinTheJournal(t *testing.T) {
 	if err := j.SetCursor("hub", 99); err != nil {
 		t.Fatal(err)
 	}
-	fill(t, j, 2) // after a cursor, synchronous=FULL is back
+	fill(t, j, 2) // after SetCursor, synchronous=FULL is set again
 	var sync int
 	if err := j.store.db.conn.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&sync); err != nil || sync != 2 {
 		t.Errorf("synchronous is %d, want 2 (FULL): %v", sync, err)
@@ -356,7 +357,7 @@ func TestVerifyRejectsATrustedTimeBeforeAnEarlierOne(t *testing.T) {
 	o.Now = func() time.Time { return now }
 	j := open(t, filepath.Join(t.TempDir(), "journal.db"), o)
 	fill(t, j, 1)
-	j.store.clock.sure, now = time.Time{}, now.Add(-time.Hour) // as a writer without this rule would have it
+	j.store.clock.sure, now = time.Time{}, now.Add(-time.Hour) // stores the time as a writer without this rule would
 	fill(t, j, 1)
 	if _, err := j.Verify(t.Context()); err == nil ||
 		!strings.Contains(err.Error(), "record 2 has the time 2026-05-04T09:00:00Z, before 2026-05-04T10:00:00Z") {
@@ -364,7 +365,7 @@ func TestVerifyRejectsATrustedTimeBeforeAnEarlierOne(t *testing.T) {
 	}
 }
 
-// Open looks back for a trusted time; a damaged record on the way must not keep the machine from starting.
+// Open searches backwards for a trusted time. A damaged record on the way must not prevent the start of the machine.
 func TestDamagedRecordDoesNotStopTheSearchForATrustedTime(t *testing.T) {
 	o := options(t)
 	o.Trusted = func() bool { return false }

@@ -14,8 +14,8 @@ import (
 
 const childEnv = "PORTILLON_TEST_JOURNAL"
 
-// The test binary is its own daemon: with this in its environment it appends and says what it has appended, until it is
-// killed.
+// The test binary also acts as the daemon: with this variable in its environment it appends records and prints the
+// number of each, until it is killed.
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childEnv); path != "" {
 		fmt.Fprintln(os.Stderr, appendForEver(path))
@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// alone stands for a test where there is none.
+// alone implements testing.TB in the child process, which runs no test.
 type alone struct{ testing.TB }
 
 func (*alone) Helper()        {}
@@ -54,9 +54,10 @@ func appendForEver(path string) error {
 	}
 }
 
-// The checklist for each kill: it opens, what was acknowledged is there, numbers have no gap, facts are those of the
-// last record, SQLite's integrity check and the tree say yes, and it takes the next record.
-func TestWhatWasAcknowledgedSurvivesAKillAtAnyMoment(t *testing.T) {
+// The checks after each kill: the journal opens, all acknowledged records are stored, the numbers have no gap, the
+// facts are those of the last record, SQLite's integrity check and the tree verify, and the journal accepts the next
+// record.
+func TestAcknowledgedRecordsSurviveAKillAtAnyMoment(t *testing.T) {
 	kills := 25
 	if testing.Short() {
 		kills = 5
@@ -93,8 +94,8 @@ func TestWhatWasAcknowledgedSurvivesAKillAtAnyMoment(t *testing.T) {
 	t.Logf("%d kills, %d KiB", kills, info.Size()>>10)
 }
 
-// runAndKill runs a daemon on the journal for so long after its first record, and returns the last seq that it
-// acknowledged.
+// runAndKill runs a daemon on the journal, kills it the given time after its first record, and returns the last
+// sequence number that it acknowledged.
 func runAndKill(t *testing.T, path string, after time.Duration) (last uint64) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -111,7 +112,7 @@ func runAndKill(t *testing.T, path string, after time.Duration) (last uint64) {
 	for lines.Scan() {
 		n, err := strconv.ParseUint(lines.Text(), 10, 64)
 		if err != nil {
-			break // the kill cut a line
+			break // the kill truncated the line
 		}
 		if last == 0 {
 			time.AfterFunc(after, func() { _ = cmd.Process.Kill() })

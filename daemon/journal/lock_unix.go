@@ -8,12 +8,12 @@ import (
 	"syscall"
 )
 
-// lock keeps other daemons out for as long as the file is open; the kernel lets go of it when the process dies. It is a
-// file of its own: closing any descriptor of the database would drop SQLite's own locks (POSIX locks belong to the
-// process).
+// lock excludes other daemons for as long as the returned file is open; the kernel releases the lock when the process
+// dies. The lock is a separate file, because closing any descriptor of the database would release SQLite's own locks
+// (POSIX locks belong to the process).
 func lock(path string) (*os.File, error) {
 	if fi, err := os.Lstat(path); err == nil && fi.IsDir() {
-		// the file holds nothing: whatever took its place is moved away
+		// The lock file has no content, so a folder in its place can be moved away.
 		if err := os.Rename(path, path+".folder"); err != nil {
 			return nil, err
 		}

@@ -12,14 +12,14 @@ import (
 	"portillon/wire"
 )
 
-// MendResult is what Mend did.
+// MendResult is the result of Mend.
 type MendResult struct {
 	SalvageResult
-	Kept string // where the damaged file is now
+	Kept string // path of the damaged file
 }
 
-// Mend puts what is left of a damaged journal in its place, and keeps the damaged file beside it under another name. No
-// daemon may have it open. Where nothing is left, or the file is another machine's journal, nothing is changed.
+// Mend replaces a damaged journal with its readable records, and keeps the damaged file beside it under another name.
+// No daemon may have it open. If no record can be read, or the file is another machine's journal, Mend changes nothing.
 func Mend(ctx context.Context, path string, o Options, held HubCopy, now time.Time) (out MendResult, err error) {
 	l, err := lock(path + ".lock")
 	if err != nil {
@@ -27,7 +27,7 @@ func Mend(ctx context.Context, path string, o Options, held HubCopy, now time.Ti
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
 	to, origin := path+".salvaged", held.Generation.Origin(o.Site, o.Machine)
-	if err := os.RemoveAll(to); err != nil { // of a try that was cut off
+	if err := os.RemoveAll(to); err != nil { // left by an interrupted attempt
 		return out, err
 	}
 	if out.SalvageResult, err = Salvage(ctx, path, to, origin, held); err != nil {
@@ -44,7 +44,7 @@ func Mend(ctx context.Context, path string, o Options, held HubCopy, now time.Ti
 	return out, exchange(path, to, out.Kept)
 }
 
-// freeName is a name for the damaged file that nothing has.
+// freeName returns an unused name for the damaged file.
 func freeName(path string, now time.Time) (string, error) {
 	base := path + ".damaged-" + now.UTC().Format("20060102T150405Z")
 	for i := range 100 {
@@ -59,15 +59,15 @@ func freeName(path string, now time.Time) (string, error) {
 	return "", fmt.Errorf("%s: a hundred damaged files have the present second in their names", base)
 }
 
-// mendedEnd ends the name of a whole new file while it takes the place of a damaged one.
+// mendedEnd is the suffix of the complete new file until it replaces the damaged one.
 const mendedEnd = ".mended"
 
-// exchange moves the damaged file and its log away, and the new file into their place. A log never lies beside a file
-// that is not its own. After a power cut between the two moves, finishExchange does the rest: without its log the
-// damaged file would pass for a journal that lacks the newest records.
+// exchange moves the damaged file and its log aside, and the new file into place. A log is never beside a file to which
+// it does not belong. After a power cut between the two moves, finishExchange completes the exchange: without its log,
+// the damaged file could be mistaken for a journal that lacks the newest records.
 func exchange(path, to, kept string) error {
 	if err := os.Link(path, kept); err != nil {
-		if err := copyFile(path, kept); err != nil { // a file system without hard links
+		if err := copyFile(path, kept); err != nil { // the file system has no hard links
 			return err
 		}
 	}
@@ -80,12 +80,12 @@ func exchange(path, to, kept string) error {
 	return replaceByMended(path, kept)
 }
 
-// finishExchange ends an exchange that was cut off. The journal's lock is held.
+// finishExchange completes an exchange that was interrupted. The caller holds the journal's lock.
 func finishExchange(path string, now func() time.Time) error {
 	if fi, err := os.Lstat(path + mendedEnd); err != nil || !fi.Mode().IsRegular() {
 		return nil
 	}
-	kept, err := freeName(path, now()) // the damaged file has a name already, its log may not
+	kept, err := freeName(path, now()) // the damaged file may be renamed already, and its log not
 	if err != nil {
 		return err
 	}

@@ -7,13 +7,14 @@ import (
 	"portillon/dberror"
 )
 
-// cureDamage is what to do with a damaged journal. The daemon does the same by itself at its start, where it can.
+// cureDamage returns the instructions for repairing a damaged journal. The daemon attempts the same repair at its
+// start.
 func cureDamage(path string) string {
 	return fmt.Sprintf("portillon journal salvage %[1]s -o %[1]s.salvaged reads what is left of it, "+
 		"and the daemon does so at its next start", path)
 }
 
-// named puts the file's name and what to do into an error of the database. Public methods defer it.
+// named adds the file's name and the remedy to an error of the database. Public methods call it in a defer statement.
 func (s *store) named(err *error) {
 	*err = dberror.Wrap(s.path, cureDamage(s.path), *err)
 	if tell := s.o.Damaged; tell != nil && IsDamaged(*err) {
@@ -21,12 +22,12 @@ func (s *store) named(err *error) {
 	}
 }
 
-// IsDamaged reports whether an error says that the file is damaged, as opposed to a disk that is full or away.
+// IsDamaged reports whether an error means that the file is damaged, and not that the disk is full or missing.
 func IsDamaged(err error) bool {
 	return errors.Is(err, ErrDamaged) || dberror.KindOf(err) == dberror.Damaged
 }
 
-// refused is why a journal was not opened, with the file's name and what to do.
+// refused returns the error for a journal that was not opened, with the file's name and the remedy.
 func refused(path string, err error) error {
 	err = dberror.Wrap(path, cureDamage(path), err)
 	if named := (*dberror.Error)(nil); errors.As(err, &named) {

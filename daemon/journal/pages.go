@@ -10,19 +10,19 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// A damaged interior page hides all rows below it from SQLite. Salvage therefore also reads the leaf pages by
-// themselves, in the form that "Database File Format" (sqlite.org/fileformat2.html) §1.6 and §2.1 give. What is found
-// counts only if it fits its leaf hash.
+// A damaged interior page hides all rows below it from SQLite. Salvage therefore also reads each leaf page directly, in
+// the format that "Database File Format" (sqlite.org/fileformat2.html) defines in §1.6 and §2.1. A row that Salvage
+// finds this way is kept only if it fits its leaf hash.
 
 const (
-	pageSize  = 4096 // SQLite's default, which our journals have
-	walHeader = 32   // §4.1
+	pageSize  = 4096 // SQLite's default, which journals use
+	walHeader = 32   // size of a log's header in bytes (§4.1)
 	walFrame  = 24   // before each page in a write-ahead log
 	leafTable = 0x0d // §1.6: a leaf page of a table with a rowid
 	leafHead  = 8    // bytes of a leaf page's header
 )
 
-// scanPages adds every row that a leaf page of the file holds. A page that makes no sense is passed over.
+// scanPages adds every row that a leaf page of the file holds. An invalid page is skipped.
 func scanPages(path string, out *remains) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -45,7 +45,7 @@ func scanPages(path string, out *remains) {
 	}
 }
 
-// scanLeaf adds the rows of one page. Rows that go on in other pages are left out: SQLite reads them, where it can.
+// scanLeaf adds the rows of one page. Rows that continue in overflow pages are left out: SQLite reads those if it can.
 func scanLeaf(page []byte, out *remains) {
 	if page[0] != leafTable {
 		return
@@ -64,7 +64,7 @@ func scanLeaf(page []byte, out *remains) {
 		size, n := varint(cell)
 		seq, k := varint(cell[n:])
 		if n == 0 || k == 0 || size > pageSize-35 || uint64(len(cell)) < uint64(n+k)+size {
-			// §1.6: more than U-35 bytes go on elsewhere
+			// §1.6: a payload of more than U-35 bytes continues in overflow pages
 			continue
 		}
 		values := decodeRow(cell[n+k : n+k+int(size)])
@@ -79,7 +79,7 @@ func scanLeaf(page []byte, out *remains) {
 	}
 }
 
-// rowOf is a record's row from its columns: seq (NULL: it is the rowid), kind, session, member, salt, record, hashes.
+// rowOf returns a row from its columns: seq (NULL: the rowid), kind, session, member, salt, record, hashes.
 func rowOf(seq uint64, values [][]byte) row {
 	r := row{seq: seq, kind: string(values[1]), salt: values[4], record: values[5]}
 	flat := values[6]
@@ -99,8 +99,8 @@ func trailing64(seq uint64) int {
 	return trailing(seq)
 }
 
-// decodeRow splits a record in SQLite's format (§2.1) into its texts and blobs; NULL and numbers are nil. nil: it makes
-// no sense.
+// decodeRow splits a record in SQLite's format (§2.1) into its texts and blobs; a NULL or number becomes nil. It
+// returns nil if the record is invalid.
 func decodeRow(b []byte) [][]byte {
 	head, n := varint(b)
 	if n == 0 || head > uint64(len(b)) || head < uint64(n) {
@@ -127,7 +127,7 @@ func decodeRow(b []byte) [][]byte {
 	return out
 }
 
-// sizeOf is how many bytes a value of this serial type has (§2.1).
+// sizeOf returns the size in bytes of a value of this serial type (§2.1).
 func sizeOf(serial uint64) uint64 {
 	switch {
 	case serial >= 12:
@@ -138,7 +138,7 @@ func sizeOf(serial uint64) uint64 {
 	return 0
 }
 
-// varint reads SQLite's variable-length integer (§1.6), of at most 9 bytes. n is 0 where it does not end.
+// varint reads SQLite's variable-length integer (§1.6), of at most 9 bytes. n is 0 if the integer is incomplete.
 func varint(b []byte) (v uint64, n int) {
 	for n < len(b) && n < 8 {
 		c := b[n]
@@ -154,8 +154,8 @@ func varint(b []byte) (v uint64, n int) {
 	return 0, 0
 }
 
-// graft puts the first page of an empty journal in the place of a damaged one: the tables of all journals begin at the
-// same pages.
+// graft replaces a damaged first page with that of an empty journal. In all journals the tables begin at the same
+// pages.
 func graft(path, work string) error {
 	empty := filepath.Join(work, "empty.db")
 	if err := build(empty, "portillon/?", ""); err != nil {
@@ -179,8 +179,8 @@ func graft(path, work string) error {
 	if err != nil {
 		return err
 	}
-	binary.BigEndian.PutUint32(page[28:], uint32(fi.Size()/pageSize)) // §1.3.7: pages in the file
-	binary.BigEndian.PutUint64(page[32:], 0)                          // §1.5: none of them is free
+	binary.BigEndian.PutUint32(page[28:], uint32(fi.Size()/pageSize)) // number of pages in the file (§1.3.7)
+	binary.BigEndian.PutUint64(page[32:], 0)                          // number of free pages (§1.5): none
 	_, err = f.WriteAt(page, 0)
 	return err
 }

@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	// BatchBytes bounds the records of a batch: brokers carry 64 KiB without complaint.
+	// BatchBytes bounds the records of a batch, in bytes: MQTT brokers accept messages of 64 KiB by default.
 	BatchBytes = 56 << 10
-	// foldAfter is how many commits may wait in the write-ahead log before SetCursor folds them into the file.
+	// foldAfter is the number of commits after which SetCursor checkpoints the write-ahead log into the file.
 	foldAfter = 32
 )
 
-// Batch is records from seq on, at most max of them and BatchBytes of them, with a checkpoint that ends with the last.
-// Where from lies past the end it is the zero Batch.
+// Batch returns the records from seq on, at most max of them and at most BatchBytes, with a checkpoint that covers the
+// last one. If from is past the end, Batch returns the zero Batch.
 func (j *Journal) Batch(from uint64, max int) (_ wire.Batch, err error) {
 	defer j.store.named(&err)
 	rows, root, err := j.store.take(from, min(max, wire.MaxBatchRecords))
@@ -39,7 +39,7 @@ func (j *Journal) Batch(from uint64, max int) (_ wire.Batch, err error) {
 	return b, err
 }
 
-// Cursor is how far a sink holds the journal: 0 at first.
+// Cursor is the last sequence number that a sink has acknowledged: 0 at first.
 func (j *Journal) Cursor(sink string) (_ uint64, err error) {
 	defer j.store.named(&err)
 	j.store.mu.Lock()
@@ -55,8 +55,9 @@ func (j *Journal) Cursor(sink string) (_ uint64, err error) {
 	return uint64(n), err
 }
 
-// SetCursor moves a sink's cursor. It does not wait for the disk: a power cut may move the cursor back, and some
-// records travel again. This is also the moment to fold the write-ahead log into the file: nobody waits for a sink.
+// SetCursor moves a sink's cursor. It does not wait for the disk: a power cut may reset the cursor to an earlier one,
+// and then some records are sent again. SetCursor also checkpoints the write-ahead log into the file, because no member
+// waits for a sink.
 func (j *Journal) SetCursor(sink string, seq uint64) (err error) {
 	defer j.store.named(&err)
 	j.store.mu.Lock()
@@ -79,7 +80,7 @@ func (j *Journal) SetCursor(sink string, seq uint64) (err error) {
 	return j.store.db.fold()
 }
 
-// Facts are the facts whose key begins with prefix, as the last records left them.
+// Facts returns the facts whose key begins with prefix, as last written.
 func (j *Journal) Facts(prefix string) (_ map[string][]byte, err error) {
 	defer j.store.named(&err)
 	j.store.mu.Lock()
@@ -105,14 +106,14 @@ func (j *Journal) Facts(prefix string) (_ map[string][]byte, err error) {
 	return out, rs.Err()
 }
 
-// UnfinishedSession is a session that has a start and no end.
+// UnfinishedSession is a session with a start record and no end record.
 type UnfinishedSession struct {
-	Start    wire.Record // its Session is the session
-	SameBoot bool        // the computer has not restarted since: the daemon was lost, not the power
+	Start    wire.Record // start record; its Session is the session's id
+	SameBoot bool        // no restart of the computer since: the daemon stopped, not the power
 }
 
-// OpenSession is the session that the last daemon left open, if it did. Sessions do not overlap: it can only be the
-// last.
+// OpenSession returns the session that the previous daemon left unfinished, if there is one. Sessions do not overlap,
+// so only the last session can be unfinished.
 func (j *Journal) OpenSession() (_ UnfinishedSession, _ bool, err error) {
 	defer j.store.named(&err)
 	j.store.mu.Lock()

@@ -5,11 +5,12 @@ import (
 	"strings"
 )
 
-// factRemovedIndexed marks a journal whose facts name every tag that its records show as taken off.
+// factRemovedIndexed marks a journal whose facts name every tag that its records show as removed.
 const factRemovedIndexed = "removed-indexed"
 
-// RemovedTags are the ids of all tags that were taken off. The caller keeps a fact PREFIX+ID with each untagged record;
-// journals written before these facts existed have their records read once, and the facts are added then.
+// RemovedTags returns the ids of all tags that were removed. The caller writes a fact with the key prefix+id with each
+// record of a removed tag. In a journal from before these facts existed, RemovedTags reads all records once and adds
+// the facts.
 func (j *Journal) RemovedTags(prefix string) (map[string]bool, error) {
 	facts, err := j.Facts("")
 	if err != nil {
@@ -31,6 +32,6 @@ func (j *Journal) RemovedTags(prefix string) (map[string]bool, error) {
 	for id := range out {
 		add[prefix+id] = []byte("1")
 	}
-	_ = j.Keep(add) // on a full disk the records are read again at the next start
+	_ = j.Keep(add) // if the disk is full, the records are read again at the next start
 	return out, nil
 }

@@ -18,18 +18,18 @@ import (
 	"portillon/wire"
 )
 
-// HubCopy is what the hub has acknowledged of a journal's generation: all records up to Seq, with this root. The zero
-// HubCopy is nothing.
+// HubCopy is the part of a journal's generation that the hub has acknowledged: all records up to Seq, and the root of
+// the tree over them. The zero HubCopy means that the hub has acknowledged nothing.
 type HubCopy struct {
 	Seq        uint64
 	Root       tlog.Hash
 	Generation wire.Generation
 }
 
-// Span is a stretch of record numbers, both ends included.
+// Span is a range of sequence numbers; First and Last are included.
 type Span struct{ First, Last uint64 }
 
-// String is 41–50, or 41.
+// String returns "41–50", or "41" for one number.
 func (s Span) String() string {
 	if s.First == s.Last {
 		return fmt.Sprint(s.First)
@@ -37,31 +37,33 @@ func (s Span) String() string {
 	return fmt.Sprintf("%d–%d", s.First, s.Last)
 }
 
-// SalvageResult is what Salvage read and kept.
+// SalvageResult reports which records Salvage read and kept.
 type SalvageResult struct {
 	Origin  string
-	Read    uint64 // records that could be read and fit their leaf hash
-	Records uint64 // length of the new journal
-	Lost    []Span // within it: the hub holds these records, and hashes of later records cover them
-	Dropped []Span // past its end: records that were read, and that nothing proves
-	Unread  []Span // past its end: records that are known to have been there, and cannot be read
-	Facts   bool   // all facts were read
-	Cursor  uint64 // how far the hub holds the journal, by the cursor or by HubCopy, whichever is more
+	Read    uint64 // records that were read and fit their leaf hash
+	Records uint64 // number of records in the new journal
+	Lost    []Span // numbers within the new journal: the hub holds these records, and hashes of later records cover them
+	Dropped []Span // numbers past its end: records that were read but that nothing proves
+	Unread  []Span // numbers past its end: records that existed and cannot be read
+	Facts   bool   // reports that all facts were read
+	Cursor  uint64 // last record that the hub holds: the larger of the cursor and HubCopy.Seq
 }
 
-// Whole reports whether nothing was lost.
+// Whole reports whether no record and no fact was lost.
 func (s SalvageResult) Whole() bool {
 	return len(s.Lost)+len(s.Dropped)+len(s.Unread) == 0 && s.Facts
 }
 
-// ErrNothingLeft says that a file holds no record that could be read.
+// ErrNothingLeft means that no record of a file could be read.
 var ErrNothingLeft = errors.New("nothing of the journal can be read")
 
-// Salvage reads what is left of the damaged journal at from, and writes it as a new journal at to, where no file may
-// be. from is only read. origin names the journal, with its generation, where the file no longer does.
+// Salvage reads the readable records of the damaged journal at from and writes them as a new journal at to, where no
+// file may exist. The file at from is not modified. origin is the name of the journal with its generation; it is used
+// if the file no longer contains the name.
 //
-// The new journal is the longest beginning of the old one in which every record is there and fits its leaf hash, or is
-// held by the hub and covered by the hashes that later records hold. What nothing proves is listed and left out.
+// The new journal is the longest prefix of the old one in which every record is proven. A record is proven if it fits
+// its leaf hash, or if the hub holds it and the hashes in later records cover it. Records that are not proven are
+// listed in the result and left out of the new journal.
 func Salvage(ctx context.Context, from, to, origin string, held HubCopy) (SalvageResult, error) {
 	left, err := readDamaged(ctx, from, filepath.Dir(to))
 	if err != nil {
@@ -80,7 +82,7 @@ func Salvage(ctx context.Context, from, to, origin string, held HubCopy) (Salvag
 	}
 	kept := longest(left.rows, left.last(), out.Cursor)
 	if !kept.fits(held) {
-		kept = longest(left.rows, left.last(), 0) // the hashes that cover the lost records are not those that the hub holds
+		kept = longest(left.rows, left.last(), 0) // the hashes over the lost records differ from those that the hub holds
 	}
 	if kept.n == 0 {
 		return out, fmt.Errorf("journal %s: salvage: %w: record 1 is lost, and no hash proves the "+
@@ -94,7 +96,7 @@ func Salvage(ctx context.Context, from, to, origin string, held HubCopy) (Salvag
 	return out, nil
 }
 
-// splitOrigin splits portillon/SITE/MACHINE/GENERATION before its generation, which older journals do not have.
+// splitOrigin splits the generation from portillon/SITE/MACHINE/GENERATION. Older journals have no generation.
 func splitOrigin(origin string) (base string, g wire.Generation) {
 	if i := strings.LastIndexByte(origin, '/'); strings.Count(origin, "/") == 3 {
 		return origin[:i], wire.Generation(origin[i+1:])
@@ -102,7 +104,7 @@ func splitOrigin(origin string) (base string, g wire.Generation) {
 	return origin, ""
 }
 
-// prefix is a beginning of a journal that can be kept.
+// prefix is the beginning of a journal, up to a record, that can be kept.
 type prefix struct {
 	n    uint64
 	lost []Span
@@ -110,7 +112,8 @@ type prefix struct {
 	at   map[uint64]tlog.Hash
 }
 
-// longest is the longest beginning of rows that the tree proves, up to last. Records up to held may be lost in it.
+// longest returns the longest prefix of rows, up to last, that the tree proves. Records up to held may be missing from
+// the prefix.
 func longest(rows map[uint64]row, last, held uint64) prefix {
 	var t knownTree
 	out := prefix{at: map[uint64]tlog.Hash{}}
@@ -144,13 +147,13 @@ func longest(rows map[uint64]row, last, held uint64) prefix {
 	return out
 }
 
-// fits reports whether the prefix is not shown to be another journal than the one that the hub acknowledged.
+// fits reports whether the prefix is consistent with the part that the hub acknowledged.
 func (p prefix) fits(held HubCopy) bool {
 	root, known := p.at[held.Seq]
 	return !known || held.Root == tlog.Hash{} || root == held.Root
 }
 
-// beyond counts what was read, and lists what lies past n.
+// beyond counts the records that were read, and lists those after record n.
 func (l *remains) beyond(n, held uint64) (read uint64, dropped, unread []Span) {
 	read = uint64(len(l.rows))
 	for seq := n + 1; seq <= max(l.last(), held); seq++ {
@@ -167,7 +170,7 @@ func (l *remains) beyond(n, held uint64) (read uint64, dropped, unread []Span) {
 	return read, dropped, unread
 }
 
-// writeSalvaged makes the new journal.
+// writeSalvaged writes the new journal.
 func writeSalvaged(ctx context.Context, to, origin string, kept prefix, left *remains) (err error) {
 	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s exists: name a file that does not", to)
@@ -186,7 +189,7 @@ func writeSalvaged(ctx context.Context, to, origin string, kept prefix, left *re
 	if err := j.store.db.connect("rw"); err != nil {
 		return err
 	}
-	// One file, synced below.
+	// A single file without a log, which is synced below.
 	db := j.store.db
 	if err := errors.Join(db.pragma("journal_mode", "DELETE"), db.pragma("synchronous", "OFF")); err != nil {
 		return err
@@ -214,7 +217,7 @@ func syncFile(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// refill inserts what is kept.
+// refill inserts the records that are kept.
 func (d *database) refill(ctx context.Context, kept prefix, left *remains) error {
 	for seq := uint64(1); seq <= kept.n; seq++ {
 		if err := ctx.Err(); err != nil {
@@ -264,17 +267,16 @@ func (p prefix) isLost(seq uint64) bool {
 	return false
 }
 
-// kindLost is the kind of a row whose record Salvage could not read: it has no hashes.
+// kindLost is the kind of a row whose record Salvage could not read; such a row has no hashes.
 const kindLost = "lost"
 
-// knownTree is a tree as it grows, of which some hashes may be unknown.
+// knownTree is a growing tree in which some hashes may be unknown.
 type knownTree struct {
 	edge  [63]tlog.Hash
 	known [63]bool
 }
 
-// grow adds record seq with the hashes that stand beside it, and reports whether they are what they must be, as far as
-// that is known.
+// grow adds record seq with its stored hashes, and reports whether no known hash contradicts them.
 func (t *knownTree) grow(seq uint64, hashes []tlog.Hash) bool {
 	for level := 0; level+1 < len(hashes); level++ {
 		if t.known[level] && tlog.NodeHash(t.edge[level], hashes[level]) != hashes[level+1] {
@@ -286,10 +288,10 @@ func (t *knownTree) grow(seq uint64, hashes []tlog.Hash) bool {
 	return true
 }
 
-// lose adds record seq of which nothing is known.
+// lose adds record seq, whose content is unknown.
 func (t *knownTree) lose(seq uint64) { t.known[trailing(seq)] = false }
 
-// root is the tree's root with size records.
+// root returns the root of the tree over size records, if it is known.
 func (t *knownTree) root(size uint64) (h tlog.Hash, known bool) {
 	first := true
 	for level := 0; size>>level != 0; level++ {
@@ -315,11 +317,11 @@ func trailing(seq uint64) int {
 	return n
 }
 
-// remains is what could be read of a damaged file.
+// remains are the readable parts of a damaged file.
 type remains struct {
 	origin     string
-	rows       map[uint64]row // each fits its leaf hash, or is erased
-	top        uint64         // the highest number that is known to have been there
+	rows       map[uint64]row // each fits its leaf hash or is erased
+	top        uint64         // the highest sequence number that is known to have existed
 	facts      map[string][]byte
 	factsWhole bool
 	cursors    map[string]uint64
@@ -327,7 +329,8 @@ type remains struct {
 
 func (l *remains) last() uint64 { return l.top }
 
-// owner is the origin, without its generation, that the first whole record names; empty: there is none.
+// owner returns the origin, without its generation, that the first complete record names; empty if no record is
+// complete.
 func (l *remains) owner() string {
 	for _, seq := range slices.Sorted(maps.Keys(l.rows)) {
 		if r := l.rows[seq]; r.record != nil {
@@ -350,7 +353,7 @@ func (l *remains) add(r row) {
 	l.rows[r.seq], l.top = r, max(l.top, r.seq)
 }
 
-// readDamaged reads a copy of the file in a folder of its own, so that the damaged one stays as it is.
+// readDamaged reads a copy of the file in a temporary folder, so that the damaged file is not modified.
 func readDamaged(ctx context.Context, from, dir string) (*remains, error) {
 	fi, err := os.Stat(from)
 	if err != nil {
@@ -372,7 +375,7 @@ func readDamaged(ctx context.Context, from, dir string) (*remains, error) {
 		return nil, err
 	}
 	out := &remains{rows: map[uint64]row{}, facts: map[string][]byte{}, cursors: map[string]uint64{}}
-	scanPages(copied, out) // before SQLite may fold the log into the file
+	scanPages(copied, out) // before SQLite may checkpoint the log into the file
 	scanPages(copied+"-wal", out)
 	if out.origin == "" {
 		if err := graft(copied, work); err != nil { // the first page is lost
@@ -382,7 +385,7 @@ func readDamaged(ctx context.Context, from, dir string) (*remains, error) {
 	d := &database{path: copied}
 	defer d.close()
 	if err := d.connect("rw"); err != nil {
-		return out, nil // what the pages hold is what is left
+		return out, nil // SQLite reads nothing; use the rows found in the pages
 	}
 	salvager{d}.readTables(ctx, out)
 	return out, ctx.Err()
@@ -391,7 +394,8 @@ func readDamaged(ctx context.Context, from, dir string) (*remains, error) {
 // salvager reads a damaged database.
 type salvager struct{ db *database }
 
-// readTables reads with SQLite whatever it still reads. What it reads is newer than what a scan of the pages found.
+// readTables reads the rows that SQLite can still read. They replace the rows that the scan of the pages found, which
+// may be older.
 func (d salvager) readTables(ctx context.Context, out *remains) {
 	if origin, _, err := d.db.readOrigin(); err == nil {
 		out.origin = origin
@@ -407,7 +411,7 @@ func (d salvager) readTables(ctx context.Context, out *remains) {
 			}
 			continue
 		}
-		for seq := from; seq < from+step && seq <= out.top; seq++ { // around the damage, one by one
+		for seq := from; seq < from+step && seq <= out.top; seq++ { // around the damage, record by record
 			if rows, err := d.db.rows(seq, 1); err == nil && len(rows) == 1 {
 				out.add(rows[0])
 			}
@@ -422,7 +426,7 @@ func (d salvager) readTables(ctx context.Context, out *remains) {
 	d.readCursors(ctx, out)
 }
 
-// nameKinds finds the kinds of erased records, which no body says.
+// nameKinds finds the kinds of erased records, whose bodies no longer contain the kind.
 func (d salvager) nameKinds(ctx context.Context, out *remains) {
 	for seq, r := range out.rows {
 		if r.record != nil || r.kind != "" {

@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// pagesOf are the numbers, from 0, of the leaf pages that hold records, in the order of the records.
+// pagesOf returns the numbers, from 0, of the leaf pages that hold records, in the order of the records.
 func pagesOf(t *testing.T, file []byte) (out []int) {
 	t.Helper()
 	for p := range len(file) / pageSize {
@@ -26,7 +26,8 @@ func pagesOf(t *testing.T, file []byte) (out []int) {
 	return out
 }
 
-// saved is a closed journal of n records with facts, of which the hub holds some, and what Root was at that point.
+// saved returns a closed journal of n records with facts, of which the hub holds the first records, and the root at the
+// last of those.
 func saved(t *testing.T, n int, held uint64) (path string, ack HubCopy) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "journal.db")
@@ -61,7 +62,7 @@ func bytesOf(t *testing.T, path string) []byte {
 	return b
 }
 
-// zeroed writes the file with one page of zeros.
+// zeroed writes the file with one page replaced by zeros.
 func zeroed(t *testing.T, path string, page int) {
 	t.Helper()
 	b := bytesOf(t, path)
@@ -71,9 +72,9 @@ func zeroed(t *testing.T, path string, page int) {
 	}
 }
 
-// Each page of a journal is zeroed in turn. What is salvaged is what was written, opens for writing, goes on, and has
-// the root that the hub holds.
-func TestEachZeroedPageIsSalvagedAsFarAsTheTreeProvesIt(t *testing.T) {
+// Each page of a journal is zeroed in turn. The salvaged journal equals what was written, opens for writing, accepts
+// records, and has the root that the hub holds.
+func TestJournalWithAZeroedPageIsSalvagedAsFarAsTheTreeProves(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: damages and repairs journals on the disk")
 	}
@@ -117,7 +118,8 @@ func TestEachZeroedPageIsSalvagedAsFarAsTheTreeProvesIt(t *testing.T) {
 	}
 }
 
-// holdsEdge reports whether a page holds a record whose hashes the root of n records needs: nothing else has them.
+// holdsEdge reports whether a page holds a record with hashes that the root over n records needs: they are stored
+// nowhere else.
 func holdsEdge(file []byte, page int, n uint64) bool {
 	left := &remains{rows: map[uint64]row{}}
 	scanLeaf(file[page*pageSize:(page+1)*pageSize], left)
@@ -129,7 +131,7 @@ func holdsEdge(file []byte, page int, n uint64) bool {
 	return false
 }
 
-// rowsOf are a whole journal's rows.
+// rowsOf returns all rows of an undamaged journal.
 func rowsOf(t *testing.T, path string) map[uint64]row {
 	t.Helper()
 	j, err := OpenReadOnly(path)
@@ -144,7 +146,8 @@ func rowsOf(t *testing.T, path string) map[uint64]row {
 	return out
 }
 
-// goesOn checks that the new journal holds what was written, has the root that the hub holds, and takes records.
+// goesOn checks that the new journal holds the records that were written, has the root that the hub holds, and accepts
+// records.
 func goesOn(t *testing.T, path string, s SalvageResult, ack HubCopy, whole map[uint64]row) {
 	t.Helper()
 	j := open(t, path, options(t))
@@ -186,9 +189,8 @@ func goesOn(t *testing.T, path string, s SalvageResult, ack HubCopy, whole map[u
 	}
 }
 
-// Records past a hole that the hub does not hold are proven by nothing: they are listed, and not taken into the new
-// journal.
-func TestRecordsPastAHoleThatNobodyHoldsAreListed(t *testing.T) {
+// Nothing proves the records after a gap that the hub does not hold: they are listed, and left out of the new journal.
+func TestRecordsAfterAGapThatTheHubLacksAreListed(t *testing.T) {
 	path, ack := saved(t, 300, 20)
 	pages := pagesOf(t, bytesOf(t, path))
 	zeroed(t, path, pages[len(pages)/2])
@@ -204,8 +206,8 @@ func TestRecordsPastAHoleThatNobodyHoldsAreListed(t *testing.T) {
 	}
 }
 
-// A journal whose hashes do not give the root that the hub acknowledged is kept only as far as its leaves prove it.
-func TestRootOfTheHubDecidesWhatCoversAHole(t *testing.T) {
+// If the hashes over a gap do not give the root that the hub acknowledged, the journal is kept only up to the gap.
+func TestGapIsKeptOnlyIfItsHashesGiveTheRootOfTheHub(t *testing.T) {
 	path, ack := saved(t, 300, 300)
 	pages := pagesOf(t, bytesOf(t, path))
 	zeroed(t, path, pages[len(pages)/2])
@@ -227,7 +229,7 @@ func TestWriteAheadLogIsSalvagedToo(t *testing.T) {
 	j := open(t, path, options(t))
 	fill(t, j, 60)
 	copied := filepath.Join(t.TempDir(), "journal.db")
-	for _, end := range []string{"", "-wal"} { // as a kill leaves them
+	for _, end := range []string{"", "-wal"} { // the files as a killed daemon leaves them
 		if err := copyFile(path+end, copied+end); err != nil {
 			t.Fatal(err)
 		}
@@ -241,7 +243,7 @@ func TestWriteAheadLogIsSalvagedToo(t *testing.T) {
 	}
 }
 
-func TestSalvageRefusesWhatItCannotUse(t *testing.T) {
+func TestSalvageRefusesUnusableInput(t *testing.T) {
 	dir := t.TempDir()
 	path, _ := saved(t, 10, 0)
 	taken := filepath.Join(dir, "taken.db")
@@ -275,7 +277,7 @@ func TestSalvageRefusesWhatItCannotUse(t *testing.T) {
 	}
 }
 
-func FuzzScanLeafTakesOnlyWhatFitsItsHash(f *testing.F) {
+func FuzzScanLeafAcceptsOnlyRowsThatFitTheirHash(f *testing.F) {
 	page := make([]byte, pageSize)
 	page[0], page[4], page[9], page[8] = leafTable, 1, 0xf0, 0x0f
 	f.Add(page)

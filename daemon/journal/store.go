@@ -12,21 +12,22 @@ import (
 	"portillon/wire"
 )
 
-// store holds a journal's records under one lock: the database, and the hash tree and the clock that follow from its
-// records. Its methods take the lock, but for those that say that it is held. Journal is what other packages use.
+// store holds the records of a journal under one lock: the database, and the hash tree and the clock that are derived
+// from the records. Its methods acquire the lock, except those whose comment says that the lock is held. Journal is
+// what other packages use.
 type store struct {
 	o        Options
 	path     string
 	readOnly bool
-	// set when the file is opened, and never after
-	origin     string // in checkpoints
+	// set when the file is opened, and not changed later
+	origin     string // name of the journal, as in its checkpoints
 	generation wire.Generation
 
-	mu     sync.Mutex // guards all below but for what is atomic in them
+	mu     sync.Mutex // guards all fields below, except atomic values in them
 	db     *database
 	tree   *tree
 	clock  *clock
-	stale  bool // a write failed: what is on the disk must be looked up before the next
+	stale  bool // a write failed: reload the state from the disk before the next write
 	closed bool
 }
 
@@ -35,7 +36,7 @@ func newStore(path string, o Options) *store {
 	return &store{o: o, path: path, db: db, tree: &tree{db: db}, clock: &clock{now: o.Now, isTrusted: o.Trusted}}
 }
 
-// attach opens the database; mode is as in database.connect. It reads whose journal this is.
+// attach opens the database and reads its origin; mode is as in database.connect.
 func (s *store) attach(mode string) (err error) {
 	if err := s.db.connect(mode); err != nil {
 		return err
@@ -55,7 +56,7 @@ func (s *store) usable() error {
 	return s.load()
 }
 
-// load looks up how long the journal is and where its tree stands, and checks the tail. The lock is held.
+// load reads the length of the journal and the right edge of its tree, and checks the tail. The lock is held.
 func (s *store) load() error {
 	last, err := s.tree.load()
 	if err != nil {
@@ -129,7 +130,8 @@ func (s *store) compose(e Entry) (wire.Record, []byte, error) {
 	return r, text, nil
 }
 
-// write is one transaction. A record alone is one statement, which is a transaction by itself. The lock is held.
+// write writes a record and its facts in one transaction. A record without facts is one statement, which is a
+// transaction in itself. The lock is held.
 func (s *store) write(facts map[string][]byte, r wire.Record, salt wire.Salt, text []byte, hashes []tlog.Hash) error {
 	if err := s.db.strict(); err != nil {
 		return err
@@ -160,11 +162,11 @@ func (s *store) take(from uint64, n int) ([]row, tlog.Hash, error) {
 	}
 	size, keep := 0, 0
 	for keep < len(rows) && (keep == 0 || size+len(rows[keep].record) <= BatchBytes) {
-		size += len(rows[keep].record) + 60 // the salt and the JSON around them
+		size += len(rows[keep].record) + 60 // the salt, and the JSON around salt and record
 		keep++
 	}
 	rows = rows[:keep]
-	for _, r := range rows { // the hub would refuse them, and everything after
+	for _, r := range rows { // the hub would refuse these records, and all later ones
 		if _, err := r.check(); err != nil {
 			return nil, tlog.Hash{}, fmt.Errorf("%w: %w; %s", ErrDamaged, err, cureDamage(s.path))
 		}
@@ -173,7 +175,7 @@ func (s *store) take(from uint64, n int) ([]row, tlog.Hash, error) {
 	return rows, root, err
 }
 
-// each calls f with all rows from seq on that were there when it was called, a few at a time, so that Append need not
+// each calls f with the rows from seq on that existed at the time of the call, a few at a time, so that Append does not
 // wait long.
 func (s *store) each(ctx context.Context, from uint64, f func(row) error) error {
 	for end := s.tree.length.Load(); from <= end; {
@@ -202,7 +204,7 @@ func (s *store) each(ctx context.Context, from uint64, f func(row) error) error 
 	return nil
 }
 
-// compare compares the records from seq on with their hashes; from the first on, the tree too.
+// compare compares the records from seq on with their hashes, and also the tree if seq is the first record.
 func (s *store) compare(ctx context.Context, from uint64) error {
 	var t knownTree
 	err := s.each(ctx, from, func(r row) error {
@@ -254,7 +256,8 @@ func (s *store) integrity(ctx context.Context) error {
 	return nil
 }
 
-// removedTags calls found with the id of each tag that a record shows as taken off. Erased records name none.
+// removedTags calls found with the id of each tag that a record shows as removed. Erased records are skipped, because
+// they name no tag.
 func (s *store) removedTags(found func(id string)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,11 +15,11 @@ import (
 // tail is how many of the last records Open checks against the tree.
 const tail = 8
 
-// tree is the journal's Merkle tree (tlog, as RFC 6962 has it), as far as the next record needs it.
+// tree is the journal's Merkle tree (tlog, RFC 6962): the parts that the next record needs.
 type tree struct {
 	db     *database
-	length atomic.Uint64 // records on the disk
-	// the roots of the complete subtrees that make up the tree, by level; those whose bit of length is set
+	length atomic.Uint64 // number of records on the disk
+	// roots of the complete subtrees of the tree, by level: one for each bit of length that is set
 	edge [63]tlog.Hash
 }
 
@@ -47,18 +47,18 @@ func (t *tree) load() (last int64, err error) {
 	return last, nil
 }
 
-// advance takes note of a record that is on the disk now.
+// advance adds a record that has been written to the disk.
 func (t *tree) advance(seq uint64, hashes []tlog.Hash) {
 	top := len(hashes) - 1
 	t.edge[top] = hashes[top]
 	t.length.Store(seq)
 }
 
-// checkTail recomputes the last leaves, and what the very last record completed. It returns the records of the tail
-// whose bodies are there.
+// checkTail recomputes the last leaves, and the subtrees that the last record completed. It returns the records of the
+// tail that are not erased.
 func (t *tree) checkTail(last int64) (recent []wire.Record, err error) {
 	from := max(1, last-tail+1)
-	rows, err := t.db.rows(uint64(from), int(last-from+1)) // and none that a daemon has written since
+	rows, err := t.db.rows(uint64(from), int(last-from+1)) // without records that a daemon has written since
 	if err != nil {
 		return nil, err
 	}
@@ -77,8 +77,8 @@ func (t *tree) checkTail(last int64) (recent []wire.Record, err error) {
 	return recent, t.checkEnd(last, rows[len(rows)-1])
 }
 
-// checkEnd recomputes what the last record completed. A subtree that a lost record completed is not known, and proves
-// nothing.
+// checkEnd recomputes the subtrees that the last record completed. A subtree that a lost record completed is unknown,
+// and is not checked.
 func (t *tree) checkEnd(last int64, end row) error {
 	if len(end.hashes) == 0 {
 		return fmt.Errorf("record %d is lost", last)
@@ -99,7 +99,8 @@ func (t *tree) checkEnd(last int64, end row) error {
 	return nil
 }
 
-// check recomputes the row's leaf and reads its record. An erased one has nothing to recompute; its Seq alone is set.
+// check recomputes the leaf of the row and decodes its record. For an erased row nothing is recomputed, and only Seq of
+// the returned record is set.
 func (r row) check() (wire.Record, error) {
 	if r.record == nil {
 		return wire.Record{Seq: r.seq}, nil
@@ -116,7 +117,7 @@ func (r row) check() (wire.Record, error) {
 	return rec, nil
 }
 
-// edgeReader knows the right edge of the tree as it stands: all that the next record's hashes are made of.
+// edgeReader reads hashes from the right edge of the tree, which are all that the next record needs.
 func (t *tree) edgeReader() tlog.HashReader {
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		out := make([]tlog.Hash, len(indexes))
@@ -144,7 +145,7 @@ func (t *tree) storedReader() tlog.HashReader {
 	})
 }
 
-// Root is the tree's root when it had size records.
+// Root returns the root of the tree over its first size records.
 func (j *Journal) Root(size uint64) (_ tlog.Hash, err error) {
 	defer j.store.named(&err)
 	j.store.mu.Lock()
@@ -166,7 +167,7 @@ func (t *tree) root(size uint64) (tlog.Hash, error) {
 	return tlog.TreeHash(int64(size), t.storedReader())
 }
 
-// Checkpoint signs the journal as it stands.
+// Checkpoint returns a signed checkpoint of all current records.
 func (j *Journal) Checkpoint() (_ []byte, err error) {
 	defer j.store.named(&err)
 	j.store.mu.Lock()
@@ -182,7 +183,8 @@ func (j *Journal) Checkpoint() (_ []byte, err error) {
 	return j.store.sign(size, root)
 }
 
-// sign signs a checkpoint of the journal's first size records. It needs no lock: nobody waits for a signature.
+// sign signs a checkpoint of the journal's first size records. It needs no lock, so that no caller waits for a
+// signature.
 func (s *store) sign(size uint64, root tlog.Hash) ([]byte, error) {
 	if s.o.Signer == nil {
 		return nil, errors.New("journal: no key to sign a checkpoint with")

@@ -8,16 +8,16 @@ import (
 	"portillon/wire"
 )
 
-// clock gives records their times, and knows the newest time that was trusted.
+// clock determines the times of records, and knows the newest trusted time.
 type clock struct {
 	now       func() time.Time
 	isTrusted func() bool
-	sure      time.Time    // of the newest record whose clock was trusted; zero: none, as far as lookBack looks
-	trusted   atomic.Int64 // sure in milliseconds since 1970, for those who must not wait; 0: none
+	sure      time.Time    // newest record with a trusted clock; zero: none as far back as lookBack reads
+	trusted   atomic.Int64 // sure as Unix milliseconds, readable without the lock; 0: none
 }
 
-// LastTrusted is the time of the newest record whose clock was trusted; zero: there is none, as far as opening
-// looks back. It never waits.
+// LastTrusted is the time of the newest record with a trusted clock; zero if Open found none as far back as it reads.
+// It never waits.
 func (j *Journal) LastTrusted() time.Time {
 	ms := j.store.clock.trusted.Load()
 	if ms == 0 {
@@ -26,25 +26,25 @@ func (j *Journal) LastTrusted() time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// believe notes the time of the newest record whose clock was trusted. The lock is held.
+// believe stores the time of the newest record with a trusted clock. The lock is held.
 func (c *clock) believe(wall time.Time) {
 	c.sure = wall
 	c.trusted.Store(wall.UnixMilli())
 }
 
-// saw takes note of a record's time.
+// saw updates the clock with the time of a record.
 func (c *clock) saw(r wire.Record) {
 	if r.Clock.Believed() {
 		c.believe(r.Wall)
 	}
 }
 
-// far is how many records without a trusted clock bind one that has one to the last that had: a time that was trusted
-// and wrong counts no longer then.
+// far is the number of consecutive records without a trusted clock after which an earlier trusted time no longer limits
+// new times: that time may have been wrong.
 const far = 2000
 
-// lookBack finds the newest record up to last whose clock was trusted, where the tail has none. What is damaged there,
-// Verify says.
+// lookBack finds the newest record up to last with a trusted clock, if the tail has none. It ignores damage, which
+// Verify reports.
 func (c *clock) lookBack(db *database, last int64) {
 	for oldest := last - far; last > max(0, oldest) && c.sure.IsZero(); {
 		from := max(1, last-step+1)
@@ -62,9 +62,9 @@ func (c *clock) lookBack(db *database, last int64) {
 	}
 }
 
-// time is a record's wall time, and how far it can be believed. A trusted clock that lies further back than two
-// clocks may differ was corrected: the earlier time was wrong, and the new one counts. An untrusted clock is never
-// before a time that was trusted.
+// time returns the wall time of a new record, and the degree to which it can be trusted. A trusted clock that is behind
+// the last trusted time by more than wire.Skew was corrected: the earlier time was wrong, and the new one is valid. The
+// time of an untrusted clock is raised to the last trusted time.
 func (c *clock) time() (time.Time, wire.Clock) {
 	now := c.now().UTC().Truncate(time.Millisecond)
 	switch {

@@ -13,20 +13,21 @@ import (
 	"portillon/wire"
 )
 
-// step is how many records are read while Append waits.
+// step is the number of records that are read while Append waits for the lock.
 const step = 200
 
-// VerifyResult is what Verify found whole.
+// VerifyResult summarizes a journal that Verify found valid.
 type VerifyResult struct {
 	Records uint64
 	Erased  uint64
-	Lost    uint64 // records that were lost to damage: Salvage kept the hashes that cover them
+	Lost    uint64 // records lost to damage: Salvage kept the hashes that cover them
 	Root    tlog.Hash
 	Last    time.Time // wall time of the last record
 }
 
-// Verify reads everything: SQLite's own integrity, every leaf, every hash of the tree, numbers without gaps, time that
-// runs backwards only where it may. The journal may grow meanwhile: what was there at the beginning is verified.
+// Verify reads everything: SQLite's integrity check, every leaf, every hash of the tree, the numbers, which have no
+// gaps, and the times, which run backwards only after a correction of the clock. The journal may grow during the call;
+// Verify covers the records that existed at the beginning.
 func (j *Journal) Verify(ctx context.Context) (_ VerifyResult, err error) {
 	defer j.store.named(&err)
 	if err := j.store.integrity(ctx); err != nil {
@@ -34,8 +35,8 @@ func (j *Journal) Verify(ctx context.Context) (_ VerifyResult, err error) {
 	}
 	v := VerifyResult{}
 	var tree knownTree
-	var sure time.Time // of the newest record whose clock was trusted
-	doubtful := 0      // records since
+	var sure time.Time // newest record with a trusted clock
+	doubtful := 0      // number of records since that one
 	err = j.store.each(ctx, 1, func(r row) error {
 		rec, err := r.check()
 		if err != nil {
@@ -49,13 +50,13 @@ func (j *Journal) Verify(ctx context.Context) (_ VerifyResult, err error) {
 		if !tree.grow(r.seq, r.hashes) {
 			return fmt.Errorf("record %d does not match the hash tree", r.seq)
 		}
-		if doubtful++; doubtful > far+tail { // as far as Open looks
+		if doubtful++; doubtful > far+tail { // as far back as Open looks
 			sure = time.Time{}
 		}
 		switch {
 		case r.record == nil:
 			v.Erased++
-			rec.Wall, sure = v.Last, time.Time{} // it may have been the one that corrected the clock
+			rec.Wall, sure = v.Last, time.Time{} // a lost record may have corrected the clock
 		case rec.Clock != wire.ClockCorrected && rec.Wall.Before(sure):
 			return fmt.Errorf("record %d has the time %s, before %s of an earlier record whose clock was trusted", r.seq,
 				rec.Wall.Format(time.RFC3339Nano), sure.Format(time.RFC3339Nano))
@@ -80,8 +81,8 @@ func (j *Journal) Verify(ctx context.Context) (_ VerifyResult, err error) {
 	return v, nil
 }
 
-// Export writes records from seq on to w, each a line of JSON: its salt and itself, as they travel. Erased ones are
-// left out.
+// Export writes the records from seq on to w, one JSON object per line, with the salt and the record in the format of
+// the uplink. Erased ones are left out.
 func (j *Journal) Export(ctx context.Context, w io.Writer, from uint64) (err error) {
 	defer j.store.named(&err)
 	b := bufio.NewWriter(w)

@@ -40,11 +40,11 @@ type Touch struct {
 
 // FormRequest asks for a form.
 type FormRequest struct {
-	Do    Action `json:"do,omitempty"`   // log, report, tag
+	Do    Action `json:"do,omitempty"`   // kind of form: log, report or tag
 	Item  string `json:"item,omitempty"` // the item that was already touched
 	Token string `json:"token,omitempty"`
-	At    uint64 `json:"at,omitempty"` // as in Touch
-	Here  bool   `json:"-"`            // as in Touch
+	At    uint64 `json:"at,omitempty"` // number of the visitor's tap, as in Touch
+	Here  bool   `json:"-"`            // requested at the machine's own screen, as in Touch
 }
 
 // Form is a permission to write one entry, bound to the person who tapped and to their session. The holder of its token

@@ -18,7 +18,7 @@ type Frame struct {
 	Now   time.Time `json:"now"`   // the machine's time, because a browser's clock may be wrong
 	Zone  int       `json:"zone"`  // the site's offset from UTC at Now, in seconds
 	Build string    `json:"build"` // build of the page: an older page reloads itself
-	Rev   uint64    `json:"rev"`   // revision of the content: a page reports which one it shows
+	Rev   uint64    `json:"rev"`   // revision of the content; a page reports the revision that it shows
 }
 
 // display holds what the panel shows, and notifies open pages of each change.
@@ -156,7 +156,7 @@ func (d *display) frame() Frame {
 		v = *d.flash
 	}
 	v.Visitor, v.Offers, v.Note = d.base.Visitor, d.base.Offers, d.note
-	if d.flash != nil && v.Visitor != nil { // an answer hides a question
+	if d.flash != nil && v.Visitor != nil { // an answer replaces a question to the visitor
 		x := *v.Visitor
 		x.Question, x.Line, x.Items = "", policy.Text{}, nil
 		v.Visitor = &x

@@ -28,7 +28,7 @@ func TestViewsThatDifferInOneFieldAreNotEqual(t *testing.T) {
 			changed := full()
 			field := of(&changed).Field(i)
 			if field.Kind() == reflect.Pointer {
-				continue // the Visitor: see below
+				continue // the fields of Visitor are checked below
 			}
 			field.Set(other(t, field))
 			if changed.equal(full()) || full().equal(changed) {

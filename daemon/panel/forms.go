@@ -24,7 +24,7 @@ const (
 	maxForm  = MaxPhoto + 64<<10
 	// maxUnread bounds how much of a rejected form is read and discarded; a phone's photo has at most about 15 MB.
 	maxUnread = 32 << 20
-	maxNote   = 500 // characters, as in a record
+	maxNote   = 500 // largest text of a form in characters, as in a record
 	maxParts  = 200
 )
 
@@ -184,7 +184,7 @@ func (s *server) submit(w http.ResponseWriter, r *http.Request) (submitted, erro
 	if here {
 		turn = s.screenForm
 	}
-	select { // one form at a time, because a picture is in memory until it is on the disk
+	select { // process one form at a time, because a picture is in memory until it is on the disk
 	case turn <- struct{}{}:
 		defer func() { <-turn }()
 	default:

@@ -187,7 +187,8 @@ func TestPhoneFormEscapesAllText(t *testing.T) {
 	}
 }
 
-// If a form waits for its member's confirmation, a phone must get this on a page, and the machine's own page as text.
+// If a form waits for its member's confirmation, a phone must receive the note about it as a page, and the machine's
+// own page as text.
 func TestUnconfirmedFormIsAnsweredAsWaiting(t *testing.T) {
 	for accept, want := range map[string]string{
 		"application/json": `{"FR":"C’est reçu, pas encore noté`,
@@ -408,7 +409,7 @@ func TestPhotoIsStoredWithoutItsLocation(t *testing.T) {
 	if err := again.Keep(); err != nil || again.Name != first.Name {
 		t.Error(err)
 	}
-	if again.Drop(); files() != 1 { // another record has the same picture, so that it must stay
+	if again.Drop(); files() != 1 { // another record has the same picture, so the file must remain
 		t.Error("a picture of two records is deleted with one of them")
 	}
 	waits := save()
@@ -434,7 +435,7 @@ func TestPhotoIsStoredWithoutItsLocation(t *testing.T) {
 	}
 	a.Most = 10
 	save().Keep()
-	save() // the form waits for a card when the daemon ends
+	save() // the form still waits for a card when the daemon ends
 	os.WriteFile(a.Dir+"/new-1", nil, 0o600)
 	if a.Forget(); files() != 1 {
 		t.Errorf("%d files after the start, want the picture that was kept", files())

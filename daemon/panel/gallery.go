@@ -45,7 +45,7 @@ func seen(now time.Time, v View, role policy.Role, offers ...Offer) View {
 	return v
 }
 
-// noted returns a view with a note at the foot.
+// noted returns a view with a note at the bottom.
 func noted(v View, note policy.Text) View {
 	v.Note = note
 	return v

@@ -224,7 +224,8 @@ func ConfirmQuestion(name string) policy.Text {
 	}
 }
 
-// OfferConfirm returns the button that signs the form id. what is its content; minutes is the form's duration, 0: none.
+// OfferConfirm returns the button that signs the form id. what names the form's content; minutes is its duration, 0:
+// none.
 func OfferConfirm(id string, what policy.Text, minutes int) Offer {
 	long := ""
 	if minutes > 0 {

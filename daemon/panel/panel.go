@@ -10,7 +10,7 @@
 // phone sends is unsigned until its member confirms it at the machine. A machine without a screen accepts no form from
 // elsewhere. The machine decides what is allowed (Actions). No request to a panel switches a relay on, and no panel
 // receives a card number. Bodies are small, pictures have at most 4 MB. A request whose Host is neither an address nor
-// a name of the local network is refused, so that no page of the Internet can reach a panel through a name of its own
+// a name of the local network is refused, so that no page of the Internet can reach a panel under a foreign name
 // (DNS rebinding).
 package panel
 
@@ -27,12 +27,12 @@ type Config struct {
 	Machine  policy.MachineID
 	Name     policy.Text
 	Language policy.Language
-	Now      func() time.Time // the machine's clock
+	Now      func() time.Time // clock of the machine
 	Zone     *time.Location
 	Framed   string       // origin that may show the page in a frame; empty: none
 	URL      string       // address of this panel for phones, such as http://laser.local:8080; empty: none
-	Actions  Actions      // nil: the panel only displays
-	Photos   Photos       // nil: no photos are stored
+	Actions  Actions      // handles touches and forms; nil: the panel only displays
+	Photos   Photos       // stores photos; nil: photos are refused
 	Screens  []netip.Addr // addresses of further screens at the machine
 }
 
@@ -80,7 +80,7 @@ func (p *Panel) Reading() (done func()) { return p.display.reading() }
 // SetHubOnline sets whether the hub acknowledges records.
 func (p *Panel) SetHubOnline(up bool) { p.display.setHub(up) }
 
-// SetNote sets the note at the foot; an empty text removes it.
+// SetNote sets the note at the bottom; an empty text removes the note.
 func (p *Panel) SetNote(t policy.Text) { p.display.setNote(t) }
 
 // SetMachine sets the machine's name, language, zone and look from a new policy. A nil zone leaves the zone unchanged.

@@ -81,7 +81,7 @@ func TestTextsMatchThePanelsStyle(t *testing.T) {
 }
 
 // A person who stops or tags a machine, or finds it tagged, must read in both languages that only the relay is open,
-// and that it must be unplugged or its main switch locked before work on it.
+// and that the machine must be unplugged or its main switch locked before work on it.
 func TestStoppedMachineIsNeverDescribedAsSafeToWorkOn(t *testing.T) {
 	belt := policy.Text{FR: "courroie usée", EN: "worn belt"}
 	sentences := map[string]policy.Text{
@@ -243,7 +243,7 @@ func FuzzHandler(f *testing.F) {
 	h := New(Config{Actions: &desk{}}).Handler()
 	f.Fuzz(func(t *testing.T, method, path, body string) {
 		if strings.Contains(path, "events") {
-			return // a stream never ends
+			return // the event stream never ends, so the test does not read it
 		}
 		r, err := http.NewRequest(method, "http://panel/", strings.NewReader(body))
 		if err != nil {

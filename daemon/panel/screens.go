@@ -12,16 +12,17 @@ import (
 
 // Limits for watching the machine's own screens. A page on such a screen reports every 5 s (panel.js: aliveEvery).
 const (
-	silentAfter = 15 * time.Second // three reports missed
-	// A browser on a Pi 3 takes up to half a minute to show its page again (measured by hand).
+	silentAfter = 15 * time.Second // time of three missed reports
+	// restartGap is the least time between two restarts: a browser on a Pi 3 takes up to half a minute to show its page
+	// again (measured by hand).
 	restartGap    = time.Minute
-	restartMost   = 3                // restarts within restartWindow
+	restartMost   = 3                // largest number of restarts within restartWindow
 	restartWindow = 61 * time.Minute // an hour and a minute, so that systemd's own limit of 3 per hour is never reached
 )
 
 // Screen is the state of one of the machine's own screens: this computer's, or one named in Config.Screens.
 type Screen struct {
-	Addr   netip.Addr // 127.0.0.1 for this computer's own
+	Addr   netip.Addr // address of the screen; 127.0.0.1: this computer's own
 	Silent time.Duration
 	// Restart means that the browser on this computer's own screen must be restarted.
 	Restart bool
@@ -62,7 +63,7 @@ func (s screen) judge(now time.Time, local bool) (screen, Screen) {
 
 // screens holds the machine's own screens and their reports.
 type screens struct {
-	named []netip.Addr // Config.Screens
+	named []netip.Addr // addresses of the screens, from Config.Screens
 	now   func() time.Time
 
 	mu       sync.Mutex

@@ -26,7 +26,7 @@ type state struct {
 	offers   bool // the state shows its buttons
 	calm     bool // a question to the visitor may replace the sentence
 	saysTime bool // the sentence itself contains the remaining time
-	urgent   bool // closes an open form
+	urgent   bool // the state closes an open form
 
 	// example returns a view of this state, for the gallery.
 	example func(c Clock, now time.Time) View
@@ -36,9 +36,9 @@ type state struct {
 type colour string
 
 const (
-	ink   colour = ""          // the text's colour
-	blue  colour = "on"        // the machine is on
-	amber colour = "attention" // somebody has to act
+	ink   colour = ""          // colour of text
+	blue  colour = "on"        // colour for a machine that is on
+	amber colour = "attention" // colour for a state in which somebody has to act
 )
 
 // Sequences for a buzzer and for a screen's loudspeaker, in milliseconds on, off, on.

@@ -22,7 +22,7 @@ type View struct {
 
 	Offers  []Offer     `json:"offers,omitempty"` // the available buttons
 	Visitor *Visitor    `json:"desk,omitempty"`   // the person who tapped last, while the tap is valid
-	Note    policy.Text `json:"note"`             // a note at the foot, for instance about the journal
+	Note    policy.Text `json:"note"`             // a note at the bottom, for instance about the journal
 }
 
 // equal reports whether two views show the same. reflect.DeepEqual would add 30 KB to the daemon; a test changes each
@@ -57,28 +57,28 @@ func (v *Visitor) equal(o *Visitor) bool {
 type Sign string
 
 const (
-	SignReaderSilent Sign = "" // plug
-	SignReady        Sign = "ready"
-	SignOn           Sign = "on"
-	SignSupervised   Sign = "supervised"
-	SignEnding       Sign = "ending"
-	SignFinishing    Sign = "finishing"
-	SignCooling      Sign = "cooling"
-	SignAwaiting     Sign = "awaiting"
-	SignRefused      Sign = "refused"
-	SignUnknown      Sign = "unknown"
-	SignTagged       Sign = "tagged"
-	SignMaintenance  Sign = "maintenance"
-	SignFault        Sign = "fault"
-	SignWorkshop     Sign = "workshop"
-	SignClockNotSet  Sign = "clock"
-	SignReading      Sign = "reading"
-	SignThanks       Sign = "thanks"
-	SignExpired      Sign = "expired"
-	SignHours        Sign = "hours"
-	SignRecent       Sign = "recent"
-	SignOccupied     Sign = "occupied"
-	SignPoweredOff   Sign = "dark"
+	SignReaderSilent Sign = ""            // the reader does not answer; the shape is a plug
+	SignReady        Sign = "ready"       // waiting for a card
+	SignOn           Sign = "on"          // a session runs
+	SignSupervised   Sign = "supervised"  // a supervised session runs
+	SignEnding       Sign = "ending"      // the session ends soon
+	SignFinishing    Sign = "finishing"   // the job finishes after its session
+	SignCooling      Sign = "cooling"     // the extraction runs after a session
+	SignAwaiting     Sign = "awaiting"    // waiting for a mentor's card
+	SignRefused      Sign = "refused"     // the member is refused
+	SignUnknown      Sign = "unknown"     // the card is unknown
+	SignTagged       Sign = "tagged"      // out of service
+	SignMaintenance  Sign = "maintenance" // a maintenance is in progress
+	SignFault        Sign = "fault"       // a fault holds the machine off
+	SignWorkshop     Sign = "workshop"    // a workshop for a group is in progress
+	SignClockNotSet  Sign = "clock"       // the time is not trusted
+	SignReading      Sign = "reading"     // a card was read, and the answer is pending
+	SignThanks       Sign = "thanks"      // thanks for a recorded entry
+	SignExpired      Sign = "expired"     // refused: a badge has expired
+	SignHours        Sign = "hours"       // refused: outside the opening hours
+	SignRecent       Sign = "recent"      // refused: not enough recent practice
+	SignOccupied     Sign = "occupied"    // another member uses the machine
+	SignPoweredOff   Sign = "dark"        // maintenance with the relay open
 )
 
 // Clock formats times for the site's members.
@@ -137,7 +137,8 @@ func OneMoment() View {
 	return View{Sign: SignReading, Line: policy.Text{FR: "Un instant…", EN: "One moment…"}}
 }
 
-// ClockNotSet returns the view while the time is not trusted; only means that only maintainers can start until it is.
+// ClockNotSet returns the view while the time is not trusted. With only, nobody except maintainers can start a session
+// until then.
 func ClockNotSet(only bool) View {
 	v := View{Sign: SignClockNotSet, Line: policy.Text{
 		FR: "L’horloge de la machine n’est pas encore réglée",
@@ -363,8 +364,8 @@ func join(a, b policy.Text) policy.Text {
 	return policy.Text{FR: a.FR + ". " + b.FR, EN: a.EN + ". " + b.EN}
 }
 
-// Maintenance returns the view of a maintenance with its maintainer and an optional helper. The machine is powered, so
-// that the next step warns what the button OfferPowerOff below it does not do.
+// Maintenance returns the view of a maintenance with its maintainer and an optional helper. The machine is still
+// powered, so the next step warns that the button OfferPowerOff does not disconnect the machine from its supply.
 func Maintenance(name, helper string) View {
 	v := View{Sign: SignMaintenance,
 		Line: policy.Text{

@@ -27,7 +27,7 @@ func TestSentencesDoNotDependOnTheNameInThem(t *testing.T) {
 	}
 }
 
-func TestTypedReasonKeepsItsCapitalAndALabelDoesNot(t *testing.T) {
+func TestOnlyALabelLosesItsCapitalInASentence(t *testing.T) {
 	for reason, want := range map[string]string{
 		"Karim a vu de la fumée":          "Karim a vu de la fumée",
 		"Danger, fumée":                   "danger, fumée",

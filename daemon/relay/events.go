@@ -44,14 +44,14 @@ func (n *news) tell(e Event) {
 }
 
 func (n *news) add(e Event) {
-	last, before := -1, -1 // indexes of the last two events of the same kind
+	last, before := -1, -1 // indexes of the last two events of this kind
 	for i, q := range n.queue {
 		if q.What == e.What {
 			last, before = i, last
 		}
 	}
 	switch {
-	case last >= 0 && n.queue[last].On == e.On: // no change
+	case last >= 0 && n.queue[last].On == e.On: // the state did not change
 	case before >= 0: // the last two changes cancel out
 		n.queue = append(n.queue[:last], n.queue[last+1:]...)
 	default:
@@ -77,7 +77,7 @@ func (n *news) deliver(to chan<- Event, closing <-chan struct{}) {
 	}
 }
 
-// first waits for the oldest event and removes it. Lost always comes.
+// first waits for the oldest event and removes it. The event Lost is never discarded.
 func (n *news) first() Event {
 	for {
 		n.mu.Lock()

@@ -227,8 +227,8 @@ func (g *guard) close(o order) error {
 	return nil
 }
 
-// deny opens the relay and sends the reason why it does not close. The reason is first sent as an event, so that the
-// daemon later receives the event that ends it.
+// deny opens the relay and sends the reason why the relay does not close. The reason is first sent as an event, so that
+// the daemon later receives the event that ends it.
 func (g *guard) deny(o order, why string) error {
 	err := g.open()
 	switch {
@@ -247,8 +247,8 @@ func (g *guard) deny(o order, why string) error {
 	return err
 }
 
-// obstacle returns why the relay must not close now; empty if it may. A machine that works while its relay is open gets
-// power from another source.
+// obstacle returns why the relay must not close now, or "" if the relay may close. A machine that works while its relay
+// is open gets power from another source.
 func (g *guard) obstacle() string {
 	switch {
 	case g.stops["e-stop"] || g.pins.EStop.Read() == gpio.High:

@@ -23,7 +23,7 @@ const MaxFinish = 7 * 24 * time.Hour
 
 // order is a line from the daemon.
 type order struct {
-	do     string // on, off, keep
+	do     string // kind of order: on, off or keep
 	id     uint64 // number of an on or off order
 	finish time.Duration
 	cool   time.Duration // running time of the extraction after the relay opens
@@ -44,8 +44,8 @@ func parseOrder(line string) (order, error) {
 	o := order{}
 	var arg string
 	o.do, arg, _ = strings.Cut(line, " ")
-	// What is not a number becomes 0, and the order is then not written as the line is. No fmt.Sscanf: the daemon has no
-	// other use for it, and it adds 80 KB.
+	// Text that is not a number is parsed as 0. Formatting the order then gives a different line, so the line is rejected.
+	// fmt.Sscanf is not used, because it would add 80 KB to the daemon, which does not use it elsewhere.
 	switch o.do {
 	case "on":
 		id, times, _ := strings.Cut(arg, " ")

@@ -77,7 +77,7 @@ func (r *relayLine) toggle() error {
 
 // exhaust is the extraction, which runs with the relay and for some time after it.
 type exhaust struct {
-	pin   gpio.PinOut // INVALID: not wired
+	pin   gpio.PinOut // pin of the extraction; INVALID: not wired
 	off   *time.Timer
 	after time.Duration // running time after the relay opens
 }
@@ -97,9 +97,9 @@ func (e *exhaust) offLater() { e.off.Reset(e.after) }
 
 // mirror compares a contactor's mirror contact with the relay.
 type mirror struct {
-	pin       gpio.PinIn // INVALID: no mirror contact
+	pin       gpio.PinIn // pin of the mirror contact; INVALID: none
 	check     *time.Timer
-	closed    bool // as the mirror contact shows
+	closed    bool // the contactor is closed, as the mirror contact shows
 	checking  bool // the timer check runs
 	disagrees bool // the contact differs from the relay
 	compared  bool // the first result was reported
@@ -128,9 +128,9 @@ func (c *mirror) compare(on bool) (report bool) {
 // job is the machine's job, and how long it may continue without the daemon.
 type job struct {
 	busy     bool
-	finish   time.Duration // how long it may continue; 0: not at all
-	orphaned bool          // it continues without the daemon
-	late     *time.Timer   // the end of finish
+	finish   time.Duration // how long the job may continue; 0: not at all
+	orphaned bool          // the job continues without the daemon
+	late     *time.Timer   // fires when the time of finish is over
 }
 
 func (j *job) mayFinish() bool { return j.finish > 0 && j.busy }

@@ -16,11 +16,11 @@ import (
 // an input never trips.
 type Pins struct {
 	Relay     gpio.PinOut
-	Exhaust   gpio.PinOut // the extraction's relay
-	EStop     gpio.PinIn  // high: open
-	Door      gpio.PinIn  // high: open
-	Contactor gpio.PinIn  // high: closed
-	Busy      gpio.PinIn  // high: the machine works
+	Exhaust   gpio.PinOut // output for the extraction's relay
+	EStop     gpio.PinIn  // input of the e-stop, which reads high when open
+	Door      gpio.PinIn  // input of the door, which reads high when open
+	Contactor gpio.PinIn  // input of the mirror contact, which reads high when the contactor is closed
+	Busy      gpio.PinIn  // input that reads high while the machine works
 	Heartbeat bool        // toggle the relay's line while closed, for a charge pump
 }
 
@@ -66,7 +66,7 @@ type Wiring struct {
 
 // wire is one named pin of a Wiring.
 type wire struct {
-	name string // the key in machine.yaml
+	name string // key of the pin in machine.yaml
 	pin  string
 	pull gpio.Pull    // pull of an input
 	to   *gpio.PinIn  // destination of an input

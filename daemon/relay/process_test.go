@@ -95,7 +95,7 @@ const busy = 5
 // within waits until holds is true, at most d on an otherwise idle computer.
 func within(t *testing.T, d time.Duration, what string, holds func() bool) time.Duration {
 	t.Helper()
-	start, poll := time.Now(), time.Tick(time.Millisecond) // a process tells nobody that its pin has changed
+	start, poll := time.Now(), time.Tick(time.Millisecond) // a process sends no signal when its pin changes
 	for ; !holds(); <-poll {
 		if time.Since(start) > busy*d {
 			t.Fatalf("not within %v: %s", busy*d, what)
@@ -382,7 +382,7 @@ func TestGuardInheritsNoFilesOfTheDaemon(t *testing.T) {
 	defer w.Close()
 	ours := map[string]bool{target("self", file): true, target("self", r): true}
 	s, _, _ := started(t, yes)
-	other, _, _ := started(t, yes) // nor the pipe by which another guard detects the daemon's end
+	other, _, _ := started(t, yes) // the guard must not inherit the pipe by which another guard detects the daemon's end
 	for _, pid := range []int{s.pid, other.pid} {
 		fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 		if err != nil {

@@ -22,7 +22,7 @@ func TestOrderWhileTheContactorOpensIsNotAFault(t *testing.T) {
 		r.live(2 * time.Second)
 		r.say("off 2\n").wait(10 * time.Millisecond).say("on 3 0 0\n")
 		r.wait(40 * time.Millisecond)
-		feedback.high.Store(false) // the contactor opens after 50 ms, as it should
+		feedback.high.Store(false) // the contactor opens after 50 ms, like a working one
 		r.live(time.Second)
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -46,7 +46,7 @@ func (s *spark) WaitForEdge(d time.Duration) bool { time.Sleep(d); return false 
 
 // A refusal because of the e-stop must be followed by an event that the e-stop is closed, because the daemon treats the
 // refusal as a fault until then.
-func TestRefusalBecauseOfASparkIsFollowedByAnAllClear(t *testing.T) {
+func TestRefusalAfterAShortPulseIsFollowedByAnAllClear(t *testing.T) {
 	s := &spark{}
 	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.EStop = s } }, func(r *rig) {
 		r.wait(time.Second)

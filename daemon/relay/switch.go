@@ -35,12 +35,12 @@ var (
 type Refusal string
 
 const (
-	ErrEStop       Refusal = "e-stop"
-	ErrDoor        Refusal = "door"
-	ErrContactor   Refusal = "contactor"
-	ErrMachineRuns Refusal = "runs"
-	// ErrContactorOpening: the contactor may still be opening, or its mirror contact bounces. Set repeats the order until
-	// the contactor must have settled.
+	ErrEStop       Refusal = "e-stop"    // the emergency stop is open
+	ErrDoor        Refusal = "door"      // the door is open
+	ErrContactor   Refusal = "contactor" // the mirror contact does not show an open contactor
+	ErrMachineRuns Refusal = "runs"      // the machine works although its relay is open
+	// ErrContactorOpening means that the contactor may still be opening, or that its mirror contact bounces. Set repeats
+	// the order until the contactor must have settled.
 	ErrContactorOpening Refusal = "moment"
 )
 
@@ -74,7 +74,7 @@ type Switch struct {
 	orders *orders
 	reason firstReason
 	life   life
-	turn   sync.Mutex // one order at a time
+	turn   sync.Mutex // serializes orders
 }
 
 // life is a guard's progress, as channels that are closed.
@@ -83,7 +83,7 @@ type life struct {
 	ended     chan struct{} // the process has ended
 	closing   chan struct{} // the Switch is closing: do not wait for a reader
 	delivered chan struct{} // the last event was read or discarded
-	once      sync.Once     // closes closing
+	once      sync.Once     // ensures that closing is closed once
 }
 
 // firstReason stores the first reason why a guard ended.
@@ -244,7 +244,7 @@ func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) e
 	defer s.turn.Unlock()
 	err := s.give(ctx, on, finish, cool)
 	for tries := openingTime / flutter; tries >= 0 && errors.Is(err, ErrContactorOpening) && ctx.Err() == nil; tries-- {
-		time.Sleep(flutter) // after an exchange of cards in a slot, the order comes before the contactor has opened
+		time.Sleep(flutter) // cards were exchanged in a slot: the contactor is still opening
 		err = s.give(ctx, on, finish, cool)
 	}
 	return err

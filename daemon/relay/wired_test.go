@@ -90,7 +90,7 @@ func TestContactorBehindAPumpMayFollowLater(t *testing.T) {
 	if late := followTime(true); late < circuit.PumpRelease+contactorTime || late > 1200*time.Millisecond {
 		t.Errorf("a contactor behind a pump is given %v", late)
 	}
-	if openingTime >= time.Second { // limit of the daemon's loop
+	if openingTime >= time.Second { // the daemon's loop counts as hung after a second
 		t.Errorf(
 			"an order waits %v for a contactor that opens, and the daemon's loop counts as hung after a second",
 			openingTime,

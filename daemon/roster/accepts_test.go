@@ -11,7 +11,8 @@ import (
 	"portillon/site"
 )
 
-// acceptingPolicy accepts 1EdTech's sample badge "Teamwork" as user, with an induction of the lab's own.
+// acceptingPolicy accepts 1EdTech's sample badge "Teamwork" for the role user, and also requires the lab's own
+// induction.
 const acceptingPolicy = `portillon: 1
 site: biklab
 language: fr
@@ -42,8 +43,8 @@ machines:
   laser: { name: { fr: Laser }, grants: [{ role: user, needs: user }, { role: maintainer, needs: maintainer }] }
 `
 
-// othersBadge is a file that others made, beside the repository. Where it is absent the test is skipped, but fails
-// where CI is set.
+// othersBadge reads a badge file of another project, which is stored outside this repository. If the file is missing,
+// the test is skipped; in CI it fails.
 func othersBadge(t *testing.T, parts ...string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(append([]string{"..", "..", "..", "shared", "openbadges"}, parts...)...))
@@ -55,9 +56,10 @@ func othersBadge(t *testing.T, parts ...string) []byte {
 	return b
 }
 
-// A credential that another issuer signed counts as the badge that accepts it, under that issuer's own keys, with the
-// induction besides; as a maintainer it does not count, since no entry names that role.
-func TestABadgeOfAnotherIssuerCountsAsOursAtTheMachine(t *testing.T) {
+// A credential of another issuer counts as the badge whose entry accepts it, if it verifies under that issuer's keys
+// and the member has the induction too. For the role maintainer it does not count, since no entry accepts it for that
+// role.
+func TestAcceptedBadgeOfAnotherIssuerCountsAtTheMachine(t *testing.T) {
 	theirs := othersBadge(
 		t,
 		"1EdTech+digital-credentials-public-validator",
@@ -104,7 +106,7 @@ func TestABadgeOfAnotherIssuerCountsAsOursAtTheMachine(t *testing.T) {
 		"without the induction": {files: map[string][]byte{"theirs.json": theirs}, holds: "user/example " +
 			"maintainer/example", code: policy.NoBadge,
 			warning: "badges/theirs.json: counts as user only with induction, which m-1 does not have"},
-		"with it": {
+		"with the induction": {
 			files:   map[string][]byte{"theirs.json": theirs, "induction.json": issue("https://lab.example/induction")},
 			holds:   "induction user/example maintainer/example",
 			verdict: policy.Allow,
@@ -121,7 +123,7 @@ func TestABadgeOfAnotherIssuerCountsAsOursAtTheMachine(t *testing.T) {
 			files: map[string][]byte{"theirs.json": theirs}, policy: strings.NewReplacer("/teamwork", "/other"),
 			code: policy.NoBadge, warning: "is a badge that policy.yaml does not name",
 		},
-		"by the lab with their URL": {
+		"issued by the lab with the other's URL": {
 			files:   map[string][]byte{"forged.json": issue("https://example.com/achievements/21st-century-skills/teamwork")},
 			code:    policy.NoBadge,
 			warning: "is a badge that policy.yaml does not name",
@@ -169,7 +171,7 @@ func TestABadgeOfAnotherIssuerCountsAsOursAtTheMachine(t *testing.T) {
 	}
 }
 
-// heldOf is what somebody holds, with the issuer of what is accepted.
+// heldOf lists the badges of a person, with the issuer of each accepted badge.
 func heldOf(p Person) string {
 	var out []string
 	for _, h := range p.Member.Holdings {
@@ -182,7 +184,7 @@ func heldOf(p Person) string {
 	return strings.Join(out, " ")
 }
 
-// writeSite puts a site in a folder, in place of the one that is there.
+// writeSite writes a site into a folder, replacing the previous one.
 func writeSite(t *testing.T, dir, policy, members string, badges map[string][]byte) {
 	t.Helper()
 	for _, sub := range []string{"badges", "status"} {

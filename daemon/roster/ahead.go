@@ -7,22 +7,22 @@ import (
 	"portillon/wire"
 )
 
-// ahead are the roster's buckets, in order, read and decoded on the other cores while the loader is busy.
+// ahead reads and decodes the roster's buckets, in order, on the other cores while the loader works.
 type ahead struct {
 	waiting chan chan decoded
 	stopped chan struct{}
 }
 
-// decoded is a bucket that was read; nil without error: the bundle has no members in it.
+// decoded is a bucket that was read; nil without an error means that the bundle has no members in this bucket.
 type decoded struct {
 	bucket *wire.RosterBucket
 	err    error
 }
 
-// aheadBuckets bounds the buckets that wait for the loader: 40 members each at 10,000.
+// aheadBuckets bounds the decoded buckets that wait for the loader: about 40 members each at 10,000 members.
 const aheadBuckets = 16
 
-// readAhead begins to read. The caller calls stop once.
+// readAhead starts reading. The caller must call stop once.
 func readAhead(s wire.Store, m wire.Manifest) *ahead {
 	a := &ahead{make(chan chan decoded, aheadBuckets), make(chan struct{})}
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
@@ -45,7 +45,7 @@ func readAhead(s wire.Store, m wire.Manifest) *ahead {
 	return a
 }
 
-// next waits for the next bucket. It is called wire.Buckets times at most.
+// next waits for the next bucket. It may be called at most wire.Buckets times.
 func (a *ahead) next() (*wire.RosterBucket, error) {
 	d := <-<-a.waiting
 	return d.bucket, d.err

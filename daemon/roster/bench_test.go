@@ -18,11 +18,11 @@ import (
 	"portillon/wire"
 )
 
-// mostMembers is the largest site that a machine is made for.
+// mostMembers is the size of the largest supported site.
 const mostMembers = 10_000
 
-// knownSite is the store of a site whose members hold three badges each, and whose verdicts are all known. The badges
-// themselves are not there: a load with known verdicts reads none.
+// knownSite returns the store of a site whose members hold three badges each, with cached verdicts for all badges. The
+// badges themselves are missing, because a load with cached verdicts reads none.
 func knownSite(b *testing.B, members int) (wire.Store, wire.Manifest, Options) {
 	b.Helper()
 	key, verifier := benchKey(b)
@@ -85,7 +85,7 @@ func benchKey(b *testing.B) (note.Signer, note.Verifier) {
 	return s, v
 }
 
-// knownBuckets are the members, and put the verdicts on their badges into the memory.
+// knownBuckets returns the buckets of the members, and stores the verdicts on their badges in the cache.
 func knownBuckets(members int, p *policy.Policy, known *memory) []wire.RosterBucket {
 	out := make([]wire.RosterBucket, wire.Buckets)
 	for i := range members {
@@ -120,8 +120,8 @@ func knownBuckets(members int, p *policy.Policy, known *memory) []wire.RosterBuc
 	return out
 }
 
-// BenchmarkLoadKnown loads the roster of 10,000 members and 30,000 badges whose verdicts are known, as each start does,
-// beside a bare reading of the same files with their hashes: one of each, in turn.
+// BenchmarkLoadKnown compares a load of the roster of 10,000 members and 30,000 badges whose verdicts are cached, as at
+// each start, with a bare reading and hashing of the same files. The two alternate.
 //
 //	go test ./daemon/roster -run '^$' -bench LoadKnown
 func BenchmarkLoadKnown(b *testing.B) {
@@ -160,7 +160,7 @@ func BenchmarkLoadKnown(b *testing.B) {
 	b.ReportMetric(float64(load)/float64(read), "x-bare")
 }
 
-// processorTime is what this process has used of the processors: a busy machine does not change it much.
+// processorTime returns the CPU time that this process has used: other load on the computer does not change it much.
 func processorTime(b *testing.B) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -169,7 +169,7 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// heapOf is how many bytes of the heap one roster keeps.
+// heapOf returns the bytes of heap that one roster uses.
 func heapOf(b *testing.B, store wire.Store, m wire.Manifest, o Options) uint64 {
 	var before, after runtime.MemStats
 	runtime.GC()

@@ -13,8 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// A member who stands in another bucket could have a second binding there, or escape their own.
-func TestSignedBindingsHoldWhateverBucketAMemberStandsIn(t *testing.T) {
+// A member in the wrong bucket could have a second binding there, or have none.
+func TestMemberInTheWrongBucketIsRejected(t *testing.T) {
 	skey, vkey, err := note.GenerateKey(rand.Reader, "portillon:policy:biklab")
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func TestSignedBindingsHoldWhateverBucketAMemberStandsIn(t *testing.T) {
 	}
 }
 
-// dropped are the chunks without another one of the name of chunk i.
+// dropped returns the chunks without those that have the same name as chunk i, except chunk i itself.
 func dropped(all []wire.Chunk, i int) (out []wire.Chunk) {
 	for k, c := range all {
 		if k == i || c.Name != all[i].Name {

@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// edit replaces text in the bench's members.yaml.
+// edit replaces text in the members.yaml of the bench.
 func (b *bench) edit(old, by string) {
 	b.t.Helper()
 	path := filepath.Join(b.dir, "site", "members.yaml")
@@ -26,7 +26,7 @@ func (b *bench) edit(old, by string) {
 	}
 }
 
-func TestRefusedCardsAreNobodysAndNameTheirMember(t *testing.T) {
+func TestRefusedCardsGrantNothingAndNameTheirMember(t *testing.T) {
 	b := newBench(t)
 	b.edit(
 		`cards: ["62E3086CED"]`,
@@ -52,7 +52,7 @@ func TestRefusedCardsAreNobodysAndNameTheirMember(t *testing.T) {
 	}
 }
 
-// change rewrites one member in the bundle, as a faulty or a later program would write them.
+// change modifies one member in the bundle, as a faulty or a later program might write the member.
 func change(t *testing.T, built *site.Built, id string, change func(*wire.Member)) {
 	t.Helper()
 	for i, c := range built.Manifest.Chunks {
@@ -78,7 +78,7 @@ func change(t *testing.T, built *site.Built, id string, change func(*wire.Member
 	}
 }
 
-func TestWhatABundleSaysWronglyOfAMemberDeniesThatMemberAlone(t *testing.T) {
+func TestInvalidEntryInABundleDeniesOnlyThatMember(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds and verifies many bundles")
 	}
@@ -88,8 +88,8 @@ func TestWhatABundleSaysWronglyOfAMemberDeniesThatMemberAlone(t *testing.T) {
 		blocked bool
 		found   bool
 	}{
-		"a last day that is none":  {func(m *wire.Member) { m.Until = "tomorrow" }, true, true},
-		"a last day of every year": {func(m *wire.Member) { m.Until = "09-30" }, true, true},
+		"a malformed last day":      {func(m *wire.Member) { m.Until = "tomorrow" }, true, true},
+		"a last day without a year": {func(m *wire.Member) { m.Until = "09-30" }, true, true},
 		"a card both in use and lost": {
 			func(m *wire.Member) { m.CardStates = []wire.CardState{{Card: m.Cards[0], State: "lost"}} },
 			false,
@@ -100,17 +100,17 @@ func TestWhatABundleSaysWronglyOfAMemberDeniesThatMemberAlone(t *testing.T) {
 			false,
 			false,
 		},
-		"an active card as a refused": {
+		"an active card among the refused": {
 			func(m *wire.Member) { m.CardStates = []wire.CardState{{Card: m.Cards[0], State: "active"}} },
 			false,
 			false,
 		},
-		"a state that is not written": {
+		"a missing state": {
 			func(m *wire.Member) { m.CardStates = []wire.CardState{{Card: m.Cards[0]}} },
 			false,
 			false,
 		},
-		"another's card is lost, twice": {func(m *wire.Member) {
+		"two lost cards of another member": {func(m *wire.Member) {
 			m.CardStates = []wire.CardState{{Card: "x", State: "lost"}, {Card: "x", State: "lost"}}
 		}, false, true},
 	} {
@@ -130,8 +130,8 @@ func TestWhatABundleSaysWronglyOfAMemberDeniesThatMemberAlone(t *testing.T) {
 	}
 }
 
-// A card that one member lost opens nothing for another, in whatever order the two stand in the bundle.
-func TestCardThatAnybodyLostOpensNothing(t *testing.T) {
+// A card that one member lost opens nothing for another member, whichever of the two precedes in the bundle.
+func TestCardThatOneMemberLostOpensNothingForAnother(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds and verifies many bundles")
 	}

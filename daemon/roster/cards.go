@@ -10,26 +10,26 @@ import (
 	"portillon/wire"
 )
 
-// nobody stands for a form that two members' cards share.
+// nobody marks a card form that the cards of two members share.
 const nobody = -1
 
-// RefusedCard is a card that the site refuses, and the member whose card it is.
+// RefusedCard is a card that the site refuses, and the member to whom the card belongs.
 type RefusedCard struct {
 	Person Person
 	State  policy.CardState
-	Since  string // the day on which the site wrote it down; empty: it did not
+	Since  string // day on which the site recorded the refusal; empty: unknown
 }
 
-// cardIndex finds the place of what a card stands for, by the number itself and by other forms of it.
+// cardIndex maps a card's number, and other forms of the number, to a place in a list.
 type cardIndex struct {
 	key   []byte
-	old   []oldKey            // card keys of before, which marked entries of exact were made with
-	exact map[cardEntry]int32 // by HMAC
-	forms map[cardEntry]int32 // by wire.CardFormHash; nobody where two share it
+	old   []oldKey            // earlier card keys, with which the marked entries of exact were made
+	exact map[cardEntry]int32 // key: the HMAC of the number
+	forms map[cardEntry]int32 // key: wire.CardFormHash; value nobody if two members share the form
 }
 
-// cardEntry is an entry of a bundle's cards in 16 bytes, the first half of its SHA-256: to find another with the same
-// half takes 2^128 tries.
+// cardEntry is the first half (16 bytes) of the SHA-256 of a card entry in a bundle: finding another entry with the
+// same half takes 2^128 attempts.
 type cardEntry [16]byte
 
 func newCardEntry(entry string) (e cardEntry) {
@@ -41,7 +41,7 @@ func newCardIndex(key []byte, old ...oldKey) cardIndex {
 	return cardIndex{key, old, map[cardEntry]int32{}, map[cardEntry]int32{}}
 }
 
-// addForm learns a form of a card.
+// addForm adds a form of a card to the index.
 func (x cardIndex) addForm(entry string, at int32) {
 	e := newCardEntry(entry)
 	if other, twice := x.forms[e]; twice && other != at {
@@ -50,7 +50,7 @@ func (x cardIndex) addForm(entry string, at int32) {
 	x.forms[e] = at
 }
 
-// byForm finds the one place to which the derived forms of a number lead.
+// byForm returns the place of a number's derived forms if they lead to exactly one.
 func (x cardIndex) byForm(uid rfid.UID, short bool) (int32, bool) {
 	places := x.placesByForm(uid, short)
 	if len(places) != 1 || places[0] == nobody {
@@ -59,7 +59,7 @@ func (x cardIndex) byForm(uid rfid.UID, short bool) (int32, bool) {
 	return places[0], true
 }
 
-// placesByForm finds all places to which the derived forms of a number lead, in order; nobody is the first.
+// placesByForm returns all places to which the derived forms of a number lead, sorted; nobody sorts first.
 func (x cardIndex) placesByForm(uid rfid.UID, short bool) []int32 {
 	places := map[int32]bool{}
 	form := func(use wire.CardForm, u rfid.UID) {
@@ -83,12 +83,12 @@ func (x cardIndex) placesByForm(uid rfid.UID, short bool) []int32 {
 	return slices.Sorted(maps.Keys(places))
 }
 
-// addCards adds the cards of the member whose place among the people is at. A card that is refused for anybody
-// opens nothing for anybody.
+// addCards adds the cards of a member; at is the member's place in members.people. A card that is refused for one
+// member opens nothing for any member.
 func (l *loader) addCards(m wire.Member, at int32) {
 	for _, c := range m.CardStates {
 		state, err := policy.ParseCardState(c.State)
-		if err != nil || state == policy.ActiveCard { // a state of a later version, or one that does not belong here
+		if err != nil || state == policy.ActiveCard { // a state of a later version, or one that is invalid here
 			state = policy.BlockedCard
 		}
 		l.r.cards.refusals = append(l.r.cards.refusals, refusal{at, state, c.Since})
@@ -112,7 +112,7 @@ func (l *loader) addCard(entry string, at int32) {
 	}
 	e := newCardEntry(entry)
 	if other, twice := l.r.cards.active.exact[e]; twice {
-		// Nobody can tell whose card this is: it opens nothing.
+		// The owner of the card is ambiguous: the card opens nothing.
 		l.r.members.people[other].blocked, l.r.members.people[at].blocked = true, true
 	}
 	if _, refused := l.r.cards.refused.exact[e]; !refused {
@@ -120,20 +120,20 @@ func (l *loader) addCard(entry string, at int32) {
 	}
 }
 
-// refusal is a RefusedCard with its member's place among the people.
+// refusal is a RefusedCard with its member's place in members.people.
 type refusal struct {
 	at    int32
 	state policy.CardState
 	since string
 }
 
-// Refused finds a card that the site refuses, by the number itself or a form of it. Lookup does not find it.
+// Refused returns the refused card with this number or a form of it. Lookup does not return refused cards.
 func (r *Roster) Refused(uid rfid.UID) (RefusedCard, bool) { return r.findRefused(uid, r.cards.short) }
 
 func (r *Roster) findRefused(uid rfid.UID, short bool) (RefusedCard, bool) {
 	i, ok := r.cards.refused.byNumber(uid)
 	if _, active := r.cards.active.byNumber(uid); !ok && !active {
-		// A card that was written down as lost in two formats has two places: each of them refuses it.
+		// A card that was recorded as lost in two formats has two places, and both mean a refusal.
 		if places := r.cards.refused.placesByForm(uid, short); len(places) > 0 && places[len(places)-1] != nobody {
 			i, ok = places[len(places)-1], true
 		}
@@ -145,8 +145,8 @@ func (r *Roster) findRefused(uid rfid.UID, short bool) (RefusedCard, bool) {
 	return RefusedCard{Person: r.person(c.at), State: c.state, Since: c.since}, true
 }
 
-// Lookup finds who a card belongs to. The number itself always wins. Without it the number's other forms count
-// (rfid.Forms), if they lead to one member alone, and to no card that is refused:
+// Lookup returns the member to whom a card belongs. An exact match of the number has precedence. Without an exact match
+// the number's other forms count (rfid.Forms), if they lead to exactly one member and to no refused card:
 //
 //   - its bytes reversed are a member's card;
 //   - it ends in a part that members.yaml names as printed on a member's card (dec:, wiegand26:, wiegand34:);
@@ -154,7 +154,8 @@ func (r *Roster) findRefused(uid rfid.UID, short bool) (RefusedCard, bool) {
 //     (Options.ShortNumbers). At other machines a whole number is never taken for the short form of another.
 func (r *Roster) Lookup(uid rfid.UID) (Person, bool) { return r.find(uid, r.cards.short) }
 
-// LookupPart finds who a card belongs to by a number that may be a part of it, as somebody reads it from the card.
+// LookupPart returns the member to whom a card belongs, for a number that may be a part of the card's number, such as
+// one printed on the card.
 func (r *Roster) LookupPart(uid rfid.UID) (Person, bool) { return r.find(uid, true) }
 
 func (r *Roster) find(uid rfid.UID, short bool) (Person, bool) {

@@ -12,7 +12,7 @@ import (
 	"portillon/wire"
 )
 
-// cardsOf installs the site with these two members alone, and gives the bundle's warnings.
+// cardsOf installs the site with only these two members, and returns the bundle's warnings.
 func (b *bench) cardsOf(version uint64, lea, zoe string) (warnings []string) {
 	b.t.Helper()
 	text := fmt.Sprintf(`portillon: 1
@@ -27,7 +27,7 @@ members:
 	return warnings
 }
 
-// whose is the first name of the member whom a machine finds.
+// whose returns the first name of the member to whom the machine assigns a number.
 func (b *bench) whose(number string, short bool) string {
 	b.t.Helper()
 	r, err := Load(b.store, b.m, Options{CardKey: cardKey, Now: monday, ShortNumbers: short})
@@ -52,30 +52,30 @@ func (b *bench) whose(number string, short bool) string {
 	return ""
 }
 
-// Each line is what members.yaml holds for Léa and for Zoé, and whom two machines find by a number: one whose reader
-// gives whole numbers (RDM6300, PN532, MFRC522, PC/SC), and one whose reader may give a part (26-bit Wiegand, a USB
-// reader).
-func TestACardIsFoundByTheNumberThatAnyReaderGives(t *testing.T) {
+// Each line lists the cards of Léa and of Zoé in members.yaml, and the member that two machines find by a number: one
+// machine has a reader that reports whole numbers (RDM6300, PN532, MFRC522, PC/SC), the other a reader that may report
+// a part (26-bit Wiegand, a USB reader).
+func TestCardIsFoundByTheNumberOfAnyReader(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds and verifies many bundles")
 	}
 	b := newBench(t)
 	for i, c := range []struct{ lea, zoe, number, whole, short string }{
-		// The whole number is listed. A short one counts only where the reader gives such numbers.
+		// members.yaml lists the whole number. A short number counts only if the reader reports short numbers.
 		{`"0801161DD6"`, ``, "0801161DD6", "Léa", "Léa"},
 		{`"0801161DD6"`, ``, "01161DD6", "", "Léa"},
 		{`"0801161DD6"`, ``, "161DD6", "", "Léa"},
 		{`"0801161DD6"`, ``, "D61D160108", "Léa", "Léa"},
-		{`"0801161DD6"`, ``, "0901161DD6", "", ""}, // another version byte is another card
+		{`"0801161DD6"`, ``, "0901161DD6", "", ""}, // a different version byte is a different card
 		{`"529D06E3"`, ``, "E3069D52", "Léa", "Léa"},
 		{`"529D06E3"`, ``, "9D06E3", "", "Léa"},
 		{`"529D06E3"`, ``, "069D52", "", "Léa"},
-		// four plain bytes are a whole number: an EM4100 card that ends so is another
+		// four plain bytes are a whole number: an EM4100 card that ends with them is a different card
 		{`"529D06E3"`, ``, "00529D06E3", "", ""},
 		{`"04A224BA115E80"`, ``, "805E11BA24A204", "Léa", "Léa"},
 		{`"04A224BA115E80"`, ``, "8804A224", "", ""},
 		{`"04A224BA115E80"`, ``, "115E80", "", ""},
-		// A part is listed by its format's name: every whole number that ends in it counts.
+		// members.yaml lists a part with the name of its format: every whole number that ends in the part counts.
 		{`"dec:0018226646"`, ``, "0801161DD6", "Léa", "Léa"},
 		{`"dec:0018226646"`, ``, "01161DD6", "Léa", "Léa"},
 		{`"dec:0018226646"`, ``, "161DD6", "", "Léa"},
@@ -84,21 +84,21 @@ func TestACardIsFoundByTheNumberThatAnyReaderGives(t *testing.T) {
 		{`"wiegand26:022,07638"`, ``, "161DD6", "Léa", "Léa"},
 		{`"wiegand26:022,07638"`, ``, "D61D16", "", ""},
 		{`"wiegand34:00623,27706"`, ``, "01026F6C3A", "Léa", "Léa"},
-		{`"hex:161DD6"`, ``, "0801161DD6", "", ""}, // three plain bytes are no part of anything
-		// The number itself always wins.
+		{`"hex:161DD6"`, ``, "0801161DD6", "", ""}, // three plain bytes are not a part of any number
+		// An exact match of the number has precedence.
 		{`"0801161DD6"`, `"dec:0018226646"`, "0801161DD6", "Léa", "Léa"},
 		{`"0801161DD6"`, `"dec:0018226646"`, "01161DD6", "Zoé", "Zoé"},
 		{`"0801161DD6"`, `"dec:0018226646"`, "0901161DD6", "Zoé", "Zoé"},
 		{`"529D06E3"`, `"E3069D52"`, "529D06E3", "Léa", "Léa"},
 		{`"529D06E3"`, `"E3069D52"`, "E3069D52", "Zoé", "Zoé"},
-		// A derived form that leads to two members counts for neither, and blocks nobody.
+		// A derived form that leads to two members counts for neither and blocks neither.
 		{`"0801161DD6"`, `"0901161DD6"`, "01161DD6", "", ""},
 		{`"0801161DD6"`, `"0901161DD6"`, "161DD6", "", ""},
 		{`"0801161DD6"`, `"0901161DD6"`, "0801161DD6", "Léa", "Léa"},
 		{`"0801161DD6"`, `"0901161DD6"`, "0901161DD6", "Zoé", "Zoé"},
 		{`"dec:0018226646"`, `"wiegand26:022,07638"`, "0801161DD6", "", ""},
-		{`"D61D1601"`, `"0801161DD6"`, "01161DD6", "Léa", ""}, // reversed it is Léa's, shortened Zoé's
-		// Both forms of one card for one member stay what they were.
+		{`"D61D1601"`, `"0801161DD6"`, "01161DD6", "Léa", ""}, // reversed: Léa's number; shortened: Zoé's number
+		// Two forms of one card that are listed for one member remain valid.
 		{`"0801161DD6", "dec:0018226646"`, ``, "01161DD6", "Léa", "Léa"},
 		{`"0801161DD6", "dec:0018226646"`, ``, "0801161DD6", "Léa", "Léa"},
 		{`"0801161DD6", "0901161DD6"`, ``, "161DD6", "", "Léa"},
@@ -127,8 +127,8 @@ func TestACardIsFoundByTheNumberThatAnyReaderGives(t *testing.T) {
 	}
 }
 
-// Whatever a bundle says, a form that stands at two members is nobody's.
-func TestAFormOfTwoMembersInABundleBlocksNobody(t *testing.T) {
+// A card form that a bundle lists for two members belongs to neither.
+func TestFormSharedByTwoMembersBlocksNeither(t *testing.T) {
 	r := &Roster{
 		cards:   cards{active: newCardIndex(cardKey), refused: newCardIndex(cardKey), key: cardKey},
 		members: members{people: make([]person, 2)},
@@ -146,8 +146,8 @@ func TestAFormOfTwoMembersInABundleBlocksNobody(t *testing.T) {
 	}
 }
 
-// A lost card is refused by every form that other readers give of it, and a card whose number is the same as such a
-// form is not.
+// A lost card is refused in every form that other readers report; a different card whose whole number equals such a
+// form is not refused.
 func TestARefusedCardIsFoundByItsForms(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds and verifies many bundles")

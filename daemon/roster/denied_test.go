@@ -9,7 +9,7 @@ import (
 	"portillon/wire"
 )
 
-// editRoster changes the roster's chunks as JSON of any fields: a newer hub writes some that this program does not
+// editRoster modifies the roster's chunks as generic JSON: a newer hub may write fields that this program does not
 // know.
 func editRoster(t *testing.T, built *site.Built, change func(member map[string]any)) {
 	t.Helper()
@@ -33,7 +33,7 @@ func editRoster(t *testing.T, built *site.Built, change func(member map[string]a
 	}
 }
 
-func TestMemberWithAnUnknownCriticalFieldIsDeniedAlone(t *testing.T) {
+func TestUnknownCriticalFieldOfAMemberDeniesOnlyThatMember(t *testing.T) {
 	b := newBench(t)
 	b.install(2, func(built *site.Built) {
 		editRoster(t, built, func(m map[string]any) {

@@ -9,7 +9,7 @@ import (
 	"portillon/wire"
 )
 
-// verify judges a credential's proof. Dates and status are not judged here: they change, a proof does not.
+// verify checks a credential's proof. Dates and status are checked elsewhere, because they change and a proof does not.
 func (l *loader) verify(credential []byte) verdict {
 	v := openbadge.Verify(credential, openbadge.Options{Trust: l.trust.issuers, Documents: l.trust.documents})
 	if v.State != openbadge.Valid || v.Badge == nil {
@@ -31,10 +31,10 @@ func (l *loader) verify(credential []byte) verdict {
 	}
 }
 
-// holdings adds the badges of a member that count for them: verified under the keys of their own issuer, of a badge
-// that the policy names or accepts, and issued to them.
+// holdings adds the badges of a member that count: verified under the keys of their issuer, named or accepted by the
+// policy, and issued to this member.
 //
-// badges are their places in the memory, at the member's place among the people.
+// badges are places in the verdict cache, and at is the member's place in members.people.
 func (l *loader) holdings(m wire.Member, badges []int, at int32) {
 	for _, place := range badges {
 		v, ok := l.memory.get(place)
@@ -55,14 +55,15 @@ func (l *loader) holdings(m wire.Member, badges []int, at int32) {
 		if len(v.Status) > 0 {
 			h.Standing, h.Checked = l.standing(v)
 		}
-		for _, x := range matches { // a badge of another issuer may count as several of ours
+		for _, x := range matches { // a badge of another issuer may count as several of the site's badges
 			h.Badge, h.Other = x.Badge, x.Other
 			l.addHolding(h)
 		}
 	}
 }
 
-// list notes that the member whose place among the people is at lists the credential at place, of so many in all.
+// list notes that the member at place at in members.people lists the credential at the given place; all is the number
+// of credentials.
 func (c *claims) list(place, all int, at int32) {
 	if place >= len(c.listed) {
 		c.listed = append(c.listed, make([]int32, all-len(c.listed))...)
@@ -73,7 +74,8 @@ func (c *claims) list(place, all int, at int32) {
 	c.listed[place] = 1 + at
 }
 
-// claim notes who is the recipient of a credential that two members list. Where both are, it counts for neither.
+// claim notes that the member at place at is the recipient of a credential that two members list. If both are
+// recipients, the credential counts for neither.
 func (c *claims) claim(place int, at int32) {
 	if !c.twice[place] {
 		return
@@ -84,9 +86,9 @@ func (c *claims) claim(place int, at int32) {
 	c.owner[place] = 1 + at
 }
 
-// standing reads the status lists that the bundle carries. A badge was never checked if the bundle lacks one of its
-// lists, or if the list cannot say: the zero time, which the policy's status-grace does not reach. One that is
-// suspended opens no more than a revoked one.
+// standing evaluates the status lists in the bundle. If the bundle lacks one of the badge's lists, or a list does not
+// contain the badge's entry, the returned time of the check is zero, which the policy's status-grace never covers. A
+// suspended badge counts as a revoked one.
 func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
 	standing, checked := policy.Verified, l.m.Issued
 	for _, e := range v.Status {
@@ -101,7 +103,7 @@ func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
 			checked = l.readAt(list, checked)
 		case err == nil:
 		case errors.As(err, &f) && (f.Code == "revoked" || f.Code == "suspended"):
-			if f.Code == "revoked" { // a suspension may end
+			if f.Code == "revoked" { // a suspension may end, so it is not stored
 				l.revoked.add(v, e)
 			}
 			return policy.Revoked, l.m.Issued
@@ -112,9 +114,9 @@ func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
 	return standing, checked
 }
 
-// readAt is when a list says how its badges stand: when the bundle was issued, for its builder read the list then.
-// Where the policy key is apart, whoever signs bundles cannot make an old list younger: the issuer's own date counts,
-// if it is earlier.
+// readAt returns the time from which a status list counts: normally the time at which the bundle was issued, because
+// its builder read the list then. If the machine pins a separate policy key, the key of bundles alone cannot make an
+// old list look newer: the issuer's own date counts if it is earlier.
 func (l *loader) readAt(list *openbadge.StatusList, at time.Time) time.Time {
 	if l.o.Policy != nil && list != nil && !list.From.IsZero() && list.From.Before(at) {
 		return list.From

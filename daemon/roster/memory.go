@@ -13,44 +13,45 @@ import (
 	"portillon/wire"
 )
 
-// verdict is what is remembered of a credential: that its proof holds under the trusted keys, and what it says.
-// A credential that does not verify is remembered as the zero verdict, which counts for nothing.
+// verdict is the cached result of verifying a credential: whether its proof is valid under the trusted keys, and its
+// content. A credential that does not verify has the zero verdict, which grants nothing.
 type verdict struct {
 	Valid       bool                    `json:"valid,omitempty"`
 	ID          string                  `json:"id,omitempty"`
-	UID         string                  `json:"uid,omitempty"` // another name by which it may be revoked (Open Badges 2.0)
+	UID         string                  `json:"uid,omitempty"` // Open Badges 2.0: second identifier for revocation
 	Issuer      string                  `json:"issuer,omitempty"`
 	Achievement string                  `json:"achievement,omitempty"`
 	From        time.Time               `json:"from,omitzero"`
 	Until       time.Time               `json:"until,omitzero"`
 	Subject     string                  `json:"subject,omitempty"`
 	Identifiers []openbadge.Identity    `json:"identifiers,omitempty"`
-	Hosted      bool                    `json:"hosted,omitempty"` // its issuer's address says so, and no signature
-	Status      []openbadge.StatusEntry `json:"status,omitempty"` // where its status is read; empty: it has none
+	Hosted      bool                    `json:"hosted,omitempty"` // verified by its issuer's address, not a signature
+	Status      []openbadge.StatusEntry `json:"status,omitempty"` // entries of status lists; empty: none
 }
 
-// memory is what is remembered of credentials: verdicts of the file, and those reached since. It is only as good as the
-// disk: whoever can write the file can write the journal too.
+// memory is the cache of verdicts on credentials: those of the file, and those added since. It is as trustworthy as the
+// disk: a program that can write the file can also write the journal.
 type memory struct {
-	trust  credentialHash // what the verdicts rest on: the issuers, their keys, the documents
+	trust  credentialHash // hash of the issuers, keys and documents on which the verdicts depend
 	file   verdictFile
-	used   []bool // by place: the verdicts of the file, then fresh; a verdict that no bundle uses is forgotten
+	used   []bool // by place: the verdicts of the file, then fresh; verdicts that no bundle uses are removed
 	places map[credentialHash]int
 	fresh  []entry
-	put    int // verdicts that were reached since the file was read
-	saved  int // how many of them are on the disk
+	put    int // verdicts added since the file was read
+	saved  int // how many of the added verdicts are on the disk
 }
 
-// entry is a credential that the file has no verdict on.
+// entry is a credential without a verdict in the file.
 type entry struct {
 	known
-	reached bool // there is a verdict now
+	reached bool // a verdict exists now
 }
 
-// memoryVersion changes whenever verification does: verdicts of older rules are forgotten.
+// memoryVersion must change whenever verification changes: verdicts of older rules are then discarded.
 const memoryVersion = "5"
 
-// remember reads the file. A file that is missing, damaged, or of other keys is an empty memory: all is verified again.
+// remember reads the file. If the file is missing or damaged, or depends on other keys, the cache starts empty and all
+// credentials are verified again.
 func remember(path string, trust []openbadge.Issuer, documents string) *memory {
 	var b strings.Builder
 	b.WriteString(documents)
@@ -65,7 +66,7 @@ func remember(path string, trust []openbadge.Issuer, documents string) *memory {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		m.takeJSON(path + jsonSuffix)
-		return m // whatever stands there instead is moved aside when the verdicts are written
+		return m // a file or folder of another kind is moved aside when the verdicts are written
 	}
 	if f, err := parseVerdicts(data, m.trust, memoryVersion); err == nil {
 		m.file, m.used = f, make([]bool, f.size())
@@ -73,10 +74,10 @@ func remember(path string, trust []openbadge.Issuer, documents string) *memory {
 	return m
 }
 
-// jsonSuffix is of the file of verdicts that programs before this one wrote: the same verdicts as one JSON object.
+// jsonSuffix is the suffix of the file of earlier releases, which holds the verdicts as one JSON object.
 const jsonSuffix = ".json"
 
-// takeJSON takes over the verdicts of the program before, so that an upgrade verifies nothing again.
+// takeJSON imports the verdicts of an earlier release, so that an upgrade verifies nothing again.
 func (m *memory) takeJSON(path string) {
 	var old struct {
 		Trust    string             `json:"trust"`
@@ -95,7 +96,7 @@ func (m *memory) takeJSON(path string) {
 	}
 }
 
-// place is the place of a credential, which begins without a verdict.
+// place returns the place of a credential, and adds the credential without a verdict if it is new.
 func (m *memory) place(h credentialHash) int {
 	if i, ok := m.file.find(h); ok {
 		return i
@@ -109,7 +110,7 @@ func (m *memory) place(h credentialHash) int {
 	return i
 }
 
-// get is the verdict at a place; false: there is none yet. A damaged one counts for nothing.
+// get returns the verdict at a place; false: no verdict yet. A damaged verdict grants nothing.
 func (m *memory) get(place int) (verdict, bool) {
 	m.used[place] = true
 	if n := m.file.size(); place >= n {
@@ -123,7 +124,7 @@ func (m *memory) get(place int) (verdict, bool) {
 	return v, true
 }
 
-// has reports whether there is a verdict at a place, and on which credential there is none.
+// has reports whether a place has a verdict; if not, it also returns the hash of the credential.
 func (m *memory) has(place int) (credentialHash, bool) {
 	n := m.file.size()
 	if place < n {
@@ -132,14 +133,14 @@ func (m *memory) has(place int) (credentialHash, bool) {
 	return m.fresh[place-n].hash, m.fresh[place-n].reached
 }
 
-// set keeps a verdict on a credential that the file has none on.
+// set stores the verdict on a credential that has none in the file.
 func (m *memory) set(place int, v verdict) {
 	e := &m.fresh[place-m.file.size()]
 	e.verdict, e.reached = v, true
 	m.put++
 }
 
-// save writes the verdicts that this bundle used, where anything changed.
+// save writes the verdicts that this bundle used, if any verdict changed.
 func (m *memory) save(path string) error {
 	unused := slices.Contains(m.used, false)
 	if path == "" || m.put == m.saved && !unused {
@@ -148,8 +149,8 @@ func (m *memory) save(path string) error {
 	return m.write(path, func(place int) bool { return m.used[place] })
 }
 
-// saveFresh writes what was reached since the last time, and forgets nothing: a load of thousands of badges that is
-// interrupted goes on where it was.
+// saveFresh writes the verdicts added since the last save, and removes none: an interrupted load of thousands of badges
+// continues where it stopped.
 func (m *memory) saveFresh(path string) error {
 	if path == "" || m.put-m.saved < savedEvery {
 		return nil
@@ -157,7 +158,8 @@ func (m *memory) saveFresh(path string) error {
 	return m.write(path, func(int) bool { return true })
 }
 
-// savedEvery is how many verdicts an interrupted load loses at most: about 10 s of a Pi Zero (3 to 10 ms each).
+// savedEvery is the number of verdicts after which a load saves them: an interruption loses at most about 10 s of work
+// on a Pi Zero (3 to 10 ms each).
 const savedEvery = 1000
 
 func (m *memory) write(path string, keep func(place int) bool) error {
@@ -180,6 +182,6 @@ func (m *memory) write(path string, keep func(place int) bool) error {
 		return err
 	}
 	m.saved = m.put
-	os.Remove(path + jsonSuffix) // the verdicts are in the new file
+	os.Remove(path + jsonSuffix) // the new file holds the verdicts
 	return nil
 }

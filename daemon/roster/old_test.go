@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// The bundle is of the example site, as commit 80f842b built it with the keys beside it.
+// Commit 80f842b built the bundle from the example site, with the keys in the same folder.
 func TestBundlesOf80f842bAreInstalledAndLoaded(t *testing.T) {
 	read := func(name string) string {
 		b, err := os.ReadFile(filepath.Join("testdata/80f842b", name))

@@ -5,13 +5,13 @@ import (
 	"portillon/wire"
 )
 
-// oldKey is a card key of before, with the mark of the entries that were made with it.
+// oldKey is an earlier card key, with the mark of the entries that were made with it.
 type oldKey struct {
 	mark string
 	key  []byte
 }
 
-// chooseCardKey sets the card key to the one that the bundle was built with, and gives the others.
+// chooseCardKey sets the card key to the one with which the bundle was built, and returns the other keys.
 func (o *Options) chooseCardKey(m wire.Manifest) ([]oldKey, error) {
 	keys := o.OtherCardKeys
 	if len(o.CardKey) > 0 {
@@ -29,7 +29,8 @@ func (o *Options) chooseCardKey(m wire.Manifest) ([]oldKey, error) {
 	return out, nil
 }
 
-// CardKeys are the check values of the card key that the bundle was built with, and of the one before; empty: none.
+// CardKeys returns the check values of the card key with which the bundle was built, and of the previous one; empty:
+// none.
 func (r *Roster) CardKeys() (inForce, before string) {
 	if len(r.cards.key) > 0 {
 		inForce = wire.MarkOf(r.cards.key)
@@ -40,7 +41,7 @@ func (r *Roster) CardKeys() (inForce, before string) {
 	return inForce, before
 }
 
-// byNumber finds a card by the number itself, under the key of the bundle first.
+// byNumber finds a card by its exact number, first under the key of the bundle, then under earlier keys.
 func (x cardIndex) byNumber(uid rfid.UID) (int32, bool) {
 	if i, ok := x.exact[newCardEntry(Card(x.key, uid))]; ok {
 		return i, true
@@ -57,8 +58,9 @@ func (x cardIndex) byOldKey(uid rfid.UID) (int32, bool) {
 	return 0, false
 }
 
-// UnderOldKey reports whether the bundle knows a card under a card key of before alone, and gives the number by which
-// it does: the one that was read, or its bytes reversed. The hub is told, so that it can bind the card to the new key.
+// UnderOldKey reports whether the bundle contains a card only under an earlier card key, and returns the matching
+// number: the one that was read, or its bytes reversed. The daemon reports the number to the hub, which then lists the
+// card under the new key.
 func (r *Roster) UnderOldKey(uid rfid.UID) (rfid.UID, bool) {
 	if len(r.cards.old) == 0 {
 		return rfid.UID{}, false

@@ -9,7 +9,7 @@ import (
 	"portillon/wire"
 )
 
-func TestCardOfTheOldKeyIsFoundUntilItIsBoundToTheNewOne(t *testing.T) {
+func TestCardOfTheOldKeyIsFoundUntilItIsListedUnderTheNewKey(t *testing.T) {
 	fresh, old := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
 	uid := func(text string) rfid.UID {
 		u, err := rfid.ParseUID(text)
@@ -31,19 +31,19 @@ func TestCardOfTheOldKeyIsFoundUntilItIsBoundToTheNewOne(t *testing.T) {
 	r.cards.active.exact[newCardEntry(Card(fresh, known))] = 0
 	r.cards.active.exact[newCardEntry(marked(hmac))] = 1
 	r.cards.refused.exact[newCardEntry(marked(lost))] = 0
-	r.cards.active.exact[newCardEntry(marked(lost))] = 1 // a card that is refused for anybody opens nothing for anybody
+	r.cards.active.exact[newCardEntry(marked(lost))] = 1 // refused for one member means refused for all
 	r.cards.active.exact[newCardEntry(Card(fresh, both))], r.cards.active.exact[newCardEntry(marked(both))] = 0, 1
 	for name, c := range map[string]struct {
 		uid    rfid.UID
-		member policy.MemberID // empty: unknown, or refused
+		member policy.MemberID // empty: unknown or refused
 		old    bool
 	}{
-		"by its number":            {known, "a", false},
-		"by its HMAC":              {hmac, "b", true},
-		"reversed":                 {uid("04030211"), "b", true},
-		"lost, by its HMAC":        {lost, "", true},
-		"under both: the new wins": {both, "a", false},
-		"unknown":                  {uid("41020304"), "", false},
+		"by its number":     {known, "a", false},
+		"by its HMAC":       {hmac, "b", true},
+		"reversed":          {uid("04030211"), "b", true},
+		"lost, by its HMAC": {lost, "", true},
+		"under both keys: the new one has precedence": {both, "a", false},
+		"unknown": {uid("41020304"), "", false},
 	} {
 		p, ok := r.Lookup(c.uid)
 		if ok != (c.member != "") || ok && p.Member.ID != c.member {
@@ -57,7 +57,7 @@ func TestCardOfTheOldKeyIsFoundUntilItIsBoundToTheNewOne(t *testing.T) {
 	if _, refused := r.Refused(lost); !refused {
 		t.Error("a lost card of the old key is not refused")
 	}
-	// Without the old key, as a machine of the release before: unknown, and nothing opens.
+	// Without the old key, as on a machine of the previous release: the card is unknown and opens nothing.
 	r.cards.old, r.cards.active.old, r.cards.refused.old = nil, nil, nil
 	if _, ok := r.Lookup(hmac); ok {
 		t.Error("a marked entry counts without its key")

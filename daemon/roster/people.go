@@ -8,24 +8,24 @@ import (
 	"portillon/policy"
 )
 
-// A roster keeps its members in little memory, for a Pi Zero has 512 MB for everything: 10,000 members with three
-// badges each take 2 MB here, and 6 MB as the prepared Person that is made of each where somebody asks.
+// A roster stores its members compactly, because a Pi Zero has only 512 MB: 10,000 members with three badges each take
+// 2 MB here, and would take 6 MB as prepared Persons.
 
-// person is a Person as a roster keeps it.
+// person is the compact form of a Person.
 type person struct {
 	id          policy.MemberID
 	name        string
 	until       policy.Date
-	first, last int32 // of the roster's holdings
+	first, last int32 // range in the roster's holdings
 	language    policy.Language
 	blocked     bool
 }
 
-// holding is a policy.Holding as a roster keeps it. Its dates are Unix seconds; a fraction of a second is rounded to
-// the side that denies.
+// holding is the compact form of a policy.Holding. Its dates are Unix seconds; a fraction of a second is rounded to the
+// side that denies access.
 type holding struct {
-	from, until int64 // that of the zero time: none
-	kind        int32 // place in the roster's kinds: all else
+	from, until int64 // value of the zero time: no date
+	kind        int32 // place in the roster's kinds, which hold the other fields
 }
 
 // addHolding adds a holding of the member who was added last.
@@ -45,7 +45,7 @@ func (l *loader) addHolding(h policy.Holding) {
 	l.r.members.holdings = append(l.r.members.holdings, kept)
 }
 
-// person makes the Person at a place.
+// person returns the Person at a place.
 func (r *Roster) person(at int32) Person {
 	p := r.members.people[at]
 	m := policy.Member{ID: p.id, Blocked: p.blocked, Until: p.until}
@@ -60,13 +60,13 @@ func (r *Roster) person(at int32) Person {
 	return Person{Member: &m, Name: p.name, Language: p.language}
 }
 
-// preparedAhead is how many members a roster prepares while it is loaded. A prepared member takes about 600 bytes, so
-// they take about 1 MB in all. A longer list prepares each other member at their first tap, and keeps the memory that
-// a machine needs small: a tap waits a few microseconds for it.
+// preparedAhead is the number of members that a roster prepares while it is loaded. A prepared member takes about 600
+// bytes, so these take about 1 MB in all. The other members of a longer list are prepared at their first tap, to save
+// memory: this takes a few microseconds.
 const preparedAhead = 2000
 
-// prepare makes the first members ready for the taps of the roster's machine. Every badge is verified by now, and the
-// cards have said who is blocked.
+// prepare prepares the first members for decisions of the roster's machine. All badges are verified and all blocked
+// members are known by then.
 func (r *Roster) prepare() {
 	if r.machine == "" {
 		return
@@ -77,9 +77,9 @@ func (r *Roster) prepare() {
 	}
 }
 
-// at is the Person at a place, prepared for the decisions of the roster's machine. The policy judges dates, standings
-// and practice anew at each tap; what is prepared holds only which badge may meet which need, and that changes with
-// the bundle alone, which is another Roster.
+// at returns the Person at a place, prepared for the decisions of the roster's machine. The policy checks dates,
+// standings and practice at each tap. The prepared data hold only which badge can meet which requirement, which changes
+// only with the bundle, and then the Roster is replaced.
 func (r *Roster) at(i int32) Person {
 	if int(i) >= len(r.members.prepared) {
 		return r.person(i)
@@ -90,12 +90,12 @@ func (r *Roster) at(i int32) Person {
 	}
 	p := r.person(i)
 	r.Policy.Prepare(r.machine, p.Member)
-	slot.Store(&p) // two goroutines may both make it: either will do
+	slot.Store(&p) // two goroutines may both prepare the member; either result is correct
 	return p
 }
 
-// Person finds a member by pseudonym. The Person may be shared: a caller changes a copy of its Member, never the Member
-// or a badge of it.
+// Person returns the member with this pseudonym. The Person may be shared: a caller may change a copy of its Member,
+// but not the Member or its badges.
 func (r *Roster) Person(id policy.MemberID) (Person, bool) {
 	i, ok := r.members.ids[id]
 	if !ok {
@@ -104,7 +104,7 @@ func (r *Roster) Person(id policy.MemberID) (Person, bool) {
 	return r.at(i), true
 }
 
-// Everyone yields every member, in the bundle's order. Each is the caller's own.
+// Everyone yields every member, in the bundle's order. Each Person is not shared, so the caller may change it.
 func (r *Roster) Everyone() iter.Seq[Person] {
 	return func(yield func(Person) bool) {
 		for at := range r.members.people {
@@ -115,5 +115,5 @@ func (r *Roster) Everyone() iter.Seq[Person] {
 	}
 }
 
-// Size is the number of members.
+// Size returns the number of members.
 func (r *Roster) Size() int { return len(r.members.people) }

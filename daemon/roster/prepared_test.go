@@ -12,7 +12,7 @@ import (
 	"portillon/policy/policytest"
 )
 
-// rosterOf is the roster of machine "m" with these members, as Load leaves it once all badges are verified.
+// rosterOf returns the roster of machine "m" with these members, as Load returns it when all badges are verified.
 func rosterOf(p *policy.Policy, machine policy.MachineID, list ...*policy.Member) *Roster {
 	l := &loader{
 		r:     &Roster{Policy: p, machine: machine, members: members{ids: map[policy.MemberID]int32{}}},
@@ -31,7 +31,7 @@ func rosterOf(p *policy.Policy, machine policy.MachineID, list ...*policy.Member
 	return l.r
 }
 
-// plain is a copy of a member that nothing was prepared for.
+// plain returns a copy of a member without prepared data.
 func plain(m *policy.Member) *policy.Member {
 	return &policy.Member{
 		ID: m.ID, Blocked: m.Blocked, Until: m.Until, Holdings: slices.Clone(m.Holdings), Practice: m.Practice,
@@ -47,10 +47,10 @@ func said(t *testing.T, d policy.Decision) string {
 	return string(text)
 }
 
-// A member is prepared once, and judged at many moments: before and after a badge begins, ends, or was last checked,
-// within the machine's hours and outside, with and without a clock, after more practice, and under a new bundle that
-// revokes a badge. Each decision must be the one about a member who was never prepared.
-func TestPreparedMembersAreJudgedAsUnpreparedOnes(t *testing.T) {
+// A member is prepared once, and decided about at many moments: before and after a badge becomes valid, expires, or was
+// last checked, within the machine's hours and outside, with and without a clock, after more practice, and under a new
+// bundle that revokes a badge. Each decision must equal the decision about an unprepared member.
+func TestDecisionsAreTheSameForPreparedAndUnpreparedMembers(t *testing.T) {
 	g := policytest.NewGen(81, 82)
 	verdicts := map[policy.Verdict]int{}
 	for range 25 {
@@ -73,7 +73,7 @@ func TestPreparedMembersAreJudgedAsUnpreparedOnes(t *testing.T) {
 				q.At = asked.At.Add(time.Duration(g.IntN(800)-400) * 24 * time.Hour)
 				member, _ := r.Person("m-1")
 				supervisor, _ := r.Person("m-2")
-				tapped := *member.Member // as the daemon adds what it knows of the practice
+				tapped := *member.Member // as the daemon adds the member's practice
 				tapped.Practice = g.Member("m-1", q.At).Practice
 				q.Member = &tapped
 				if q.Supervisor != nil {
@@ -97,9 +97,9 @@ func TestPreparedMembersAreJudgedAsUnpreparedOnes(t *testing.T) {
 	}
 }
 
-// A decision about a prepared member needs one allocation. Without a machine nothing is prepared, and each Person is
-// its caller's own.
-func TestMembersArePreparedForTheRostersMachineAlone(t *testing.T) {
+// A decision about a prepared member needs one allocation. Without a machine no member is prepared, and each Person
+// belongs to its caller.
+func TestMembersArePreparedOnlyForTheRostersMachine(t *testing.T) {
 	p, crowd := policytest.Crowd(t)
 	machine := p.Machines[0].ID
 	long := slices.Clone(crowd)

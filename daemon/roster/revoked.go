@@ -13,17 +13,18 @@ import (
 	"portillon/wire"
 )
 
-// revoked are the badges that this machine has seen revoked. An entry is a hash of what the badge's issuer signed of it
-// and of its place on a list, not of the credential's bytes: those can be written in another way under the same proof.
+// revoked holds the badges that this machine has found revoked. An entry is a hash of the content that the badge's
+// issuer signed and of the badge's place on a status list. It is not a hash of the credential's bytes, because the same
+// proof can be encoded in several ways.
 //
-// A badge that was revoked by mistake is issued again. Removing the file makes the machine forget all of them.
+// A badge that was revoked by mistake must be issued again. Removing the file makes the machine forget all entries.
 type revoked struct {
 	seen    map[string]bool
 	changed bool
 	damaged error
 }
 
-// revokedFile is the file.
+// revokedFile is the content of the file.
 type revokedFile struct {
 	Format  int      `json:"format"`
 	Revoked []string `json:"revoked"`
@@ -31,12 +32,12 @@ type revokedFile struct {
 
 const (
 	revokedFormat = 1
-	// maxRevoked bounds the file: a site with 10,000 members has some hundreds. Each entry has 64 bytes.
+	// maxRevoked bounds the entries of the file: a site with 10,000 members has some hundreds. Each entry has 64 bytes.
 	maxRevoked = 100_000
 )
 
-// readRevoked reads the file. One that is damaged is none, and is said at the next save: a machine without it still
-// asks the lists.
+// readRevoked reads the file. A damaged file counts as empty, and is reported at the next save: the machine still
+// checks the status lists.
 func readRevoked(path string) *revoked {
 	out := &revoked{seen: map[string]bool{}}
 	if path == "" {
@@ -70,10 +71,11 @@ func readRevoked(path string) *revoked {
 	return out
 }
 
-// placeOf is the hash of a badge's place on a list. The order and the names of these fields never change.
+// placeOf returns the hash of a badge's place on a status list. The order and the names of these fields must never
+// change, because stored hashes depend on them.
 func placeOf(v verdict, e openbadge.StatusEntry) string {
 	b, err := json.Marshal([]any{v.Issuer, v.ID, v.UID, e.Type, e.List, e.Purpose, e.Index})
-	if err != nil { // strings and a number
+	if err != nil { // cannot fail: only strings and a number
 		return ""
 	}
 	return wire.Hash(b)
@@ -92,8 +94,8 @@ func (r *revoked) add(v verdict, e openbadge.StatusEntry) {
 	}
 }
 
-// save writes the file where a badge was added. Nothing is ever taken off, also if its credential is in no bundle now:
-// it could come back.
+// save writes the file if a badge was added. No entry is ever removed, even if its credential is no longer in a bundle:
+// a later bundle could contain it again.
 func (r *revoked) save(path string) error {
 	if r == nil {
 		return nil

@@ -10,8 +10,8 @@ import (
 	"portillon/wire"
 )
 
-// What a machine has written stays readable: the hash of a place never changes.
-func TestPlaceOfARevokedBadgeHasOneHashForEver(t *testing.T) {
+// The files of earlier releases must remain valid: the hash of a place never changes.
+func TestHashOfARevokedBadgesPlaceNeverChanges(t *testing.T) {
 	v := verdict{Issuer: "did:x:lab", ID: "urn:x:1", UID: "u-1"}
 	e := openbadge.StatusEntry{
 		Type:    openbadge.BitstringEntryType,
@@ -40,7 +40,7 @@ func TestPlaceOfARevokedBadgeHasOneHashForEver(t *testing.T) {
 	}
 }
 
-func TestRevokedBadgesOutliveTheDaemon(t *testing.T) {
+func TestRevokedBadgesSurviveARestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "revoked.json")
 	v, e := verdict{Issuer: "i", ID: "1"}, openbadge.StatusEntry{List: "l", Index: 1}
 	other := openbadge.StatusEntry{List: "l", Index: 2}
@@ -85,7 +85,7 @@ func TestRevokedBadgesOutliveTheDaemon(t *testing.T) {
 	}
 }
 
-func TestMachineWithOneKeyAsksTheListsAlone(t *testing.T) {
+func TestMachineWithoutAPolicyKeyUsesOnlyTheStatusLists(t *testing.T) {
 	var r *revoked
 	r.add(verdict{}, openbadge.StatusEntry{})
 	if r.has(verdict{}, openbadge.StatusEntry{}) || r.save("/nowhere/x") != nil {

@@ -1,11 +1,11 @@
-// Package roster is the bundle as the machine believes it: cards become members, with badges this machine has verified
-// itself.
+// Package roster is the machine's verified view of a bundle: it maps cards to members, with the badges that this
+// machine has verified itself.
 //
-// Load reads a bundle from its store, bucket by bucket. Every credential is verified here, once: the verdict on its
-// proof is remembered in a file by the SHA-256 of its bytes, as long as the policy trusts the same issuers and keys.
-// Dates, status lists and recipients are judged anew at each load and each tap, never remembered. A credential that is
-// not valid, not this member's, or of no badge that the policy names, is left out; nothing a bundle says can add a
-// badge.
+// Load reads a bundle from its store, bucket by bucket. Every credential is verified here once. The verdict on its
+// proof is cached in a file under the SHA-256 of its bytes, and is valid as long as the policy trusts the same issuers
+// and keys. Dates, status lists and recipients are checked again at each load and each tap, and never cached. A
+// credential is left out if it is invalid, belongs to another member, or is of a badge that the policy does not name:
+// no content of a bundle can add a badge.
 package roster
 
 import (
@@ -28,31 +28,32 @@ import (
 	"portillon/wire"
 )
 
-// Roster is one bundle, loaded. What it says never changes, and it may be used by many goroutines at once.
+// Roster is a loaded bundle. It is immutable and safe for concurrent use.
 type Roster struct {
 	Policy  *policy.Policy
 	Version uint64
 	// PolicyNumber is wire.PolicyNumber of the policy's text.
 	PolicyNumber string
-	// Signed is what the policy key signed; zero: this machine pins no policy key apart.
+	// content that the policy key signed; zero: this machine pins no separate policy key
 	Signed   wire.SignedPolicy
 	Issued   time.Time // when the bundle was made
-	Verified int       // credentials verified in this load, because no verdict was remembered
-	// MemoryError says why the verdicts or the revoked badges were not written. Verdicts are reached anew at the next
-	// start, which then takes longer; what was seen revoked is known until the daemon ends.
+	Verified int       // credentials verified in this load, because their verdicts were not cached
+	// MemoryError is the error of writing the verdicts or the revoked badges; nil: both were written. Without the file,
+	// the next start verifies all credentials again and takes longer, and revocations seen by this daemon are known only
+	// until it ends.
 	MemoryError error
-	// Denied are the members that the bundle says something of that this program does not know, and must: they are blocked
-	// here.
+	// Denied are the members who are blocked because the bundle has a critical field about them that this program does not
+	// know.
 	Denied  []Denied
 	members members
 	cards   cards
-	machine policy.MachineID // whose taps the members are prepared for; empty: no machine's
+	machine policy.MachineID // machine for whose taps the members are prepared; empty: none
 }
 
-// members are the members of a bundle, as places in people.
+// members are the members of a bundle, referred to by their places in people.
 type members struct {
 	people   []person
-	prepared []atomic.Pointer[Person] // by their places among people; nil: not prepared yet
+	prepared []atomic.Pointer[Person] // by place in people; nil: not prepared yet
 	holdings []holding
 	kinds    []policy.Holding
 	ids      map[policy.MemberID]int32
@@ -60,15 +61,15 @@ type members struct {
 
 // cards are the cards of a bundle.
 type cards struct {
-	active   cardIndex // places in members.people
-	refused  cardIndex // places in refusals
+	active   cardIndex // to places in members.people
+	refused  cardIndex // to places in refusals
 	refusals []refusal
-	short    bool // short forms count: Options.ShortNumbers
+	short    bool // short forms count; see Options.ShortNumbers
 	key      []byte
 	old      []oldKey
 }
 
-// Person is a member with what the panel may say of them.
+// Person is a member with the details that the panel may show.
 type Person struct {
 	Member   *policy.Member
 	Name     string
@@ -81,43 +82,43 @@ type Denied struct {
 	Why    error
 }
 
-// Options are what a machine brings to a bundle.
+// Options are the settings of a machine for loading a bundle.
 type Options struct {
-	// Machine is the machine whose taps the roster answers: its members are prepared for the policy's decisions about it
-	// (policy.Prepare). Empty: the roster answers no taps.
+	// Machine is the machine whose taps use the roster: its members are prepared for the policy's decisions about this
+	// machine (policy.Prepare). Empty: the roster is not used for taps.
 	Machine policy.MachineID
-	CardKey []byte // the site's key for card numbers
+	CardKey []byte // the site's key for the HMAC of card numbers
 	// OtherCardKeys are further card keys that the hub gave this machine while the site changes its card key. The bundle
-	// says with which of all keys it was built.
+	// names the key with which it was built.
 	OtherCardKeys [][]byte
-	Memory        string // the file of remembered verdicts; empty: none
+	Memory        string // path of the file of cached verdicts; empty: no file
 	Now           time.Time
-	// Policy are the policy keys that the machine pins apart from the key of bundles; nil: there are none. With them:
+	// Policy are the policy keys that the machine pins separately from the key of bundles; nil: none. With them:
 	//
 	//   - The policy, the documents and, with «bindings: signed», the members' bindings must be signed by one of them.
-	//   - A badge that was once seen revoked stays revoked.
-	//   - The age of a status list counts from when its issuer made it, where the list says so.
+	//   - A badge that the machine once found revoked remains revoked.
+	//   - The age of a status list counts from the time at which its issuer made the list, if the list states it.
 	Policy  note.Verifiers
-	Revoked string // the file of badges that were seen revoked; empty: none
-	// MaxUnverified bounds the credentials that Load verifies: with more of them to verify it gives ErrUnverified. 0: no
-	// bound.
+	Revoked string // path of the file of badges found revoked; empty: no file
+	// MaxUnverified bounds the credentials that Load verifies: if more need verification, Load returns ErrUnverified. 0:
+	// no bound.
 	MaxUnverified int
-	// ShortNumbers says that this machine's reader may give a part of a card's number: 26-bit Wiegand, USB readers that
-	// type decimal.
+	// ShortNumbers means that this machine's reader may report a part of a card's number: 26-bit Wiegand, and USB readers
+	// that type decimal numbers.
 	ShortNumbers bool
 }
 
-// ErrUnverified says that more credentials are to be verified than Options.MaxUnverified.
+// ErrUnverified means that more credentials need verification than Options.MaxUnverified allows.
 var ErrUnverified = errors.New("credentials of the bundle are not verified yet")
 
-// Card is the form in which a bundle holds a card's number: HMAC-SHA-256 under the site's card key, in hexadecimal.
+// Card returns a card's number in the form of a bundle: HMAC-SHA-256 under the site's card key, in hexadecimal.
 func Card(key []byte, uid rfid.UID) string {
 	h := hmac.New(sha256.New, key)
 	h.Write(uid.Bytes())
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Unknown is what an unknown card can be enrolled by: its code, and its entry in a bundle.
+// Unknown returns the data with which an unknown card can be enrolled: its code, and its entry in a bundle.
 func (r *Roster) Unknown(uid rfid.UID) wire.EnrolCard {
 	return wire.EnrolCard{
 		Code: wire.EnrolCode(r.cards.key, uid.Bytes()),
@@ -126,8 +127,8 @@ func (r *Roster) Unknown(uid rfid.UID) wire.EnrolCard {
 	}
 }
 
-// Load makes a roster of the bundle m in s. A bundle whose policy cannot be read is an error; a credential that does
-// not verify is not.
+// Load returns the roster of the bundle m in s. A policy that cannot be read is an error; a credential that does not
+// verify is left out.
 func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
 	ahead := readAhead(s, m)
 	defer func() { ahead.stop() }()
@@ -138,8 +139,8 @@ func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
 	if err := l.buckets(ahead); err != nil {
 		return nil, err
 	}
-	// A credential that two members list is looked at again once all verdicts are known: first to see whether both are its
-	// recipient, then to load the roster without it. A sound bundle has none.
+	// A credential that two members list is checked again once all verdicts are known: the first pass finds out whether
+	// both are its recipient, the second loads the roster without it. A correct bundle has no such credential.
 	for pass := 0; pass < 2 && (len(l.claims.twice) > 0 && pass == 0 || len(l.claims.shared) > 0); pass++ {
 		verified := l.r.Verified
 		l.r, l.claims.owner, l.kinds = l.empty(), map[int]int32{}, map[policy.Holding]int32{}
@@ -154,7 +155,7 @@ func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
 	return l.r, nil
 }
 
-// loader is a load under way.
+// loader is the state of a load.
 type loader struct {
 	store  wire.Store
 	m      wire.Manifest
@@ -164,29 +165,29 @@ type loader struct {
 	trust  trust
 	memory *memory
 	signed wire.SignedPolicy
-	// revoked are the badges that were seen revoked; nil: the machine pins no policy key apart, and asks the lists alone.
+	// revoked are the badges found revoked; nil: the machine pins no separate policy key, and uses only the status lists.
 	revoked *revoked
 	kinds   map[policy.Holding]int32 // places in the roster's kinds
 	claims  claims
 }
 
-// trust is what verdicts on credentials rest on.
+// trust holds the issuers and status lists on which verdicts depend.
 type trust struct {
 	issuers   []openbadge.Issuer
-	ids       map[string]policy.IssuerID       // by profile
-	lists     map[string]*openbadge.StatusList // by their addresses
+	ids       map[string]policy.IssuerID       // key: the profile of the issuer
+	lists     map[string]*openbadge.StatusList // key: the address of the list
 	documents documents
 }
 
-// claims say which members list a credential, by its place in the memory. A badge has one recipient.
+// claims record which members list a credential, by its place in the verdict cache. A badge has one recipient.
 type claims struct {
-	listed []int32       // who lists each credential: 1 + their place among the people; 0: nobody yet
+	listed []int32       // the member who lists each credential: 1 + their place in members.people; 0: none yet
 	twice  map[int]bool  // credentials that two members list
-	owner  map[int]int32 // who is the recipient of a credential that two members list, as in listed
-	shared map[int]bool  // credentials that have two recipients: they count for neither
+	owner  map[int]int32 // recipient of a credential that two members list, as in listed
+	shared map[int]bool  // credentials with two recipients: they count for neither
 }
 
-// empty is a roster with the policy alone.
+// empty returns a roster with the policy but without members.
 func (l *loader) empty() *Roster {
 	return &Roster{
 		Policy: l.r.Policy, PolicyNumber: l.r.PolicyNumber, Signed: l.signed, Version: l.m.Version, Issued: l.m.Issued,
@@ -199,7 +200,7 @@ func (l *loader) empty() *Roster {
 	}
 }
 
-// buckets takes in the roster's buckets in order.
+// buckets loads the roster's buckets in order.
 func (l *loader) buckets(ahead *ahead) error {
 	for b := range wire.Buckets {
 		bucket, err := ahead.next()
@@ -261,7 +262,7 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 	return l, l.status()
 }
 
-// newTrust trusts the policy's issuers, without any document yet.
+// newTrust returns the trust in the policy's issuers, without documents.
 func newTrust(issuers []policy.Issuer) trust {
 	out := trust{
 		issuers: trustOf(issuers), ids: map[string]policy.IssuerID{}, lists: map[string]*openbadge.StatusList{},
@@ -272,7 +273,7 @@ func newTrust(issuers []policy.Issuer) trust {
 	return out
 }
 
-// trustOf is whose signatures a policy believes, and of what.
+// trustOf returns the issuers that a policy trusts, with the badges that each may issue.
 func trustOf(issuers []policy.Issuer) []openbadge.Issuer {
 	var out []openbadge.Issuer
 	for _, i := range issuers {
@@ -281,11 +282,11 @@ func trustOf(issuers []policy.Issuer) []openbadge.Issuer {
 	return out
 }
 
-// documents are what stood on the web when the bundle was built, by their addresses: keys of did:web and of profiles,
-// hosted badges.
+// documents are copies of web documents from when the bundle was built, by address: keys of did:web and of profiles,
+// and hosted badges.
 type documents map[string][]byte
 
-// Resolve implements openbadge.Resolver: what the bundle does not carry is out of reach.
+// Resolve implements openbadge.Resolver: an address that the bundle does not contain is an error.
 func (d documents) Resolve(url string) ([]byte, error) {
 	if b, ok := d[url]; ok {
 		return b, nil
@@ -293,7 +294,7 @@ func (d documents) Resolve(url string) ([]byte, error) {
 	return nil, errors.New("the bundle does not carry it")
 }
 
-// documents reads that chunk, and gives its hash: verdicts rest on it.
+// documents reads the chunk of documents and returns its hash, on which the verdicts depend.
 func (l *loader) documents() (seen string, err error) {
 	b, err := l.store.Chunk(l.m, wire.DocumentsChunk)
 	if err != nil || b == nil {
@@ -325,8 +326,8 @@ func (l *loader) status() error {
 	return nil
 }
 
-// take keeps a status list as it stood when the bundle was issued: how old that may be is the policy's status-grace.
-// One that cannot be believed is out of reach.
+// take stores a status list from the bundle; the policy's status-grace limits its age. A list that cannot be verified
+// is ignored.
 func (l *loader) take(url string, body []byte) {
 	if list, err := openbadge.ReadStatusList(body, openbadge.Options{
 		Trust:     l.trust.issuers,
@@ -342,7 +343,7 @@ func (l *loader) bucket(b int, bucket wire.RosterBucket) error {
 		return err
 	}
 	pack(bucket.Members)
-	places := make([][]int, len(bucket.Members)) // of each member's badges in the memory
+	places := make([][]int, len(bucket.Members)) // places of each member's badges in the verdict cache
 	for i, m := range bucket.Members {
 		for _, sha := range m.Badges {
 			if h, ok := parseHash(sha); ok {
@@ -361,8 +362,8 @@ func (l *loader) bucket(b int, bucket wire.RosterBucket) error {
 	return nil
 }
 
-// pack puts the ids and names of members, which a roster keeps, into one string: strings that the decoder made one by
-// one would each keep a part of its garbage's memory in use.
+// pack copies the ids and names of members into one string: each string from the decoder would keep a part of the
+// decoder's buffers in memory.
 func pack(members []wire.Member) {
 	var b strings.Builder
 	for _, m := range members {
@@ -377,9 +378,9 @@ func pack(members []wire.Member) {
 	}
 }
 
-// learn verifies the bucket's credentials that no verdict is remembered for. Most loads read none.
+// learn verifies the bucket's credentials that have no cached verdict. Most loads find none.
 func (l *loader) learn(b int, places [][]int) error {
-	unknown := map[credentialHash]int{} // places in the memory
+	unknown := map[credentialHash]int{} // places in the verdict cache
 	for _, m := range places {
 		for _, place := range m {
 			if h, known := l.memory.has(place); !known {
@@ -407,9 +408,9 @@ func (l *loader) learn(b int, places [][]int) error {
 		if l.r.Verified++; l.o.MaxUnverified > 0 && l.r.Verified > l.o.MaxUnverified {
 			return ErrUnverified
 		}
-		delete(unknown, h) // a chunk that holds it twice makes one verdict
+		delete(unknown, h) // a credential that is twice in a chunk gets one verdict
 		l.memory.set(place, l.verify(c))
-		runtime.Gosched() // a tap waits for one signature at most, on one core too
+		runtime.Gosched() // let a waiting tap run after each signature, even on one core
 	}
 	return l.memory.saveFresh(l.o.Memory)
 }
@@ -431,7 +432,7 @@ func (l *loader) add(m wire.Member, badges []int) error {
 	p.last = int32(len(l.r.members.holdings))
 	var err error
 	if p.until, err = m.LastDay(); err != nil {
-		p.blocked = true // what cannot be read denies this member, and nobody else
+		p.blocked = true // invalid data deny only this member
 	}
 	switch m.Language {
 	case "fr":

@@ -24,7 +24,7 @@ var (
 	monday  = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 )
 
-// bench is the example site, bundled and installed.
+// bench is the example site, built as a bundle and installed.
 type bench struct {
 	t     *testing.T
 	dir   string
@@ -50,7 +50,7 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-// install builds the site as it stands, lets change have its way with the bundle before it is signed, and installs it.
+// install builds the site, calls change with the bundle before it is signed, and installs the bundle.
 func (b *bench) install(version uint64, change func(*site.Built)) {
 	b.t.Helper()
 	s, err := site.Read(filepath.Join(b.dir, "site"))
@@ -108,7 +108,7 @@ const (
 	lea, malik, camille, zoe, ines = "62E3086CED", "1700E45B22", "5E00920F6B", "4400C81D93", "04A224BA115E80"
 )
 
-func TestCardsBecomeMembersWithTheBadgesTheyWereIssued(t *testing.T) {
+func TestLookupReturnsTheMemberWithTheirBadges(t *testing.T) {
 	r := newBench(t).load()
 	for card, want := range map[string]string{
 		lea: "laser-user vinyl-first-steps", malik: "laser-user", camille: "fdm-user!", zoe: "",
@@ -146,7 +146,7 @@ func TestUnknownCardHasACodeThatIsNotItsNumber(t *testing.T) {
 	}
 }
 
-func TestVerdictsAreRememberedByTheBytesAndTheKeys(t *testing.T) {
+func TestVerdictsAreCachedByBytesAndKeys(t *testing.T) {
 	b := newBench(t)
 	if r := b.load(); r.Verified != 20 {
 		t.Fatalf("%d verified at first", r.Verified)
@@ -171,8 +171,8 @@ func TestVerdictsAreRememberedByTheBytesAndTheKeys(t *testing.T) {
 	}
 }
 
-// Whoever signs bundles can leave badges out; they cannot make one.
-func TestTheHubCannotInventABadge(t *testing.T) {
+// The signer of bundles can leave badges out, but cannot forge a badge.
+func TestHubCannotForgeABadge(t *testing.T) {
 	b := newBench(t)
 	edit := func(version uint64, name string, change func([]byte) []byte) {
 		b.install(version, func(built *site.Built) {
@@ -187,7 +187,7 @@ func TestTheHubCannotInventABadge(t *testing.T) {
 			}
 		})
 	}
-	// Zoé is given Léa's badge: it is not hers.
+	// Zoé is given Léa's badge, which was not issued to her.
 	var leas []byte
 	data, err := os.ReadFile(filepath.Join(b.dir, "site", "badges", "lea-laser-user.json"))
 	if err != nil {
@@ -243,7 +243,7 @@ func TestTheHubCannotInventABadge(t *testing.T) {
 	if got := held(lookup(t, b.load(), zoe)); got != "" {
 		t.Errorf("Zoé holds %q with Léa's badge", got)
 	}
-	// Léa's badge with Zoé's name in it is nobody's.
+	// Léa's badge with Zoé's name in it is invalid.
 	forged := bytes.Replace(leas, []byte("0a8257481c"), []byte("aaaaaaaaaa"), 1)
 	if bytes.Equal(forged, leas) {
 		t.Fatal("nothing was forged")
@@ -252,7 +252,7 @@ func TestTheHubCannotInventABadge(t *testing.T) {
 	if got := held(lookup(t, b.load(), zoe)); got != "" {
 		t.Errorf("Zoé holds %q with a forged badge", got)
 	}
-	// Without its status list a badge that can be revoked is not verified.
+	// Without its status list, a badge that can be revoked is not accepted.
 	edit(4, wire.StatusChunk, func([]byte) []byte { return []byte(`{"lists":[]}`) })
 	if got := held(lookup(t, b.load(), lea)); got != "laser-user? vinyl-first-steps?" {
 		t.Errorf("without its status list Léa holds %q", got)
@@ -286,7 +286,8 @@ func TestCardOfTwoMembersOpensNothing(t *testing.T) {
 	}
 }
 
-// Whatever a bundle says, one badge opens for one member: a child on a parent's address does not get the parent's.
+// A badge counts for one member at most, whatever the bundle contains: a child with the email address of a parent does
+// not get the parent's badge.
 func TestBadgeThatTwoMembersClaimCountsForNeither(t *testing.T) {
 	b := newBench(t)
 	b.install(2, func(built *site.Built) {

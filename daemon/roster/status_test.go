@@ -15,7 +15,7 @@ import (
 	"portillon/wire"
 )
 
-// issuer is somebody who signs status lists.
+// issuer is a signer of status lists.
 type issuer struct {
 	did string
 	key ed25519.PrivateKey
@@ -36,7 +36,7 @@ func newIssuer(t *testing.T) issuer {
 	return issuer{"did:key:z" + did, private}
 }
 
-// list is a Bitstring Status List as a JWT, for both purposes, with the 7th entry set.
+// list returns a Bitstring Status List as a JWT, for both purposes, with the 7th entry set.
 func (i issuer) list(t *testing.T, until time.Time) []byte {
 	t.Helper()
 	entries := make([]byte, 16384)
@@ -64,9 +64,9 @@ func (i issuer) list(t *testing.T, until time.Time) []byte {
 	return []byte(text + "." + enc.EncodeToString(ed25519.Sign(i.key, []byte(text))))
 }
 
-// A badge stands as the lists of the bundle say: a list that cannot be believed is out of reach, and its badge opens
-// nothing.
-func TestBadgeStandsAsItsStatusListsSay(t *testing.T) {
+// The lists in the bundle decide whether a badge counts: a list that cannot be verified is ignored, and then the badge
+// opens nothing.
+func TestStatusListsDecideWhetherABadgeCounts(t *testing.T) {
 	us, others, named := newIssuer(t), newIssuer(t), newIssuer(t)
 	l := &loader{m: wire.Manifest{Issued: monday}, trust: trust{
 		lists: map[string]*openbadge.StatusList{},
@@ -106,28 +106,28 @@ func TestBadgeStandsAsItsStatusListsSay(t *testing.T) {
 		},
 		"revoked":   {"urn:x:1", []openbadge.StatusEntry{at("good", "revocation", 7)}, policy.Revoked},
 		"suspended": {"urn:x:1", []openbadge.StatusEntry{at("good", "suspension", 7)}, policy.Revoked},
-		"revoked on the second": {
+		"revoked on the second list": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{plain, at("good", "revocation", 7)},
 			policy.Revoked,
 		},
-		"revoked, the first out of reach": {
+		"revoked, first list missing": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{at("nowhere", "revocation", 7), at("good", "revocation", 7)},
 			policy.Revoked,
 		},
 		"revoked by its id": {"urn:x:gone", []openbadge.StatusEntry{plain}, policy.Revoked},
-		"beyond the list": {
+		"index beyond the list": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{at("good", "revocation", 131072)},
 			policy.Unverified,
 		},
-		"one out of reach": {
+		"one list missing": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{plain, at("nowhere", "revocation", 6)},
 			policy.Unverified,
 		},
-		"on a list that has ended": {
+		"on an expired list": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{at("ended", "revocation", 6)},
 			policy.Unverified,
@@ -137,33 +137,33 @@ func TestBadgeStandsAsItsStatusListsSay(t *testing.T) {
 			[]openbadge.StatusEntry{at("theirs", "revocation", 6)},
 			policy.Unverified,
 		},
-		"on a list of one who is named": {
+		"on a list of a named issuer": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{at("named", "revocation", 6)},
 			policy.Verified,
 		},
-		"revoked by one who is named": {"urn:x:1", []openbadge.StatusEntry{at("named", "revocation", 7)}, policy.Revoked},
+		"revoked by a named issuer": {"urn:x:1", []openbadge.StatusEntry{at("named", "revocation", 7)}, policy.Revoked},
 		"revoked by its uid": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{{Type: openbadge.RevocationList2Type, List: "old"}},
 			policy.Revoked,
 		},
-		"on a stranger's list": {
+		"on a list of an unknown issuer": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{at("strange", "revocation", 6)},
 			policy.Unverified,
 		},
-		"on a page": {
+		"on a web page": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{at("page", "revocation", 6)},
 			policy.Unverified,
 		},
-		"on a list of the other kind": {
+		"on a list of another purpose": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{at("plain", "revocation", 6)},
 			policy.Unverified,
 		},
-		"of a kind that nobody knows": {
+		"with an unknown kind of status": {
 			"urn:x:1",
 			[]openbadge.StatusEntry{{Type: "StatusList2021Entry", List: "good"}},
 			policy.Unverified,
@@ -176,8 +176,8 @@ func TestBadgeStandsAsItsStatusListsSay(t *testing.T) {
 	}
 }
 
-// Who may sign a list is what the policy says, by the ids that stand in credentials.
-func TestTheMachineTrustsWhomThePolicyNames(t *testing.T) {
+// The policy names who may sign a list, by the issuer ids in credentials.
+func TestStatusListsAreTrustedOnlyFromThePolicysIssuers(t *testing.T) {
 	all := []policy.Issuer{
 		{ID: "lab", Profile: "did:x:lab", Keys: []string{"k"}, StatusIssuers: []policy.IssuerID{"club"}},
 		{ID: "club", Profile: "did:x:club", Keys: []string{"c"}},

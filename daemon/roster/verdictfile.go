@@ -14,20 +14,21 @@ import (
 	"portillon/openbadge"
 )
 
-// A file of verdicts is read at every start, on a Pi Zero too, so that its form spares the reader: verdicts stand in
-// the order of their credentials' hashes, and each is decoded only when a member lists its credential.
+// A file of verdicts is read at every start, even on a Pi Zero, so its format is fast to read: verdicts are sorted by
+// the hashes of their credentials, and each is decoded only when a member lists its credential.
 //
 //	magic, trust (32 bytes), rules (string), names (count, strings),
 //	count (uint32), count × (SHA-256 of the credential (32 bytes), end of its verdict (uint32)),
 //	verdicts, CRC-32C of all before
 //
-// Fixed numbers are big endian, others are varints (encoding/binary). A string is its length and its bytes. What many
-// verdicts repeat (issuers, achievements, status lists) is a place among the names.
+// Integers of a fixed size are big endian, others are varints (encoding/binary). A string is its length followed by its
+// bytes. Values that many verdicts repeat (issuers, achievements, status lists) are stored once among the names, and
+// referred to by index.
 const (
 	verdictMagic = "portillon verdicts 1\n"
 	entrySize    = sha256Size + 4
 	sha256Size   = 32
-	// maxVerdicts bounds a file: ten times the badges of the largest site that a machine is made for.
+	// maxVerdicts bounds the verdicts in a file: more than ten times the badges of the largest supported site.
 	maxVerdicts = 1 << 19
 )
 
@@ -36,7 +37,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // credentialHash is the SHA-256 of a credential's bytes.
 type credentialHash [sha256Size]byte
 
-// parseHash reads the hexadecimal form that a bundle has.
+// parseHash parses the hexadecimal form of a hash in a bundle.
 func parseHash(s string) (h credentialHash, ok bool) {
 	if len(s) != 2*sha256Size {
 		return h, false
@@ -45,11 +46,11 @@ func parseHash(s string) (h credentialHash, ok bool) {
 	return h, err == nil
 }
 
-// verdictFile is a file that was read. Its zero value holds no verdict.
+// verdictFile is the content of a file of verdicts. Its zero value holds no verdict.
 type verdictFile struct {
 	names   []string
-	entries []byte // entrySize bytes each, in the order of the hashes
-	// starts are the places where each group of hashes begins, and where the last ends.
+	entries []byte // entries of entrySize bytes each, sorted by hash
+	// starts are the indexes at which each group of hashes begins, followed by the end of the last group.
 	starts    []int32
 	groupBits int
 	bodies    string
@@ -66,18 +67,18 @@ func (f verdictFile) end(i int) uint32 {
 	return binary.BigEndian.Uint32(f.entries[i*entrySize+sha256Size:])
 }
 
-// group is the number that a hash begins with: as many bits as there are about twice as many groups as hashes.
+// group returns the group of a hash: its leading bits, as many as give about twice as many groups as hashes.
 func (f verdictFile) group(h []byte) int {
 	return int(binary.BigEndian.Uint16(h)) >> (16 - f.groupBits)
 }
 
-// find is the place of a credential's verdict.
+// find returns the index of a credential's verdict.
 func (f verdictFile) find(h credentialHash) (int, bool) {
 	if f.size() == 0 {
 		return 0, false
 	}
 	g := f.group(h[:])
-	for i := f.starts[g]; i < f.starts[g+1]; i++ { // hashes are spread evenly: one or two
+	for i := f.starts[g]; i < f.starts[g+1]; i++ { // hashes are spread evenly, so a group has one or two
 		if bytes.Equal(f.hash(int(i)), h[:]) {
 			return int(i), true
 		}
@@ -85,7 +86,7 @@ func (f verdictFile) find(h credentialHash) (int, bool) {
 	return 0, false
 }
 
-// index fills starts, and refuses entries that are not in order.
+// index fills starts, and rejects entries that are not sorted.
 func (f *verdictFile) index() error {
 	f.groupBits = min(16, bits.Len(uint(f.size())))
 	f.starts = make([]int32, 1<<f.groupBits+1)
@@ -102,7 +103,7 @@ func (f *verdictFile) index() error {
 	return nil
 }
 
-// verdict decodes the verdict at place i; false: it is damaged, though the file's checksum holds.
+// verdict decodes the verdict at index i; false: the verdict is invalid, although the file's checksum is correct.
 func (f verdictFile) verdict(i int) (verdict, bool) {
 	from, to := f.end(i-1), f.end(i)
 	if from > to || int64(to) > int64(len(f.bodies)) {
@@ -115,7 +116,8 @@ func (f verdictFile) verdict(i int) (verdict, bool) {
 
 var errVerdicts = errors.New("file holds no verdicts of this format")
 
-// parseVerdicts reads a file of verdicts under the given trust and rules. A file of others holds none.
+// parseVerdicts parses a file of verdicts. If the file was made with another trust or other rules, the result holds no
+// verdict.
 func parseVerdicts(data []byte, trust credentialHash, rules string) (verdictFile, error) {
 	if len(data) < len(verdictMagic)+sha256Size+4 || string(data[:len(verdictMagic)]) != verdictMagic {
 		return verdictFile{}, errVerdicts
@@ -152,7 +154,7 @@ type known struct {
 	verdict verdict
 }
 
-// formatVerdicts writes a file of verdicts.
+// formatVerdicts returns the content of a file of verdicts.
 func formatVerdicts(all []known, trust credentialHash, rules string) []byte {
 	sort.Slice(all, func(i, j int) bool { return bytes.Compare(all[i].hash[:], all[j].hash[:]) < 0 })
 	e := encoder{places: map[string]uint64{}}
@@ -250,7 +252,8 @@ func (e *encoder) verdict(v verdict) {
 	}
 }
 
-// decoder reads what encoder wrote. Its strings are parts of the file's: they keep it in memory.
+// decoder decodes the output of encoder. Its strings share the memory of the file's content, and so keep the content in
+// memory.
 type decoder struct {
 	rest   string
 	names  []string
@@ -280,7 +283,7 @@ func (d *decoder) signed() int64 {
 	return int64(u>>1) ^ -int64(u&1)
 }
 
-// count reads how many things follow. Each takes a byte at least.
+// count reads the number of items that follow. Each item takes at least one byte, which bounds the number.
 func (d *decoder) count(most uint64) int {
 	n := d.number()
 	if n > most || n > uint64(len(d.rest)) {
@@ -321,7 +324,7 @@ func (d *decoder) time() time.Time {
 	return time.Unix(sec, int64(min(nano, 999_999_999))).UTC()
 }
 
-// Bounds of one verdict: more than a credential may have (openbadge).
+// Bounds of one verdict; each exceeds what package openbadge allows in a credential.
 const (
 	maxIdentifiers = 1 << 12
 	maxStatuses    = 1 << 6

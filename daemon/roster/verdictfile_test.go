@@ -16,7 +16,7 @@ import (
 	"portillon/wire"
 )
 
-// sampleVerdicts are verdicts with each field set in one of them at least.
+// sampleVerdicts returns verdicts in which each field is set at least once.
 func sampleVerdicts() []known {
 	all := []verdict{
 		{},
@@ -62,7 +62,7 @@ func sampleVerdicts() []known {
 	return out
 }
 
-func TestVerdictsAreReadAsTheyWereWritten(t *testing.T) {
+func TestVerdictsAreUnchangedAfterWritingAndReading(t *testing.T) {
 	trust, _ := parseHash(wire.Hash([]byte("trust")))
 	f, err := parseVerdicts(formatVerdicts(sampleVerdicts(), trust, "5"), trust, "5")
 	if err != nil || f.size() != len(sampleVerdicts()) {
@@ -79,7 +79,7 @@ func TestVerdictsAreReadAsTheyWereWritten(t *testing.T) {
 	}
 }
 
-func TestVerdictsOfOtherKeysOrRulesAreForgotten(t *testing.T) {
+func TestVerdictsOfOtherKeysOrRulesAreDiscarded(t *testing.T) {
 	trust, _ := parseHash(wire.Hash([]byte("trust")))
 	data := formatVerdicts(sampleVerdicts(), trust, "5")
 	for name, f := range map[string]func() (verdictFile, error){
@@ -92,8 +92,8 @@ func TestVerdictsOfOtherKeysOrRulesAreForgotten(t *testing.T) {
 	}
 }
 
-// Each byte of the file is damaged once: none of it makes another verdict.
-func TestDamagedFileOfVerdictsHoldsNone(t *testing.T) {
+// Each byte of the file is damaged in turn: no damage changes a verdict.
+func TestDamagedVerdictFileYieldsNoVerdicts(t *testing.T) {
 	trust, _ := parseHash(wire.Hash([]byte("trust")))
 	good := formatVerdicts(sampleVerdicts(), trust, "5")
 	for i := range good {
@@ -108,7 +108,7 @@ func TestDamagedFileOfVerdictsHoldsNone(t *testing.T) {
 	}
 }
 
-// FuzzVerdicts reads files whose checksum holds, and all verdicts in them.
+// FuzzVerdicts reads files with a correct checksum, and all verdicts in them.
 func FuzzVerdicts(f *testing.F) {
 	trust, _ := parseHash(wire.Hash([]byte("trust")))
 	f.Add(formatVerdicts(sampleVerdicts(), trust, "5"))
@@ -139,7 +139,7 @@ func FuzzVerdicts(f *testing.F) {
 }
 
 // A load of thousands of badges takes minutes on a small computer, and may be interrupted.
-func TestInterruptedLoadForgetsFewVerdicts(t *testing.T) {
+func TestInterruptedLoadLosesFewVerdicts(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "verdicts")
 	m := remember(path, nil, "")
 	hash := func(i int) credentialHash {
@@ -163,8 +163,8 @@ func TestInterruptedLoadForgetsFewVerdicts(t *testing.T) {
 	}
 }
 
-// The program before wrote the verdicts as JSON. An upgrade verifies nothing again, and leaves one file.
-func TestVerdictsOfTheProgramBeforeAreTakenOver(t *testing.T) {
+// The previous release wrote the verdicts as JSON. An upgrade verifies nothing again, and leaves one file.
+func TestVerdictsOfThePreviousReleaseAreImported(t *testing.T) {
 	b := newBench(t)
 	b.load()
 	path := filepath.Join(b.dir, "verdicts")

@@ -23,9 +23,10 @@ machines:
   laser: { name: { fr: Laser }, grants: [{ role: user, needs: user }, { role: mentor, needs: mentor }] }
 `
 
-// A site's badges may rest on documents on the web: a school's did:web, an older issuer's hosted badge. The bundle
-// carries them, and the machine verifies with nobody online; when one of them changes, it verifies again.
-func TestBadgesThatRestOnTheWebAreVerifiedWithNobodyOnline(t *testing.T) {
+// A site's badges may depend on documents on the web: a school's did:web, or an older issuer's hosted badge. The bundle
+// contains copies, with which the machine verifies the badges offline; when a copy changes, the machine verifies the
+// badges again.
+func TestBadgesThatDependOnWebDocumentsAreVerifiedOffline(t *testing.T) {
 	b := newBench(t)
 	dir := filepath.Join(b.dir, "site")
 	write := func(name string, v any) {

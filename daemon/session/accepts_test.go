@@ -8,7 +8,7 @@ import (
 	"portillon/wire"
 )
 
-// Whoever reads the records later sees whose badge a decision rested on: at the start, in another role, and when
+// A record names the badges of other issuers on which the decision rested: at the start, in another role, and when
 // another mentor takes over.
 func TestRecordsNameTheBadgesOfOtherIssuersThatADecisionRestedOn(t *testing.T) {
 	theirs := []policy.Accepted{
@@ -38,7 +38,8 @@ func TestRecordsNameTheBadgesOfOtherIssuersThatADecisionRestedOn(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	// A record without such a badge is as it was before there were any: machines and hubs one release older read it.
+	// A record without such a badge has the form of earlier releases, so that machines and hubs one release older can read
+	// it.
 	b, err := json.Marshal(body[wire.StartBody](t, newWorld().tap(nour), wire.SessionStart))
 	if want := `{"role":"user","grant":1,"badges":["laser-user"],"max_s":7200,"bundle":7,"card":"uid"}`; err != nil ||
 		string(b) != want {

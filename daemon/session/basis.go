@@ -11,7 +11,7 @@ import (
 // and the names of the fields.
 const envelopeMax = 1 << 10
 
-// fit is a basis as a record with the body has room for it; nil: there is none, or no room.
+// fit returns the basis if a record with this body has room for it, and nil if there is no basis or no room.
 func fit(basis *policy.Basis, body any) *policy.Basis {
 	if basis == nil {
 		return nil
@@ -28,11 +28,11 @@ func fit(basis *policy.Basis, body any) *policy.Basis {
 	return &out
 }
 
-// acceptedMax bounds the accepted badges of a record in bytes: half of what a record has.
+// acceptedMax bounds the accepted badges of a record in bytes: half of the size limit of a record.
 const acceptedMax = wire.MaxRecord / 2
 
-// fitAccepted is as many of the accepted badges as a record has room for, from the first on. Their achievements are
-// addresses of others, of any length: a start that did not fit into its record would be no start.
+// fitAccepted returns the first accepted badges, as many as a record has room for. Their achievements are addresses
+// chosen by other issuers, of any length; a start that does not fit into its record would be refused.
 func fitAccepted(all []policy.Accepted) []policy.Accepted {
 	for n := len(all); n > 0; n-- {
 		if text, err := json.Marshal(all[:n]); err == nil && len(text) <= acceptedMax {

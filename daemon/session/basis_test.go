@@ -9,7 +9,8 @@ import (
 	"portillon/wire"
 )
 
-// heavy is a basis of that many badges, each as long as can be, and of a supervisor's.
+// heavy returns a basis with the given number of badges for the member and for the supervisor, each as long as
+// possible.
 func heavy(badges int) *policy.Basis {
 	q := policy.Question{At: noon(), Member: &policy.Member{ID: lea}, Supervisor: &policy.Member{ID: karim}}
 	h := policy.Holding{
@@ -29,7 +30,7 @@ func heavy(badges int) *policy.Basis {
 	return &b
 }
 
-// A start must never be refused by the journal because of what it says of its decision.
+// The journal must never refuse a start because the basis of its decision is too long.
 func TestRecordsWithABasisStayWithinTheLimitOfARecord(t *testing.T) {
 	name := policy.MachineID(strings.Repeat("m", 64))
 	whole, cut := 0, 0
@@ -95,7 +96,7 @@ func TestRecordsWithABasisStayWithinTheLimitOfARecord(t *testing.T) {
 	}
 }
 
-func TestAcceptedBadgesThatDoNotFitStopNoSession(t *testing.T) {
+func TestAcceptedBadgesThatDoNotFitDoNotPreventTheSession(t *testing.T) {
 	for _, length := range []int{20, 500, 9000} {
 		e := tapOf(karim)
 		for range 20 {

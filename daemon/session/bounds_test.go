@@ -8,9 +8,9 @@ import (
 	"portillon/wire"
 )
 
-func TestTapAfterTheWaitIsAFreshTap(t *testing.T) {
+func TestTapAfterTheWaitIsANewTap(t *testing.T) {
 	w := newWorld().tap(lea)
-	w.now = w.now.Add(AwaitFor) // no tick has said so
+	w.now = w.now.Add(AwaitFor) // no tick has ended the wait
 	w.atOnce(tapOf(nour))
 	if r, _ := w.last(wire.SessionStart); w.Phase != On || r.Member != nour {
 		t.Errorf("%s, %+v", w.Phase, r)
@@ -49,8 +49,8 @@ func TestConfirmationNamesMemberSessionAndIntervention(t *testing.T) {
 	}
 }
 
-// A policy that no longer has a busy input leaves nothing that would say when the job is over.
-func TestFinishingEndsWithTheNextTickWhereTheBusyInputIsGone(t *testing.T) {
+// When a new policy has no busy input, nothing would report the end of the job.
+func TestFinishingEndsWithTheNextTickIfThePolicyHasNoBusyInput(t *testing.T) {
 	w := newWorld().tap(nour).do(Busy{true}).tap(nour)
 	if w.Phase != Finishing {
 		t.Fatal(w.Phase)
@@ -61,7 +61,7 @@ func TestFinishingEndsWithTheNextTickWhereTheBusyInputIsGone(t *testing.T) {
 	}
 }
 
-func TestGuardIsToldHowLongAJobMayBeFinishedAlone(t *testing.T) {
+func TestRelayOrderLimitsAJobWithoutTheDaemon(t *testing.T) {
 	for finish, want := range map[bool]time.Duration{true: FinishMax, false: 0} {
 		w := newWorld()
 		w.settings.FinishJob = finish
@@ -74,7 +74,7 @@ func TestGuardIsToldHowLongAJobMayBeFinishedAlone(t *testing.T) {
 	}
 }
 
-func TestLastThreeTapsAreKnownWithinTheFlapTime(t *testing.T) {
+func TestLastThreeTapsAreDebounced(t *testing.T) {
 	w := newWorld().atOnce(tapOf(ines)).atOnce(tapOf(lea)).atOnce(tapOf(nour)).atOnce(tapOf(ines))
 	if w.Phase != Maintenance || words(w.effects) != "tell already-read" {
 		t.Errorf("%s, %s", w.Phase, words(w.effects))

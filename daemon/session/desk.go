@@ -8,9 +8,9 @@ import (
 	"portillon/wire"
 )
 
-// What people do at the panel. None of it switches a relay on.
+// This file holds the actions of people at the panel. None of these actions switches a relay on.
 
-// count adds the time since the last step to the machine's hours.
+// count adds the time since the last step to the machine's running time.
 func (r *Runtime) count(now time.Time, energised, busy bool) {
 	if took := now.Sub(r.counted); took > 0 && !r.counted.IsZero() {
 		if energised {
@@ -23,7 +23,7 @@ func (r *Runtime) count(now time.Time, energised, busy bool) {
 	r.counted = now
 }
 
-// said is what a record says of the machine's hours.
+// said returns the machine's running time as a record states it.
 func (r *Runtime) said(s Settings) wire.Ran {
 	if s.HasBusy {
 		return wire.Ran{RanSeconds: int64(r.Ran.Busy / time.Second), RanBy: wire.RanByBusy}
@@ -53,7 +53,7 @@ func (e Log) apply(t *step) {
 		Ran:      t.state.Runtime.said(t.in.Settings),
 	}
 	switch {
-	case by == endorser: // nobody confirms their own work
+	case by == endorser: // no member confirms their own work
 	case e.Attested:
 		body.Attested = true
 	default:
@@ -63,7 +63,8 @@ func (e Log) apply(t *step) {
 	t.notify(Notify{Notice: Logged, Member: by, What: e.What})
 }
 
-// attest writes the endorser's word down. Whose it is, and that they stand at the machine, the corridor has judged.
+// apply records the endorser's confirmation of an intervention. The daemon has already checked who the endorser is and
+// that they are at the machine.
 func (e Attest) apply(t *step) {
 	if e.By == "" || e.Session == "" || e.Intervention == "" {
 		t.notify(Notify{Notice: NotNow, Member: e.By})
@@ -75,8 +76,9 @@ func (e Attest) apply(t *step) {
 	t.notify(Notify{Notice: Attested, Member: e.By, What: e.What})
 }
 
-// extend makes a session that is about to end longer: by what its limits allow on top of what is left, and never past
-// what a fresh decision leaves. Where it is idleness that ends it, the member is there: it counts anew.
+// apply extends a session that is about to end: by the time that its limits allow in addition to the remaining time,
+// but not beyond the limit of a fresh decision. If idleness would end the session, the request shows that the member is
+// present, so the idle time starts again at zero.
 func (e Extend) apply(t *step) {
 	d := e.Decision
 	before, worked, limit := t.state.Current.Until, t.state.Activity.Worked, t.state.Current.limit
@@ -107,8 +109,8 @@ func (e Extend) apply(t *step) {
 	t.notify(Notify{Notice: Welcome, Member: t.state.Current.Member})
 }
 
-// powerOff opens the relay under the maintainer's hand; their card ends the session, and the next one begins with the
-// relay on.
+// apply opens the relay while the maintainer works on the machine. The maintainer's card ends the session, and the next
+// session starts with the relay on.
 func (e PowerOff) apply(t *step) {
 	by := e.By
 	if t.state.Phase != Maintenance || t.state.Power.PoweredOff || by != t.state.Current.Member {
@@ -126,7 +128,7 @@ func (e Report) apply(t *step) {
 		return
 	}
 	e.Body.Ran = t.state.Runtime.said(t.in.Settings)
-	if e.By == "" { // unsigned: it is written down, it switches nothing, and nobody is thanked by name
+	if e.By == "" { // unsigned: the report is recorded, switches nothing, and thanks nobody by name
 		e.Body.Tag = ""
 		t.record(Record{Kind: wire.Reported, Session: t.state.Current.Session, Body: e.Body})
 		return
@@ -139,8 +141,7 @@ func (e Report) apply(t *step) {
 	t.notify(Notify{Notice: Thanked, Member: e.By, What: string(e.Body.What)})
 }
 
-// askVouch has the mentor of the session under way asked what the learner did well, where the policy names what that
-// may be.
+// askVouch asks the mentor of the current session what the learner did well, if the policy names skills to vouch for.
 func (t *step) askVouch(open bool) {
 	if !t.in.Settings.Vouch || t.state.Current.Supervisor == "" ||
 		t.state.VouchRequest.Session == t.state.Current.Session {
@@ -152,9 +153,9 @@ func (t *step) askVouch(open bool) {
 	}
 }
 
-// answersVouchRequest takes the mentor's card, which was waited for, and reports whether it was that. It opens the
-// choice again for a mentor whose minute at the panel has passed, and is no tap at the machine: only a mentor who is
-// being asked, and taps all the same, means the machine.
+// answersVouchRequest reports whether the tap is by the mentor whose card the vouch request waits for, and consumes the
+// tap if so. The tap also reopens the choice for a mentor whose minute at the panel has passed. Such a tap does not
+// start a session: only a mentor who is already being asked and taps again wants to use the machine.
 func (e Tap) answersVouchRequest(t *step) bool {
 	p := t.state.VouchRequest
 	isMentor := p.Mentor != "" && p.Mentor == e.Member && !slices.Contains(e.Decision.Codes(), policy.CardBlocked)

@@ -18,7 +18,7 @@ func body[T any](t *testing.T, w *world, k wire.Kind) T {
 	return b
 }
 
-func TestExtensionAddsToWhatIsLeftAndNeverPassesWhatAFreshDecisionLeaves(t *testing.T) {
+func TestExtensionAddsTimeUpToTheLimitOfAFreshDecision(t *testing.T) {
 	ask := func(most time.Duration) Extend {
 		d := allow(policy.User)
 		d.Limits.Most = most
@@ -55,8 +55,8 @@ func TestExtensionAddsToWhatIsLeftAndNeverPassesWhatAFreshDecisionLeaves(t *test
 	}
 }
 
-// Thirty minutes at 0, and thirty more at 8 where twenty-two are left, are fifty-two: the session's own max bounds what
-// a card starts with, not what is asked for on top.
+// At minute 8 of a session of thirty minutes, twenty-two minutes are left; with an extension of thirty minutes,
+// fifty-two are left. The session's own maximum limits the time at the start, not the time after an extension.
 func TestExtensionMayLeaveMoreThanASessionStartsWith(t *testing.T) {
 	short := policy.Limits{Max: 30 * time.Minute, Warn: 25 * time.Minute, Extend: 30 * time.Minute}
 	for most, want := range map[time.Duration]time.Duration{0: 52 * time.Minute, 40 * time.Minute: 40 * time.Minute} {
@@ -72,7 +72,7 @@ func TestExtensionMayLeaveMoreThanASessionStartsWith(t *testing.T) {
 	}
 }
 
-func TestExtensionOfAnIdleSessionSaysThatTheMemberIsThere(t *testing.T) {
+func TestExtensionRestartsTheIdleTime(t *testing.T) {
 	w := newWorld().tap(nour).wait(9 * time.Minute)
 	if w.Phase != EndingSoon {
 		t.Fatal(w.Phase)
@@ -89,7 +89,7 @@ func TestExtensionOfAnIdleSessionSaysThatTheMemberIsThere(t *testing.T) {
 	}
 }
 
-func TestExtensionThatIsNotRecordedIsNone(t *testing.T) {
+func TestExtensionThatIsNotRecordedHasNoEffect(t *testing.T) {
 	w := newWorld().tap(nour).do(Busy{true}).wait(119 * time.Minute)
 	was := w.Current.Until
 	w.full = func() bool { return true }
@@ -98,7 +98,7 @@ func TestExtensionThatIsNotRecordedIsNone(t *testing.T) {
 	}
 }
 
-func TestPowerIsOffUnderTheMaintainersHandAndOnlyACardBringsItBack(t *testing.T) {
+func TestPowerOffInMaintenanceLastsUntilTheNextCard(t *testing.T) {
 	w := newWorld().tap(ines).do(Busy{false})
 	if w.do(PowerOff{nour}); !w.relay {
 		t.Error("another member's hand")
@@ -123,7 +123,7 @@ func TestPowerIsOffUnderTheMaintainersHandAndOnlyACardBringsItBack(t *testing.T)
 	}
 }
 
-func TestWhatRunsInTheDarkIsAFault(t *testing.T) {
+func TestMachineThatRunsWhilePoweredOffIsAFault(t *testing.T) {
 	w := newWorld().tap(ines).do(PowerOff{ines}).wait(Coast)
 	if w.do(Busy{true}); w.Phase != Fault {
 		t.Error(w.Phase)
@@ -157,7 +157,7 @@ func TestReportIsRecordedAndDangerTagsTheMachineOut(t *testing.T) {
 	}
 }
 
-func TestDangerTagsTheMachineOutThoughTheJournalIsFull(t *testing.T) {
+func TestDangerTagsTheMachineOutEvenIfTheJournalIsFull(t *testing.T) {
 	w := newWorld().tap(nour)
 	w.full = func() bool { return true }
 	w.do(Report{By: nour, Body: wire.ReportBody{What: wire.Dangerous}, Tag: Tag{ID: "t"}, Now: true})
@@ -170,7 +170,7 @@ func TestDangerTagsTheMachineOutThoughTheJournalIsFull(t *testing.T) {
 	}
 }
 
-func TestAnotherMentorTakesOver(t *testing.T) {
+func TestAnotherMentorMayTakeOverASession(t *testing.T) {
 	w := newWorld().tap(lea).tap(karim).tap(sami)
 	if w.Current.Supervisor != sami || !w.relay || w.Phase != On {
 		t.Fatal(w.Current.Supervisor, w.Phase)
@@ -194,7 +194,7 @@ func TestAnotherMentorTakesOver(t *testing.T) {
 	}
 }
 
-func TestMentorWhoEndsASessionMayVouchForIt(t *testing.T) {
+func TestMentorWhoEndsASessionMayVouchForTheLearner(t *testing.T) {
 	w := newWorld().tap(lea).tap(karim).tap(karim)
 	if !w.VouchRequest.Open || w.VouchRequest.Learner != lea {
 		t.Fatalf("%+v", w.VouchRequest)
@@ -214,7 +214,7 @@ func TestMentorWhoEndsASessionMayVouchForIt(t *testing.T) {
 	}
 }
 
-func TestMentorIsAskedForTheirCardWhereTheLearnerEndedIt(t *testing.T) {
+func TestMentorIsAskedForTheirCardIfTheLearnerEndedTheSession(t *testing.T) {
 	w := newWorld()
 	w.settings.Cooldown = 0
 	w.tap(lea).tap(karim).tap(lea)
@@ -251,8 +251,8 @@ func TestMentorIsAskedForTheirCardWhereTheLearnerEndedIt(t *testing.T) {
 	}
 }
 
-// Where a mentor has nothing to say of a learner, their card means the machine at once.
-func TestMentorIsNotAskedWhereThePolicyHasNothingToVouchFor(t *testing.T) {
+// If the policy has nothing to vouch for, the mentor's card is a normal tap at once.
+func TestMentorIsNotAskedIfThePolicyHasNothingToVouchFor(t *testing.T) {
 	for name, last := range map[string]policy.MemberID{"the learner ended it": lea, "the mentor ended it": karim} {
 		w := newWorld()
 		w.settings.Cooldown, w.settings.Vouch = 0, false
@@ -272,7 +272,7 @@ func TestMentorIsNotAskedWhereThePolicyHasNothingToVouchFor(t *testing.T) {
 	}
 }
 
-func TestTagsComeOffForAWhileAfterTheMachineWasGivenBack(t *testing.T) {
+func TestMaintainerMayRemoveTagsShortlyAfterTheSession(t *testing.T) {
 	w := newWorld().do(AddTag{Tag: Tag{ID: "t1"}}, AddTag{Tag: Tag{ID: "t2"}}).tap(ines).tap(ines)
 	if w.do(RemoveTag{ID: "t1", By: nour}); len(w.Holds.Tags) != 2 {
 		t.Error("by another")
@@ -320,9 +320,9 @@ func TestInterventionMayBeLoggedAfterItsSession(t *testing.T) {
 	}
 }
 
-// A report that nobody signed is on record without a member, whatever tag comes with it, and leaves the machine as it
-// is.
-func TestUnsignedReportIsNobodysAndSwitchesNothing(t *testing.T) {
+// An unsigned report is recorded without a member, whichever tag accompanies the report, and does not change the
+// machine.
+func TestUnsignedReportNamesNoMemberAndSwitchesNothing(t *testing.T) {
 	w := newWorld().tap(nour).do(Busy{true})
 	phase, tags := w.Phase, len(w.Holds.Tags)
 	w.do(Report{Body: wire.ReportBody{What: wire.Dangerous, Claimed: zoe, Tag: "t"}, Tag: Tag{ID: "t"}, Now: true})

@@ -6,7 +6,7 @@ import (
 	"portillon/wire"
 )
 
-// endOrFinish ends the session, after the job under way where the policy says so.
+// endOrFinish ends the session, or first lets the current job finish if the policy says so.
 func (t *step) endOrFinish(c wire.Cause) {
 	if t.in.Settings.FinishJob && t.working() && t.state.Phase != Maintenance {
 		t.finishing(c, t.in.Now.Add(FinishMax))
@@ -15,20 +15,21 @@ func (t *step) endOrFinish(c wire.Cause) {
 	t.end(c)
 }
 
-// finishing leaves the machine to its job, until it is idle, or at the latest until then.
+// finishing lets the machine finish its job, until the machine is idle or the given time is reached.
 func (t *step) finishing(c wire.Cause, until time.Time) {
 	t.state.Phase, t.state.Current.ending, t.state.Current.Until, t.state.Current.Others = Finishing, c, until, nil
 }
 
-// working reports whether the machine is known to work. At a start it moves without working.
+// working reports whether the busy input shows that the machine works. Right after a start the machine moves without
+// working, so the input is ignored.
 func (t *step) working() bool { return t.in.Settings.HasBusy && t.state.Activity.Busy && !t.starting() }
 
-// starting reports whether a session is so young that the busy input means nothing.
+// starting reports whether the session is so young that the busy input is ignored.
 func (t *step) starting() bool {
 	return t.state.Current.Session != "" && t.in.Now.Sub(t.state.Current.Since) < t.in.Settings.Ignore
 }
 
-// end switches off, then records. It does nothing where no session runs.
+// end switches the relay off, then records the end. It does nothing if no session runs.
 func (t *step) end(c wire.Cause) {
 	if t.state.Current.Session == "" {
 		return
@@ -41,7 +42,7 @@ func (t *step) end(c wire.Cause) {
 		}
 	}
 	t.askVouch(false)
-	// The relay opens before anything is recorded: a journal that refuses never keeps it closed.
+	// The relay opens before anything is recorded: a journal that refuses a record never keeps the relay closed.
 	t.do(Relay{})
 	lasted := max(0, t.in.Now.Sub(t.state.Current.Since))
 	t.record(Record{Kind: wire.SessionEnd, Session: t.state.Current.Session, Member: t.state.Current.Member,
@@ -53,7 +54,7 @@ func (t *step) end(c wire.Cause) {
 	t.rest()
 }
 
-// rest is where the machine stands when nobody has it. What holds it goes before what it still has to do.
+// rest sets the phase of a machine without a session. Faults and tags have precedence over cooling.
 func (t *step) rest() {
 	t.state.Current, t.state.Power.PoweredOff, t.state.Cards.session = Current{}, false, nil
 	switch {
@@ -68,7 +69,7 @@ func (t *step) rest() {
 	}
 }
 
-// resettle moves a machine that nobody has to where its tags and faults put it.
+// resettle updates the phase of a machine without a session after a change of its tags or faults.
 func (t *step) resettle() {
 	if t.state.Current.Session == "" {
 		t.rest()
@@ -105,8 +106,8 @@ func (Tick) apply(t *step) {
 	t.offerAgain()
 }
 
-// limits ends the session, or warns of its end, or takes the warning back where the machine works again.
-// A maintainer sees the limit coming but is not warned: the machine is open in front of them.
+// limits ends the session, or warns of its end, or withdraws the warning if the machine works again. In a maintenance
+// the panel shows the limit, but gives no warning, because the maintainer works on the open machine.
 func (t *step) limits() {
 	at, why := t.deadline()
 	now := t.in.Now
@@ -121,8 +122,8 @@ func (t *step) limits() {
 	}
 }
 
-// deadline is when the session ends if nothing happens, and why: at its limit, or when the machine has been idle for
-// too long, where an input says whether it works. Zero: never.
+// deadline returns when the session ends if nothing happens, and the cause: the limit of the session, or, if the
+// machine has a busy input, a machine that is idle for too long. A zero time means never.
 func (t *step) deadline() (time.Time, wire.Cause) {
 	at, why := t.state.Current.limit, wire.CauseLimit
 	if t.state.Current.Limits.Idle <= 0 || !t.in.Settings.HasBusy || t.working() {

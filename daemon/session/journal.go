@@ -6,7 +6,8 @@ import (
 	"portillon/wire"
 )
 
-// record asks for r to be committed, after what the journal has not taken yet: the order of what happened stays.
+// record asks for r to be committed after the records that the journal has not accepted yet, so that the records stay
+// in order.
 func (t *step) record(r Record) {
 	t.flush()
 	t.do(r)
@@ -19,7 +20,8 @@ func (t *step) flush() {
 	t.state.Ledger.Pending = nil
 }
 
-// offerAgain offers what is pending with nothing else, now and then. A step that records something does so anyway.
+// offerAgain offers the pending records to the journal again, without a new record, every RetryEvery. A step that
+// records something offers them anyway.
 func (t *step) offerAgain() {
 	if len(t.state.Ledger.Pending) == 0 || t.in.Now.Before(t.state.Ledger.retry) {
 		return
@@ -28,7 +30,7 @@ func (t *step) offerAgain() {
 	t.flush()
 }
 
-// remember keeps what recordFailed needs if the journal refuses one of this step's records.
+// remember stores what RecordFailed needs if the journal refuses one of this step's records.
 func (l *Ledger) remember(before State, out []Effect) {
 	l.sent, l.undo = nil, nil
 	recorded := false
@@ -50,7 +52,7 @@ func (l *Ledger) remember(before State, out []Effect) {
 	}
 }
 
-// asked are the kinds that are true only once they are on record.
+// asked reports whether records of this kind take effect only once they are recorded.
 func asked(k wire.Kind) bool {
 	switch k {
 	case wire.SessionStart, wire.RoleChanged, wire.Assisted, wire.Untagged, wire.Extended, wire.HandedOver, wire.Vouched:
@@ -59,7 +61,8 @@ func asked(k wire.Kind) bool {
 	return false
 }
 
-// happened are the kinds that are true whether the journal takes them or not.
+// happened reports whether records of this kind describe an event that has happened, even if the journal refuses the
+// record.
 func happened(k wire.Kind) bool {
 	switch k {
 	case wire.SessionEnd, wire.Tagged, wire.Faulted, wire.FaultCleared, wire.Powered:
@@ -68,35 +71,36 @@ func happened(k wire.Kind) bool {
 	return false
 }
 
-// apply takes back what is not on record, and keeps what must still come on record: of the record that
-// failed and of those after it, which the corridor dropped.
+// apply undoes the effects that are not recorded, and keeps the records that must still be written: the record that
+// failed, and those after it, which the daemon dropped.
 func (e RecordFailed) apply(t *step) {
 	r, l := e.Record, &t.state.Ledger
 	lost, ours := l.after(r)
 	owed, mustUndo := t.salvage(lost)
 	owed = append(owed, l.Pending...)
-	isRefusal := r.Kind == wire.Refused || r.Kind == wire.CardAlert // whoever is refused hears why all the same
+	isRefusal := r.Kind == wire.Refused || r.Kind == wire.CardAlert // a refused member is told the reason in any case
 	if !l.quiet && !isRefusal {
 		t.notify(Notify{Notice: CannotRecord})
 	}
-	// Take back what was only asked for.
+	// Undo the effects that depend on a record.
 	isLateStart := r.Kind == wire.SessionStart && r.Session != "" && r.Session == t.state.Current.Session
 	switch {
 	case mustUndo && ours:
 		t.takeBack()
-	case isLateStart: // its relay was never to be on
+	case isLateStart: // the relay must not be on without a recorded start
 		t.state.Cards.leave(t.state.Holder(), false)
 		t.rest()
 	}
 	l.sent, l.undo, l.quiet = nil, nil, false
 	l.Pending, l.Broken, l.retry = trim(owed), true, t.in.Now.Add(RetryEvery)
 	if !t.state.Energised() {
-		t.do(Relay{}) // an order to switch off is never lost with a record
+		t.do(Relay{}) // an order to switch off is never dropped with a record
 	}
 }
 
-// salvage goes through the effects that were dropped: it repeats the notices that are true all the same, and returns
-// the records of what has happened anyway. MustUndo says that something is among them that was only asked for.
+// salvage goes through the effects that were dropped: it repeats the notices that are still true, and returns the
+// records of events that have happened anyway. mustUndo reports that the dropped effects include one that takes effect
+// only once it is recorded.
 func (t *step) salvage(lost []Effect) (owed []Record, mustUndo bool) {
 	for _, effect := range lost {
 		switch x := effect.(type) {
@@ -114,7 +118,8 @@ func (t *step) salvage(lost []Effect) (owed []Record, mustUndo bool) {
 	return owed, mustUndo
 }
 
-// after are r and what the last step asked for after it; r alone where it is not ours: not of the last step.
+// after returns r and the records that the last step asked for after r. If r is not of the last step, it returns r
+// alone and false.
 func (l *Ledger) after(r Record) (lost []Effect, ours bool) {
 	i := r.place - 1
 	if i < 0 || i >= len(l.sent) {
@@ -126,8 +131,8 @@ func (l *Ledger) after(r Record) (lost []Effect, ours bool) {
 	return l.sent[i:], true
 }
 
-// takeBack makes the State what it was before the last step. Where that step began a session, the card stands in its
-// slot all the same.
+// takeBack restores the State from before the last step. If that step began a session, the card nevertheless counts as
+// being in its slot.
 func (t *step) takeBack() {
 	cards, holder, ran := t.state.Cards, t.state.Holder(), t.state.Running()
 	t.state = *t.state.Ledger.undo
@@ -138,7 +143,8 @@ func (t *step) takeBack() {
 	}
 }
 
-// trim bounds what waits. Ends and tags are few, since nothing starts meanwhile; faults may come and go all night.
+// trim bounds the pending records. There are few ends and tags, since no session starts meanwhile; but faults may come
+// and go all night.
 func trim(rs []Record) []Record {
 	for len(rs) > PendingMax {
 		i := slices.IndexFunc(rs, func(r Record) bool { return r.Kind == wire.Faulted || r.Kind == wire.FaultCleared })
@@ -150,5 +156,5 @@ func trim(rs []Record) []Record {
 	return rs
 }
 
-// apply notes that the journal takes records.
+// apply notes that the journal accepts records again.
 func (Recorded) apply(t *step) { t.state.Ledger.Broken = len(t.state.Ledger.Pending) > 0 }

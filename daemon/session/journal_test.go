@@ -7,7 +7,7 @@ import (
 	"portillon/wire"
 )
 
-// disk makes the journal refuse while it is true.
+// disk sets whether the journal refuses records.
 func (w *world) disk(full bool) *world {
 	w.full = func() bool { return full }
 	return w
@@ -63,7 +63,7 @@ func TestEndThatCannotBeRecordedWaits(t *testing.T) {
 	}
 }
 
-func TestPendingIsOfferedAgainEveryFiveSecondsAndTellsNobody(t *testing.T) {
+func TestPendingRecordsAreOfferedEveryFiveSecondsWithoutANotice(t *testing.T) {
 	w := newWorld().tap(nour).disk(true).tap(nour)
 	offers := 0
 	w.full = func() bool { offers++; return true }
@@ -79,7 +79,7 @@ func TestPendingIsOfferedAgainEveryFiveSecondsAndTellsNobody(t *testing.T) {
 	w.ended(t, wire.CauseTap, 1)
 }
 
-// The first record fails and takes the second along.
+// The first record fails, and the daemon drops the second one too.
 func TestTagThatEndsASessionOnAFullDiskIsNotLost(t *testing.T) {
 	w := newWorld().tap(nour).disk(true).do(AddTag{Tag: Tag{ID: "a"}, Now: true}).at(t, TaggedOut, "the disk is full")
 	w.disk(false).wait(RetryEvery)
@@ -89,9 +89,9 @@ func TestTagThatEndsASessionOnAFullDiskIsNotLost(t *testing.T) {
 	}
 }
 
-// The set of tags goes to disk with every tag record. Were the tag still to be recorded and its removal in one step,
-// and the removal failed, the disk would hold neither.
-func TestTagThatWaitsForTheDiskIsNotTakenOffBeforeItIsThere(t *testing.T) {
+// The set of tags is written to disk with every record of a tag. If a pending tag and its removal were written in one
+// step, and the record of the removal failed, the disk would hold neither record.
+func TestPendingTagIsNotRemovedBeforeItIsRecorded(t *testing.T) {
 	w := newWorld().disk(true).do(AddTag{Tag: Tag{ID: "a"}})
 	n := 0
 	w.full = func() bool { n++; return n == 2 }
@@ -102,18 +102,18 @@ func TestTagThatWaitsForTheDiskIsNotTakenOffBeforeItIsThere(t *testing.T) {
 	w.disk(false).do(RemoveTag{ID: "a"}).at(t, Off, "untagged")
 }
 
-func TestShutdownOffersWhatIsPending(t *testing.T) {
+func TestShutdownOffersPendingRecords(t *testing.T) {
 	w := newWorld().tap(nour).disk(true).tap(nour).disk(false).do(Shutdown{})
 	w.ended(t, wire.CauseTap, 1)
 }
 
-func TestRecordOfTheCorridorThatFailsLeavesWhatIsPending(t *testing.T) {
+func TestFailedRecordOfTheDaemonKeepsPendingRecords(t *testing.T) {
 	w := newWorld().tap(nour).disk(true).tap(nour).do(RecordFailed{Record: Record{Kind: wire.BundleTaken}})
 	w.disk(false).wait(RetryEvery)
 	w.ended(t, wire.CauseTap, 1)
 }
 
-func TestWhatIsNotRecordedDoesNotHold(t *testing.T) {
+func TestUnrecordedChangesHaveNoEffect(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		reach []Event
@@ -128,7 +128,7 @@ func TestWhatIsNotRecordedDoesNotHold(t *testing.T) {
 			return s.Phase == Maintenance &&
 				s.Current.Assistant == ""
 		}},
-		{"a tag taken off", []Event{AddTag{Tag: Tag{ID: "a"}}}, RemoveTag{ID: "a"},
+		{"a removed tag", []Event{AddTag{Tag: Tag{ID: "a"}}}, RemoveTag{ID: "a"},
 			func(s State) bool { return s.Phase == TaggedOut && len(s.Holds.Tags) == 1 }},
 		{"an intervention", []Event{tapOf(ines)}, Log{What: "x"}, func(s State) bool {
 			return s.Phase == Maintenance &&
@@ -145,13 +145,13 @@ func TestWhatIsNotRecordedDoesNotHold(t *testing.T) {
 	}
 }
 
-func TestRefusedMemberHearsWhyThoughTheDiskIsFull(t *testing.T) {
+func TestRefusedMemberIsToldTheReasonOnAFullDisk(t *testing.T) {
 	if w := newWorld().disk(true).tap(zoe); !w.told(Denied) || w.told(CannotRecord) {
 		t.Error(words(w.effects))
 	}
 }
 
-func TestRunningSessionGoesOnAndEndsOnAFullDisk(t *testing.T) {
+func TestRunningSessionContinuesAndEndsOnAFullDisk(t *testing.T) {
 	w := newWorld().tap(nour).
 		disk(true).
 		do(stranger(), Reader{}).
@@ -165,7 +165,7 @@ func TestRunningSessionGoesOnAndEndsOnAFullDisk(t *testing.T) {
 	}
 }
 
-func TestFaultsThatComeAndGoAllNightDoNotPileUp(t *testing.T) {
+func TestPendingFaultRecordsAreBounded(t *testing.T) {
 	w := newWorld().tap(nour).disk(true)
 	for range 500 {
 		w.do(FaultRaised{What: "e-stop"}, FaultCleared{What: "e-stop"})
@@ -177,12 +177,12 @@ func TestFaultsThatComeAndGoAllNightDoNotPileUp(t *testing.T) {
 	w.ended(t, wire.CauseFault, 1)
 }
 
-// A record that the corridor makes itself, or one from long ago, takes nothing else along.
+// The failure of a record that the daemon itself made, or of a record of an earlier step, affects no other record.
 func TestForeignRecordThatFailsChangesNothing(t *testing.T) {
 	for name, r := range map[string]Record{
-		"the corridor's":      {Kind: wire.BundleTaken},
-		"of another session":  {Kind: wire.SessionStart, Session: "other"},
-		"one that says place": {Kind: wire.SessionStart, Session: "s1", place: 99},
+		"a record of the daemon":             {Kind: wire.BundleTaken},
+		"a record of another session":        {Kind: wire.SessionStart, Session: "other"},
+		"a record with the place of another": {Kind: wire.SessionStart, Session: "s1", place: 99},
 	} {
 		w := newWorld().tap(nour)
 		w.Current.Session = "s9"

@@ -8,7 +8,8 @@ import (
 	"portillon/wire"
 )
 
-// A card stays in the slot after a stop, and a new bundle no longer knows it. The reader sees it again: that is no tap.
+// A card remains in the slot after a stop, and a new bundle no longer contains the card. When the reader detects the
+// card again, that is not a tap.
 func TestCardLeftInTheSlotStartsNothingAfterANewBundleDropsIt(t *testing.T) {
 	w := newWorld()
 	w.settings.HasBusy, w.settings.Vouch = false, false
@@ -25,8 +26,8 @@ func TestCardLeftInTheSlotStartsNothingAfterANewBundleDropsIt(t *testing.T) {
 	}
 }
 
-// Another unknown card that leaves the reader's field does not make the card in the slot count as taken out.
-func TestOnlyTheRemovalOfTheCardLeftInTheSlotCounts(t *testing.T) {
+// Another unknown card that leaves the reader's field does not count as the removal of the card in the slot.
+func TestRemovalOfAnotherCardDoesNotRemoveTheCardInTheSlot(t *testing.T) {
 	w := newWorld()
 	w.settings.HasBusy, w.settings.Vouch = false, false
 	put(w, Inserted{Card: cardOf(nour), Member: nour})
@@ -38,7 +39,7 @@ func TestOnlyTheRemovalOfTheCardLeftInTheSlotCounts(t *testing.T) {
 	}
 }
 
-func TestRemovalOfTheCardDoesNotProlongAJobThatFinishes(t *testing.T) {
+func TestRemovalOfTheCardDoesNotProlongAFinishingJob(t *testing.T) {
 	w := newWorld()
 	w.settings.Vouch = false
 	put(w, Inserted{Card: cardOf(nour), Member: nour})
@@ -55,14 +56,14 @@ func TestRemovalOfTheCardDoesNotProlongAJobThatFinishes(t *testing.T) {
 	}
 }
 
-func TestSessionIsNotExtendedWhereThePolicyAllowsNoExtension(t *testing.T) {
+func TestSessionIsNotExtendedIfThePolicyAllowsNoExtension(t *testing.T) {
 	e := tapOf(nour)
 	e.Decision.Limits.Extend = 0
 	w := newWorld().do(e).wait(9 * time.Minute)
 	if w.Phase != EndingSoon {
 		t.Fatal(w.Phase)
 	}
-	// The machine is idle: an extension would begin the idle time anew without moving the limit.
+	// The machine is idle: an extension would restart the idle time without moving the limit.
 	if w.do(Extend{allow(policy.User)}); w.Phase != EndingSoon || w.count(wire.Extended) != 0 || !w.told(NotNow) {
 		t.Errorf("%s, %d extensions, told that it is refused: %v", w.Phase, w.count(wire.Extended), w.told(NotNow))
 	}

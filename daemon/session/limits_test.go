@@ -8,7 +8,7 @@ import (
 	"portillon/wire"
 )
 
-func TestTagHangsSinceNowUnlessItSaysSinceWhen(t *testing.T) {
+func TestTagWithoutATimeStartsNow(t *testing.T) {
 	given := noon().Add(-time.Hour)
 	w := newWorld().do(AddTag{Tag: Tag{ID: "a"}}, AddTag{Tag: Tag{ID: "b", Since: given}})
 	if len(w.kept) != 2 || !w.kept[0].Since.Equal(noon().Add(Flap)) || !w.kept[1].Since.Equal(given) {
@@ -16,12 +16,12 @@ func TestTagHangsSinceNowUnlessItSaysSinceWhen(t *testing.T) {
 	}
 }
 
-// The busy input means nothing until Settings.Ignore has passed, and means work from that moment on.
+// The busy input is ignored until Settings.Ignore has passed, and means work from that moment on.
 func TestBusyInputCountsFromTheEndOfTheIgnoredTime(t *testing.T) {
 	for early, want := range map[time.Duration]Phase{0: Finishing, time.Nanosecond: Cooling} {
 		w := newWorld()
 		w.settings.Ignore = 10 * time.Second
-		w.tap(nour).do(Busy{true}).wait(w.settings.Ignore - 2*Flap - early) // tap lets one Flap pass, as do did
+		w.tap(nour).do(Busy{true}).wait(w.settings.Ignore - 2*Flap - early) // tap and do each let one Flap pass
 		if w.tap(nour); w.Phase != want {
 			t.Errorf("tapped %v before: %s, want %s", early, w.Phase, want)
 		}

@@ -6,8 +6,8 @@ import (
 	"portillon/internal/mutate"
 )
 
-// mutants are changes to the rules of a reader's slot, and of the cards of a session, that would start a machine by
-// itself or keep it running without its card. The tests must catch each one.
+// mutants are changes to the rules for the slot of a reader and for the cards of a session. Each change would start a
+// machine without a tap, or keep a machine running without its card. The tests must catch each one.
 var mutants = []mutate.Edit{
 	{"slot.go", "if !e.At.IsZero() && e.At.Before(t.state.Cards.tappedAt) {", "if false {"},
 	{"slot.go", "if e.WasThere || t.state.Cards.slot.isLeft(e, t.in.Now) {", "if e.WasThere {"},
@@ -28,7 +28,7 @@ var mutants = []mutate.Edit{
 	{"journal.go", "cards.leave(holder, false)", "_ = holder"},
 }
 
-// notCaught holds what each mutant that no test catches would need.
+// notCaught names, for each mutant that no test catches, the test that would catch it.
 var notCaught = map[string]string{
 	"t.state.Owner(e.Card) == holder": "a holder who puts a second card of theirs into the slot",
 	"case false:\n":                   "a SessionCard that nobody tapped: the notice to a stranger is not looked at",

@@ -8,23 +8,23 @@ import (
 	"portillon/wire"
 )
 
-// step is one call of Next being worked out.
+// step holds the intermediate state of one call of Next.
 type step struct {
 	state   State
 	in      Input
 	out     []Effect
-	notices []Effect // announcing comes last
+	notices []Effect // notices, which are emitted last
 }
 
-// Next is the whole session: what the machine becomes, and what is to be done, in order.
+// Next is the complete session logic: it returns the new state of the machine, and the effects to carry out, in order.
 func Next(s State, in Input) (State, []Effect) {
 	before := s
-	// The caller keeps the state that it passed: what is changed in place is copied first.
+	// The caller keeps the state that it passed, so slices are copied before they are changed.
 	s.Holds.Tags, s.Holds.Faults = slices.Clone(s.Holds.Tags), slices.Clone(s.Holds.Faults)
 	s.Ledger.Pending = slices.Clone(s.Ledger.Pending)
 	t := &step{state: s, in: in}
 	switch e := in.Event.(type) {
-	case Recorded: // may come between two effects of one step, which goes on
+	case Recorded: // may arrive between two effects of one step, without ending that step
 		e.apply(t)
 		return t.state, nil
 	case RecordFailed:
@@ -57,10 +57,10 @@ func (e Tap) apply(t *step) {
 	e.keepCard(t)
 }
 
-// handle does what a member's tap means in this phase.
+// handle processes a member's tap in the current phase.
 func (e Tap) handle(t *step) {
 	if t.state.recent.flaps(e.Member, t.in.Now) {
-		// A fault, a tag or a full disk matters more, and is on the panel already.
+		// A fault, a tag or a full disk is more important, and the panel already shows it.
 		isHeld := t.state.Phase == Fault || t.state.Phase == TaggedOut
 		if !isHeld && !t.state.Ledger.Broken && len(t.state.Ledger.Pending) == 0 {
 			t.notify(Notify{Notice: AlreadyRead, Member: e.Member})
@@ -81,7 +81,7 @@ func (e Tap) handle(t *step) {
 	}
 }
 
-// apply changes nothing, whatever runs: a card that nobody has is refused.
+// apply refuses a card that belongs to no member; the state does not change.
 func (e Stranger) apply(t *step) {
 	if t.state.down {
 		return
@@ -94,7 +94,7 @@ func (e Stranger) apply(t *step) {
 	t.notify(Notify{Notice: Denied, Decision: e.Decision})
 }
 
-// answer begins a session, or a wait for the supervisor, where the decision and the session's own rules allow it.
+// answer starts a session, or the wait for the supervisor, if the decision and the session's own rules allow it.
 func (t *step) answer(e Tap) {
 	switch d := e.Decision; {
 	case d.Verdict == policy.Allow && t.mayStart(d.Role):
@@ -110,14 +110,14 @@ func (t *step) answer(e Tap) {
 	}
 }
 
-// mayStart is the session's own refusal, whatever the decision says: a fault holds everyone, a tag all but maintainers,
-// and a start without a role or an id is none.
+// mayStart reports whether the session's own rules allow a start, whatever the decision is: a fault stops everyone, a
+// tag stops everyone except maintainers, and a start needs a role and an id.
 func (t *step) mayStart(r policy.Role) bool {
 	return !t.state.down && r != policy.NoRole && t.in.Session != "" &&
 		len(t.state.Holds.Faults) == 0 && (len(t.state.Holds.Tags) == 0 || r == policy.Maintainer)
 }
 
-// deny tells a member why not, each time; it is written down now and then.
+// deny tells a member at each tap why they are refused; the refusal is recorded at a limited rate.
 func (t *step) deny(m policy.MemberID, d policy.Decision, basis *policy.Basis) {
 	if t.state.recent.isFirstRefusal(m, t.in.Now) {
 		body := wire.RefusedBody{Reasons: t.state.Holds.reasons(d), Role: nearestRole(d)}
@@ -127,7 +127,7 @@ func (t *step) deny(m policy.MemberID, d policy.Decision, basis *policy.Basis) {
 	t.notify(Notify{Notice: Denied, Member: m, Decision: d})
 }
 
-// nearestRole is the role of a refused decision, or the one that came nearest.
+// nearestRole returns the role of a refused decision, or, if it has none, the role that came nearest to being allowed.
 func nearestRole(d policy.Decision) policy.Role {
 	if o, ok := d.Nearest(); ok && d.Role == policy.NoRole {
 		return o.Role
@@ -135,7 +135,7 @@ func nearestRole(d policy.Decision) policy.Role {
 	return d.Role
 }
 
-// reasons are the decision's, with those of the session's own refusal where the decision did not know of them.
+// reasons returns the decision's codes, and adds the session's own reasons if the decision did not know them.
 func (h *Holds) reasons(d policy.Decision) []policy.Code {
 	out := append([]policy.Code{}, d.Codes()...)
 	add := func(held bool, c policy.Code) {
@@ -166,13 +166,13 @@ func (t *step) start(m, supervisor policy.MemberID, d policy.Decision, basis *po
 		), Bundle: t.in.Bundle, Would: would(d), Card: proof(t.state.Cards.Strength),
 	}
 	body.Basis = fit(basis, body)
-	// The record comes before the order to the relay: a session that is not on record never runs.
+	// The record precedes the order to the relay: an unrecorded session never runs.
 	t.record(Record{Kind: wire.SessionStart, Session: t.state.Current.Session, Member: m, Body: body})
 	t.do(t.state.Current.relayOn(t.in.Settings))
 	t.notify(Notify{Notice: Welcome, Member: m})
 }
 
-// proof is what the card proved, as records name it.
+// proof returns the name, used in records, of what the card proved.
 func proof(s policy.CardStrength) string {
 	if s == policy.AES {
 		return "aes"
@@ -180,8 +180,8 @@ func proof(s policy.CardStrength) string {
 	return "uid"
 }
 
-// take makes the decision's role and limits those of the session. Limits count from its start, whichever role it began
-// in.
+// take uses the decision's role and limits for the session. Limits count from the start of the session, even after a
+// change of role.
 func (t *step) take(d policy.Decision) {
 	t.state.Current.Role, t.state.Current.Limits, t.state.Current.limit, t.state.Phase = d.Role, d.Limits, time.Time{}, On
 	if d.Role == policy.Maintainer {
@@ -193,7 +193,8 @@ func (t *step) take(d policy.Decision) {
 	t.state.Current.Until = t.state.Current.limit
 }
 
-// would is what enforcement would have answered where the machine's mode lets members in regardless; else it is empty.
+// would returns the result that enforcement would have had, if the mode of the machine admits members regardless;
+// otherwise "".
 func would(d policy.Decision) string {
 	if d.Would == d.Verdict {
 		return ""
@@ -205,10 +206,10 @@ func would(d policy.Decision) string {
 	return s
 }
 
-// relayOn is the order that closes the relay for this session.
+// relayOn returns the order that closes the relay for this session.
 func (c *Current) relayOn(s Settings) Relay {
-	// The guard keeps what it is told here for the whole session: a job must not go on alone while the member may have
-	// become a maintainer, whose hands are in the machine.
+	// The guard keeps this order for the whole session. A job must not continue alone if the member may have become a
+	// maintainer, who may have their hands in the machine.
 	maintains := c.Role == policy.Maintainer || slices.Contains(c.Others, policy.Maintainer)
 	r := Relay{On: true, Cool: s.Cooldown, FinishJob: s.FinishJob && !maintains}
 	if r.FinishJob {
@@ -217,8 +218,8 @@ func (c *Current) relayOn(s Settings) Relay {
 	return r
 }
 
-// whileOn ends the session for those whose it is. Where the job under way is to be finished, that is the first tap;
-// a second one, in Finishing, ends it there and then.
+// whileOn ends the session at a tap of its member or supervisor. If the current job is to be finished, the first tap
+// starts Finishing, and a second tap ends the session at once.
 func (e Tap) whileOn(t *step) {
 	c := wire.CauseTap
 	switch e.Member {
@@ -268,7 +269,7 @@ func (e Tap) inMaintenance(t *step) {
 func (e Tap) whileAwaiting(t *step) {
 	learner := t.state.Current.Member
 	switch s := e.Supervising; {
-	case !t.in.Now.Before(t.state.Current.Until): // the wait was over before the tick that says so
+	case !t.in.Now.Before(t.state.Current.Until): // the wait is over, although no tick has ended it yet
 		t.rest()
 		t.answer(e)
 	case e.Member == learner:
@@ -280,12 +281,12 @@ func (e Tap) whileAwaiting(t *step) {
 	case e.Decision.Verdict == policy.Allow:
 		t.rest()
 		t.answer(e)
-	default: // the learner goes on waiting
+	default: // the learner keeps waiting
 		t.deny(e.Member, e.Decision, e.Basis)
 	}
 }
 
-// handOver has another mentor answer for the learner from now on; the first one may go.
+// handOver makes another mentor responsible for the learner; the first mentor may leave.
 func (e Tap) handOver(t *step) {
 	t.state.recent.acted(e.Member, t.in.Now)
 	from := t.state.Current.Supervisor

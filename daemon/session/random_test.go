@@ -14,8 +14,8 @@ import (
 	"portillon/wire"
 )
 
-// A history is bytes, two for each event: what happens, and how long after the last. So the fuzzer and the random
-// test speak of the same thing, and any bytes are a history.
+// A history is a sequence of bytes, two for each event: what happens, and how long after the previous event. Thus the
+// fuzzer and the random test use the same format, and every sequence of bytes is a valid history.
 
 // spans are the pauses between events: within a flap, around each limit of newWorld's settings, and long.
 func spans() []time.Duration {
@@ -39,7 +39,7 @@ func spans() []time.Duration {
 	}
 }
 
-// acts are what can happen. Taps come often, the end of the daemon seldom.
+// acts returns the possible events. Taps are frequent; the end of the daemon is rare.
 func acts() []Event {
 	ev := []Event{
 		Tick{},
@@ -129,7 +129,7 @@ func acts() []Event {
 	return ev
 }
 
-// fates are what the history does to the world instead of to the session.
+// fates are what the history changes in the test's world instead of in the session.
 const (
 	fillDisk = 250 + iota
 	freeDisk
@@ -139,7 +139,7 @@ const (
 	noBusyInput
 )
 
-// live plays a history and reports what does not hold.
+// live plays a history and fails the test if an invariant is violated.
 func live(t testing.TB, history []byte, pure bool) *world {
 	w := newWorld()
 	acts, spans := acts(), spans()
@@ -181,7 +181,7 @@ func live(t testing.TB, history []byte, pure bool) *world {
 	return w
 }
 
-// snapshot returns a check that Next did not write to the state it was given.
+// snapshot returns a function that checks that Next did not modify the state that it was given.
 func snapshot(s State, pure bool) func(testing.TB, Event) {
 	if !pure {
 		return func(testing.TB, Event) {}
@@ -210,7 +210,7 @@ func deep(s State) State {
 	return s
 }
 
-// checkStep holds of every list of effects.
+// checkStep checks the invariants of each list of effects.
 func checkStep(t testing.TB, w *world, before State, e Event, effects []Effect) {
 	records, told := 0, false
 	for i, x := range effects {
@@ -239,7 +239,8 @@ func checkStep(t testing.TB, w *world, before State, e Event, effects []Effect) 
 	}
 }
 
-// checkStart holds wherever the relay is switched on: for a card, its start recorded just before, nothing in the way.
+// checkStart checks each effect that switches the relay on: a card was tapped, the start was recorded just before, and
+// no fault or tag forbids it.
 func checkStart(t testing.TB, w *world, before State, e Event, done []Effect) {
 	fail := func(why string) { t.Errorf("%T in %s: the relay goes on %s: %s", e, before, why, words(done)) }
 	if _, ok := e.(Tap); !ok {
@@ -260,7 +261,7 @@ func checkStart(t testing.TB, w *world, before State, e Event, done []Effect) {
 	}
 }
 
-// checkWorld holds whenever the corridor has carried out all effects.
+// checkWorld checks the invariants that hold after the daemon has carried out all effects.
 func checkWorld(t testing.TB, w *world) {
 	fail := func(why string) { t.Errorf("in %s (session %q): %s", w.State, w.Current.Session, why) }
 	if w.relay != w.Energised() {
@@ -289,7 +290,7 @@ func checkWorld(t testing.TB, w *world) {
 	}
 }
 
-// checkTime holds after every tick: nothing goes on past its time.
+// checkTime checks, after every tick, that no phase lasts past its time.
 func checkTime(t testing.TB, w *world) {
 	late := !w.Current.Until.IsZero() && !w.now.Before(w.Current.Until)
 	if late || w.Phase != Finishing && !w.Current.limit.IsZero() && !w.now.Before(w.Current.limit) {
@@ -300,7 +301,8 @@ func checkTime(t testing.TB, w *world) {
 	}
 }
 
-// open is the session that a journal leaves open. It fails where sessions overlap, end twice, or end without a start.
+// open returns the session that a journal leaves unfinished. It fails where sessions overlap, end twice, or end without
+// a start.
 func open(t testing.TB, journal []Record) string {
 	now := ""
 	for _, r := range journal {
@@ -324,7 +326,7 @@ func open(t testing.TB, journal []Record) string {
 	return now
 }
 
-// checkAfterwards holds when the daemon has ended and the disk had room again.
+// checkAfterwards checks the invariants that hold when the daemon has stopped and the disk has room again.
 func checkAfterwards(t testing.TB, w *world) {
 	if w.relay || w.Running() {
 		t.Errorf("after the end the machine is %s, relay %v", w.State, w.relay)
@@ -357,7 +359,7 @@ func TestInvariantsHoldOverRandomHistories(t *testing.T) {
 		for j := range h {
 			h[j] = byte(rnd.Uint32())
 		}
-		if i%2 == 0 { // what is deep is rarely reached by chance alone
+		if i%2 == 0 { // chance alone rarely reaches deep states
 			h = append(bytes.Clone(stories[i/2%len(stories)]), h...)
 		}
 		w := live(t, h, i%50 == 0)
@@ -395,7 +397,8 @@ func FuzzHistoryOfAMachine(f *testing.F) {
 	})
 }
 
-// seeds are histories that go deep: each starts a session and does to it what once went wrong, or could.
+// seeds returns histories that reach deep states: each starts a session and repeats a sequence that once failed or
+// could fail.
 func seeds() [][]byte {
 	tap := func(m policy.MemberID) byte {
 		return code(func(e Event) bool { x, ok := e.(Tap); return ok && x.Member == m && x.Decision.Role != 0 })
@@ -452,7 +455,7 @@ func seeds() [][]byte {
 
 func reflectName(e Event) string { return reflect.TypeOf(e).Name() }
 
-// code is the byte of the first act that fits.
+// code returns the byte of the first event for which fits returns true.
 func code(fits func(Event) bool) byte {
 	for i, e := range acts() {
 		if fits(e) {

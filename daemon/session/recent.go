@@ -6,11 +6,11 @@ import (
 	"portillon/policy"
 )
 
-// recent holds what was handled lately, so that a card that flaps, and an emulator, is not handled again and again.
+// recent holds the taps that were handled lately, so that a flapping card or an emulator is not handled repeatedly.
 type recent struct {
-	taps    [3]tapped          // the last taps that were acted on, newest first
-	alerted [RefusedMax]tapped // whose cards' alerts were last written down, in no order
-	refused [RefusedMax]tapped // whose refusals were last written down, in no order; with no name a stranger's
+	taps    [3]tapped          // the last accepted taps, newest first
+	alerted [RefusedMax]tapped // members whose card alerts were last recorded, in no order
+	refused [RefusedMax]tapped // members whose refusals were last recorded, in no order; an empty name is an unknown card
 }
 
 type tapped struct {
@@ -18,7 +18,8 @@ type tapped struct {
 	at time.Time
 }
 
-// acted notes whose tap was acted on. The last few are kept: a learner's card and the mentor's may flap together.
+// acted notes the member whose tap was accepted. Several taps are kept, because a learner's card and the mentor's may
+// flap at the same time.
 func (r *recent) acted(m policy.MemberID, now time.Time) {
 	old := r.taps
 	r.taps[0] = tapped{m, now}
@@ -30,7 +31,7 @@ func (r *recent) acted(m policy.MemberID, now time.Time) {
 	}
 }
 
-// flaps reports whether a tap of m was acted on within Flap.
+// flaps reports whether a tap of m was accepted within the last Flap.
 func (r *recent) flaps(m policy.MemberID, now time.Time) bool {
 	for _, x := range r.taps {
 		if x.by == m && now.Sub(x.at) < Flap {
@@ -40,19 +41,19 @@ func (r *recent) flaps(m policy.MemberID, now time.Time) bool {
 	return false
 }
 
-// isFirstRefusal reports whether a refusal of m is to be written down, and notes that it is: not one just after another
-// of the same member, nor one for whom there is no room.
+// isFirstRefusal reports whether a refusal of m is to be recorded, and if so remembers it. A refusal is not recorded
+// within RefusedEvery of another one of the same member, or if recent has no room.
 func (r *recent) isFirstRefusal(m policy.MemberID, now time.Time) bool {
 	return isFirst(r.refused[:], RefusedEvery, m, now)
 }
 
-// isFirstAlert is isFirstRefusal for the alert that a lost or blocked card raises.
+// isFirstAlert is like isFirstRefusal, for the alert that a lost or blocked card raises.
 func (r *recent) isFirstAlert(m policy.MemberID, now time.Time) bool {
 	return isFirst(r.alerted[:], AlertEvery, m, now)
 }
 
-// isFirst reports whether something about m is to be written down, and notes that it is: not within every of the last
-// time, nor where there is no room.
+// isFirst reports whether an event about m is to be recorded, and if so remembers it. An event is not recorded within
+// every of the previous one, or if there is no room.
 func isFirst(written []tapped, every time.Duration, m policy.MemberID, now time.Time) bool {
 	room := -1
 	for i, x := range written {

@@ -7,24 +7,25 @@ import (
 	"portillon/wire"
 )
 
-// AlertEvery is how often the alert of one member's card is written down: whoever found it tries it more than once.
+// AlertEvery is the least time between two recorded alerts of one member's card: a person who found the card tries it
+// more than once.
 const AlertEvery = time.Minute
 
-// RefusedCard is a card that the site refuses, and whose it is. It changes nothing, whatever runs: its member's
-// session least of all, since somebody else may hold the card.
+// RefusedCard is the tap of a card that the site refuses, with the member to whom the card belongs. It changes nothing,
+// and never ends its member's session, since somebody else may hold the card.
 type RefusedCard struct {
 	Member   policy.MemberID
 	State    policy.CardState
-	Since    string // the day on which the site wrote it down
+	Since    string // day on which the site recorded the refusal of the card
 	Decision policy.Decision
-	Basis    *policy.Basis // as in Tap
+	Basis    *policy.Basis // input of the decision, as in Tap
 }
 
-// CardRefused says that the site refuses the card. It names nobody, and not why.
+// CardRefused means that the site refuses the card. The notice names no member and no reason.
 const CardRefused Notice = "card-refused"
 
-// apply tells whoever stands there that the card is refused. A lost or blocked one is an alert on record; a
-// replaced one a refusal.
+// apply notifies the person at the machine that the card is refused. A lost or blocked card is recorded as an alert, a
+// replaced card as a refusal.
 func (e RefusedCard) apply(t *step) {
 	if t.state.down {
 		return

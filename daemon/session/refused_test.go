@@ -51,7 +51,7 @@ func TestAlertsAreRateLimitedPerMember(t *testing.T) {
 		return n
 	}
 	for range 20 {
-		w.do(refusedCard(nour, policy.LostCard)) // two seconds apart
+		w.do(refusedCard(nour, policy.LostCard)) // do lets two seconds pass between the taps
 	}
 	if alerts() != 1 {
 		t.Errorf("%d alerts of one card within a minute", alerts())
@@ -70,8 +70,8 @@ func TestAlertsAreRateLimitedPerMember(t *testing.T) {
 	}
 }
 
-// A member's own refusal a moment before does not hide that their lost card is tapped.
-func TestRefusalsDoNotHideAlerts(t *testing.T) {
+// A refusal of the member themself a moment earlier does not suppress the alert for their lost card.
+func TestRefusalsDoNotSuppressAlerts(t *testing.T) {
 	w := newWorld().tap(zoe)
 	w.atOnce(refusedCard(zoe, policy.LostCard))
 	if last := w.journal[len(w.journal)-1]; last.Kind != wire.CardAlert {
@@ -83,7 +83,7 @@ func TestRefusalsDoNotHideAlerts(t *testing.T) {
 	}
 }
 
-func TestRefusedCardIsToldThoughTheJournalIsFull(t *testing.T) {
+func TestNoticeOfARefusedCardIsShownEvenIfTheJournalIsFull(t *testing.T) {
 	w := newWorld().disk(true)
 	w.do(refusedCard(nour, policy.LostCard))
 	told := false

@@ -1,31 +1,31 @@
-// Package session is the life of a machine between two cards, as a pure function.
+// Package session computes the sessions of a machine, from tap to tap, as a pure function.
 //
 //	Next(State, Input) (State, []Effect)
 //
-// It reads no clock, touches no disk and no pin: time comes in with each Input, and what must be done goes out as
-// Effects, which the daemon carries out one by one, in order. Three rules hold in every state and are tested on
-// random histories:
+// It reads no clock and uses no disk and no pin: the time is part of each Input, and the result is a list of Effects,
+// which the daemon carries out one by one, in order. Three rules hold in every state and are tested on random
+// histories:
 //
-//   - A start is recorded before the relay is switched on. If the record fails, the corridor drops what follows,
-//     feeds RecordFailed, and the relay was never on.
-//   - An end switches the relay off before it is recorded. If that record fails it waits in State.Ledger.Pending, and
-//     no session starts until it is written.
-//   - Nothing but a card that was allowed, in front of this machine, now, switches the relay on.
+//   - A start is recorded before the relay is switched on. If the record fails, the daemon drops the later effects
+//     and calls Next with RecordFailed, and the relay was never on.
+//   - An end switches the relay off before it is recorded. If that record fails, it waits in State.Ledger.Pending, and
+//     no session starts until the record is written.
+//   - Only the tap of an allowed card at this machine, handled now, switches the relay on.
 //
-// In every list of effects an order to switch off comes before all records: a journal that refuses never keeps a relay
-// on.
+// In every list of effects, an order to switch off precedes all records: a journal that refuses a record never keeps a
+// relay closed.
 //
-// What the journal refuses is of three kinds. Something that was asked for and must be on record to be true (a start,
-// another role, a helper, a tag taken off) has not happened: the State is again what it was. What has happened anyway
-// (an end, a tag put on, a fault) waits in State.Ledger.Pending, in order, and is offered again before any later
-// record, or every RetryEvery. A refusal, a reader that came or went, and an intervention, of which the person is told,
-// are let go.
+// There are three kinds of records that the journal may refuse. The first kind takes effect only once recorded (a
+// start, another role, a helper, a removed tag): such a change has not happened, and the previous State is restored.
+// The second kind has happened anyway (an end, a new tag, a fault): its record waits in State.Ledger.Pending, in order,
+// and is offered again before any later record, or every RetryEvery. The third kind is dropped: a refusal, a reader
+// that fails or recovers, and an intervention, of which the person is notified.
 //
-// Time must not run backwards for as long as a session lasts: Input.Now carries Go's monotonic reading, so that
-// limits hold when the wall clock is set.
+// Time must not run backwards during a session: Input.Now carries Go's monotonic clock reading, so that limits remain
+// correct when the wall clock is set.
 //
-// A State is not kept across restarts: no session resumes. Tags outlive the daemon, and what it owes the journal
-// (Restore). A State may be read by anyone once Next has returned it: Next never writes to what it was given.
+// A State is not kept across restarts: no session is resumed. The tags and the pending records survive a restart
+// (Restore). Any goroutine may read a State once Next has returned it: Next never modifies its arguments.
 package session
 
 import (
@@ -37,26 +37,26 @@ import (
 	"portillon/wire"
 )
 
-// Phase is where the machine stands. The zero Phase is Off.
+// Phase is the current phase of the machine. The zero Phase is Off.
 type Phase uint8
 
 const (
 	Off         Phase = iota // waiting for a card
 	Awaiting                 // waiting for the supervisor's card; the relay is off
-	On                       // a member works
-	EndingSoon               // a member works, and has been warned
-	Finishing                // nobody works any more, the machine's job does
-	Cooling                  // the relay is off, the extraction runs on
-	Maintenance              // the relay is under a maintainer's hand
+	On                       // a member uses the machine
+	EndingSoon               // a member uses the machine, and has been warned
+	Finishing                // the session is over, and the machine finishes its job
+	Cooling                  // the relay is off, and the extraction still runs
+	Maintenance              // a maintainer works on the machine and controls the relay
 	TaggedOut                // a person locked the machine
-	Fault                    // the e-stop, the guard or the relay
+	Fault                    // caused by the e-stop, the guard, the relay or a machine that runs by itself
 )
 
 var phaseNames = [...]string{
 	"off", "awaiting", "on", "ending-soon", "finishing", "cooling", "maintenance", "tagged-out", "fault",
 }
 
-// String is the phase as logs, the control socket and MQTT name it.
+// String returns the phase as logs, the control socket and MQTT name it.
 func (p Phase) String() string {
 	if int(p) < len(phaseNames) {
 		return phaseNames[p]
@@ -65,143 +65,147 @@ func (p Phase) String() string {
 }
 
 const (
-	// Flap is how soon after an accepted tap the same card counts as the same tap: a card that swings in its holder.
-	// It holds for each card by itself: of two cards that flap at once, neither undoes the other's tap.
+	// Flap is the time after an accepted tap during which the same card counts as the same tap, because a card may swing
+	// in its holder. The time is kept per card: when two cards flap at once, neither undoes the other's tap.
 	Flap = 2 * time.Second
-	// RefusedEvery is how often the refusal of one member, or of a card that nobody has, is written down: an emulator
-	// makes up ten a second.
+	// RefusedEvery is the least time between two recorded refusals of one member, or of unknown cards: an emulator can
+	// present ten a second.
 	RefusedEvery = 2 * time.Second
-	// RefusedMax is how many of these are written down within that time: more is no queue of people.
+	// RefusedMax is the number of refusals recorded within RefusedEvery: more cannot come from people in a queue.
 	RefusedMax = 4
-	// RetryEvery is how long a record that the journal did not take waits before it is offered again with nothing else.
+	// RetryEvery is the time after which a record that the journal refused is offered again without a new record.
 	RetryEvery = 5 * time.Second
-	// PendingMax bounds State.Ledger.Pending. Past it the oldest fault records are let go, never an end or a tag.
+	// PendingMax bounds the number of records in State.Ledger.Pending. Beyond it the oldest fault records are dropped,
+	// never an end or a tag.
 	PendingMax = 64
-	// ChooseFor is how long after their tap a member may take another of their roles.
+	// ChooseFor is the time after their tap during which a member may choose another of their roles.
 	ChooseFor = time.Minute
-	// Coast is how long a machine may go on moving once its relay is open: a spindle, a fan, a laser's tube current.
+	// Coast is the time for which a machine may still move after its relay has opened: a spindle, a fan, a laser's tube
+	// current.
 	Coast = 10 * time.Second
-	// AwaitFor is how long a learner's tap waits for the supervisor's card.
+	// AwaitFor is the time for which a learner's tap waits for the supervisor's card.
 	AwaitFor = time.Minute
-	// FinishMax bounds the job that goes on after its session: a day of printing.
+	// FinishMax bounds the duration of a job that continues after its session: a day of printing.
 	FinishMax = 24 * time.Hour
-	// TagsMax bounds State.Tags: a machine that hangs full of tags is out of service, and another would say nothing new.
+	// TagsMax bounds the number of tags in State.Holds.Tags: a machine with this many tags is out of service, and another
+	// tag would add nothing.
 	TagsMax = 32
-	// VouchFor is how long after a session its mentor may vouch for it, and how long the choice stays open once their card
-	// is there.
+	// VouchFor is the time after a session during which its mentor may vouch for it, and also the time for which the
+	// choice remains open after the mentor's tap.
 	VouchFor = 2 * time.Minute
 )
 
-// Settings are the machine's own rules, as its policy gives them now.
+// Settings are the rules of the machine from its current policy.
 type Settings struct {
 	Cooldown  time.Duration
-	FinishJob bool          // a busy machine finishes its job
-	Vouch     bool          // the policy names what a mentor may say that a learner did well
-	HasBusy   bool          // there is an input that says whether the machine works
-	Ignore    time.Duration // how long after a start the busy input means nothing: the machine finds its home
+	FinishJob bool          // a busy machine finishes its job after the session
+	Vouch     bool          // the policy names skills that a mentor may vouch for
+	HasBusy   bool          // the machine has a busy input
+	Ignore    time.Duration // time after a start during which the busy input is ignored, because the machine homes
 }
 
 // Tag is a lock that a person put on the machine.
 type Tag struct {
 	ID     string          `json:"id"`
 	By     policy.MemberID `json:"by,omitempty"`
-	Role   policy.Role     `json:"role,omitempty"` // as whom; NoRole: from the office, or the machine itself
+	Role   policy.Role     `json:"role,omitempty"` // role of that person; NoRole: an operator or the machine itself
 	Reason string          `json:"reason,omitempty"`
 	Since  time.Time       `json:"since"`
 }
 
-// State is all that the next step depends on. The zero State is off, with no tag and no fault.
+// State is the complete state of the session logic. The zero State is off, without a tag or a fault.
 type State struct {
 	Phase        Phase
-	Current      Current  // who has the machine, or waits for a supervisor
-	Power        Power    // what became of the relay
-	Activity     Activity // what the busy input says
-	Runtime      Runtime  // how long the machine has run in all
-	Holds        Holds    // what keeps the machine off
+	Current      Current  // who uses the machine or waits for a supervisor
+	Power        Power    // orders to the relay
+	Activity     Activity // last signals of the busy input
+	Runtime      Runtime  // total running time of the machine
+	Holds        Holds    // conditions that prevent the use of the machine
 	Handed       Handed
 	VouchRequest VouchRequest
-	Cards        Cards  // what was presented to the reader
-	recent       recent // whose taps were handled lately
-	Ledger       Ledger // what the journal has not taken yet
-	down         bool   // Shutdown came: nothing starts any more
+	Cards        Cards  // cards presented to the reader
+	recent       recent // taps handled lately
+	Ledger       Ledger // records that the journal has not accepted yet
+	down         bool   // Shutdown was received: no session starts any more
 }
 
-// Current is the session under way, or in Awaiting the learner who waits. The zero Current: nobody has the machine.
+// Current is the current session, or in Awaiting the learner who waits. The zero Current means that nobody uses the
+// machine.
 type Current struct {
-	Session    string // empty: none runs
+	Session    string // id of the session; empty: no session
 	Member     policy.MemberID
 	Role       policy.Role
 	Supervisor policy.MemberID
-	Assistant  policy.MemberID // works along in a maintenance
-	Others     []policy.Role   // roles the member may take instead, until ChooseFor is over
+	Assistant  policy.MemberID // helper in a maintenance
+	Others     []policy.Role   // roles that the member may choose instead, until ChooseFor has passed
 	Limits     policy.Limits
 
-	Since time.Time // the session's start, or the start of the wait or of the cooling
-	// Until is the end if nothing happens: in On and Maintenance the session's limit, else the phase's; zero: none.
+	Since time.Time // start of the session, of the wait or of the cooling
+	// Until is the time at which the phase ends if nothing happens: in On and Maintenance the session's limit; zero: none.
 	Until  time.Time
-	limit  time.Time  // the session's limit; zero: none
-	ending wire.Cause // why Finishing ends
+	limit  time.Time  // limit of the session; zero: none
+	ending wire.Cause // cause of the session's end, while Finishing
 }
 
-// Power is the relay as the session orders it.
+// Power is the state of the relay as ordered.
 type Power struct {
-	PoweredOff bool      // in Maintenance: the relay is off, and the machine still reserved
+	PoweredOff bool      // in Maintenance: the relay is off, and the machine remains reserved
 	opened     time.Time // when the relay last opened
-	cooled     time.Time // until then a machine at rest is cooling
+	cooled     time.Time // end of the cooling of a machine at rest
 }
 
-// Activity is what the busy input says.
+// Activity is the state of the busy input.
 type Activity struct {
 	Busy   bool
-	Worked time.Time // when the input last said so
+	Worked time.Time // last time at which the input showed work
 }
 
-// Runtime is how long the machine has run in all.
+// Runtime is the total running time of the machine.
 type Runtime struct {
 	Ran     Hours
-	counted time.Time // until when
+	counted time.Time // time up to which Ran is counted
 }
 
-// Holds are what keeps a machine from being used.
+// Holds are the conditions that prevent the use of a machine.
 type Holds struct {
 	Tags       []Tag
-	Faults     []FaultKind // what is wrong, e-stop among them
-	ReaderDown bool        // the reader does not answer: nobody can tap
+	Faults     []FaultKind // present faults, including the e-stop
+	ReaderDown bool        // the reader does not answer, so no card can be tapped
 }
 
-// Ledger is what the session owes the journal.
+// Ledger holds the records that the journal has not accepted yet.
 type Ledger struct {
-	Broken  bool     // the journal refused a record; cleared when it takes one again
-	Pending []Record // what has happened and the journal has not taken yet, oldest first
+	Broken  bool     // the journal refused a record; cleared when the journal accepts one again
+	Pending []Record // records of events that have happened and that the journal has not accepted yet, oldest first
 	retry   time.Time
 
-	sent  []Effect // of the last step: where a record of them fails, those after it were dropped
-	undo  *State   // what the last step began from, where it may have to be taken back
-	quiet bool     // the last step did nothing but offer Pending again
+	sent  []Effect // effects of the last step: if one of its records fails, those after it were dropped
+	undo  *State   // state before the last step, if the step may have to be undone
+	quiet bool     // the last step only offered Pending again
 }
 
-// Hours are how long a machine has run.
+// Hours are the running times of a machine.
 type Hours struct {
-	Relay time.Duration `json:"relay"` // while its relay was closed
-	Busy  time.Duration `json:"busy"`  // while its busy input said that it works
+	Relay time.Duration `json:"relay"` // running time while the relay was closed
+	Busy  time.Duration `json:"busy"`  // while the busy input showed work
 }
 
-// Handed is a machine that a maintainer has just given back: until then they may still take tags off, and log what
-// they did.
+// Handed describes a machine that a maintainer has just given back: until a given time they may still remove tags and
+// log interventions.
 type Handed struct {
 	By    policy.MemberID
 	Until time.Time
-	Last  Work // the last maintenance that ended here, however it ended
+	Last  Work // the last maintenance that ended on this machine, whatever its cause
 }
 
-// Work is a maintenance, under way or over. The zero Work is none.
+// Work is a current or past maintenance. The zero Work means no maintenance.
 type Work struct {
 	Session      string
-	By, Endorser policy.MemberID // who works, and the maintainer who answers for it
-	Since, Ended time.Time       // Ended is zero while it is under way
+	By, Endorser policy.MemberID // the person who works, and the maintainer who is responsible
+	Since, Ended time.Time       // Ended is zero during the maintenance
 }
 
-// work is the maintenance under way.
+// work returns the current maintenance.
 func (c *Current) work() Work {
 	w := Work{Session: c.Session, By: c.Member, Endorser: c.Member, Since: c.Since}
 	if c.Assistant != "" {
@@ -210,7 +214,8 @@ func (c *Current) work() Work {
 	return w
 }
 
-// WorkOf is the maintenance that a member may log: the one under way, or the one that they have just ended.
+// WorkOf returns the maintenance in which a member may log an intervention: the current one, or the one that they have
+// just ended.
 func (s State) WorkOf(m policy.MemberID, now time.Time) Work {
 	switch {
 	case s.Phase == Maintenance && (m == s.Current.Member || m == s.Current.Assistant):
@@ -221,8 +226,8 @@ func (s State) WorkOf(m policy.MemberID, now time.Time) Work {
 	return Work{}
 }
 
-// VouchRequest is a session that a mentor answered for, and may say of what the learner did well. It waits for the
-// mentor's card, unless that card ended the session; then, Open, for a choice at the panel.
+// VouchRequest is a session after which a mentor may vouch for what the learner did well. It waits for the mentor's
+// card, unless that card ended the session. After that, Open is set, and the mentor can choose at the panel.
 type VouchRequest struct {
 	Session         string
 	Learner, Mentor policy.MemberID
@@ -230,10 +235,10 @@ type VouchRequest struct {
 	Open            bool
 }
 
-// String is the phase.
+// String returns the name of the phase.
 func (s State) String() string { return s.Phase.String() }
 
-// Change is a transition as the log names it, "off=>on"; empty where the phase stays.
+// Change returns a transition as the log names it, "off=>on"; empty if the phase is the same.
 func Change(from, to State) string {
 	if from.Phase == to.Phase {
 		return ""
@@ -241,8 +246,8 @@ func Change(from, to State) string {
 	return from.String() + "=>" + to.String()
 }
 
-// Holder is whose card a session with a slot hangs on: the supervisor's, where there is one, for the learner's had to
-// leave it.
+// Holder returns the member whose card must stay in the slot: the supervisor if there is one, since the learner's card
+// had to be removed for the supervisor's.
 func (s State) Holder() policy.MemberID {
 	if s.Current.Supervisor != "" {
 		return s.Current.Supervisor
@@ -250,10 +255,10 @@ func (s State) Holder() policy.MemberID {
 	return s.Current.Member
 }
 
-// Energised reports whether the relay is meant to be on.
+// Energised reports whether the relay is ordered to be on.
 func (s State) Energised() bool { return s.Running() && !s.Power.PoweredOff }
 
-// Running reports whether somebody has the machine. In Maintenance its relay may be off all the same.
+// Running reports whether somebody uses the machine. In Maintenance the relay may nevertheless be off.
 func (s State) Running() bool {
 	switch s.Phase {
 	case On, EndingSoon, Finishing, Maintenance:
@@ -262,8 +267,8 @@ func (s State) Running() bool {
 	return false
 }
 
-// Restore is the state in which a daemon begins: off, with the tags that outlived the last one, and what it owes the
-// journal.
+// Restore returns the state in which a daemon starts: off, with the stored tags and the pending records of the previous
+// run.
 func Restore(tags []Tag, owed ...Record) State {
 	s := State{Holds: Holds{Tags: slices.Clone(tags)}, Ledger: Ledger{Pending: owed, Broken: len(owed) > 0}}
 	if len(tags) > 0 {
@@ -272,46 +277,46 @@ func Restore(tags []Tag, owed ...Record) State {
 	return s
 }
 
-// Input is one event and the moment it happened.
+// Input is one event and its time.
 type Input struct {
 	Now      time.Time
 	Settings Settings
-	Session  string // a fresh id, used if this step starts a session
-	Bundle   uint64 // the bundle that decisions rest on
+	Session  string // a new id, used if this step starts a session
+	Bundle   uint64 // number of the bundle that decisions rest on
 	Event    Event
 }
 
-// Event is one of the types below. Each changes the step that it is handled in.
+// Event is one of the types below. Each event changes the step in which it is handled.
 type Event interface{ apply(*step) }
 
 type (
-	// Tap is a member's card with the decision on it. Supervising is the decision on the learner who waits, or who works
-	// with a supervisor, with this member as supervisor. Asked says that the panel asks this member what a learner did
-	// well, and that their tap is no answer to that: it means the machine.
+	// Tap is the tap of a member's card, with the decision about the member. Supervising is the decision about the learner
+	// who waits, or who works with a supervisor, with this member as supervisor. Asked means that the panel already asks
+	// this member what a learner did well, and that their tap does not answer this question but is meant for the machine.
 	Tap struct {
 		Member      policy.MemberID
-		Card        rfid.UID            // zero: not known
+		Card        rfid.UID            // number of the card; zero: unknown
 		Strength    policy.CardStrength // what the card proved
-		At          time.Time           // as the reader says; zero: not known
+		At          time.Time           // time reported by the reader; zero: unknown
 		Decision    policy.Decision
 		Supervising policy.Decision
 		Asked       bool
 
-		Basis, SupervisingBasis *policy.Basis // what the decisions rested on, for the record; nil: nobody knows
+		Basis, SupervisingBasis *policy.Basis // what the decisions rested on, for the record; nil: unknown
 	}
 	// Stranger is a card that belongs to nobody.
 	Stranger struct {
 		Decision policy.Decision
-		Basis    *policy.Basis // as in Tap
-		Sealed   string        // as in wire.RefusedBody
+		Basis    *policy.Basis // input of the decision, as in Tap
+		Sealed   string        // encrypted card, as in wire.RefusedBody
 	}
-	// ChooseRole asks for another role in a session under way, with the decision on that role.
+	// ChooseRole requests another role in the current session, with the decision about that role.
 	ChooseRole struct {
 		Decision policy.Decision
-		Basis    *policy.Basis // as in Tap
+		Basis    *policy.Basis // input of the decision, as in Tap
 	}
-	// Log is an intervention that the maintainer at the machine has done or answers for; with Session, it was in that
-	// session, which may have ended since, and whose it was the corridor has judged.
+	// Log records an intervention that the maintainer at the machine has done or is responsible for. With Session, the
+	// intervention belongs to that session, which may have ended; the daemon has then checked whose session it was.
 	Log struct {
 		What         string
 		Minutes      int
@@ -320,111 +325,116 @@ type (
 		Photo        string
 		Session      string
 		By, Endorser policy.MemberID
-		ID           string // a fresh one where the endorser is to confirm it
-		Attested     bool   // the endorser wrote it themself, after their own tap
+		ID           string // a new id if the endorser is to confirm the intervention
+		Attested     bool   // the endorser wrote the intervention themself, after their own tap
 	}
-	// Attest is the endorser's own word for an intervention that was logged in their session, by its Log.ID.
+	// Attest is the endorser's own confirmation of an intervention that was logged in their session; it names the
+	// intervention by its Log.ID.
 	Attest struct {
 		By           policy.MemberID
 		Session      string
 		Intervention string
-		What         string // its kind, for the answer
+		What         string // kind of the intervention, for the notice
 	}
-	// Extend asks for more time in a session that is about to end, with a fresh decision on its member.
+	// Extend requests more time in a session that is about to end, with a fresh decision about its member.
 	Extend struct{ Decision policy.Decision }
-	// PowerOff opens the relay of a machine in Maintenance, which stays reserved. Nothing but the next card closes it.
+	// PowerOff opens the relay of a machine in Maintenance, which stays reserved. Only the next card closes the relay
+	// again.
 	PowerOff struct{ By policy.MemberID }
-	// Report is a problem that a member saw. With Tag.ID the machine is tagged out for it, as AddTag does. Without By it
-	// is unsigned: Body.Claimed says whose it may be, and it tags nothing.
+	// Report is a problem that a member noticed. With Tag.ID the machine is also tagged out, as with AddTag. Without By
+	// the report is unsigned: Body.Claimed names the possible author, and the machine is not tagged.
 	Report struct {
 		By   policy.MemberID
 		Body wire.ReportBody
 		Tag  Tag
 		Now  bool
 	}
-	// Vouch is what the mentor of Praise says that the learner did well.
+	// Vouch is the mentor's statement, in answer to a VouchRequest, of what the learner did well.
 	Vouch struct {
 		By     policy.MemberID
 		Skills []string
 	}
-	// AddTag locks the machine: at once with Now, else when the machine is idle, or, where that cannot be known, at the
-	// session's end. A maintainer works on under a tag, but not under one put on by another with Now.
+	// AddTag locks the machine: at once with Now, otherwise when the machine is idle, or, without a busy input, at the end
+	// of the session. A maintainer may continue to work under a tag, except under a tag that another person added with
+	// Now.
 	AddTag struct {
 		Tag Tag
 		Now bool
 	}
-	// RemoveTag unlocks what AddTag of the same id locked. By is empty for an operator, whom the corridor has judged;
-	// a member must be the maintainer at work on this machine, or have given it back a moment ago.
+	// RemoveTag removes the tag with the given id. By is empty for an operator, whose permission the daemon has checked; a
+	// member must be the maintainer at work on this machine, or have given it back a moment ago.
 	RemoveTag struct {
 		ID string
 		By policy.MemberID
 	}
-	// Stop ends the session by order of an operator, or of a new bundle; Finish after the job under way, where the policy
-	// lets jobs finish.
+	// Stop ends the session by order of an operator or because of a new bundle. With Finish the session ends after the
+	// current job, if the policy lets jobs finish.
 	Stop struct{ Finish bool }
-	// Busy is the input that says whether the machine works.
+	// Busy is a change of the input that shows whether the machine works.
 	Busy struct{ Working bool }
-	// FaultRaised says that something holds the machine off. The session raises Runs by itself.
+	// FaultRaised reports a condition that holds the machine off. The session itself raises the fault Runs.
 	FaultRaised struct {
 		What FaultKind
 		Why  string
 	}
-	// FaultCleared takes a FaultRaised back. The machine stays off until the next card.
+	// FaultCleared ends the fault that FaultRaised reported. The machine stays off until the next card.
 	FaultCleared struct{ What FaultKind }
-	// Reader says whether the reader answers.
+	// Reader reports whether the reader answers.
 	Reader struct {
 		Alive bool
 		Why   string
 	}
-	// RecordFailed says that the journal did not take a record; what followed it was dropped.
+	// RecordFailed reports that the journal refused a record; the effects after that record were dropped.
 	RecordFailed struct{ Record Record }
-	// Recorded says that the journal takes records (again).
+	// Recorded reports that the journal accepts records (again).
 	Recorded struct{}
-	// Tick is time passing.
+	// Tick reports the passage of time.
 	Tick struct{}
-	// Shutdown ends everything, for good.
+	// Shutdown ends the session and prevents further starts, permanently.
 	Shutdown struct{}
 )
 
-// FaultKind is what holds a machine off, as records name it.
+// FaultKind is the name, used in records, of a condition that holds a machine off.
 type FaultKind string
 
 const (
-	EStop     FaultKind = "e-stop"
-	Door      FaultKind = "door"
-	Contactor FaultKind = "contactor"  // it does not follow the relay
-	GuardLost FaultKind = "guard-lost" // nobody holds the pin of the relay
-	Lease     FaultKind = "lease"      // the daemon was silent for so long that the guard opened the relay
-	Runs      FaultKind = "runs"       // the machine works although its relay is open: something feeds it past the relay
+	EStop     FaultKind = "e-stop"     // the emergency stop is open
+	Door      FaultKind = "door"       // the door is open
+	Contactor FaultKind = "contactor"  // the contactor does not follow the relay
+	GuardLost FaultKind = "guard-lost" // no guard process holds the relay's pin
+	Lease     FaultKind = "lease"      // the daemon sent nothing for so long that the guard opened the relay
+	Runs      FaultKind = "runs"       // the machine works although its relay is open: another source powers it
 )
 
-// Effect is one of Record, Relay and Tell.
+// Effect is a Record, a Relay or a Notify.
 type Effect interface{ effect() }
 
 type (
-	// Record is to be committed before the next effect. One that fails goes back as it is in RecordFailed.
+	// Record must be committed before the next effect. If that fails, the daemon returns the Record unchanged in
+	// RecordFailed.
 	Record struct {
 		Kind    wire.Kind
 		Session string
 		Member  policy.MemberID
 		Body    any
-		place   int // among the effects of its step, from 1; 0: not of a step
+		place   int // position among the effects of its step, from 1; 0: not from a step
 	}
-	// Relay is to be switched, and confirmed, before the next effect. FinishJob goes with On: if the daemon dies, the
-	// guard waits for the machine's job, at most Finish. Cool is how long the extraction runs on after it.
+	// Relay must be switched, and confirmed, before the next effect. FinishJob is used with On: if the daemon dies, the
+	// guard waits for the end of the machine's job, at most Finish. Cool is the time for which the extraction runs after
+	// the relay has opened.
 	Relay struct {
 		On        bool
 		FinishJob bool
 		Finish    time.Duration
 		Cool      time.Duration
 	}
-	// Notify is an answer for whoever stands at the machine; what lasts is in the State.
+	// Notify is a short message for the person at the machine; lasting information is in the State.
 	Notify struct {
 		Notice   Notice
 		Member   policy.MemberID
 		Role     policy.Role     // with Ended: the role of the session
-		Decision policy.Decision // with Denied
-		What     string          // with Logged the kind of intervention, with Ended the cause, with Thanked the problem
+		Decision policy.Decision // the refused decision, with Denied
+		What     string          // with Logged the intervention, with Ended the cause, with Thanked the problem
 	}
 )
 
@@ -432,21 +442,21 @@ func (Record) effect() {}
 func (Relay) effect()  {}
 func (Notify) effect() {}
 
-// Notice is what a Tell is about.
+// Notice is the subject of a Notify.
 type Notice string
 
 const (
-	Ended        Notice = "ended"         // a session is over, What is the cause: show the state at once
-	Denied       Notice = "denied"        // the decision says why
-	Occupied     Notice = "occupied"      // another member works
+	Ended        Notice = "ended"         // a session is over, and What is the cause; show the state at once
+	Denied       Notice = "denied"        // the decision gives the reason
+	Occupied     Notice = "occupied"      // another member uses the machine
 	Logged       Notice = "logged"        // the intervention is recorded
-	NotLogged    Notice = "not-logged"    // no maintainer is at work here
-	NotNow       Notice = "not-now"       // the role cannot be taken
+	NotLogged    Notice = "not-logged"    // no maintainer works on this machine
+	NotNow       Notice = "not-now"       // the role cannot be chosen
 	CannotRecord Notice = "cannot-record" // the journal refuses
-	WaitOver     Notice = "wait-over"     // no supervisor came
-	Thanked      Notice = "thanked"       // a problem is on record
-	Vouched      Notice = "vouched"       // what the learner did well is on record
-	Attested     Notice = "attested"      // the endorser's word is on record, What is the kind of intervention
-	AlreadyRead  Notice = "already-read"  // the same card within Flap: nothing changes
-	Welcome      Notice = "welcome"       // a session began, or a role or helper changed: show the state at once
+	WaitOver     Notice = "wait-over"     // no supervisor tapped in time
+	Thanked      Notice = "thanked"       // the problem is recorded
+	Vouched      Notice = "vouched"       // the mentor's statement is recorded
+	Attested     Notice = "attested"      // the endorser's confirmation is recorded; What is the kind of intervention
+	AlreadyRead  Notice = "already-read"  // the same card within Flap: no change
+	Welcome      Notice = "welcome"       // a session began, or its role or helper changed; show the state at once
 )

@@ -9,65 +9,65 @@ import (
 	"portillon/wire"
 )
 
-// TakenOut is how long a card must have left its slot, after its session was ended by something else, before putting
-// it in again starts anything. It is longer than a reader's glitch.
+// TakenOut is the time for which a card must be out of its slot before inserting it starts a session again, after
+// something other than its removal ended the previous session. It is longer than a reader's glitch.
 const TakenOut = 3 * time.Second
 
-// Cards are the cards that were presented to the reader. The zero Cards: none was.
+// Cards holds the cards that were presented to the reader. The zero Cards means that no card was presented.
 type Cards struct {
-	Strength policy.CardStrength // what the card proved that began the session, or the wait
-	// tappedAt is when that card was tapped, as the reader says; the loop may have handled the tap later.
+	Strength policy.CardStrength // what the card that began the session, or the wait, proved
+	// tappedAt is the time of that card's tap, as reported by the reader; the loop may have handled the tap later.
 	tappedAt time.Time
-	session  []sessionCard // the last card of each who has the session, or waits
+	session  []sessionCard // last card of each person in the session or the wait
 	slot     slot
 }
 
-// sessionCard is a card, and whose it was when it was tapped. Whatever a new bundle says of it, it is theirs until the
-// session ends.
+// sessionCard is a card, and its owner at the time of the tap. The owner does not change until the session ends, even
+// if a new bundle assigns the card to somebody else.
 type sessionCard struct {
 	card  rfid.UID
 	owner policy.MemberID
 }
 
-// slot is what is known of a reader in which a card stays. The zero slot is also that of a reader without one.
+// slot is the known state of a reader in which a card stays. A reader without a slot has the zero slot.
 type slot struct {
-	asks     bool // the card that was just put in counts as a tap
-	occupied bool // a card was put in that counted as a tap: the session that it began hangs on it
+	asks     bool // the card that was just inserted counts as a tap
+	occupied bool // a card was inserted and counted as a tap: its session ends when the card is removed
 	left     leftCard
 }
 
-// leftCard is the card that stays in the slot after its session was ended by something else: the machine must not start
-// by itself because the reader lost sight of that card for a moment.
+// leftCard is the card that remains in the slot after something other than its removal ended the session. The machine
+// must not start by itself because the reader lost contact with that card for a moment.
 type leftCard struct {
-	card    rfid.UID // zero: its owner alone is known
+	card    rfid.UID // zero: only its owner is known
 	owner   policy.MemberID
-	removed time.Time // when it was taken out; zero: it is there
+	removed time.Time // when the card was removed; zero: the card is in the slot
 }
 
 type (
-	// Inserted is a card in the reader's slot, and whose it is by the bundle in force; empty: nobody's. Where the card
-	// counts as a tap, Cards.AsksPolicy says so afterwards, and a Tap follows.
+	// Inserted is a card in the reader's slot, and the member to whom the current bundle assigns the card; empty: nobody.
+	// If the card counts as a tap, Cards.AsksPolicy returns true afterwards, and a Tap follows.
 	Inserted struct {
 		Card   rfid.UID
 		Member policy.MemberID
-		At     time.Time // as the reader says
-		// WasThere says that the card stood there when the reader was opened. That is no tap, but whoever has the machine
-		// by another card has taken that one out.
+		At     time.Time // time reported by the reader
+		// WasThere means that the card was in the slot when the reader was opened. That is not a tap. But if another card
+		// began the current session, that other card was removed.
 		WasThere bool
 	}
-	// Removed is a card taken out of the slot, and whose it is by the bundle in force. Without a card and a member, the
-	// slot is empty. The session that hangs on that card ends.
+	// Removed is a card that was removed from the slot, and the member to whom the current bundle assigns the card.
+	// Without a card and a member, the slot is empty. A session that depends on this card ends.
 	Removed struct {
 		Card   rfid.UID
 		Member policy.MemberID
-		At     time.Time // as the reader says; zero: now
+		At     time.Time // time reported by the reader; zero: now
 	}
-	// SessionCard is a card that was tapped for the session under way, and that the bundle in force does not know any
-	// more, or as somebody else's. It ends what is its owner's, and begins nothing.
+	// SessionCard is the tap of a card that was already tapped for the current session, and that the current bundle no
+	// longer contains or assigns to somebody else. It ends the session of the original owner, and starts none.
 	SessionCard struct{ Card rfid.UID }
 )
 
-// Owner is who tapped this card for the session under way; empty: nobody did.
+// Owner returns the member who tapped this card for the current session; empty: nobody did.
 func (s State) Owner(card rfid.UID) policy.MemberID {
 	i := slices.IndexFunc(s.Cards.session, func(x sessionCard) bool { return x.card == card })
 	if i < 0 || !s.Running() {
@@ -76,7 +76,7 @@ func (s State) Owner(card rfid.UID) policy.MemberID {
 	return s.Cards.session[i].owner
 }
 
-// CardsInUse are the cards on which the session under way, or the wait, rests.
+// CardsInUse returns the cards with which the current session, or the wait, was started.
 func (s State) CardsInUse() []rfid.UID {
 	var out []rfid.UID
 	for _, x := range s.Cards.session {
@@ -85,15 +85,15 @@ func (s State) CardsInUse() []rfid.UID {
 	return out
 }
 
-// AsksPolicy reports whether the card that was just put into the slot counts as a tap.
+// AsksPolicy reports whether the card that was just inserted into the slot counts as a tap.
 func (c Cards) AsksPolicy() bool { return c.slot.asks }
 
 func (e Inserted) apply(t *step) {
 	holder := t.state.Holder()
 	switch {
 	case t.state.Running() && (e.Member == holder || t.state.Owner(e.Card) == holder):
-		return // it stood there all the time, and the reader did not see it for a moment
-	case t.state.Running(): // another card stands there: the one that the session hangs on has left
+		return // the card was in the slot all the time, and the reader lost contact for a moment
+	case t.state.Running(): // another card is in the slot: the card of the session was removed
 		t.removed("")
 	}
 	if e.WasThere || t.state.Cards.slot.isLeft(e, t.in.Now) {
@@ -104,7 +104,7 @@ func (e Inserted) apply(t *step) {
 
 func (e Removed) apply(t *step) {
 	if !e.At.IsZero() && e.At.Before(t.state.Cards.tappedAt) {
-		return // what the reader said before the tap is no news
+		return // the reader's event is older than the tap
 	}
 	none := rfid.UID{}
 	empty := e.Card == none && e.Member == ""
@@ -125,15 +125,15 @@ func (e SessionCard) apply(t *step) {
 	owner := t.state.Owner(e.Card)
 	switch {
 	case owner == "":
-	case t.state.Phase == Maintenance: // there a tap of a mentor would make them the assistant
+	case t.state.Phase == Maintenance: // in Maintenance a tap of a mentor would make them the assistant
 		t.removed(owner)
 	default:
 		Tap{Member: owner}.apply(t)
 	}
 }
 
-// isLeft reports whether this is the card that was left in the slot, seen again. A card that was out for TakenOut, and
-// any other card, was put in by somebody.
+// isLeft reports whether this is the card that was left in the slot, detected again. If the card was out for TakenOut,
+// or is another card, somebody inserted it.
 func (s *slot) isLeft(e Inserted, now time.Time) bool {
 	x := s.left
 	if e.Card != x.card && (e.Member == "" || e.Member != x.owner) {
@@ -148,12 +148,12 @@ func (s *slot) isLeft(e Inserted, now time.Time) bool {
 	return false
 }
 
-// removed ends the session that hangs on the card of this member; of an empty slot, any session.
+// removed ends the session if it depends on the card of this member; an empty slot ends any session.
 func (t *step) removed(m policy.MemberID) {
 	if !t.state.Running() || t.state.Phase == Finishing || m != "" && m != t.state.Holder() {
 		return
 	}
-	t.state.recent.taps = [3]tapped{} // whoever puts a card back at once means it
+	t.state.recent.taps = [3]tapped{} // a card that is put back at once is a deliberate tap
 	cause := wire.CauseTap
 	if t.state.Current.Supervisor != "" {
 		cause = wire.CauseSupervisor
@@ -161,7 +161,7 @@ func (t *step) removed(m policy.MemberID) {
 	t.endOrFinish(cause)
 }
 
-// keepCard remembers the last card of each who has the session, or waits.
+// keepCard remembers the last card of each person in the session or the wait.
 func (e Tap) keepCard(t *step) {
 	if e.Card == (rfid.UID{}) {
 		return
@@ -174,8 +174,8 @@ func (e Tap) keepCard(t *step) {
 	}
 }
 
-// leave notes, at the end of a session, that the card on which it hung is still in its slot, unless the session ended
-// because that card was taken out.
+// leave notes, at the end of a session, that its card is still in the slot, unless the session ended because that card
+// was removed.
 func (c *Cards) leave(holder policy.MemberID, takenOut bool) {
 	if c.slot.occupied && !takenOut {
 		c.slot.left = leftCard{owner: holder}
@@ -186,7 +186,7 @@ func (c *Cards) leave(holder policy.MemberID, takenOut bool) {
 	c.slot.occupied, c.session = false, nil
 }
 
-// endsByRemoval reports whether the session ends because its card was taken out.
+// endsByRemoval reports whether the session ends because its card was removed.
 func (t *step) endsByRemoval() bool {
 	switch t.in.Event.(type) {
 	case Removed, Inserted:
@@ -197,7 +197,7 @@ func (t *step) endsByRemoval() bool {
 	return false
 }
 
-// orNow is a moment that is known, or now.
+// orNow returns the time at, or now if at is zero.
 func orNow(at, now time.Time) time.Time {
 	if at.IsZero() {
 		return now

@@ -7,8 +7,8 @@ import (
 	"portillon/wire"
 )
 
-// What the session makes of a reader's news, for each kind of reader: one that hears taps, one with a slot, and one
-// with a slot that was opened anew while a card stood in it.
+// The table lists the reaction of the session to each event of a reader, for each kind of reader: one that reports
+// taps, one with a slot, and one with a slot that was reopened while a card was in it.
 func TestSlotTable(t *testing.T) {
 	own, other := cardOf(nour), cardOf(karim)
 	tap := func(w *world) { w.do(tapOf(nour)) }
@@ -21,11 +21,11 @@ func TestSlotTable(t *testing.T) {
 		asks         bool // the card counts as a tap
 		phase        Phase
 	}{
-		// A reader without a slot: nothing but a tap of the member ends what a tap began.
+		// A reader without a slot: only another tap of the member ends a session that a tap began.
 		{"taps", "another member's card", []func(*world){tap}, always(tapOf(karim)), false, On},
 		{"taps", "the member's card", []func(*world){tap}, always(tapOf(nour)), false, Cooling},
 
-		// A reader with a slot: the card that stays in it is the session.
+		// A reader with a slot: the session lasts as long as the card stays in the slot.
 		{"slot", "a card is put in", nil, always(Inserted{Card: own, Member: nour}), true, Off},
 		{"slot", "a stranger's card is put in", nil, always(Inserted{Card: own}), true, Off},
 		{"slot", "its card leaves", []func(*world){insert}, always(Removed{Card: own, Member: nour}), false, Cooling},
@@ -56,7 +56,7 @@ func TestSlotTable(t *testing.T) {
 		{"slot", "its card is put in again at once", []func(*world){insert, leave(0)},
 			always(Inserted{Card: own, Member: nour}), true, Cooling},
 
-		// A reader that was opened anew: what stands there is no tap.
+		// A reader that was reopened: a card that is already in the slot is not a tap.
 		{"reopened", "a card stands there", nil, always(Inserted{Card: own, Member: nour, WasThere: true}), false, Off},
 		{"reopened", "the same card stands there", []func(*world){insert},
 			always(Inserted{Card: own, Member: nour, WasThere: true}), false, On},
@@ -81,7 +81,7 @@ func TestSlotTable(t *testing.T) {
 
 func always(e Event) func(*world) Event { return func(*world) Event { return e } }
 
-// put gives the card that was put in its tap, as the daemon does.
+// put sends Inserted, and the Tap if the card counts as one, as the daemon does.
 func put(w *world, e Inserted) {
 	if e.At = w.now; w.do(e).Cards.AsksPolicy() {
 		tap := tapOf(e.Member)
@@ -90,7 +90,7 @@ func put(w *world, e Inserted) {
 	}
 }
 
-// leave takes the card out of the slot, for so long.
+// leave removes the card from the slot for the given time.
 func leave(d time.Duration) func(*world) {
 	return func(w *world) {
 		w.now = w.now.Add(Flap)
@@ -99,14 +99,15 @@ func leave(d time.Duration) func(*world) {
 	}
 }
 
-// fail has the start of the card in the slot come to nothing.
+// fail makes the record of the session's start fail.
 func fail(w *world) {
 	w.full = func() bool { return true }
 	put(w, Inserted{Card: cardOf(nour), Member: nour})
 	w.full = func() bool { return false }
 }
 
-// A card that a new bundle gives to somebody else ends the session of whoever tapped it, and begins none.
+// When a new bundle assigns a card to somebody else, the card ends the session of the member who tapped it, and starts
+// none.
 func TestReassignedCardEndsItsSessionAndBeginsNone(t *testing.T) {
 	w := newWorld().tap(nour)
 	if got := w.Owner(cardOf(nour)); got != nour {

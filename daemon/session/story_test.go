@@ -11,7 +11,7 @@ import (
 	"portillon/wire"
 )
 
-// at fails where the machine is not in the phase, or its relay is not as that phase has it.
+// at fails the test if the machine is not in the phase, or its relay does not match that phase.
 func (w *world) at(t *testing.T, p Phase, when string) *world {
 	t.Helper()
 	if w.Phase != p || w.relay != w.Running() {
@@ -36,7 +36,7 @@ func (w *world) told(s Notice) bool {
 	return false
 }
 
-func TestStartIsRecordedWithAllThatItRestsOn(t *testing.T) {
+func TestStartIsRecordedWithTheBasisOfItsDecision(t *testing.T) {
 	w := newWorld()
 	w.tap(lea).tap(karim).at(t, On, "after the mentor's card")
 	r, _ := w.last(wire.SessionStart)
@@ -58,7 +58,7 @@ func TestStartIsRecordedWithAllThatItRestsOn(t *testing.T) {
 	}
 }
 
-func TestModeWarnSaysWhatEnforcementWouldHaveSaid(t *testing.T) {
+func TestModeWarnRecordsTheResultOfEnforcement(t *testing.T) {
 	e := tapOf(zoe)
 	e.Decision.Verdict, e.Decision.Role = policy.Allow, policy.User
 	w := newWorld().do(e).at(t, On, "in mode warn")
@@ -90,7 +90,7 @@ func TestCardThatFlapsIsOneTap(t *testing.T) {
 	w.atOnce(tapOf(nour)).at(t, Cooling, "within 2 s of the tap that ended it")
 }
 
-// Learner and mentor hold both cards at the reader.
+// The learner and the mentor hold both cards at the reader.
 func TestTwoCardsThatFlapTogetherStartOneSession(t *testing.T) {
 	w := newWorld().atOnce(tapOf(lea))
 	for _, m := range []policy.MemberID{karim, lea, karim, lea} {
@@ -103,7 +103,7 @@ func TestTwoCardsThatFlapTogetherStartOneSession(t *testing.T) {
 	}
 }
 
-func TestSupervisedSession(t *testing.T) {
+func TestSupervisedSessionNeedsTheMentorsCard(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		then  func(*world)
@@ -111,18 +111,19 @@ func TestSupervisedSession(t *testing.T) {
 		cause wire.Cause
 		ends  int
 	}{
-		{"no mentor comes", func(w *world) { w.wait(time.Minute) }, Off, "", 0},
-		{"the learner goes", func(w *world) { w.tap(lea) }, Off, "", 0},
-		{"the mentor comes late, before the tick", func(w *world) {
+		{"no mentor taps", func(w *world) { w.wait(time.Minute) }, Off, "", 0},
+		{"the learner taps out", func(w *world) { w.tap(lea) }, Off, "", 0},
+		{"the mentor taps too late, before the tick", func(w *world) {
 			w.now = w.now.Add(time.Minute)
 			w.atOnce(supervising(zoe))
 		}, Off, "", 0},
-		{"a card that cannot answer for her", func(w *world) { w.tap(zoe) }, Awaiting, "", 0},
-		{"her mentor ends it", func(w *world) { w.tap(karim).tap(karim) }, Cooling, wire.CauseSupervisor, 1},
-		{"she ends it", func(w *world) { w.tap(karim).tap(lea) }, Cooling, wire.CauseTap, 1},
-		{"another user taps meanwhile", func(w *world) { w.tap(karim).tap(nour) }, On, "", 0},
-		{"she answers for herself", func(w *world) { w.do(supervising(lea)) }, Off, "", 0},
-		{"a role of hers is chosen", func(w *world) { w.tap(karim).do(ChooseRole{Decision: allow(policy.User)}) }, On, "", 0},
+		{"a card that may not supervise", func(w *world) { w.tap(zoe) }, Awaiting, "", 0},
+		{"the mentor ends the session", func(w *world) { w.tap(karim).tap(karim) }, Cooling, wire.CauseSupervisor, 1},
+		{"the learner ends the session", func(w *world) { w.tap(karim).tap(lea) }, Cooling, wire.CauseTap, 1},
+		{"another user taps during the wait", func(w *world) { w.tap(karim).tap(nour) }, On, "", 0},
+		{"the learner supervises herself", func(w *world) { w.do(supervising(lea)) }, Off, "", 0},
+		{"the learner chooses another role",
+			func(w *world) { w.tap(karim).do(ChooseRole{Decision: allow(policy.User)}) }, On, "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld().tap(lea).at(t, Awaiting, "the learner's tap")
@@ -133,7 +134,7 @@ func TestSupervisedSession(t *testing.T) {
 	}
 }
 
-// supervising is a tap whose only power is to answer for the learner who waits.
+// supervising returns a tap of a member who may only supervise the learner who waits.
 func supervising(m policy.MemberID) Tap {
 	e := tapOf(m)
 	e.Decision, e.Supervising = denied(policy.Deny, policy.User, policy.NoBadge), allow(policy.Learner)
@@ -148,8 +149,8 @@ func TestSessionEndsAtItsLimit(t *testing.T) {
 		ends            int
 	}{
 		{"idle", true, false, Cooling, 1},
-		{"at work, and the policy cuts", false, true, Cooling, 1},
-		{"at work, and the policy lets the job finish", true, true, Finishing, 0},
+		{"busy, and the policy ends the job", false, true, Cooling, 1},
+		{"busy, and the policy lets the job finish", true, true, Finishing, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld()
@@ -165,7 +166,7 @@ func TestSessionEndsAtItsLimit(t *testing.T) {
 	}
 }
 
-func TestJobThatFinishes(t *testing.T) {
+func TestSessionEndsWhenTheJobFinishes(t *testing.T) {
 	reach := func() *world { return newWorld().tap(nour).do(Busy{true}).wait(2 * time.Hour) }
 	w := reach().do(Busy{false}).at(t, Cooling, "the job is done")
 	w.ended(t, wire.CauseLimit, 1)
@@ -175,8 +176,8 @@ func TestJobThatFinishes(t *testing.T) {
 	w.ended(t, wire.CauseTap, 1)
 }
 
-// A member who taps out of a print that runs leaves; the print goes on. Whoever wants it to stop taps again.
-func TestTapOutLetsTheJobFinishAndASecondTapStopsIt(t *testing.T) {
+// When a member taps out while a print runs, the member leaves, and the print continues. A second tap stops the print.
+func TestFirstTapOutLetsTheJobFinishAndASecondStopsTheJob(t *testing.T) {
 	w := newWorld().tap(nour).do(Busy{true}).tap(nour).at(t, Finishing, "tapped out")
 	w.tap(nour).at(t, Cooling, "tapped out again")
 	w.ended(t, wire.CauseTap, 1)
@@ -189,7 +190,7 @@ func TestIdleMachineWarnsAndEnds(t *testing.T) {
 	w.ended(t, wire.CauseIdle, 1)
 }
 
-func TestIdleIsNotGuessedWithoutABusyInput(t *testing.T) {
+func TestMachineWithoutABusyInputIsNeverIdle(t *testing.T) {
 	w := newWorld()
 	w.settings.HasBusy = false
 	w.tap(nour).wait(time.Hour).at(t, On, "nobody knows whether it works")
@@ -200,7 +201,7 @@ func TestIdleIsNotGuessedWithoutABusyInput(t *testing.T) {
 	w.ended(t, wire.CauseTap, 1)
 }
 
-func TestMaintainersLimitHolds(t *testing.T) {
+func TestMaintenanceEndsAtItsLimit(t *testing.T) {
 	e := tapOf(ines)
 	e.Decision.Limits = policy.Limits{Max: time.Hour, Warn: time.Minute}
 	w := newWorld().do(e).wait(59*time.Minute+30*time.Second).at(t, Maintenance, "before it")
@@ -208,7 +209,7 @@ func TestMaintainersLimitHolds(t *testing.T) {
 	w.ended(t, wire.CauseLimit, 1)
 }
 
-func TestMemberTakesAnotherRoleForAMinute(t *testing.T) {
+func TestMemberMayChooseAnotherRoleForAMinute(t *testing.T) {
 	toMaint, toUser := ChooseRole{Decision: allow(policy.Maintainer)}, ChooseRole{Decision: allow(policy.User)}
 	w := newWorld().tap(paul)
 	w.do(toMaint).at(t, Maintenance, "chosen")
@@ -229,7 +230,7 @@ func TestMemberTakesAnotherRoleForAMinute(t *testing.T) {
 	}
 }
 
-func TestChoiceIsLateEvenWhereNoTickSaidSo(t *testing.T) {
+func TestLateChoiceOfARoleIsRefusedBeforeTheNextTick(t *testing.T) {
 	w := newWorld().tap(paul)
 	w.now = w.now.Add(ChooseFor)
 	if w.atOnce(ChooseRole{Decision: allow(policy.Maintainer)}); w.Phase != On || !w.told(NotNow) {
@@ -237,7 +238,7 @@ func TestChoiceIsLateEvenWhereNoTickSaidSo(t *testing.T) {
 	}
 }
 
-func TestSupervisedMemberTakesNoOtherRole(t *testing.T) {
+func TestSupervisedMemberCannotChooseAnotherRole(t *testing.T) {
 	mentor := tapOf(karim)
 	mentor.Supervising = allow(policy.Learner, policy.User)
 	if w := newWorld().tap(lea).do(mentor, ChooseRole{Decision: allow(policy.User)}); w.Current.Role != policy.Learner {
@@ -245,12 +246,12 @@ func TestSupervisedMemberTakesNoOtherRole(t *testing.T) {
 	}
 }
 
-func TestRoleThatIsNotTheirsIsNotTaken(t *testing.T) {
+func TestMemberCannotChooseARoleTheyLack(t *testing.T) {
 	for name, e := range map[string]ChooseRole{
-		"not offered":     {Decision: allow(policy.Host)},
-		"denied by now":   {Decision: denied(policy.Deny, policy.Maintainer, policy.BadgeExpired)},
-		"the one in hand": {Decision: allow(policy.User)},
-		"no role":         {Decision: allow(policy.NoRole)},
+		"role not offered":      {Decision: allow(policy.Host)},
+		"role denied meanwhile": {Decision: denied(policy.Deny, policy.Maintainer, policy.BadgeExpired)},
+		"the current role":      {Decision: allow(policy.User)},
+		"no role":               {Decision: allow(policy.NoRole)},
 	} {
 		if w := newWorld().tap(paul).do(e); w.Current.Role != policy.User || w.count(wire.RoleChanged) != 0 ||
 			!w.told(NotNow) {
@@ -264,7 +265,7 @@ func TestRoleThatIsNotTheirsIsNotTaken(t *testing.T) {
 	}
 }
 
-func TestInterventionIsTheAssistantsUnderTheMaintainersTap(t *testing.T) {
+func TestInterventionIsRecordedAsTheAssistants(t *testing.T) {
 	w := newWorld().tap(ines).do(Log{What: "lens-cleaning", Minutes: 10, Note: "a scratch"})
 	r, _ := w.last(wire.Intervened)
 	if b := (wire.InterventionBody{What: "lens-cleaning", Minutes: 10, Note: "a scratch", Endorser: ines,
@@ -289,7 +290,7 @@ func TestInterventionIsTheAssistantsUnderTheMaintainersTap(t *testing.T) {
 	}
 }
 
-func TestTags(t *testing.T) {
+func TestTagLocksTheMachineUntilItsRemoval(t *testing.T) {
 	tag := func(id string, by policy.MemberID, now bool) Event {
 		return AddTag{Tag: Tag{ID: id, By: by, Reason: "belt"}, Now: now}
 	}
@@ -301,26 +302,32 @@ func TestTags(t *testing.T) {
 		cause  wire.Cause
 		tagged int
 	}{
-		{"the same id is one tag", []Event{tag("a", "", false), tag("a", "", false)}, TaggedOut, "", 1},
-		{"each goes by itself", []Event{tag("a", "", false), tag("b", "", false), untag("a", "")}, TaggedOut, "", 2},
-		{"the last one opens", []Event{tag("a", "", false), tag("b", "", false), untag("a", ""), untag("b", "")}, Off, "", 2},
-		{"one that does not hang", []Event{tag("a", "", false), untag("x", "")}, TaggedOut, "", 1},
-		{"at work: when idle", []Event{tapOf(nour), Busy{true}, tag("a", "", false), Busy{false}}, TaggedOut, wire.CauseTag,
+		{"tags with the same id are one tag", []Event{tag("a", "", false), tag("a", "", false)}, TaggedOut, "", 1},
+		{"tags are removed one by one", []Event{tag("a", "", false), tag("b", "", false), untag("a", "")}, TaggedOut, "", 2},
+		{"removing the last tag unlocks the machine",
+			[]Event{tag("a", "", false), tag("b", "", false), untag("a", ""), untag("b", "")}, Off, "", 2},
+		{"removing an unknown tag", []Event{tag("a", "", false), untag("x", "")}, TaggedOut, "", 1},
+		{"tag while busy: ends when idle",
+			[]Event{tapOf(nour), Busy{true}, tag("a", "", false), Busy{false}}, TaggedOut, wire.CauseTag,
 			1},
-		{"idle: at once", []Event{tapOf(nour), tag("a", "", false)}, TaggedOut, wire.CauseTag, 1},
-		{"at work, now", []Event{tapOf(nour), Busy{true}, tag("a", "", true)}, TaggedOut, wire.CauseTag, 1},
-		{"at work, then now after all", []Event{tapOf(nour), Busy{true}, tag("a", "", false), tag("a", "", true)}, TaggedOut,
+		{"tag while idle: ends at once", []Event{tapOf(nour), tag("a", "", false)}, TaggedOut, wire.CauseTag, 1},
+		{"tag with Now while busy: ends at once",
+			[]Event{tapOf(nour), Busy{true}, tag("a", "", true)}, TaggedOut, wire.CauseTag, 1},
+		{"tag while busy, then again with Now",
+			[]Event{tapOf(nour), Busy{true}, tag("a", "", false), tag("a", "", true)}, TaggedOut,
 			wire.CauseTag, 1},
-		{"a user stays out", []Event{tag("a", "", false), tapOf(nour)}, TaggedOut, "", 1},
-		{"a maintainer comes in", []Event{tag("a", "", false), tapOf(ines)}, Maintenance, "", 1},
-		{"and leaves it tagged", []Event{tag("a", "", false), tapOf(ines), tapOf(ines)}, TaggedOut, wire.CauseTap, 1},
-		{"or returns it", []Event{tag("a", "", false), tapOf(ines), untag("a", ines), tapOf(ines)}, Cooling, wire.CauseTap,
+		{"a user is refused", []Event{tag("a", "", false), tapOf(nour)}, TaggedOut, "", 1},
+		{"a maintainer is admitted", []Event{tag("a", "", false), tapOf(ines)}, Maintenance, "", 1},
+		{"the maintainer keeps the tag", []Event{tag("a", "", false), tapOf(ines), tapOf(ines)}, TaggedOut, wire.CauseTap, 1},
+		{"the maintainer removes the tag",
+			[]Event{tag("a", "", false), tapOf(ines), untag("a", ines), tapOf(ines)}, Cooling, wire.CauseTap,
 			1},
-		{"a maintainer tags and works on", []Event{tapOf(ines), tag("a", ines, true)}, Maintenance, "", 1},
-		{"another's, now, ends the maintainer's session", []Event{tapOf(ines), tag("a", "", true)}, TaggedOut, wire.CauseTag,
+		{"a maintainer tags and continues", []Event{tapOf(ines), tag("a", ines, true)}, Maintenance, "", 1},
+		{"another person's tag with Now ends the maintenance",
+			[]Event{tapOf(ines), tag("a", "", true)}, TaggedOut, wire.CauseTag,
 			1},
-		{"a member who is not at work here", []Event{tag("a", "", false), untag("a", ines)}, TaggedOut, "", 1},
-		{"a member who only helps", []Event{tag("a", "", false), tapOf(ines), tapOf(nour), untag("a", nour)}, Maintenance,
+		{"removal by a member without a session here", []Event{tag("a", "", false), untag("a", ines)}, TaggedOut, "", 1},
+		{"removal by a helper", []Event{tag("a", "", false), tapOf(ines), tapOf(nour), untag("a", nour)}, Maintenance,
 			"", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -332,7 +339,7 @@ func TestTags(t *testing.T) {
 	}
 }
 
-func TestTagThatFindsNoRoomEndsTheSessionAllTheSame(t *testing.T) {
+func TestTagBeyondTheLimitStillEndsTheSession(t *testing.T) {
 	for name, first := range map[string][]Event{"a maintainer's": {tapOf(ines)}, "a user's": {tapOf(nour), Busy{true}}} {
 		w := newWorld().do(first...)
 		for n := range TagsMax + 3 {
@@ -349,26 +356,26 @@ func TestTagThatFindsNoRoomEndsTheSessionAllTheSame(t *testing.T) {
 	}
 }
 
-func TestTagMakesNoSessionLonger(t *testing.T) {
+func TestTagDoesNotProlongASession(t *testing.T) {
 	w := newWorld()
 	w.settings.FinishJob = false
 	w.tap(nour).do(Busy{true}).wait(119*time.Minute).do(AddTag{Tag: Tag{ID: "a"}}).at(t, Finishing, "tagged at work")
 	w.wait(time.Minute).at(t, TaggedOut, "at the limit")
 }
 
-func TestTagsOutliveTheDaemon(t *testing.T) {
+func TestTagsSurviveARestartOfTheDaemon(t *testing.T) {
 	w := newWorld()
 	w.State = Restore([]Tag{{ID: "a", Reason: "belt", Since: noon()}})
 	w.tap(nour).at(t, TaggedOut, "restored").do(RemoveTag{ID: "a"}).at(t, Off, "untagged")
 }
 
-func TestTagDuringCoolingLeavesTheCoolingToRun(t *testing.T) {
+func TestTagDuringCoolingDoesNotStopTheExtraction(t *testing.T) {
 	w := newWorld().tap(nour).tap(nour).at(t, Cooling, "tapped out")
 	w.do(AddTag{Tag: Tag{ID: "a"}}).at(t, TaggedOut, "tagged").do(RemoveTag{ID: "a"}).at(t, Cooling, "untagged")
 	w.wait(3*time.Minute).at(t, Off, "cooled down").tap(nour).at(t, On, "and on")
 }
 
-func TestFaults(t *testing.T) {
+func TestFaultEndsTheSessionAndHoldsTheMachineOff(t *testing.T) {
 	w := newWorld().tap(nour).do(FaultRaised{What: "e-stop"}).at(t, Fault, "e-stop open")
 	w.ended(t, wire.CauseFault, 1)
 	if got := words(w.effects); !strings.HasPrefix(got, "relay off, ") {
@@ -385,20 +392,20 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestGuardThatDoesNotAnswerEndsTheSessionItWasAskedFor(t *testing.T) {
+func TestSessionEndsIfTheGuardDoesNotAnswer(t *testing.T) {
 	w := newWorld()
 	w.guardless = true
 	w.tap(nour).at(t, Fault, "no guard")
 	w.ended(t, wire.CauseFault, 1)
 }
 
-// An emulator knows five numbers that are refused, and makes up as many as it likes: it fills no journal, and is
-// answered each time.
-func TestRefusalsAreSaidEachTimeAndWrittenDownNowAndThen(t *testing.T) {
+// An emulator presents five refused numbers, and any number of invented ones: the journal stays bounded, and each tap
+// is answered.
+func TestEachRefusalIsAnsweredAndRecordsAreRateLimited(t *testing.T) {
 	for name, c := range map[string]struct{ members, most int }{"one member": {1, 6}, "as many as are kept": {RefusedMax,
 		6 * RefusedMax}, "more": {2*RefusedMax + 1, 6 * RefusedMax}} {
 		w := newWorld()
-		for n := range 100 { // ten seconds
+		for n := range 100 { // the loop covers ten seconds
 			e := tapOf(zoe)
 			e.Member = policy.MemberID(fmt.Sprint("m-", n%c.members))
 			w.now = w.now.Add(100 * time.Millisecond)
@@ -419,7 +426,7 @@ func TestRefusalsAreSaidEachTimeAndWrittenDownNowAndThen(t *testing.T) {
 	}
 }
 
-func TestReaderThatGoesLeavesTheSession(t *testing.T) {
+func TestFailedReaderDoesNotEndTheSession(t *testing.T) {
 	w := newWorld().tap(nour).do(Reader{Why: "unplugged"}, Reader{}).at(t, On, "unplugged").do(Reader{Alive: true})
 	if w.count(wire.ReaderLost) != 1 || w.count(wire.ReaderBack) != 1 || w.Holds.ReaderDown {
 		t.Errorf("%d lost, %d back", w.count(wire.ReaderLost), w.count(wire.ReaderBack))
@@ -434,7 +441,7 @@ func TestNothingStartsAfterShutdown(t *testing.T) {
 	}
 }
 
-func TestZeroMeansNo(t *testing.T) {
+func TestZeroValuesDeny(t *testing.T) {
 	roleless := tapOf(zoe)
 	roleless.Decision = policy.Decision{Verdict: policy.Allow}
 	for name, e := range map[string]Event{"zero tap": Tap{}, "zero decision": Tap{Member: nour}, "no role": roleless,
@@ -448,7 +455,7 @@ func TestZeroMeansNo(t *testing.T) {
 	}
 }
 
-func TestChangeIsWhatTheLogSays(t *testing.T) {
+func TestChangeNamesBothPhases(t *testing.T) {
 	if got := Change(State{}, State{Phase: EndingSoon}); got != "off=>ending-soon" {
 		t.Error(got)
 	}
@@ -478,7 +485,7 @@ func TestMachineThatRunsWhileItsRelayIsOpenIsAFault(t *testing.T) {
 	}
 }
 
-func TestMachineThatFindsItsHomeDoesNotWork(t *testing.T) {
+func TestHomingDoesNotCountAsWork(t *testing.T) {
 	w := newWorld()
 	w.settings.Ignore = 30 * time.Second
 	w.tap(nour).do(Busy{true}).tap(nour).at(t, Cooling, "homing is no job to finish")
@@ -487,7 +494,7 @@ func TestMachineThatFindsItsHomeDoesNotWork(t *testing.T) {
 	w.tap(nour).do(Busy{true}).wait(30*time.Second).tap(nour).at(t, Finishing, "a job is")
 }
 
-func TestCardOutOfItsSlotEndsTheSessionThatItHolds(t *testing.T) {
+func TestRemovingTheCardFromItsSlotEndsTheSession(t *testing.T) {
 	w := newWorld().tap(nour).
 		do(Removed{Member: karim}).
 		at(t, On, "another card").
@@ -509,7 +516,7 @@ func TestCardOutOfItsSlotEndsTheSessionThatItHolds(t *testing.T) {
 	w.ended(t, wire.CauseSupervisor, 1)
 }
 
-func TestRecordSaysWhatTheCardProved(t *testing.T) {
+func TestStartRecordContainsTheStrengthOfTheCard(t *testing.T) {
 	e := tapOf(nour)
 	e.Strength = policy.AES
 	w := newWorld().do(e)
@@ -524,7 +531,7 @@ func TestRecordSaysWhatTheCardProved(t *testing.T) {
 	}
 }
 
-func TestNoJobIsFinishedAloneOfOneWhoMayBecomeMaintainer(t *testing.T) {
+func TestMemberWhoMayBecomeMaintainerCannotLeaveAJobRunning(t *testing.T) {
 	if r := newWorld().tap(nour).effects[1].(Relay); !r.FinishJob {
 		t.Error("a user's job is finished")
 	}

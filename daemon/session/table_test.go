@@ -10,7 +10,7 @@ import (
 	"portillon/wire"
 )
 
-// happenings are the columns of the table: every event, and the kinds of tap.
+// happenings returns the columns of the table: every event, and the kinds of tap.
 func happenings() []struct {
 	name string
 	e    Event
@@ -62,7 +62,7 @@ func happenings() []struct {
 	}
 }
 
-// places are the rows: how each phase is reached, by events alone.
+// places returns the rows of the table: the events that lead to each phase.
 func places() []struct {
 	name  string
 	phase Phase
@@ -90,8 +90,9 @@ func places() []struct {
 	}
 }
 
-// The table is testdata/table.txt: one line for every place and every event. It is read by people; keep it so.
-func TestEveryPhaseAnswersEveryEventAsTheTableSays(t *testing.T) {
+// The table is testdata/table.txt, with one line for every phase and every event. People read it, so keep the file
+// readable.
+func TestEveryPhaseHandlesEveryEventAsInTheTable(t *testing.T) {
 	want := readTable(t)
 	var all strings.Builder
 	for _, p := range places() {
@@ -116,7 +117,7 @@ func TestEveryPhaseAnswersEveryEventAsTheTableSays(t *testing.T) {
 	for k := range want {
 		t.Errorf("the table has a line that nothing tests: %s", k)
 	}
-	if f := os.Getenv("TABLE_OUT"); f != "" { // to look at what a change does to the whole table
+	if f := os.Getenv("TABLE_OUT"); f != "" { // to see how a change affects the whole table
 		if err := os.WriteFile(f, []byte(all.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -7,10 +7,10 @@ import (
 	"portillon/wire"
 )
 
-// What holds a machine: tags, faults, and a reader that does not answer.
+// This file handles what prevents the use of a machine: tags, faults, and a reader that does not answer.
 
-// addTag hangs a tag where it does not hang yet and there is room. What it does to the session under way, it does in
-// any case.
+// apply adds the tag if the tag is new and the machine has room for another one. The tag's effect on the current
+// session happens in any case.
 func (e AddTag) apply(t *step) {
 	if e.Tag.ID == "" {
 		return
@@ -37,7 +37,8 @@ func (e AddTag) apply(t *step) {
 	}
 }
 
-// endAtIdle ends the session when the machine is next idle. Where no input says so, that is the session's own end.
+// endAtIdle ends the session when the machine is next idle. Without a busy input, the tag takes effect at the regular
+// end of the session.
 func (AddTag) endAtIdle(t *step) {
 	switch {
 	case !t.in.Settings.HasBusy:
@@ -46,7 +47,7 @@ func (AddTag) endAtIdle(t *step) {
 	default:
 		until := t.in.Now.Add(FinishMax)
 		if !t.in.Settings.FinishJob && !t.state.Current.limit.IsZero() && t.state.Current.limit.Before(until) {
-			until = t.state.Current.limit // a tag makes no session longer
+			until = t.state.Current.limit // a tag does not prolong a session
 		}
 		t.finishing(wire.CauseTag, until)
 	}
@@ -59,7 +60,7 @@ func (e RemoveTag) apply(t *step) {
 		return
 	}
 	if len(t.state.Ledger.Pending) > 0 {
-		// the set of tags goes to disk with whichever tag record comes first: not while one of them waits
+		// The set of tags is written to disk with the next record of a tag, so no record of a tag may be pending now.
 		t.flush()
 		t.notify(Notify{Notice: CannotRecord})
 		return
@@ -73,7 +74,7 @@ func (e RemoveTag) apply(t *step) {
 	t.record(Record{Kind: wire.Untagged, Member: e.By, Body: wire.TagBody{Tag: e.ID}})
 }
 
-// roleWord is a role as a record has it; empty: none.
+// roleWord returns a role as records name it; "" for none.
 func roleWord(r policy.Role) string {
 	if r == policy.NoRole {
 		return ""

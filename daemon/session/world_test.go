@@ -11,16 +11,16 @@ import (
 	"portillon/wire"
 )
 
-// The people of every test here.
+// The members in the tests of this package.
 const (
 	lea   policy.MemberID = "m-lea"   // a learner
-	karim policy.MemberID = "m-karim" // a user who answers for learners
-	sami  policy.MemberID = "m-sami"  // likewise
+	karim policy.MemberID = "m-karim" // a user who may supervise learners
+	sami  policy.MemberID = "m-sami"  // a user who may supervise learners, too
 	nour  policy.MemberID = "m-nour"  // a user
 	ines  policy.MemberID = "m-ines"  // a maintainer
 	paul  policy.MemberID = "m-paul"  // a user and maintainer
 	zoe   policy.MemberID = "m-zoe"   // a member without a badge
-	bruno policy.MemberID = "m-bruno" // blocked
+	bruno policy.MemberID = "m-bruno" // a blocked member
 )
 
 func noon() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
@@ -34,7 +34,7 @@ func allow(r policy.Role, others ...policy.Role) policy.Decision {
 		Badges: []policy.BadgeID{"laser-" + policy.BadgeID(r.String())}, Outcomes: make([]policy.Outcome, 2)}
 }
 
-// denied carries the codes as a decision does, in its nearest outcome.
+// denied returns a decision with the codes in its nearest outcome.
 func denied(v policy.Verdict, r policy.Role, codes ...policy.Code) policy.Decision {
 	missing := make([]policy.Reason, len(codes))
 	for i, c := range codes {
@@ -47,14 +47,14 @@ func denied(v policy.Verdict, r policy.Role, codes ...policy.Code) policy.Decisi
 	return d
 }
 
-// cardOf is a member's card.
+// cardOf returns a member's card.
 func cardOf(m policy.MemberID) rfid.UID {
 	sum := sha256.Sum256([]byte(m))
 	card, _ := rfid.UIDOf(sum[:4])
 	return card
 }
 
-// tapOf is a member's tap. The decisions know of no tag and no fault: the session must refuse by itself.
+// tapOf returns a member's tap. Its decisions ignore tags and faults, so that the session itself must refuse.
 func tapOf(m policy.MemberID) Tap {
 	e := Tap{Member: m, Card: cardOf(m), Supervising: denied(policy.Await, policy.Learner, policy.NeedsSupervisor)}
 	switch m {
@@ -81,7 +81,7 @@ func stranger() Stranger {
 	return Stranger{Decision: denied(policy.Deny, policy.Learner, policy.UnknownCard)}
 }
 
-// world carries out what the session asks as the corridor does, with a journal and a guard that may refuse.
+// world carries out the effects of the session as the daemon does, with a journal and a guard that may refuse.
 type world struct {
 	State
 	now      time.Time
@@ -90,10 +90,10 @@ type world struct {
 
 	relay   bool
 	journal []Record
-	kept    []Tag    // as the journal holds them
+	kept    []Tag    // as stored in the journal
 	effects []Effect // carried out since the last event
 
-	full      func() bool // the journal refuses
+	full      func() bool // reports whether the journal refuses records
 	guardless bool        // the relay cannot be switched on
 	check     func(before State, e Event, effects []Effect)
 }
@@ -103,7 +103,7 @@ func newWorld() *world {
 		full: func() bool { return false }}
 }
 
-// do lets events happen a moment apart, each of which is more than a flapping card's.
+// do handles events with a pause before each that is longer than Flap.
 func (w *world) do(events ...Event) *world {
 	for _, e := range events {
 		w.now = w.now.Add(Flap)
@@ -113,7 +113,7 @@ func (w *world) do(events ...Event) *world {
 	return w
 }
 
-// at once: no time passes before the event.
+// atOnce handles an event without a pause before it.
 func (w *world) atOnce(e Event) *world {
 	w.effects = nil
 	w.step(e)
@@ -171,7 +171,7 @@ func (w *world) commit(r Record) {
 	}
 }
 
-// last is the newest record of a kind.
+// last returns the newest record of a kind.
 func (w *world) last(k wire.Kind) (Record, bool) {
 	for i := len(w.journal) - 1; i >= 0; i-- {
 		if w.journal[i].Kind == k {
@@ -196,7 +196,7 @@ func (w *world) cause() wire.Cause {
 	return b.Cause
 }
 
-// words are effects as the table writes them.
+// words formats effects as the table shows them.
 func words(effects []Effect) string {
 	out := make([]string, 0, len(effects))
 	for _, e := range effects {

@@ -15,12 +15,12 @@ import (
 	"portillon/wire"
 )
 
-// monotonic is the computer's clock, which only the test moves.
+// monotonic is the computer's clock, which advances only when the test moves it.
 type monotonic struct{ atomic.Int64 }
 
 func (m *monotonic) pass(d time.Duration) { m.Add(d.Milliseconds()) }
 
-// clocked is config with a clock of its own.
+// clocked returns config's configuration with a separate clock that the test moves.
 func clocked(t testing.TB, url string) (Config, *monotonic) {
 	m := &monotonic{}
 	m.pass(time.Hour)
@@ -29,7 +29,7 @@ func clocked(t testing.TB, url string) (Config, *monotonic) {
 	return c, m
 }
 
-// becomes waits until the uplink's health is as it should be.
+// becomes waits until the uplink's health satisfies the condition.
 func becomes(t testing.TB, u *Uplink, what string, is func(Health) bool) Health {
 	t.Helper()
 	poll := time.Tick(2 * time.Millisecond)
@@ -44,7 +44,7 @@ func becomes(t testing.TB, u *Uplink, what string, is func(Health) bool) Health 
 	}
 }
 
-// answering is a hub that answers each state with an acknowledgement, and takes no records.
+// answering starts a hub that answers each state with an acknowledgement, but accepts no records.
 func answering(t testing.TB, url string) mqtt.Client {
 	s, _ := hubKey(t)
 	var c mqtt.Client
@@ -62,7 +62,7 @@ func answering(t testing.TB, url string) mqtt.Client {
 	return c
 }
 
-func TestBrokerThatDropsRecordsIsToldFromAHubThatIsAway(t *testing.T) {
+func TestBrokerThatDropsRecordsIsDistinguishedFromAMissingHub(t *testing.T) {
 	drop := func(b *brokertest.Broker) {
 		b.Decide = func(m brokertest.Message) brokertest.Fate {
 			if isRecords(m) {
@@ -79,7 +79,7 @@ func TestBrokerThatDropsRecordsIsToldFromAHubThatIsAway(t *testing.T) {
 		online bool // before anything is overdue
 	}{
 		{"the broker drops records", drop, true, RecordsDropped, true},
-		{"no hub", nil, false, NoAnswer, false},
+		{"no hub is running", nil, false, NoAnswer, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := broker(t, c.set)
@@ -102,7 +102,7 @@ func TestBrokerThatDropsRecordsIsToldFromAHubThatIsAway(t *testing.T) {
 	}
 }
 
-func TestIdleMachineSeesThatTheHubIsGone(t *testing.T) {
+func TestIdleMachineNoticesThatTheHubIsGone(t *testing.T) {
 	b := broker(t, nil)
 	j := memoryJournal(t)
 	conf, clock := clocked(t, b.URL())
@@ -119,8 +119,8 @@ func TestIdleMachineSeesThatTheHubIsGone(t *testing.T) {
 	becomes(t, u, "answered again", func(h Health) bool { return h.Hub && h.Owed == 0 })
 }
 
-// What a broker retains says nothing of a hub that is gone.
-func TestRetainedAcknowledgementIsNoSignOfLife(t *testing.T) {
+// An acknowledgement that the broker retains does not show that the hub is running.
+func TestRetainedAcknowledgementDoesNotShowThatTheHubRuns(t *testing.T) {
 	b := broker(t, nil)
 	j := memoryJournal(t)
 	s, _ := hubKey(t)
@@ -134,7 +134,7 @@ func TestRetainedAcknowledgementIsNoSignOfLife(t *testing.T) {
 	becomes(t, u, "overdue", func(h Health) bool { return h.Overdue && h.Why == NoAnswer })
 }
 
-func TestMachineSaysWhyTheHubRefusesAndForgetsItWithTheNextGoodAcknowledgement(t *testing.T) {
+func TestHealthReportsTheHubsRefusalUntilTheNextGoodAcknowledgement(t *testing.T) {
 	b := broker(t, nil)
 	j := memoryJournal(t)
 	grow(t, j, 3)
@@ -151,7 +151,7 @@ func TestMachineSaysWhyTheHubRefusesAndForgetsItWithTheNextGoodAcknowledgement(t
 		return brokertest.Deliver
 	}
 	conf, _ := clocked(t, b.URL())
-	conf.Stall = deadline // nothing is sent again but by an acknowledgement
+	conf.Stall = deadline // only an acknowledgement makes the machine send again
 	s, _ := hubKey(t)
 	u, _ := run(t, conf, j, Handlers{})
 	within(t, "a batch", first)
@@ -176,7 +176,7 @@ func TestMachineSaysWhyTheHubRefusesAndForgetsItWithTheNextGoodAcknowledgement(t
 	becomes(t, u, "well", func(h Health) bool { return h.Owed == 0 && h.Why == "" && h.Hub })
 }
 
-func TestEachFaultOfTheWayIsNamed(t *testing.T) {
+func TestHealthNamesEachFaultOfTheConnection(t *testing.T) {
 	lose := func(b *brokertest.Broker) {
 		b.Decide = func(m brokertest.Message) brokertest.Fate {
 			if isRecords(m) {
@@ -195,20 +195,22 @@ func TestEachFaultOfTheWayIsNamed(t *testing.T) {
 		want   Why
 		detail string
 	}{
-		{"no account", func(b *brokertest.Broker) { b.Refuse = func(string) byte { return 5 } }, nil, nil, BrokerAway,
+		{"the broker denies the account",
+			func(b *brokertest.Broker) { b.Refuse = func(string) byte { return 5 } }, nil, nil, BrokerAway,
 			"ot Authorized"},
-		{"a broker that cuts", lose, func(c *Config) { c.Timeout = 300 * time.Millisecond }, nil, BrokerCuts, "lost"},
-		{"another hub's key", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
+		{"the broker closes connections",
+			lose, func(c *Config) { c.Timeout = 300 * time.Millisecond }, nil, BrokerCuts, "lost"},
+		{"acknowledgement signed with another key", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
 			b.Publish(topics.Ack("laser"), signed(t, j, nil, stranger), true)
 		}, OtherHubKey, "no trusted key"},
-		{"another journal", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
+		{"acknowledgement of another journal", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
 			b.Publish(topics.Ack("laser"), signed(t, j, func(a *wire.Ack) { a.Root = strings.Repeat("0", 64) }, s), true)
 		}, OtherJournal, "first 3 records"},
-		{"more than the journal has", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
+		{"acknowledgement of more records than the journal has", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
 			b.Publish(topics.Ack("laser"), signed(t, j, func(a *wire.Ack) { a.Seq = 9 }, s), true)
 		}, OtherJournal, "holds 9 records, this journal has 3"},
-		{"a record too large", nil, func(c *Config) { c.BatchBytes = 100 }, nil, TooLarge, "record 1 makes"},
-		{"an acknowledgement too large", nil, nil, func(b *brokertest.Broker, _ *journal.Journal) {
+		{"a record larger than the limit", nil, func(c *Config) { c.BatchBytes = 100 }, nil, TooLarge, "record 1 makes"},
+		{"an acknowledgement larger than the limit", nil, nil, func(b *brokertest.Broker, _ *journal.Journal) {
 			b.Publish(topics.Ack("laser"), make([]byte, wire.MaxPacket), true)
 		}, TooLarge, topics.Ack("laser")},
 	} {
@@ -230,7 +232,7 @@ func TestEachFaultOfTheWayIsNamed(t *testing.T) {
 	}
 }
 
-// A limit that is smaller than a full batch only makes batches smaller.
+// A message limit smaller than a full batch only makes the batches smaller.
 func TestBatchIsMadeSmallerUntilItFits(t *testing.T) {
 	b := broker(t, nil)
 	j := memoryJournal(t)
@@ -248,8 +250,8 @@ func TestBatchIsMadeSmallerUntilItFits(t *testing.T) {
 	whole(t, h, j)
 }
 
-// Each record travels once, though the state that follows it tells the hub that it lacks the record.
-func TestRecordTravelsBeforeTheStateThatNamesIt(t *testing.T) {
+// Each record is sent once, although the state that follows tells the hub that the hub lacks the record.
+func TestRecordIsSentBeforeTheStateThatNamesIt(t *testing.T) {
 	b := broker(t, nil)
 	order := make(chan string, 100)
 	b.Decide = func(m brokertest.Message) brokertest.Fate {
@@ -276,8 +278,8 @@ func TestRecordTravelsBeforeTheStateThatNamesIt(t *testing.T) {
 	within(t, "the end", ended)
 }
 
-// The age survives a restart of the daemon: it is the record's.
-func TestAgeIsTheOldestRecordsThoughTheDaemonWasStartedAnew(t *testing.T) {
+// The age is that of the record, so it survives a restart of the daemon.
+func TestAgeOfTheOldestRecordSurvivesARestart(t *testing.T) {
 	j := memoryJournal(t)
 	grow(t, j, 3)
 	conf, _ := clocked(t, "tcp://127.0.0.1:1")
@@ -289,10 +291,10 @@ func TestAgeIsTheOldestRecordsThoughTheDaemonWasStartedAnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h := u.Health(); h.Owed > time.Second { // the records' clock cannot be believed
+	if h := u.Health(); h.Owed > time.Second { // the clock of the records is not trusted
 		t.Errorf("%+v", h)
 	}
-	conf.Boot = "b" // the boot of the journal's records
+	conf.Boot = "b" // the boot id in the journal's records
 	conf.Mono = func() int64 { return journal.Uptime() + 3600*second }
 	if u, err = New(conf, j, Handlers{}); err != nil {
 		t.Fatal(err)

@@ -1,27 +1,27 @@
 package uplink
 
-// maxWindow is how many batches may be under way at once: a hub commits each before it answers.
+// maxWindow is the largest number of batches in flight: a hub commits each batch before it answers.
 const maxWindow = 4
 
-// flow decides what is sent next. It knows no network and no clock.
+// flow decides what is sent next. It uses no network and no clock.
 type flow struct {
-	held   uint64   // the hub's last word
-	sent   uint64   // the last record that was handed to the broker, or given up to be sent again: it is then held
-	ends   []uint64 // last record of each batch under way
-	window int      // batches that may be: 1 after silence, doubled by each progress
-	heard  bool     // the hub has spoken on this connection
-	again  bool     // the hub has repeated itself, and was answered
-	fell   bool     // the hub has gone back, and was answered
+	held   uint64   // records that the hub holds, by its last acknowledgement
+	sent   uint64   // last record that was handed to the broker; equal to held after a rewind
+	ends   []uint64 // last record of each batch in flight
+	window int      // batches that may be in flight: 1 after silence, doubled by each progress
+	heard  bool     // the hub has sent an acknowledgement on this connection
+	again  bool     // the hub has repeated an acknowledgement, and the records were sent again
+	fell   bool     // the hub's count has decreased, and the records were sent again
 }
 
 func newFlow(held uint64) flow { return flow{held: held, sent: held, window: 1} }
 
-// next is the first record to send now, if any may be sent.
+// next returns the first record to send now, if any may be sent.
 func (f *flow) next(length uint64) (from uint64, ok bool) {
 	return f.sent + 1, f.sent < length && len(f.ends) < f.window
 }
 
-// published takes note of a batch that ends with last.
+// published notes that a batch ending with last was handed to the broker.
 func (f *flow) published(last uint64) {
 	f.sent = last
 	f.ends = append(f.ends, last)
@@ -30,12 +30,13 @@ func (f *flow) published(last uint64) {
 // waiting reports whether the hub owes an answer.
 func (f *flow) waiting() bool { return f.sent > f.held }
 
-// acked takes the hub's word that it holds seq records, and reports whether that is progress.
+// acked processes the hub's acknowledgement of the first seq records, and reports whether the hub holds more than
+// before.
 //
-// A hub that repeats itself has met a gap: something was lost before it. It is sent what it lacks at once, but only
-// once for each gap: the repetitions of the other batches under way mean nothing new. A hub that goes back has lost its
-// disk, or an old acknowledgement was replayed: it is believed at once the first time, and after that at the pace of
-// stalls.
+// A hub that repeats an acknowledgement has received a batch after a gap: an earlier batch was lost. The missing
+// records are sent at once, but only once for each gap, because the batches that were already in flight cause further
+// repetitions. If the hub's count decreases, the hub has lost its disk, or an old acknowledgement was replayed. The
+// first time, the records are sent again at once; after that, only after a stall.
 func (f *flow) acked(seq uint64) (progress bool) {
 	switch {
 	case seq > f.held:
@@ -59,5 +60,5 @@ func (f *flow) acked(seq uint64) (progress bool) {
 	return progress
 }
 
-// rewind sends again from what the hub holds; one batch at first.
+// rewind continues sending after the records that the hub holds, with one batch at first.
 func (f *flow) rewind() { f.sent, f.ends, f.window = f.held, nil, 1 }

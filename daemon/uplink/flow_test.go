@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestFlowAnswersTheHub(t *testing.T) {
+func TestFlowSendsWhatTheHubLacks(t *testing.T) {
 	type want struct {
 		held, sent uint64
 		window     int
@@ -19,18 +19,20 @@ func TestFlowAnswersTheHub(t *testing.T) {
 		want  want
 	}{
 		{"silence at first", nil, want{10, 10, 1}},
-		{"its retained word is no complaint", []func(*flow){send(20), ack(10)}, want{10, 20, 1}},
+		{"the first acknowledgement is not a repetition", []func(*flow){send(20), ack(10)}, want{10, 20, 1}},
 		{"progress opens the window", []func(*flow){send(20), ack(20), send(30), ack(30), send(40), ack(40)},
 			want{40, 40, 4}},
 		{"a gap is filled at once", []func(*flow){send(20), ack(20), send(30), send(40), ack(20)}, want{20, 20, 1}},
-		{"but once", []func(*flow){send(20), ack(20), send(30), send(40), ack(20), send(30), ack(20)}, want{20, 30, 1}},
+		{"a gap is filled only once",
+			[]func(*flow){send(20), ack(20), send(30), send(40), ack(20), send(30), ack(20)}, want{20, 30, 1}},
 		{"a second gap is filled too",
 			[]func(*flow){send(20), ack(20), send(30), ack(20), send(30), ack(30), send(40), ack(30)}, want{30, 30, 1}},
-		{"silence sends again", []func(*flow){send(20), ack(20), send(30), send(40), stall}, want{20, 20, 1}},
-		{"a hub that goes back is believed", []func(*flow){send(20), ack(20), ack(5)}, want{5, 5, 1}},
-		{"the second time at the pace of stalls", []func(*flow){ack(5), send(20), ack(20), ack(4)}, want{4, 20, 2}},
-		{"and then it is", []func(*flow){ack(5), send(20), ack(20), ack(4), stall}, want{4, 4, 1}},
-		{"it has more than was sent now", []func(*flow){ack(15)}, want{15, 15, 2}},
+		{"after silence records are sent again",
+			[]func(*flow){send(20), ack(20), send(30), send(40), stall}, want{20, 20, 1}},
+		{"a decreased count is believed at once", []func(*flow){send(20), ack(20), ack(5)}, want{5, 5, 1}},
+		{"a second decrease waits for a stall", []func(*flow){ack(5), send(20), ack(20), ack(4)}, want{4, 20, 2}},
+		{"the stall sends the records again", []func(*flow){ack(5), send(20), ack(20), ack(4), stall}, want{4, 4, 1}},
+		{"the hub holds more than was sent", []func(*flow){ack(15)}, want{15, 15, 2}},
 	} {
 		f := newFlow(10)
 		for _, s := range c.steps {
@@ -42,7 +44,8 @@ func TestFlowAnswersTheHub(t *testing.T) {
 	}
 }
 
-// Whatever is lost, repeated or late, the hub gets everything, and no more than a window is ever under way.
+// Whichever messages are lost, repeated or late, the hub receives all records, and the number of batches in flight
+// never exceeds the window.
 func TestFlowDeliversThroughAnyLoss(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -62,7 +65,7 @@ func TestFlowDeliversThroughAnyLoss(t *testing.T) {
 				last := min(from+r.Uint64N(20), length)
 				f.published(last)
 				if r.IntN(5) == 0 {
-					continue // lost
+					continue // the acknowledgement is lost
 				}
 				if from <= hub+1 {
 					hub = max(hub, last)
@@ -71,7 +74,7 @@ func TestFlowDeliversThroughAnyLoss(t *testing.T) {
 					acks = append(acks, hub)
 				}
 			case len(acks) > 0 && r.IntN(2) > 0:
-				i := r.IntN(len(acks)) // in any order
+				i := r.IntN(len(acks)) // acknowledgements arrive in any order
 				f.acked(acks[i])
 				if r.IntN(4) > 0 {
 					acks = append(acks[:i], acks[i+1:]...)

@@ -13,10 +13,10 @@ import (
 	"portillon/wire/mqtt"
 )
 
-// subscriptions is how many topic filters a machine's one SUBSCRIBE has.
+// subscriptions is the number of topic filters in a machine's SUBSCRIBE.
 var subscriptions = len(topics.Subscriptions(wire.MachineParty, "laser"))
 
-// conn is a connection of which only reading is of interest.
+// conn is a connection of which only the reading side is used.
 type conn struct {
 	net.Conn
 	in io.Reader
@@ -24,7 +24,7 @@ type conn struct {
 
 func (c conn) Read(p []byte) (int, error) { return c.in.Read(p) }
 
-// surviveLibrary reads all packets that pass, as the library does, and returns them.
+// surviveLibrary reads all packets that the guard passes, as the library does, and returns them.
 func surviveLibrary(t testing.TB, raw []byte) (passed []packets.ControlPacket) {
 	t.Helper()
 	g := mqtt.Guard(conn{in: bytes.NewReader(raw)}, mqtt.Limits{Filters: subscriptions, Packet: wire.MaxPacket})
@@ -40,15 +40,15 @@ func surviveLibrary(t testing.TB, raw []byte) (passed []packets.ControlPacket) {
 	}
 }
 
-func TestGuardPassesWhatABrokerMaySend(t *testing.T) {
+func TestGuardPassesValidPackets(t *testing.T) {
 	suback := append([]byte{0x90, byte(2 + subscriptions), 0, 1}, bytes.Repeat([]byte{1}, subscriptions)...)
 	good := slices.Concat(
-		[]byte{0x20, 2, 0, 0}, // CONNACK
+		[]byte{0x20, 2, 0, 0}, // a CONNACK packet
 		suback,
 		[]byte{0x32, 6, 0, 1, 'a', 0, 1, 'x'}, // PUBLISH, QoS 1
 		[]byte{0x31, 3, 0, 1, 'a'},            // PUBLISH, QoS 0, retained, empty
-		[]byte{0x40, 2, 0, 1},                 // PUBACK
-		[]byte{0xd0, 0},                       // PINGRESP
+		[]byte{0x40, 2, 0, 1},                 // a PUBACK packet
+		[]byte{0xd0, 0},                       // a PINGRESP packet
 	)
 	if got := surviveLibrary(t, good); len(got) != 6 {
 		t.Errorf("%d packets have passed, want 6: %v", len(got), got)
@@ -60,7 +60,7 @@ func TestGuardPassesWhatABrokerMaySend(t *testing.T) {
 	}
 }
 
-func FuzzGuardPassesOnlyWhatTheLibrarySurvives(f *testing.F) {
+func FuzzGuardPassesOnlyPacketsThatTheLibraryCanRead(f *testing.F) {
 	for _, raw := range wrong() {
 		f.Add(append([]byte{0x20, 2, 0, 0}, raw...))
 	}

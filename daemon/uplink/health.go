@@ -6,52 +6,52 @@ import (
 	"portillon/wire"
 )
 
-// When each judgement is made.
+// Time limits after which Health reports a problem.
 const (
-	// Overdue is how long the hub may owe an acknowledgement before panel, doctor and Home Assistant say so. A hub
-	// that restarts, and a network that is away for a moment, are back sooner: the longest pause between two
-	// connections is 20 s (Config.BackoffMax).
+	// Overdue is how long an acknowledgement may be missing before the panel, doctor and Home Assistant report it. A hub
+	// that restarts, and a short network failure, recover sooner: the longest pause between two connections is 20 s
+	// (Config.BackoffMax).
 	Overdue = 2 * time.Minute
-	// answerTime is how long the hub may take to answer before its silence is named as the reason. It is asked more
-	// than once in this time.
+	// answerTime is how long the hub may take to answer before its silence is reported as the reason. Within this time the
+	// machine asks the hub more than once.
 	answerTime = 30 * time.Second
-	// arriveTime is how long records may be under way while the hub answers other messages, before they count as
+	// arriveTime is how long records may be unacknowledged while the hub answers other messages, before they count as
 	// dropped by the broker.
 	arriveTime = 10 * time.Second
-	// cutsMost is how many connections in a row may end while records are under way before the broker is named as
-	// the reason.
+	// cutsMost is the number of consecutive connections that may end while records are unacknowledged, before the broker
+	// is reported as the reason.
 	cutsMost = 3
 )
 
-// Why is a reason for which the hub does not acknowledge. The list may grow.
+// Why is the code of a reason for missing acknowledgements. Later versions may add reasons.
 type Why string
 
-// The reasons. The zero Why is that none is known.
+// The reasons for missing acknowledgements. The zero Why means that no reason is known.
 const (
-	BrokerAway     Why = "broker-away"     // there is no connection to the broker
-	BrokerCuts     Why = "broker-cuts"     // the broker ends each connection on which records are sent
-	RecordsDropped Why = "records-dropped" // the hub answers, and the records do not reach it
-	NoAnswer       Why = "no-answer"       // the broker takes what is sent, and nothing comes from the hub
+	BrokerAway     Why = "broker-away"     // no connection to the broker
+	BrokerCuts     Why = "broker-cuts"     // the broker closes each connection on which records are sent
+	RecordsDropped Why = "records-dropped" // the hub answers, but the records do not reach it
+	NoAnswer       Why = "no-answer"       // the broker accepts messages, but the hub answers none
 	HubRefuses     Why = "hub-refuses"     // the hub refuses the records; Health.Refused says why
-	OtherJournal   Why = "other-journal"   // the hub holds records that are not this journal's
+	OtherJournal   Why = "other-journal"   // the hub holds records that differ from this journal
 	OtherHubKey    Why = "other-hub-key"   // the acknowledgements are not signed with the pinned hub key
 	TooLarge       Why = "too-large"       // a batch, or the hub's acknowledgement, is larger than the limit
-	JournalUnread  Why = "journal-unread"  // the journal does not give the records that are to be sent
+	JournalUnread  Why = "journal-unread"  // the records to send cannot be read from the journal
 )
 
-// Health is how the way to the hub stands.
+// Health is the state of the communication with the hub.
 type Health struct {
-	Hub     bool          // the hub acknowledges: it has answered, and owes nothing for longer than Overdue
+	Hub     bool          // the hub acknowledges: it has answered, and no acknowledgement is overdue
 	Broker  bool          // the broker is connected
-	Owed    time.Duration // how long the hub has owed an acknowledgement; 0: it owes none
-	Since   time.Time     // the same as a time of the machine's clock, in seconds; zero: it owes none
-	Overdue bool          // that is too long
-	Why     Why           // empty: it owes none, or the reason is not known
-	Refused string        // the hub's code, where Why is HubRefuses
+	Owed    time.Duration // how long an acknowledgement has been missing; 0: none is missing
+	Since   time.Time     // wall time since which an acknowledgement is missing, in whole seconds; zero: none
+	Overdue bool          // Owed exceeds the constant Overdue
+	Why     Why           // empty: no acknowledgement is missing, or the reason is unknown
+	Refused string        // the hub's code if Why is HubRefuses
 	Detail  string        // more about Why, for an administrator
 }
 
-// Code is Why for machines that read it, with the hub's own code behind it: hub-refuses/bad-checkpoint.
+// Code returns Why as a code for programs, followed by the hub's own code if there is one: hub-refuses/bad-checkpoint.
 func (h Health) Code() string {
 	if h.Refused != "" {
 		return string(h.Why) + "/" + h.Refused
@@ -59,34 +59,34 @@ func (h Health) Code() string {
 	return string(h.Why)
 }
 
-// vitals are what the uplink has seen of the way to the hub. Times are milliseconds of the clock that counts from
-// the computer's start (journal.Uptime), so that a wall clock that is set changes nothing. 0 is: never.
+// vitals are the uplink's observations of the communication with the hub. Times are milliseconds since the computer's
+// start (journal.Uptime), so that setting the wall clock has no effect. 0 means never.
 type vitals struct {
 	broker connection
 
-	owes   bool  // there is a record that the hub does not hold
-	oldest int64 // when the oldest of those was written; before the computer's start it is negative
+	owes   bool  // the journal has a record that the hub does not hold
+	oldest int64 // when the oldest of those records was written; negative if before the computer's start
 
-	sent     int64 // when records were first handed to the broker since the last progress; 0: none are under way
-	asked    int64 // when the hub was first asked since its last answer; 0: it was not
+	sent     int64 // when records were first handed to the broker since the last progress; 0: none in flight
+	asked    int64 // when the hub was first asked since its last answer; 0: not asked
 	heard    int64 // when the hub last answered
-	progress int64 // when it last held more
+	progress int64 // when the hub last acknowledged new records
 
-	refused *wire.AckRefused // by the last answer; nil: it refuses nothing
-	fault   Why              // what the uplink itself has found
+	refused *wire.AckRefused // the refusal in the hub's last answer; nil: none
+	fault   Why              // a fault that the uplink itself has found
 	detail  string
 }
 
-// connection is what the uplink has seen of its connections to the broker.
+// connection holds the uplink's observations of its connections to the broker.
 type connection struct {
 	connected bool
-	changed   int64  // when the connection was last made or lost; before the first: when the uplink was made
-	lost      string // why there is no connection
-	cuts      int    // connections in a row that ended while records were under way, without progress
-	cutBy     string // why the last of them ended
+	changed   int64  // when the connection was last made or lost; at first, when the uplink was created
+	lost      string // why the connection was lost or not made
+	cuts      int    // consecutive connections that ended while records were in flight, without progress
+	cutBy     string // why the last of those connections ended
 }
 
-// judge says how the way to the hub stands at now.
+// judge returns the health at the time now.
 func (v vitals) judge(now int64) Health {
 	h := Health{Broker: v.broker.connected}
 	since, owed := v.since()
@@ -102,8 +102,8 @@ func (v vitals) judge(now int64) Health {
 	return h
 }
 
-// since is when the hub began to owe an acknowledgement: with the oldest record that it does not hold, the first
-// question that it has not answered, or the loss of the connection, whichever is first.
+// since returns the time from which an acknowledgement is missing: the time of the oldest record that the hub does not
+// hold, of the first unanswered question, or of the loss of the connection, whichever is earliest.
 func (v vitals) since() (since int64, owed bool) {
 	first := func(at int64, is bool) {
 		if is && (!owed || at < since) {
@@ -116,7 +116,7 @@ func (v vitals) since() (since int64, owed bool) {
 	return since, owed
 }
 
-// why is the reason for which the hub does not acknowledge, the surest first.
+// why returns the most certain reason for the missing acknowledgement.
 func (v vitals) why(now int64) (Why, string) {
 	switch {
 	case v.fault == JournalUnread:
@@ -138,20 +138,19 @@ func (v vitals) why(now int64) (Why, string) {
 	return "", ""
 }
 
-// passed is the time from one moment of this clock to a later one.
+// passed returns the time from one moment of the uptime clock to a later one.
 func passed(now, then int64) time.Duration { return time.Duration(now-then) * time.Millisecond }
 
-// moment is a reading of both clocks.
+// moment is a simultaneous reading of the uptime and the wall clock.
 type moment struct {
 	boot    string // the kernel's boot id
 	mono    int64  // milliseconds since that boot
 	wall    time.Time
-	trusted bool // the wall clock can be believed
+	trusted bool // the wall clock is trusted
 }
 
-// written is when a record was written, on the clock that counts from this computer's start. A record of an earlier
-// start is placed by wall clocks, where both can be believed; otherwise it counts from now, and its true age is not
-// known.
+// written returns when a record was written, in milliseconds since this computer's start. A record of an earlier boot
+// is dated by the wall clocks if both are trusted; otherwise now is used, and the true age of the record is unknown.
 func (m moment) written(r wire.Record) int64 {
 	switch age := m.wall.Sub(r.Wall); {
 	case r.Boot == m.boot && r.Boot != "unknown" && r.Mono <= m.mono:
@@ -162,8 +161,8 @@ func (m moment) written(r wire.Record) int64 {
 	return m.mono
 }
 
-// steady is next, or prev where the two differ by no more than rounding: a state that names a time is not published
-// anew each second.
+// steady returns next, or prev if the two differ only by rounding, so that a state that contains the time is not
+// published again each second.
 func steady(prev, next time.Time) time.Time {
 	if !prev.IsZero() && next.Sub(prev).Abs() <= 2*time.Second {
 		return prev

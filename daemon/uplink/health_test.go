@@ -7,7 +7,7 @@ import (
 	"portillon/wire"
 )
 
-const second = int64(1000) // of the clock, which counts milliseconds
+const second = int64(1000) // unit of the clock: milliseconds
 
 func TestHealthNamesAgeAndReason(t *testing.T) {
 	const now = 1000 * second
@@ -26,47 +26,49 @@ func TestHealthNamesAgeAndReason(t *testing.T) {
 		overdue bool
 		code    string
 	}{
-		{"all is held", well, true, 0, false, ""},
-		{"never heard", with(func(v *vitals) { v.heard, v.progress = 0, 0 }), false, 0, false, ""},
-		{"a record under way", with(func(v *vitals) { v.owes, v.oldest, v.sent = true, now-second, now-second }), true,
+		{"the hub holds all records", well, true, 0, false, ""},
+		{"the hub has never answered", with(func(v *vitals) { v.heard, v.progress = 0, 0 }), false, 0, false, ""},
+		{"a record in flight", with(func(v *vitals) { v.owes, v.oldest, v.sent = true, now-second, now-second }), true,
 			time.Second, false, ""},
-		{"a minute without an answer",
+		{"one minute without an answer",
 			with(func(v *vitals) { v.owes, v.oldest, v.sent = true, now-60*second, now-60*second }), true, time.Minute, false,
 			"no-answer"},
-		{"two minutes", with(func(v *vitals) {
+		{"two minutes without an answer", with(func(v *vitals) {
 			v.owes, v.oldest, v.sent, v.progress = true, now-120*second, now-120*second, 0
 			v.heard = 700 * second
 		}), false, 2 * time.Minute, true, "no-answer"},
-		{"two minutes less a tick", with(func(v *vitals) { v.owes, v.oldest, v.progress = true, now-120*second+1, 0 }), true,
+		{"just under two minutes without an answer",
+			with(func(v *vitals) { v.owes, v.oldest, v.progress = true, now-120*second+1, 0 }), true,
 			2*time.Minute - time.Millisecond, false, ""},
-		{"a day's records, being taken",
+		{"many records, being acknowledged",
 			with(func(v *vitals) { v.owes, v.oldest, v.sent, v.progress = true, now-86400*second, now-second, now-second }),
 			true, 24 * time.Hour, false, ""},
-		{"records dropped", with(func(v *vitals) {
+		{"the broker drops records", with(func(v *vitals) {
 			v.owes, v.oldest, v.sent, v.heard, v.progress = true, now-300*second, now-200*second, now-10*second, 0
 		}), false, 5 * time.Minute, true, "records-dropped"},
-		{"an answer too soon to tell",
+		{"an answer before arriveTime has passed",
 			with(func(v *vitals) { v.owes, v.oldest, v.sent, v.heard = true, now-20*second, now-20*second, now-11*second }),
 			true, 20 * time.Second, false, ""},
-		{"idle, asked", with(func(v *vitals) { v.asked = now - 29*second }), true, 29 * time.Second, false, ""},
-		{"idle, no answer", with(func(v *vitals) { v.asked, v.progress = now-200*second, 0 }), false, 200 * time.Second, true,
+		{"idle, hub asked", with(func(v *vitals) { v.asked = now - 29*second }), true, 29 * time.Second, false, ""},
+		{"idle, hub does not answer",
+			with(func(v *vitals) { v.asked, v.progress = now-200*second, 0 }), false, 200 * time.Second, true,
 			"no-answer"},
-		{"broker away",
+		{"broker not connected",
 			with(func(v *vitals) { v.broker.connected, v.broker.changed, v.broker.lost = false, now-5*second, "EOF" }), false,
 			5 * time.Second, false, "broker-away"},
-		{"broker long away",
+		{"broker not connected for long",
 			with(func(v *vitals) { v.broker.connected, v.broker.changed, v.progress = false, now-500*second, 0 }), false,
 			500 * time.Second, true, "broker-away"},
 		{"refused", with(func(v *vitals) { v.owes, v.oldest, v.refused, v.progress = true, now-130*second, refused, 0 }),
 			false, 130 * time.Second, true, "hub-refuses/bad-checkpoint"},
-		{"refused, and nothing is owed", with(func(v *vitals) { v.refused = refused }), true, 0, false, ""},
-		{"refused, and the broker away", with(func(v *vitals) {
+		{"refused, and no acknowledgement is missing", with(func(v *vitals) { v.refused = refused }), true, 0, false, ""},
+		{"refused, and the broker not connected", with(func(v *vitals) {
 			v.owes, v.oldest, v.refused, v.broker.connected, v.broker.changed = true, now-60*second, refused, false, now-5*second
 		}), false, time.Minute, false, "broker-away"},
-		{"the broker cuts", with(func(v *vitals) {
+		{"the broker closes connections", with(func(v *vitals) {
 			v.owes, v.oldest, v.broker.cuts, v.broker.connected, v.broker.changed = true, now-60*second, 3, false, now-second
 		}), false, time.Minute, false, "broker-cuts"},
-		{"the broker did cut, and no longer does", with(func(v *vitals) {
+		{"the broker closed connections before", with(func(v *vitals) {
 			v.owes, v.oldest, v.sent, v.broker.cuts, v.broker.changed = true, now-60*second, now-40*second, 3, now-40*second
 			v.heard = now - 50*second
 		}), true, time.Minute, false, "no-answer"},
@@ -94,8 +96,8 @@ func TestHealthNamesAgeAndReason(t *testing.T) {
 	}
 }
 
-// The age of a record does not depend on a clock that somebody sets.
-func TestRecordIsAsOldAsItsOwnClockSays(t *testing.T) {
+// The age of a record does not depend on a change of the wall clock.
+func TestAgeOfARecordIgnoresChangesOfTheWallClock(t *testing.T) {
 	now := moment{boot: "b", mono: 5000, wall: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), trusted: true}
 	untrusted := now
 	untrusted.trusted = false
@@ -108,15 +110,15 @@ func TestRecordIsAsOldAsItsOwnClockSays(t *testing.T) {
 		r    wire.Record
 		want int64
 	}{
-		"of this start":                        {now, r("b", 3000, 0, wire.ClockTrusted), 3000},
-		"of this start, the clock ran ahead":   {now, r("b", 3000, -10*365*day, wire.ClockTrusted), 3000},
-		"of this start, later than now":        {now, r("b", 6000, 0, wire.ClockUntrusted), 5000},
-		"of an earlier start":                  {now, r("a", 9000, day, wire.ClockTrusted), 5000 - day.Milliseconds()},
-		"of an earlier start, corrected":       {now, r("a", 9000, day, wire.ClockCorrected), 5000 - day.Milliseconds()},
-		"of an earlier start, not to be known": {now, r("a", 9000, day, wire.ClockUntrusted), 5000},
-		"of an earlier start, no clock now":    {untrusted, r("a", 9000, day, wire.ClockTrusted), 5000},
-		"of an earlier start, from the future": {now, r("a", 9000, -day, wire.ClockTrusted), 5000},
-		"of a computer that names no start": {moment{"unknown", 5000, now.wall, true},
+		"this boot":                         {now, r("b", 3000, 0, wire.ClockTrusted), 3000},
+		"this boot, fast clock":             {now, r("b", 3000, -10*365*day, wire.ClockTrusted), 3000},
+		"this boot, later than now":         {now, r("b", 6000, 0, wire.ClockUntrusted), 5000},
+		"earlier boot":                      {now, r("a", 9000, day, wire.ClockTrusted), 5000 - day.Milliseconds()},
+		"earlier boot, corrected clock":     {now, r("a", 9000, day, wire.ClockCorrected), 5000 - day.Milliseconds()},
+		"earlier boot, untrusted":           {now, r("a", 9000, day, wire.ClockUntrusted), 5000},
+		"earlier boot, clock untrusted now": {untrusted, r("a", 9000, day, wire.ClockTrusted), 5000},
+		"earlier boot, in the future":       {now, r("a", 9000, -day, wire.ClockTrusted), 5000},
+		"computer without a boot id": {moment{"unknown", 5000, now.wall, true},
 			r("unknown", 3000, day, wire.ClockTrusted), 5000 - day.Milliseconds()},
 	} {
 		if got := c.at.written(c.r); got != c.want {
@@ -125,7 +127,7 @@ func TestRecordIsAsOldAsItsOwnClockSays(t *testing.T) {
 	}
 }
 
-func TestTimeThatDiffersByRoundingStaysTheSame(t *testing.T) {
+func TestTimeThatDiffersOnlyByRoundingIsKept(t *testing.T) {
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
 		prev, next, want time.Time

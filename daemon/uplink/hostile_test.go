@@ -19,7 +19,7 @@ import (
 	"portillon/wire"
 )
 
-// signed is an acknowledgement as somebody might send it.
+// signed returns a signed acknowledgement after change has modified it.
 func signed(t testing.TB, j *journal.Journal, change func(*wire.Ack), s note.Signer) []byte {
 	t.Helper()
 	root, err := j.Root(3)
@@ -37,7 +37,7 @@ func signed(t testing.TB, j *journal.Journal, change func(*wire.Ack), s note.Sig
 	return b
 }
 
-func TestCursorMovesOnlyByTheHubsWordOnThisJournal(t *testing.T) {
+func TestCursorMovesOnlyByTheHubsAcknowledgementOfThisJournal(t *testing.T) {
 	j := memoryJournal(t)
 	grow(t, j, 5)
 	s, _ := hubKey(t)
@@ -78,7 +78,7 @@ func TestCursorMovesOnlyByTheHubsWordOnThisJournal(t *testing.T) {
 	if n, err := j.Cursor(Sink); n != 3 || err != nil {
 		t.Errorf("the cursor is at %d, %v", n, err)
 	}
-	// An old word, replayed: what is sent goes back, what is kept does not.
+	// A replayed old acknowledgement makes the machine send records again, but the stored cursor does not move back.
 	old := signed(t, j, func(a *wire.Ack) { a.Seq, a.Root = 0, "" }, s)
 	if l.handleAck(signedAck{old, true}) || l.flow.held != 0 {
 		t.Errorf("after an old word the flow is at %d", l.flow.held)
@@ -88,7 +88,7 @@ func TestCursorMovesOnlyByTheHubsWordOnThisJournal(t *testing.T) {
 	}
 }
 
-func TestRetainedCommandIsNeverHandedOn(t *testing.T) {
+func TestRetainedCommandIsNeverExecuted(t *testing.T) {
 	b := broker(t, nil)
 	b.Publish(topics.Command("laser"), []byte("kept by a broker"), true)
 	orders := make(chan string, 10)
@@ -103,7 +103,7 @@ func TestRetainedCommandIsNeverHandedOn(t *testing.T) {
 		Online:  func(on bool) { online <- on },
 		Command: func(_ context.Context, o []byte) []byte { orders <- string(o); return []byte("did " + string(o)) },
 	})
-	within(t, "the connection", online) // retained messages come right after the SUBACK, so before this
+	within(t, "the connection", online) // retained messages come right after the SUBACK, so before this one
 	b.Publish(topics.Command("laser"), []byte("now"), false)
 	if got := within(t, "the command", orders); got != "now" {
 		t.Errorf("the order %q was carried out", got)
@@ -113,9 +113,9 @@ func TestRetainedCommandIsNeverHandedOn(t *testing.T) {
 	}
 }
 
-// A message that is too large, retained on each topic that the machine hears, is dropped: one connection is enough,
-// records arrive.
-func TestTooLargeMessagesAreDroppedAndTheConnectionGoesOn(t *testing.T) {
+// A message that is too large, retained on each topic that the machine subscribes to, is dropped: the machine needs
+// only one connection, and its records arrive.
+func TestTooLargeMessagesAreDroppedWithoutEndingTheConnection(t *testing.T) {
 	var joined atomic.Int64
 	b := broker(t, func(b *brokertest.Broker) {
 		b.Joined = func(client string) {
@@ -150,7 +150,7 @@ func TestTooLargeMessagesAreDroppedAndTheConnectionGoesOn(t *testing.T) {
 	}
 }
 
-// syncBuffer may be written and read at once.
+// syncBuffer is a buffer that is safe for concurrent use.
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -168,7 +168,7 @@ func (b *syncBuffer) String() string {
 	return b.b.String()
 }
 
-func TestMachineClearsWhatItNeverRetains(t *testing.T) {
+func TestMachineClearsForeignRetainedMessages(t *testing.T) {
 	b := broker(t, nil)
 	left := []string{topics.Records("laser"), topics.Reply("laser")}
 	for _, topic := range left {
@@ -203,8 +203,8 @@ func TestNewestManifestReachesItsHandler(t *testing.T) {
 	}
 }
 
-// A command that takes long, and more of them than can wait, hold up neither records nor each other's end.
-func TestSlowHandlersHoldNothingUp(t *testing.T) {
+// Slow commands, even more of them than the queue holds, delay neither the records nor the end of the uplink.
+func TestSlowHandlersDelayNothing(t *testing.T) {
 	b := broker(t, nil)
 	j := memoryJournal(t)
 	h := startHub(t, b.URL())
@@ -229,18 +229,18 @@ func TestSlowHandlersHoldNothingUp(t *testing.T) {
 	stop()
 }
 
-// wrong is what a broker might send, and no broker may.
+// wrong returns invalid data that a hostile broker might send.
 func wrong() map[string][]byte {
 	long := []byte{0x30, 0xff, 0xff, 0xff, 0x7f, 0, 3, 'a', 'b', 'c'} // a PUBLISH of 268,435,455 bytes
 	return map[string][]byte{
-		"noise":                []byte("HTTP/1.1 400 Bad Request\r\n\r\n"),
-		"zeros":                make([]byte, 64),
-		"a length without end": {0x30, 0x80, 0x80, 0x80, 0x80, 0x80},
-		"a huge message":       long,
+		"noise":                      []byte("HTTP/1.1 400 Bad Request\r\n\r\n"),
+		"zeros":                      make([]byte, 64),
+		"a length of too many bytes": {0x30, 0x80, 0x80, 0x80, 0x80, 0x80},
+		"a huge message":             long,
 		"a SUBACK of too many": append(
 			[]byte{0x90, byte(3 + subscriptions), 0, 1},
 			make([]byte, subscriptions+1)...),
-		"a SUBACK of none":               {0x90, 2, 0, 1},
+		"a SUBACK without codes":         {0x90, 2, 0, 1},
 		"a topic longer than its packet": {0x30, 4, 0xff, 0xff, 'a', 'b'},
 		"a PUBLISH without topic":        {0x30, 2, 0, 0},
 		"an empty PUBLISH":               {0x30, 0},
@@ -248,7 +248,7 @@ func wrong() map[string][]byte {
 		"QoS 2":                          {0x34, 5, 0, 1, 'a', 0, 1},
 		"a second CONNACK":               {0x20, 2, 0, 0},
 		"a CONNECT":                      {0x10, 2, 0, 0},
-		"a PUBACK of nothing":            {0x40, 0},
+		"a PUBACK without an identifier": {0x40, 0},
 		"a PUBREL":                       {0x62, 2, 0, 1},
 		"a PUBREC":                       {0x50, 2, 0, 1},
 		"a DISCONNECT":                   {0xe0, 0},
@@ -256,7 +256,7 @@ func wrong() map[string][]byte {
 	}
 }
 
-func TestUplinkComesBackAfterAnyBytes(t *testing.T) {
+func TestUplinkReconnectsAfterInvalidBytes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: sends thousands of records through a broker")
 	}
@@ -310,10 +310,10 @@ func TestHostilePayloadsOnEveryTopicChangeNothing(t *testing.T) {
 	whole(t, h, j)
 }
 
-func TestBrokerThatRefusesOrIsSilentIsTriedAgain(t *testing.T) {
+func TestUplinkRetriesABrokerThatRefusesOrIsSilent(t *testing.T) {
 	for name, set := range map[string]func(b *brokertest.Broker){
-		"refuses":   func(b *brokertest.Broker) { b.Refuse = func(string) byte { return 5 } },
-		"is silent": func(b *brokertest.Broker) { b.Silent = true },
+		"refuses":       func(b *brokertest.Broker) { b.Refuse = func(string) byte { return 5 } },
+		"sends nothing": func(b *brokertest.Broker) { b.Silent = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			tries := make(chan string, 10)

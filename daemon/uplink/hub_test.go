@@ -16,11 +16,11 @@ import (
 	"portillon/wire"
 )
 
-const deadline = 60 * time.Second // for anything that must happen at last
+const deadline = 60 * time.Second // for anything that must happen eventually
 
 var topics = wire.Topics{Site: "lab"}
 
-// pair makes a key pair from a seed, so that a failure can be run again.
+// pair returns a key pair from a fixed seed, so that a failure is reproducible.
 func pair(t testing.TB, name string, seed byte) (note.Signer, note.Verifiers) {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(bytes.NewReader(bytes.Repeat([]byte{seed}, 64)), name)
@@ -41,21 +41,21 @@ func pair(t testing.TB, name string, seed byte) (note.Signer, note.Verifiers) {
 func machineKey(t testing.TB) (note.Signer, note.Verifiers) { return pair(t, "laser", 1) }
 func hubKey(t testing.TB) (note.Signer, note.Verifiers)     { return pair(t, "hub", 2) }
 
-// hub is a hub as far as a machine can tell: it keeps records exactly once, and acknowledges them.
+// hub behaves like a hub towards a machine: it stores each record once, and acknowledges the records.
 type hub struct {
 	t      testing.TB
 	client mqtt.Client
 	in     chan []byte
 	done   chan struct{}
 	wg     sync.WaitGroup
-	grown  chan struct{} // something new is held
+	grown  chan struct{} // signals new records
 
 	mu         sync.Mutex
 	records    [][]byte
 	hashes     []tlog.Hash  // stored hashes, in tlog's own order
-	twice      atomic.Int64 // records that came again
+	twice      atomic.Int64 // records received again
 	gaps       int
-	generation wire.Generation // of the journal
+	generation wire.Generation // of the journal that the hub acknowledges
 }
 
 func (h *hub) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
@@ -144,7 +144,7 @@ func (h *hub) ack(s note.Signer) []byte {
 	return a
 }
 
-// take keeps what is new of a batch, and compares what is not.
+// take stores the new records of a batch, and compares the known ones with the stored records.
 func (h *hub) take(data []byte) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -17,8 +17,8 @@ import (
 
 const total = 5000
 
-// The test binary is its own daemon: with this in its environment it appends and sends until all is acknowledged, or it
-// is killed.
+// The test binary also acts as the daemon: with this variable in its environment it appends and sends records until all
+// are acknowledged, or until it is killed.
 const childEnv = "PORTILLON_TEST_UPLINK"
 
 func TestMain(m *testing.M) {
@@ -59,15 +59,15 @@ func child(dir, url string) error {
 	return j.Close()
 }
 
-// alone stands for a test where there is none.
+// alone implements testing.TB in the child process, which runs no test.
 type alone struct{ testing.TB }
 
 func (*alone) Helper()                   {}
 func (*alone) Fatal(a ...any)            { panic(fmt.Sprint(a...)) }
 func (*alone) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
 
-// lossy is a slow line that now and then forgets, loses and cuts: 250 batches and more, so that many of them meet a
-// kill.
+// lossy makes the broker slow and lets it drop messages, acknowledgements and connections at times: there are at least
+// 250 batches, so that many are in flight at a kill.
 func lossy(b *brokertest.Broker) {
 	var count atomic.Int64
 	b.Decide = func(m brokertest.Message) brokertest.Fate {
@@ -86,7 +86,7 @@ func lossy(b *brokertest.Broker) {
 	}
 }
 
-// live runs a daemon for at most so long, and reports whether it had to be killed.
+// live runs a daemon for at most the given time, and reports whether the daemon had to be killed.
 func live(t *testing.T, dir, url string, atMost time.Duration) (killed bool) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -110,7 +110,7 @@ func live(t *testing.T, dir, url string, atMost time.Duration) (killed bool) {
 	}
 }
 
-func TestNothingIsLostWhenTheDaemonIsKilledOverAndOverOnALossyBroker(t *testing.T) {
+func TestNothingIsLostWhenTheDaemonIsKilledRepeatedlyOnALossyBroker(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes some ten seconds")
 	}
@@ -119,12 +119,12 @@ func TestNothingIsLostWhenTheDaemonIsKilledOverAndOverOnALossyBroker(t *testing.
 	b := broker(t, lossy)
 	h := startHub(t, b.URL())
 	kills := 0
-	for ; h.held() < total && kills < 100; kills++ { // on a busy machine a life may be too short to send anything
+	for ; h.held() < total && kills < 100; kills++ { // on a busy computer a killed daemon may have sent nothing
 		if !live(t, dir, b.URL(), time.Duration(100+r.IntN(300))*time.Millisecond) {
 			break
 		}
 	}
-	if live(t, dir, b.URL(), 5*deadline) { // the last one hears that all has arrived, and ends
+	if live(t, dir, b.URL(), 5*deadline) { // the last daemon receives the final acknowledgement, and exits
 		t.Fatal("the daemon never heard that the hub holds everything")
 	}
 	j := openJournal(t, filepath.Join(dir, "journal.db"))

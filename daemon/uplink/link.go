@@ -14,36 +14,36 @@ import (
 )
 
 const (
-	// maxUnacked is how many publishes may wait for the broker's PUBACK before no more are sent.
+	// maxUnacked is the number of publishes without a PUBACK at which the machine stops sending.
 	maxUnacked = 2 * maxWindow
 	keepAlive  = 30 * time.Second
-	// goodbyeTime is how long an ending daemon waits until its last message is sent; without it the broker publishes the
-	// will.
+	// goodbyeTime is how long a stopping daemon waits until its last message is sent; if the message is not sent, the
+	// broker publishes the will.
 	goodbyeTime = time.Second
 )
 
-// link is the work over one connection, from CONNECT to its end. Its methods run on the goroutine of Run, but receive.
+// link handles one connection, from CONNECT to its end. Its methods run on the goroutine of Run, except receive.
 type link struct {
 	u      *Uplink
 	conn   *mqtt.Connection
 	flow   flow
-	tokens []mqtt.Token // of publishes without a PUBACK yet, oldest first
+	tokens []mqtt.Token // publishes without a PUBACK, oldest first
 	state  statePublisher
 	hub    hubProbe
-	logged map[string]bool // complaints that this connection has logged
+	logged map[string]bool // messages that this connection has logged; see logOnce
 }
 
 // statePublisher publishes the machine's state, one message at a time.
 type statePublisher struct {
-	published *wire.State // the state that was published last
-	token     mqtt.Token  // of that publish; nil: the broker has acknowledged it
+	published *wire.State // the state that was last published
+	token     mqtt.Token  // token of that publish; nil: acknowledged by the broker
 }
 
-// hubProbe decides when the hub is asked whether it is there.
+// hubProbe decides when to ask the hub for an answer.
 type hubProbe struct {
-	ask    bool          // the state is to be published again, for the hub to answer
+	ask    bool          // publish the state again, so that the hub answers
 	live   bool          // the hub has answered since it was last asked
-	repeat time.Duration // after how long an unanswered question is repeated
+	repeat time.Duration // pause before an unanswered question is repeated
 }
 
 // runConnection connects and works until the connection or ctx ends. It reports whether the hub acknowledged anything
@@ -51,7 +51,7 @@ type hubProbe struct {
 func (u *Uplink) runConnection(ctx context.Context) (progress bool, err error) {
 	l := &link{u: u, flow: newFlow(u.hub.held.Load()), logged: map[string]bool{},
 		hub: hubProbe{ask: true, repeat: u.c.Stall}}
-	// Discard an acknowledgement that arrived over the connection before.
+	// Discard an acknowledgement of the previous connection.
 	select {
 	case <-u.queues.acks:
 	default:
@@ -117,7 +117,7 @@ func readPassword(file string) (string, error) {
 	return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r"), nil
 }
 
-// subscribe fails where the broker denies a topic: without it the machine would wait for ever.
+// subscribe returns an error if the broker denies a topic: otherwise the machine would wait for its messages forever.
 func (l *link) subscribe(ctx context.Context) error {
 	denied, err := l.conn.Subscribe(ctx)
 	if err != nil {
@@ -130,12 +130,12 @@ func (l *link) subscribe(ctx context.Context) error {
 	return nil
 }
 
-// publish sends a message on a topic of this machine.
+// publish sends a message on one of this machine's topics.
 func (l *link) publish(name wire.TopicName, retained bool, payload []byte) mqtt.Token {
 	return l.conn.Publish(mqtt.Message{Topic: l.u.topics.Of(name, l.u.c.Machine), Retained: retained, Payload: payload})
 }
 
-// publishRetained publishes what is retained: after a broker's restart none of it may be there any more.
+// publishRetained publishes the retained messages, because a broker may lose them in a restart.
 func (l *link) publishRetained(ctx context.Context) error {
 	online := l.publish(wire.TopicAvailability, true, []byte(wire.Online))
 	if err := l.conn.Await(ctx, online, "availability"); err != nil {
@@ -151,22 +151,22 @@ func (l *link) publishRetained(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// An empty message clears what somebody else retained on a topic where nothing is retained.
+	// An empty message clears a message that somebody else retained on a topic where the machine retains none.
 	for _, topic := range l.u.topics.NeverRetained(l.u.c.Machine) {
 		l.tokens = append(l.tokens, l.conn.Publish(mqtt.Message{Topic: topic, Retained: true, Payload: []byte{}}))
 	}
 	return l.conn.Await(ctx, l.publish(wire.TopicCheckpoint, true, []byte(checkpoint)), "checkpoint")
 }
 
-// stallTimer says when a hub or a broker has been silent for too long while it owes an answer.
+// stallTimer fires when the hub or the broker has not answered for too long.
 type stallTimer struct {
 	after             func(time.Duration) <-chan time.Time
-	c                 <-chan time.Time // nil: nothing is owed
-	wait              time.Duration    // how long an answer is waited for
+	c                 <-chan time.Time // nil: no answer is due
+	wait              time.Duration    // time to wait for an answer
 	shortest, longest time.Duration
 }
 
-// update starts the timer when something is owed, and stops it when nothing is.
+// update starts the timer when an answer is due, and stops it when none is.
 func (t *stallTimer) update(owed bool) {
 	if !owed {
 		t.c = nil
@@ -184,7 +184,8 @@ func (l *link) serve(ctx context.Context) (progress bool, err error) {
 	stall := &stallTimer{after: u.c.After, wait: u.c.Stall, shortest: u.c.Stall, longest: u.c.StallMax}
 	probe := u.c.After(u.c.Stall)
 	for {
-		// Records go first: a hub that has them does not answer the state that names them by asking for them.
+		// Records are sent before the state: a hub that has received the records does not request them when it reads the
+		// state.
 		if err := errors.Join(l.sendBatches(), l.publishState()); err != nil {
 			return progress, err
 		}
@@ -236,11 +237,12 @@ func (l *link) handleStall(after time.Duration) error {
 	}
 	l.u.c.Logger.Warn("the hub does not acknowledge; sending again", "from", l.flow.held+1, "after", after)
 	l.flow.rewind()
-	l.hub.ask = true // whether the hub answers a state tells a hub that is away from a broker that drops records
+	l.hub.ask = true // an answer to a state distinguishes a broker that drops records from a missing hub
 	return nil
 }
 
-// nextProbe asks the hub whether it is there, unless it has answered of late. It returns when to look again.
+// nextProbe asks the hub for an answer, unless the hub has answered recently. It returns the time to wait before the
+// next call.
 func (l *link) nextProbe() time.Duration {
 	if l.hub.live {
 		l.hub.live, l.hub.repeat = false, l.u.c.Stall
@@ -262,7 +264,7 @@ func (l *link) publishState() error {
 			}
 			l.state.token = nil
 		default:
-			return nil // serve calls again when it is done
+			return nil // serve calls again when the publish is acknowledged
 		}
 	}
 	s, last := l.u.state.Load(), l.state.published
@@ -282,7 +284,7 @@ func (l *link) publishState() error {
 	return nil
 }
 
-// oldestUnacked is the oldest missing PUBACK, when so many are missing that nothing more is sent before it.
+// oldestUnacked returns the channel of the oldest missing PUBACK if maxUnacked are missing, and nil otherwise.
 func (l *link) oldestUnacked() <-chan struct{} {
 	if len(l.tokens) < maxUnacked {
 		return nil
@@ -337,8 +339,8 @@ func (l *link) sendBatches() error {
 	return nil
 }
 
-// batch is what is sent from a record on: as many records as a message may hold. Without a message there is nothing to
-// send, or the one record is larger than a message may be.
+// batch returns the records to send from a given one on: as many as fit into a message. data is nil if there is nothing
+// to send, or if the first record alone is larger than a message may be.
 func (l *link) batch(from uint64) (b wire.Batch, data []byte, err error) {
 	limit := l.u.c.BatchBytes
 	for n := l.u.c.Batch; ; n = len(b.Records) / 2 {
@@ -355,7 +357,8 @@ func (l *link) batch(from uint64) (b wire.Batch, data []byte, err error) {
 	}
 }
 
-// disconnect publishes that the machine is offline, and sends a DISCONNECT: the broker does not publish the will then.
+// disconnect publishes that the machine is offline, and sends a DISCONNECT, so that the broker does not publish the
+// will.
 func (l *link) disconnect() {
 	t := l.publish(wire.TopicAvailability, true, []byte(wire.Offline))
 	select {

@@ -9,23 +9,23 @@ import (
 	"portillon/wire/mqtt"
 )
 
-// monitor keeps the uplink's vitals. Its methods may be called at once.
+// monitor holds the uplink's vitals. Its methods are safe for concurrent use.
 type monitor struct {
 	mono func() int64
 
 	mu    sync.Mutex
 	v     vitals
-	since time.Time // as Health gave it last
+	since time.Time // the last Since that Health returned
 }
 
-// change changes the vitals; the function is given the time.
+// change calls apply with the vitals and the current time.
 func (w *monitor) change(apply func(v *vitals, now int64)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	apply(&w.v, max(w.mono(), 1))
 }
 
-// Health is how the way to the hub stands now. It never waits.
+// Health returns the current state of the communication with the hub. It never waits.
 func (u *Uplink) Health() Health {
 	w := &u.monitor
 	w.mu.Lock()
@@ -40,7 +40,8 @@ func (u *Uplink) Health() Health {
 	return h
 }
 
-// noteGrowth notes that the journal may have grown: the first record that the hub does not hold was written now.
+// noteGrowth notes that the journal may have grown; if no record was missing at the hub before, the oldest missing one
+// was written now.
 func (u *Uplink) noteGrowth() {
 	u.monitor.change(func(v *vitals, now int64) {
 		if !v.owes && u.j.Len() > u.hub.held.Load() {
@@ -49,8 +50,8 @@ func (u *Uplink) noteGrowth() {
 	})
 }
 
-// findOldestOwed looks up the oldest record that the hub does not hold. A member never waits for it: the uplink's own
-// goroutine calls it.
+// findOldestOwed looks up the oldest record that the hub does not hold. The uplink's own goroutine calls it, so that no
+// member waits for the disk.
 func (u *Uplink) findOldestOwed() {
 	held := u.hub.held.Load()
 	oldest, found := int64(0), false
@@ -72,8 +73,8 @@ func (u *Uplink) findOldestOwed() {
 	})
 }
 
-// noteAnswer notes a genuine acknowledgement. live says that the hub sent it now: a retained one is the broker's, and
-// the hub may be gone.
+// noteAnswer notes a genuine acknowledgement. live means that the hub sent it now; a retained acknowledgement comes
+// from the broker, and the hub may be gone.
 func (u *Uplink) noteAnswer(refused *wire.AckRefused, live, progress bool) {
 	u.monitor.change(func(v *vitals, now int64) {
 		v.refused = refused
@@ -89,12 +90,12 @@ func (u *Uplink) noteAnswer(refused *wire.AckRefused, live, progress bool) {
 	})
 }
 
-// noteFault notes what keeps the hub from acknowledging.
+// noteFault notes why the hub does not acknowledge.
 func (u *Uplink) noteFault(fault Why, detail string) {
 	u.monitor.change(func(v *vitals, _ int64) { v.fault, v.detail = fault, wire.OneLine(detail, maxDetail) })
 }
 
-// noteAsked notes that the hub was sent a state that it answers.
+// noteAsked notes that the hub was sent a state, which the hub answers.
 func (u *Uplink) noteAsked() {
 	u.monitor.change(func(v *vitals, now int64) {
 		if v.asked == 0 {
@@ -117,7 +118,7 @@ func (u *Uplink) noteConnected() {
 	u.monitor.change(func(v *vitals, now int64) { v.broker.connected, v.broker.changed, v.broker.lost = true, now, "" })
 }
 
-// noteDisconnected notes that the connection was lost, or was not made, and why.
+// noteDisconnected notes that the connection was lost or not made, and the error.
 func (u *Uplink) noteDisconnected(err error) {
 	u.monitor.change(func(v *vitals, now int64) {
 		b := &v.broker
@@ -131,10 +132,11 @@ func (u *Uplink) noteDisconnected(err error) {
 	})
 }
 
-// maxDetail bounds what is kept of an error's text, in bytes.
+// maxDetail bounds the stored text of an error, in bytes.
 const maxDetail = 300
 
-// noteDropped notes a message that was too large. An acknowledgement among them is why none arrives.
+// noteDropped notes a message that was too large. If the message was an acknowledgement, this explains why no
+// acknowledgement arrives.
 func (u *Uplink) noteDropped(d mqtt.Dropped) {
 	u.logDropped(d)
 	if d.Topic == u.topics.Ack(u.c.Machine) {

@@ -14,8 +14,8 @@ import (
 	"portillon/wire"
 )
 
-// mosquitto starts a plain mosquitto on a port of 127.0.0.1, and ends it by its process id. Without the program the
-// test is skipped, but not in CI.
+// mosquitto starts a plain mosquitto broker on a port of 127.0.0.1, and stops it by its process id. If the program is
+// not installed, the test is skipped; in CI it fails.
 func mosquitto(t *testing.T, port int) *exec.Cmd {
 	t.Helper()
 	program := findMosquitto(t)
@@ -78,7 +78,7 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-func TestBrokerAwayForFiveThousandRecordsThenAllArriveInOrder(t *testing.T) {
+func TestFiveThousandRecordsArriveInOrderAfterABrokerOutage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: sends thousands of records through a broker")
 	}
@@ -87,7 +87,7 @@ func TestBrokerAwayForFiveThousandRecordsThenAllArriveInOrder(t *testing.T) {
 	url := fmt.Sprintf("tcp://127.0.0.1:%d", port)
 	j := memoryJournal(t)
 	c := config(t, url)
-	c.Stall = 30 * time.Second // what is sent again here is sent for another reason than that this machine is busy
+	c.Stall = 30 * time.Second // long enough that a busy computer does not cause a second sending
 	u, _ := run(t, c, j, Handlers{})
 	grow(t, j, 5000)
 	mosquitto(t, port)
@@ -99,7 +99,7 @@ func TestBrokerAwayForFiveThousandRecordsThenAllArriveInOrder(t *testing.T) {
 	}
 }
 
-func TestMosquittoThatRestartsForgetsAndIsToldAgain(t *testing.T) {
+func TestRetainedMessagesAreRepublishedAfterMosquittoRestarts(t *testing.T) {
 	findMosquitto(t)
 	port := freePort(t)
 	url := fmt.Sprintf("tcp://127.0.0.1:%d", port)
@@ -115,7 +115,7 @@ func TestMosquittoThatRestartsForgetsAndIsToldAgain(t *testing.T) {
 	}
 	_ = first.Wait()
 	grow(t, j, 100)
-	mosquitto(t, port) // it has kept nothing
+	mosquitto(t, port) // the new broker has stored nothing
 	retained := make(chan string, 20)
 	watch(t, url, "#", func(topic string, _ bool, p []byte) { replaceOldest(retained, topic+" "+string(p)) })
 	whole(t, h, j)

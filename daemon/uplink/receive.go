@@ -9,16 +9,16 @@ import (
 	"portillon/wire/mqtt"
 )
 
-// signedAck is an acknowledgement as it arrived.
+// signedAck is a signed acknowledgement, not yet verified.
 type signedAck struct {
 	data []byte
-	live bool // the hub sent it now; a retained one is the broker's
+	live bool // sent by the hub now; false: retained by the broker
 }
 
-// queues hold what has arrived until a goroutine takes it. The client library must not be kept waiting.
+// queues hold received messages until a goroutine processes them. The client library must not wait.
 type queues struct {
-	acks    chan signedAck // the newest
-	bundles chan []byte    // the newest
+	acks    chan signedAck // newest acknowledgement
+	bundles chan []byte    // newest manifest
 	orders  chan []byte
 	replies chan []byte
 }
@@ -28,8 +28,8 @@ func newQueues() queues {
 		orders: make(chan []byte, 8), replies: make(chan []byte, 8)}
 }
 
-// handlers are for the topics that a machine subscribes to (wire.Subscribes). Each is called by the client library,
-// which must not be kept waiting: it queues the message, and other goroutines check and use it.
+// handlers has one function for each topic that a machine subscribes to (wire.Subscribes). The client library calls the
+// function and must not wait: the function queues the message, and other goroutines check and process it.
 var handlers = map[wire.TopicName]func(*Uplink, mqtt.Message){
 	wire.TopicAck:     func(u *Uplink, m mqtt.Message) { replaceOldest(u.queues.acks, signedAck{m.Payload, !m.Retained}) },
 	wire.TopicBundle:  func(u *Uplink, m mqtt.Message) { replaceOldest(u.queues.bundles, m.Payload) },
@@ -62,8 +62,7 @@ func (u *Uplink) queueCommand(m mqtt.Message) {
 	}
 }
 
-// handleAck checks that an acknowledgement is the hub's and fits this journal, then moves the cursor. It reports
-// whether the hub holds more than before.
+// handleAck checks that the hub signed an acknowledgement and that it fits this journal, then moves the cursor.
 func (l *link) handleAck(m signedAck) (progress bool) {
 	u := l.u
 	a, err := wire.OpenAck(m.data, u.c.Keys, u.c.Site, u.c.Machine)
@@ -84,7 +83,7 @@ func (l *link) handleAck(m signedAck) (progress bool) {
 	}
 	l.moveCursor(m.data, a)
 	if a.Refused != nil && a.Seq == l.flow.held {
-		return false // to send the same again at once would be refused again
+		return false // the same records would be refused again
 	}
 	if progress = l.flow.acked(a.Seq); progress {
 		u.noteAnswer(a.Refused, m.live, true)
@@ -92,7 +91,8 @@ func (l *link) handleAck(m signedAck) (progress bool) {
 	return progress
 }
 
-// fits reports whether an acknowledgement is about this journal: its generation, at most its length, and its root.
+// fits reports whether an acknowledgement belongs to this journal: the same generation, no more records than the
+// journal has, and the same root.
 func (l *link) fits(signed []byte, a wire.Ack) bool {
 	u := l.u
 	if own := u.j.Generation(); a.Generation != own {
@@ -126,7 +126,8 @@ func (l *link) fits(signed []byte, a wire.Ack) bool {
 	return true
 }
 
-// moveCursor notes what the hub holds, and tells Handlers.Acked what is new in an acknowledgement that fits.
+// moveCursor stores how many records the hub holds, and calls Handlers.Acked if an acknowledgement that fits contains
+// something new.
 func (l *link) moveCursor(signed []byte, a wire.Ack) {
 	u := l.u
 	if a.Seq > u.hub.held.Load() {
@@ -146,7 +147,7 @@ func (l *link) moveCursor(signed []byte, a wire.Ack) {
 
 // otherGeneration handles an acknowledgement of another generation of this machine's journal.
 func (l *link) otherGeneration(signed []byte, a wire.Ack, own wire.Generation) {
-	if a.Seq == 0 { // a hub that holds nothing does not know the generation yet
+	if a.Seq == 0 { // a hub without records does not know the generation yet
 		return
 	}
 	l.u.noteFault(OtherJournal, fmt.Sprintf("the hub holds the generation %q of this machine's journal, this is %q",
@@ -157,8 +158,8 @@ func (l *link) otherGeneration(signed []byte, a wire.Ack, own wire.Generation) {
 	}
 }
 
-// tellOther says that the hub's acknowledgement is about another journal. The acknowledgement is kept: it shows that at
-// the next start too.
+// tellOther reports that the hub's acknowledgement belongs to another journal. The acknowledgement is stored, so that
+// the next start reports this too.
 func (u *Uplink) tellOther(signed []byte, o Other) {
 	if u.h.Acked != nil {
 		u.h.Acked(signed)
@@ -168,7 +169,7 @@ func (u *Uplink) tellOther(signed []byte, o Other) {
 	}
 }
 
-// logOnce logs a complaint once for each connection: a broker can repeat without end what is wrong.
+// logOnce logs a message once for each connection: a broker can repeat an error without end.
 func (l *link) logOnce(what string, more ...any) {
 	if l.logged[what] {
 		l.u.c.Logger.Debug(what, more...)

@@ -10,7 +10,7 @@ import (
 	"portillon/wire"
 )
 
-func TestEachCodeHasItsExplanation(t *testing.T) {
+func TestEachCodeHasAnExplanation(t *testing.T) {
 	const otherJournal = "the hub holds another journal of this machine"
 	for code, want := range map[string]string{
 		"":                             "the reason is not known",
@@ -48,7 +48,7 @@ func TestNewReportsAJournalThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// patient has no timeout that would end or repeat anything by itself.
+// patient returns a configuration in which no timeout ends or repeats anything during the test.
 func patient(t *testing.T, url string) Config {
 	c := config(t, url)
 	c.Stall, c.StallMax, c.Probe, c.ProbeMax = time.Hour, time.Hour, time.Hour, time.Hour
@@ -66,7 +66,7 @@ func TestLostConnectionIsReplacedWithoutWaitingForATimeout(t *testing.T) {
 	}
 }
 
-func TestOnlyOneStateIsUnderWay(t *testing.T) {
+func TestOnlyOneStateIsInFlight(t *testing.T) {
 	var states atomic.Int64
 	first, replied := make(chan bool, 1), make(chan bool, 1)
 	b := broker(t, func(b *brokertest.Broker) {
@@ -88,14 +88,14 @@ func TestOnlyOneStateIsUnderWay(t *testing.T) {
 	u.SetState(wire.State{Machine: "laser", Journal: 1})
 	within(t, "the first state", first)
 	u.SetState(wire.State{Machine: "laser", Journal: 2})
-	b.Publish(topics.Command("laser"), []byte("now"), false) // its reply comes after what the new state has set off
+	b.Publish(topics.Command("laser"), []byte("now"), false) // its reply arrives after the messages about the state
 	within(t, "the reply", replied)
 	if n := states.Load(); n != 1 {
 		t.Errorf("%d states were sent, and the broker has acknowledged none", n)
 	}
 }
 
-func TestHubThatAnswersIsAskedAgainAfterProbeOnly(t *testing.T) {
+func TestHubThatAnswersIsAskedAgainOnlyAfterProbe(t *testing.T) {
 	b := broker(t, nil)
 	answering(t, b.URL())
 	c := config(t, b.URL())
@@ -112,7 +112,7 @@ func TestHubThatAnswersIsAskedAgainAfterProbeOnly(t *testing.T) {
 	within(t, "a wait of Probe", probed)
 }
 
-// A record of an earlier start may have a clock reading below the present one's: the boot id tells them apart.
+// A record of an earlier boot may have an uptime below the present one: the boot id distinguishes the two.
 func TestRecordOfAnEarlierStartIsDatedByTheWallClock(t *testing.T) {
 	now := moment{boot: "b", mono: 5000, wall: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), trusted: true}
 	r := wire.Record{Boot: "a", Mono: 3000, Wall: now.wall.Add(-time.Hour), Clock: wire.ClockTrusted}
@@ -121,7 +121,8 @@ func TestRecordOfAnEarlierStartIsDatedByTheWallClock(t *testing.T) {
 	}
 }
 
-// statesSent runs set against an uplink, then has it publish a reply, and returns how many states were sent until then.
+// statesSent calls set with an uplink, then makes the uplink publish a reply, and returns how many states were sent
+// before the reply.
 func statesSent(t *testing.T, set func(u *Uplink, sent <-chan bool)) int64 {
 	var states atomic.Int64
 	sent, replied := make(chan bool, 1), make(chan bool, 1)
@@ -149,7 +150,7 @@ func statesSent(t *testing.T, set func(u *Uplink, sent <-chan bool)) int64 {
 	return states.Load()
 }
 
-func TestNoStateIsSentBeforeThereIsOne(t *testing.T) {
+func TestNoStateIsSentBeforeSetState(t *testing.T) {
 	if n := statesSent(t, func(*Uplink, <-chan bool) {}); n != 0 {
 		t.Errorf("%d states were sent", n)
 	}

@@ -6,21 +6,21 @@ import (
 	"portillon/policy"
 )
 
-// ReadCode takes a Health.Code apart: the reason, and the hub's own code where the hub refuses.
+// ReadCode splits a Health.Code into the reason and the hub's own code, which is set if the hub refuses.
 func ReadCode(code string) (why Why, refused string) {
 	w, refused, _ := strings.Cut(code, "/")
 	return Why(w), refused
 }
 
-// advice is a reason in words, and what to do about it, for an administrator.
+// advice is a reason in words and its remedy, for an administrator.
 type advice struct{ fact, cure policy.Text }
 
 func tell(fr, en, cureFR, cureEN string) advice {
 	return advice{policy.Text{FR: fr, EN: en}, policy.Text{FR: cureFR, EN: cureEN}}
 }
 
-// Explain says in words why the hub does not acknowledge, and what to do. code is Health.Code's; one that this
-// program does not know is shown as it is.
+// Explain returns in words why the hub does not acknowledge, and the remedy. code is from Health.Code; a code that this
+// program does not know is shown unchanged.
 func Explain(code string) (fact, cure policy.Text) {
 	why, refused := ReadCode(code)
 	a := reason(why)
@@ -30,7 +30,7 @@ func Explain(code string) (fact, cure policy.Text) {
 	return a.fact, a.cure
 }
 
-// reason is what a reason for missing acknowledgements means: first those that concern the way to the hub.
+// reason returns the explanation of a reason: this function handles the reasons that concern the communication.
 func reason(why Why) advice {
 	switch why {
 	case "":
@@ -72,7 +72,8 @@ func reason(why Why) advice {
 	return disagreement(why)
 }
 
-// disagreement is a reason that lies in what the machine or the hub holds, or one that this program does not know.
+// disagreement returns the explanation of a reason that concerns the data of the machine or the hub, or of an unknown
+// reason.
 func disagreement(why Why) advice {
 	switch why {
 	case OtherJournal:
@@ -109,7 +110,7 @@ func disagreement(why Why) advice {
 		"Upgrade this tool")
 }
 
-// refusal is what a code of the hub means for the machine (hub/ledger: Code).
+// refusal returns the explanation of the hub's code for a refusal (hub/ledger: Code).
 func refusal(code string) advice {
 	switch code {
 	case "bad-checkpoint":

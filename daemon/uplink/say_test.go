@@ -7,7 +7,8 @@ import (
 	"portillon/policy"
 )
 
-// The hub's reasons stand beside machines of every site: they name no role, which a site of two roles does not know.
+// The hub's reasons are shown beside machines of every site. They name no role, because a site with two roles lacks the
+// third.
 func TestReasonsOfTheHubNameNoRole(t *testing.T) {
 	role := regexp.MustCompile(`(?i)mentor|mainten|learner|apprenant|superviseur|supervisor`)
 	codes := []string{"", "moon-phase", "hub-refuses/moon-phase"}

@@ -23,39 +23,39 @@ import (
 // Sink is the name of the hub's cursor in the journal.
 const Sink = "hub"
 
-// Config says where to, and as whom. Broker, Site, Machine and Keys are required.
+// Config holds the hub's address and the machine's identity. Broker, Site, Machine and Keys are required.
 type Config struct {
-	Broker       string // tcp://host:1883 or ssl://host:8883
+	Broker       string // address such as tcp://host:1883 or ssl://host:8883
 	Username     string
-	PasswordFile string                       // read at each connection; one trailing newline is not part of it
-	TLS          *tls.Config                  // for ssl://; nil: the system's authorities
-	Resolve      func(hostport string) string // where to dial for the broker's address; nil: there
+	PasswordFile string                       // read at each connection; one trailing newline is removed
+	TLS          *tls.Config                  // for ssl://; nil: the system's certificate authorities
+	Resolve      func(hostport string) string // maps the broker's address to the one to dial; nil: the same address
 
 	Site      policy.SiteID
 	Machine   policy.MachineID
-	Keys      note.Verifiers // who may acknowledge: the hub
-	Discovery Message        // published retained at each connection; zero: none
-	Logger    *slog.Logger   // nil: silent
+	Keys      note.Verifiers // the hub's keys, which verify acknowledgements
+	Discovery Message        // published as retained at each connection; zero: none
+	Logger    *slog.Logger   // nil: no log
 
-	// All below have defaults; tests bring their own.
-	Batch      int           // records in a message at most: wire.MaxBatchRecords
-	BatchBytes int           // bytes of a message with records at most: wire.MaxBatch
+	// All fields below have defaults; tests set them.
+	Batch      int           // most records in a message: wire.MaxBatchRecords
+	BatchBytes int           // most bytes of a message with records: wire.MaxBatch
 	Timeout    time.Duration // for each step of a connection, and each write: 10 s
 	// how long the hub may be silent before records are sent again: 10 s, doubled each time
 	Stall      time.Duration
-	StallMax   time.Duration                        // 5 min
-	Backoff    time.Duration                        // between connections: 500 ms, doubled each time
-	BackoffMax time.Duration                        // 20 s
-	After      func(time.Duration) <-chan time.Time // time.After
-	Random     func() float64                       // in [0, 1): jitter, so that twenty machines do not come back as one
-	// Probe is after how long without an answer the hub is asked whether it is there: 3 min. A machine that nobody uses
-	// has no records that would show it. An unanswered question is repeated after Stall, doubled each time, up to
+	StallMax   time.Duration                        // largest pause before records are sent again: 5 min
+	Backoff    time.Duration                        // pause between connections: 500 ms, doubled each time
+	BackoffMax time.Duration                        // largest pause between connections: 20 s
+	After      func(time.Duration) <-chan time.Time // timer function: time.After
+	Random     func() float64                       // in [0, 1): jitter, so that machines do not reconnect together
+	// Probe is the time without an answer after which the machine asks the hub for one: 3 min. An idle machine sends no
+	// records that the hub would acknowledge. An unanswered question is repeated after Stall, doubled each time, up to
 	// ProbeMax: 1 min.
 	Probe, ProbeMax time.Duration
 	Mono            func() int64     // milliseconds since the computer's start: journal.Uptime
-	Boot            string           // the kernel's boot id: journal.BootID
-	Now             func() time.Time // the machine's clock: time.Now
-	Trusted         func() bool      // whether Now can be believed: never
+	Boot            string           // id of the kernel's boot: journal.BootID
+	Now             func() time.Time // wall clock of the machine: time.Now
+	Trusted         func() bool      // whether Now can be trusted: never
 }
 
 // Message is a topic and a payload.
@@ -64,37 +64,38 @@ type Message struct {
 	Payload []byte
 }
 
-// Handlers are told what comes. Bundle and Command run one at a time each, beside the uplink, which they never hold up;
-// they end when their context does. A nil one is not called.
+// Handlers are called for incoming messages. Bundle and Command are each called one at a time, in a separate goroutine,
+// so that they never delay the uplink; they return when their context ends. A nil function is not called.
 type Handlers struct {
-	// Bundle is given a manifest as it arrived. The same one comes again at each connection, and whenever the hub sees
-	// that this machine works from another; while one is being installed only the newest waits.
+	// Bundle receives a manifest, not yet verified. The same manifest arrives again at each connection, and whenever the
+	// hub sees that this machine uses another one; during an installation only the newest manifest is queued.
 	Bundle func(ctx context.Context, manifest []byte)
-	// Command is given an order as it arrived, and returns what to publish as the reply; nil: nothing.
+	// Command receives an order, not yet verified, and returns the reply to publish; nil: no reply.
 	Command func(ctx context.Context, order []byte) []byte
-	// Online is told when the broker is reached and when it is lost. It must not block.
+	// Online is called with true when the broker is connected, and with false when the connection is lost. It must not
+	// block.
 	Online func(bool)
-	// Acked is given each acknowledgement, as the hub signed it, that fits the journal and is new, in what it covers or in
-	// its seal key. It must not block.
+	// Acked receives each acknowledgement that fits the journal, with the hub's signature, if its count of records or its
+	// seal key is new. It must not block.
 	Acked func(signed []byte)
-	// Other is told that the hub has acknowledged records that are not the first of this journal: it is an older copy, or
-	// another journal. It must not block.
+	// Other is called when the hub has acknowledged records that are not the first records of this journal: this journal
+	// is an older copy, or a different one. It must not block.
 	Other func(Other)
-	// Fits is told that the hub has acknowledged the first records of this journal, at least one. It must not block.
+	// Fits is called when the hub has acknowledged the first records of this journal, at least one. It must not block.
 	Fits func()
-	// Former reports whether this journal is known to have taken the place of the machine's journal of that generation. An
-	// acknowledgement of it is an old one that somebody replays, or comes from a hub whose ledger is an old copy: nothing
-	// is missing here. It must not block.
+	// Former reports whether this journal is known to have replaced the machine's journal of that generation. An
+	// acknowledgement of that generation is a replay, or comes from a hub whose ledger is an old copy: no records of this
+	// journal are missing. It must not block.
 	Former func(wire.Generation) bool
 }
 
-// Other is how another journal, which the hub holds, differs from this one.
+// Other describes how the journal that the hub holds differs from this one.
 type Other struct {
-	Hub, Here uint64 // records
-	New       bool   // it is of another generation
+	Hub, Here uint64 // numbers of records
+	New       bool   // the generations differ
 }
 
-// Uplink is the way to the hub. Make one with New, and Run it once.
+// Uplink is the machine's communication with the hub. Create it with New, and call Run once.
 type Uplink struct {
 	c      Config
 	h      Handlers
@@ -107,17 +108,17 @@ type Uplink struct {
 
 	hub    acknowledged
 	state  atomic.Pointer[wire.State]
-	news   chan struct{} // holds one: the journal has new records, or the state changed
+	news   chan struct{} // a signal in it means: the journal has new records, or the state changed
 	queues queues
 }
 
-// acknowledged is what the hub's last acknowledgement that fitted the journal said.
+// acknowledged is the content of the hub's last acknowledgement that fitted the journal.
 type acknowledged struct {
-	held atomic.Uint64 // records that the hub has
-	seal string        // its seal key; the goroutine of Run alone uses it
+	held atomic.Uint64 // number of records that the hub holds
+	seal string        // the hub's seal key; used only by the goroutine of Run
 }
 
-// New checks the configuration and finds the cursor; it does not connect.
+// New checks the configuration and reads the cursor; it does not connect.
 func New(c Config, j *journal.Journal, h Handlers) (*Uplink, error) {
 	broker, err := mqtt.ParseBroker(c.Broker)
 	if err != nil {
@@ -183,25 +184,26 @@ func defaults(c Config) Config {
 	return c
 }
 
-// SetState is what the machine's state topic says from now on. It never blocks; only the newest state is sent.
+// SetState sets the content of the machine's state topic. It never blocks; only the newest state is sent.
 func (u *Uplink) SetState(s wire.State) {
 	u.state.Store(&s)
 	u.Notify()
 }
 
-// Notify says that the journal has new records. It never blocks, and is safe for concurrent use.
+// Notify reports that the journal has new records. It never blocks, and is safe for concurrent use.
 func (u *Uplink) Notify() {
 	u.noteGrowth()
 	select {
 	case u.news <- struct{}{}:
-	default: // one is pending: it will see this too
+	default: // a signal is pending, which covers these records too
 	}
 }
 
-// Acked is how many records the hub holds, by its own last word.
+// Acked returns the number of records that the hub holds, by its last acknowledgement.
 func (u *Uplink) Acked() uint64 { return u.hub.held.Load() }
 
-// Run keeps a connection until ctx ends, then says goodbye. It returns when all that it started has ended.
+// Run keeps a connection until ctx ends, then publishes that the machine is offline. It returns when all its goroutines
+// have ended.
 func (u *Uplink) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	defer workers.Wait()
@@ -231,7 +233,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 	}
 }
 
-// runCommands hands commands to their handler, one after the other.
+// runCommands calls the handler for each command, one at a time.
 func (u *Uplink) runCommands(ctx context.Context) {
 	for {
 		select {
@@ -248,7 +250,7 @@ func (u *Uplink) runCommands(ctx context.Context) {
 	}
 }
 
-// runInstalls hands manifests to their handler, one after the other.
+// runInstalls calls the handler for each manifest, one at a time.
 func (u *Uplink) runInstalls(ctx context.Context) {
 	for {
 		select {
@@ -262,7 +264,7 @@ func (u *Uplink) runInstalls(ctx context.Context) {
 	}
 }
 
-// replaceOldest is a send that never blocks: a full channel drops what has waited longest.
+// replaceOldest sends without blocking: if the channel is full, it drops the oldest value.
 func replaceOldest[T any](c chan T, v T) {
 	for {
 		select {

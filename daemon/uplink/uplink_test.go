@@ -33,7 +33,7 @@ func newJournal(t testing.TB) *journal.Journal {
 	return openJournal(t, filepath.Join(t.TempDir(), "journal.db"))
 }
 
-// memoryJournal lies where a commit is quick; how durable it is is not what is tested.
+// memoryJournal returns a journal in a folder where a commit is fast; the tests here do not check durability.
 func memoryJournal(t testing.TB) *journal.Journal {
 	if _, err := os.Stat("/dev/shm"); err != nil {
 		return newJournal(t)
@@ -64,7 +64,7 @@ func config(t testing.TB, url string) Config {
 	return c
 }
 
-// run starts an uplink, which ends with the test or when stop is called; stop waits.
+// run starts an uplink, which stops at the end of the test or when stop is called; stop waits for its end.
 func run(t testing.TB, c Config, j *journal.Journal, h Handlers) (u *Uplink, stop func()) {
 	t.Helper()
 	if testing.Verbose() && c.Logger == nil {
@@ -100,15 +100,15 @@ func broker(t testing.TB, set func(*brokertest.Broker)) *brokertest.Broker {
 	return b
 }
 
-// machines is the prefix of our client's id.
+// machines is the prefix of a machine's MQTT client id.
 const machines = "portillon-"
 
-// isRecords tells the machine's batches from what else is published.
+// isRecords reports whether a message of the machine is a batch.
 func isRecords(m brokertest.Message) bool {
 	return m.Topic == topics.Records("laser") && len(m.Payload) > 0
 }
 
-// whole checks that the hub holds the journal, in order and once each.
+// whole checks that the hub holds all records of the journal, in order and once each.
 func whole(t *testing.T, h *hub, j *journal.Journal) {
 	t.Helper()
 	h.waitFor(int(j.Len()))
@@ -129,7 +129,7 @@ func whole(t *testing.T, h *hub, j *journal.Journal) {
 	t.Logf("%d records; %d came twice, %d batches after a gap", len(h.records), h.twice.Load(), h.gaps)
 }
 
-func TestNothingIsLostWhateverTheBrokerDoes(t *testing.T) {
+func TestNoRecordIsLostWithAMisbehavingBroker(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: sends thousands of records through a broker")
 	}
@@ -148,13 +148,13 @@ func TestNothingIsLostWhateverTheBrokerDoes(t *testing.T) {
 		name string
 		set  func(*brokertest.Broker)
 	}{
-		{"it behaves", nil},
-		{"it acknowledges and forgets", every(3, brokertest.Swallow)},
-		{"it loses and cuts", every(3, brokertest.Lose)},
-		{"it cuts in place of the PUBACK", every(2, brokertest.CutLate)},
-		{"it never sends a PUBACK", every(1, brokertest.Mute)},
-		{"it sends PUBACKs now and then", every(2, brokertest.Mute)},
-		{"it stops reading", every(4, brokertest.Stall)},
+		{"the broker works correctly", nil},
+		{"the broker acknowledges and drops messages", every(3, brokertest.Swallow)},
+		{"the broker drops messages and closes connections", every(3, brokertest.Lose)},
+		{"the broker closes connections instead of a PUBACK", every(2, brokertest.CutLate)},
+		{"the broker never sends a PUBACK", every(1, brokertest.Mute)},
+		{"the broker sends some PUBACKs", every(2, brokertest.Mute)},
+		{"the broker stops reading", every(4, brokertest.Stall)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := broker(t, c.set)
@@ -171,7 +171,7 @@ func TestNothingIsLostWhateverTheBrokerDoes(t *testing.T) {
 	}
 }
 
-func TestAppendGoesOnWhileTheBrokerReadsNothing(t *testing.T) {
+func TestAppendDoesNotWaitForAStalledBroker(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: sends thousands of records through a broker")
 	}
@@ -199,7 +199,7 @@ func TestAppendGoesOnWhileTheBrokerReadsNothing(t *testing.T) {
 	}
 }
 
-func TestMachineIsIntroducedAtEachConnection(t *testing.T) {
+func TestDiscoveryIsPublishedAtEachConnection(t *testing.T) {
 	b := broker(t, nil)
 	j := memoryJournal(t)
 	grow(t, j, 3)
@@ -239,7 +239,7 @@ func TestMachineIsIntroducedAtEachConnection(t *testing.T) {
 	within(t, "the end", ended)
 }
 
-func TestEndingUplinkSaysGoodbye(t *testing.T) {
+func TestStoppingUplinkPublishesThatItIsOffline(t *testing.T) {
 	b := broker(t, nil)
 	online := make(chan bool, 4)
 	_, stop := run(t, config(t, b.URL()), memoryJournal(t), Handlers{Online: func(on bool) { online <- on }})
@@ -255,7 +255,7 @@ func TestEndingUplinkSaysGoodbye(t *testing.T) {
 	}
 }
 
-// watch subscribes somebody to a filter, and returns when the broker has answered.
+// watch subscribes another client to a filter, and returns when the broker has answered.
 func watch(t testing.TB, url, filter string, f func(topic string, retained bool, payload []byte)) mqtt.Client {
 	t.Helper()
 	c := mqtt.NewClient(
@@ -278,7 +278,7 @@ func watch(t testing.TB, url, filter string, f func(topic string, retained bool,
 	return c
 }
 
-func TestNewRefusesWhatItCannotWorkWith(t *testing.T) {
+func TestNewRefusesInvalidConfigurations(t *testing.T) {
 	j := memoryJournal(t)
 	for _, url := range []string{"", "localhost", "localhost:1883", "http://x:1", "ws://x:1", "tcp://x", "tcp://:",
 		"\x00"} {

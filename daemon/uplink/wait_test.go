@@ -33,7 +33,7 @@ func TestDefaultsAreThoseThatConfigDocuments(t *testing.T) {
 	}
 }
 
-func TestStallTimerRunsFromTheMomentThatAnAnswerIsOwed(t *testing.T) {
+func TestStallTimerRunsFromTheMomentThatAnAnswerIsDue(t *testing.T) {
 	var started []time.Duration
 	timer := stallTimer{wait: time.Second, shortest: time.Second, longest: 3 * time.Second,
 		after: func(d time.Duration) <-chan time.Time {
@@ -47,13 +47,13 @@ func TestStallTimerRunsFromTheMomentThatAnAnswerIsOwed(t *testing.T) {
 		started int
 		wait    time.Duration
 	}{
-		{"nothing is owed", func() { timer.update(false) }, false, 0, time.Second},
-		{"an answer is owed", func() { timer.update(true) }, true, 1, time.Second},
-		{"it is still owed", func() { timer.update(true) }, true, 1, time.Second},
-		{"it has come", func() { timer.update(false) }, false, 1, time.Second},
-		{"another answer is owed", func() { timer.update(true) }, true, 2, time.Second},
-		{"it did not come", timer.elapsed, false, 2, 2 * time.Second},
-		{"it does not come the second time", timer.elapsed, false, 2, 3 * time.Second},
+		{"no answer is due", func() { timer.update(false) }, false, 0, time.Second},
+		{"an answer is due", func() { timer.update(true) }, true, 1, time.Second},
+		{"the answer is still due", func() { timer.update(true) }, true, 1, time.Second},
+		{"the answer has arrived", func() { timer.update(false) }, false, 1, time.Second},
+		{"another answer is due", func() { timer.update(true) }, true, 2, time.Second},
+		{"the answer did not arrive", timer.elapsed, false, 2, 2 * time.Second},
+		{"the answer is missing again", timer.elapsed, false, 2, 3 * time.Second},
 		{"the hub has acknowledged records", timer.reset, false, 2, time.Second},
 	} {
 		step.do()
@@ -64,7 +64,7 @@ func TestStallTimerRunsFromTheMomentThatAnAnswerIsOwed(t *testing.T) {
 	}
 }
 
-// idle is an uplink that is not running, with n records in its journal.
+// idle returns an uplink that is not running, with n records in its journal.
 func idle(t *testing.T, n int) (*Uplink, *monotonic) {
 	c, clock := clocked(t, "tcp://127.0.0.1:1")
 	j := memoryJournal(t)
@@ -121,7 +121,7 @@ func TestConnectionReportsWhetherTheHubAcknowledgedRecords(t *testing.T) {
 	}
 }
 
-// token is a publish that the broker has acknowledged, or that failed.
+// token is the token of a publish that the broker has acknowledged, or that failed.
 type token struct{ err error }
 
 func (token) Done() <-chan struct{} {

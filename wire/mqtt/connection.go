@@ -25,11 +25,11 @@ const (
 // Options describe how to connect, and with which account. Broker, ClientID, Subscriptions, MaxPacket, Timeout,
 // KeepAlive and Receive are required.
 type Options struct {
-	Broker *url.URL // from ParseBroker
+	Broker *url.URL // address of the broker, from ParseBroker
 	// Dial replaces dialling with TCP and TLS; nil: TCP to the broker's address, with TLS if the URL's scheme requires it.
 	Dial    func(ctx context.Context) (net.Conn, error)
 	Resolve func(hostport string) string // maps the broker's address to the address to dial; nil: the same
-	TLS     *tls.Config                  // nil: the system's authorities
+	TLS     *tls.Config                  // TLS settings; nil: the system's certificate authorities
 
 	ClientID           string
 	Username, Password string
@@ -43,7 +43,7 @@ type Options struct {
 	Receive func(Message)
 	// Dropped is called for each message that is too large. It must not block and may be nil.
 	Dropped func(Dropped)
-	After   func(time.Duration) <-chan time.Time // nil: time.After
+	After   func(time.Duration) <-chan time.Time // timer function; nil: time.After
 }
 
 // Message is a message on a topic.

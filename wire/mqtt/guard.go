@@ -47,8 +47,8 @@ type Limits struct {
 // Dropped describes a PUBLISH that was discarded because it is too large.
 type Dropped struct {
 	Topic    string // the topic's first 256 bytes
-	Bytes    int    // remaining length
-	Retained bool   // was stored at the broker
+	Bytes    int    // remaining length of the packet (§2.2.3)
+	Retained bool   // the message was retained by the broker
 }
 
 // Guard returns c with checked Reads. Writes, deadlines and Close go to c unchanged.

@@ -88,7 +88,7 @@ func (d *duplex) Write(p []byte) (int, error) { return d.out.Write(p) }
 
 func TestGuardDropsATooLargePublishAndContinues(t *testing.T) {
 	const pong = "\xd0\x00"
-	small := "\x31\x06\x00\x03a/bx" // RETAIN
+	small := "\x31\x06\x00\x03a/bx" // a PUBLISH with RETAIN
 	for _, c := range []struct {
 		name, in, topic, acks string
 		bytes                 int

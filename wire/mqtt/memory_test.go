@@ -23,7 +23,7 @@ func (r reading) Read(p []byte) (int, error) { return r.in.Read(p) }
 
 func TestGuardReservesNothingForAPacketThatIsTooLarge(t *testing.T) {
 	over := limits.Packet + 1
-	raw := []byte{0x30, byte(over)&0x7f | 0x80, byte(over>>7)&0x7f | 0x80, byte(over >> 14), 0, 1, 'a'} // §2.2.3
+	raw := []byte{0x30, byte(over)&0x7f | 0x80, byte(over>>7)&0x7f | 0x80, byte(over >> 14), 0, 1, 'a'} // length: §2.2.3
 	g := &guard{Conn: reading{in: bytes.NewReader(raw)}, limits: limits, greeted: true}
 	_, err := packets.ReadPacket(g)
 	if err == nil || cap(g.buf) > 1<<10 {

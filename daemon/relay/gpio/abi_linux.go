@@ -66,7 +66,7 @@ type lineInfo struct {
 }
 
 type lineEvent struct {
-	timestamp                    uint64 // ns of CLOCK_MONOTONIC
+	timestamp                    uint64 // nanoseconds of CLOCK_MONOTONIC
 	id, offset, seqno, lineSeqno uint32
 	_                            [6]uint32
 }

@@ -55,10 +55,10 @@ func (r refusals) Error() string {
 	return strings.Join(all, "; ")
 }
 
-// Unwrap makes errors.Is check all of them.
+// Unwrap makes errors.Is check every refusal.
 func (r refusals) Unwrap() []error { return r }
 
-// base holds what periph requires of every pin.
+// base implements the methods that periph requires of every pin.
 type base struct {
 	name string
 	line int

@@ -13,7 +13,7 @@ import (
 
 // Order is the arguments of one call of Set.
 type Order struct {
-	On     bool          // close the relay
+	On     bool          // whether to close the relay
 	Finish time.Duration // how long the machine may finish its work
 	Cool   time.Duration // how long the extraction runs after that
 }

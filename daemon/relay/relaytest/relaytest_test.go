@@ -55,7 +55,7 @@ func trues(t *testing.T) bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	<-events // the e-stop's first event
+	<-events // discard the e-stop's first event
 	return bench{s, func(open bool) { sim.Drive(filepath.Join(dir, "estop"), open) }, func() { cmd.Process.Kill() },
 		func() bool { on, _ := sim.Level(filepath.Join(dir, "pin")); return on }, events}
 }
@@ -75,7 +75,7 @@ func (b bench) next(t *testing.T) relay.Event {
 	return relay.Event{}
 }
 
-// The same story with the real relay and with the fake.
+// The test runs the same sequence with the real relay and with the fake.
 func TestFakeHasTheContractOfTheRealSwitch(t *testing.T) {
 	for name, kind := range map[string]func(*testing.T) bench{"true": trues, "fake": fakes} {
 		t.Run(name, func(t *testing.T) {

@@ -11,16 +11,16 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
-// Fate is what happens to a PUBLISH that a client has sent.
+// Fate is the broker's treatment of a PUBLISH that a client has sent.
 type Fate int
 
 const (
 	Deliver Fate = iota // stored, forwarded and acknowledged
-	Swallow             // acknowledged, and gone
-	Lose                // gone; the connection is cut
-	CutLate             // stored and forwarded; the connection is cut in place of the acknowledgement
+	Swallow             // acknowledged, then dropped
+	Lose                // dropped; the connection is closed
+	CutLate             // stored and forwarded; the connection is closed instead of an acknowledgement
 	Mute                // stored and forwarded, never acknowledged
-	Stall               // the broker reads nothing more of this connection
+	Stall               // the broker stops reading from this connection
 )
 
 // Message is what a client published.
@@ -32,15 +32,15 @@ type Message struct {
 
 // Broker listens on a free port of 127.0.0.1 until Close. Its exported fields may be set before the first connection.
 type Broker struct {
-	// Decide is asked for each PUBLISH; nil: Deliver. It may be called from several goroutines at once.
+	// Decide returns the fate of each PUBLISH; nil: Deliver. It must be safe for concurrent use.
 	Decide func(Message) Fate
 	// Refuse is the CONNACK's return code for a client; nil: 0.
 	Refuse func(client string) byte
-	// Joined is told of each client that connects; nil: nobody is.
+	// Joined is called with the id of each client that connects; nil: not called.
 	Joined func(client string)
-	// Silent keeps the broker from answering CONNECT at all.
+	// Silent makes the broker ignore CONNECT.
 	Silent bool
-	// Greet is sent to a client right after its SUBACK, as it is.
+	// Greet returns raw bytes that are sent to a client right after its SUBACK.
 	Greet func(client string) []byte
 
 	listener net.Listener
@@ -55,7 +55,7 @@ type peer struct {
 	conn    net.Conn
 	id      string
 	will    *packets.PublishPacket
-	mu      sync.Mutex // writes
+	mu      sync.Mutex // serializes writes to the connection
 	filters []string
 	closed  chan struct{}
 	once    sync.Once
@@ -79,10 +79,10 @@ func Listen() (*Broker, error) {
 	return b, nil
 }
 
-// URL is where clients connect.
+// URL returns the address for clients.
 func (b *Broker) URL() string { return "tcp://" + b.listener.Addr().String() }
 
-// Close ends the broker and every connection, and waits.
+// Close stops the broker, closes every connection, and waits for their goroutines.
 func (b *Broker) Close() error {
 	b.mu.Lock()
 	b.closed = true
@@ -103,12 +103,12 @@ func (b *Broker) Send(prefix string, raw []byte) {
 	b.each(prefix, func(p *peer) { p.write(raw) })
 }
 
-// Publish is a message from nobody.
+// Publish publishes a message that no client has sent.
 func (b *Broker) Publish(topic string, payload []byte, retain bool) {
 	b.forward(Message{Topic: topic, Payload: payload, Retain: retain})
 }
 
-// Retained is what is kept on a topic.
+// Retained returns the retained message of a topic.
 func (b *Broker) Retained(topic string) []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -176,7 +176,7 @@ func (b *Broker) serve(c net.Conn) {
 	}
 }
 
-// join takes a client in; another of the same id is cut (MQTT 3.1.1 §3.1.4).
+// join registers a client, and closes the connection of another client with the same id (MQTT 3.1.1 §3.1.4).
 func (b *Broker) join(p *peer) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -231,7 +231,7 @@ func (b *Broker) published(p *peer, in *packets.PublishPacket) error {
 	switch fate {
 	case Lose:
 		return errors.New("cut")
-	case Stall: // a client that gives up is not seen to: nothing is read
+	case Stall: // nothing is read, so a client that disconnects is not noticed
 		<-p.closed
 		return io.EOF
 	case Swallow:
@@ -285,7 +285,7 @@ func packet(topic string, payload []byte, retained bool) *packets.PublishPacket 
 func (b *Broker) forward(m Message) {
 	if m.Retain {
 		b.mu.Lock()
-		if b.retained[m.Topic] = m.Payload; len(m.Payload) == 0 { // MQTT 3.1.1 §3.3.1.3
+		if b.retained[m.Topic] = m.Payload; len(m.Payload) == 0 { // an empty payload clears the topic (§3.3.1.3)
 			delete(b.retained, m.Topic)
 		}
 		b.mu.Unlock()
@@ -318,7 +318,7 @@ func (p *peer) send(c packets.ControlPacket) {
 func (p *peer) write(raw []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, _ = p.conn.Write(raw) // a client that is gone is noticed by the reader
+	_, _ = p.conn.Write(raw) // the reading goroutine notices a closed connection
 }
 
 // Matches reports whether a topic filter matches a topic (MQTT 3.1.1 §4.7).

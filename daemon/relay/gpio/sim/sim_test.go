@@ -156,7 +156,7 @@ func TestWaitForEdgeEndsWithTheEdgeOrItsTime(t *testing.T) {
 		t.Error("an edge that was none")
 	}
 	seen := make(chan bool, 1)
-	go func() { seen <- in.WaitForEdge(-1) }() // without limit, as periph defines
+	go func() { seen <- in.WaitForEdge(-1) }() // a wait without a time limit, as periph defines for -1
 	time.AfterFunc(4*poll, func() { Drive(path, true) })
 	select {
 	case ok := <-seen:
