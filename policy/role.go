@@ -11,7 +11,7 @@ type Role uint8
 const (
 	NoRole     Role = iota
 	Learner         // uses the machine with a mentor
-	User            // uses it alone
+	User            // uses the machine alone
 	Host            // runs a workshop
 	Mentor          // supervises a learner
 	Maintainer      // repairs the machine; the only role that a tag does not stop

@@ -7,7 +7,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// tables are all mappings of a policy file. To add a key, add a row to its table, and the key to
+// tables are all mappings of a policy file. To add a key, add a row to its table, and add the key to
 // testdata/every-key.yaml.
 type tables struct {
 	policy     table[policy.Model]
@@ -66,7 +66,7 @@ func (t *tables) mappings() map[string]mapping {
 	return out
 }
 
-// policyTable is the whole file: what the site is called, how it works, who may do what, and the examples.
+// policyTable is the whole file: the site's name and settings, the rules, and the examples.
 func policyTable() table[policy.Model] {
 	type model = policy.Model
 	return newTable("policy", nil,
@@ -114,7 +114,7 @@ func policyTable() table[policy.Model] {
 	)
 }
 
-// membershipTable is what the end of a membership means.
+// membershipTable is the rule about the end of a membership.
 func membershipTable() table[policy.Membership] {
 	type membership = policy.Membership
 	return newTable("membership", nil,

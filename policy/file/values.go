@@ -97,7 +97,7 @@ func wholeValue(least, most int) value[int] {
 	}
 }
 
-// choice is one of a few words, or "" for another word, which is reported.
+// choice is one of a few words. For another word it reports a fault and returns "".
 func choice(words ...string) value[string] {
 	return value[string]{
 		form{schema: oneOf(words...)},
