@@ -19,7 +19,8 @@ type Event struct {
 const (
 	firstPause = 250 * time.Millisecond
 	longPause  = 10 * time.Second
-	// settle is three repeats of an RDM6300 (14 bytes at 9600 baud are 15 ms, a frame comes about every 65 ms).
+	// settle is the time of three repeats of an RDM6300 (14 bytes at 9600 baud take 15 ms, and a frame is sent about
+	// every 65 ms).
 	settle = 200 * time.Millisecond
 )
 

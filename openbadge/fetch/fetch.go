@@ -107,7 +107,7 @@ func New(o Options) *Client {
 	return c
 }
 
-// or returns v, or def if v is the zero value.
+// or returns v, or the default zero if v is the zero value of its type.
 func or[T comparable](v, zero T) T {
 	var none T
 	if v == none {

@@ -67,7 +67,7 @@ func (c *card) create(ctx context.Context) error {
 	return c.meet(ctx)
 }
 
-// give changes the keys that are not changed yet, key 0 last.
+// give changes the keys that are not changed yet, and key 0 last.
 func (s Site) give(ctx context.Context, c *card, fresh block) error {
 	own := c.key(s.Key, 0)
 	n, err := c.authenticate(ctx, 0, own)
