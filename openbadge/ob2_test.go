@@ -235,7 +235,7 @@ func TestNothingIsFetchedForABadgeThatCannotBeValid(t *testing.T) {
 }
 
 // The profile defines the addresses of an issuer's badges; similar addresses do not belong to it.
-func TestSimilarAddressesAreNotTheIssuers(t *testing.T) {
+func TestSimilarAddressesDoNotBelongToTheIssuer(t *testing.T) {
 	for name, c := range map[string]struct {
 		verification object
 		address      string

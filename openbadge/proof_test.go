@@ -344,7 +344,7 @@ func TestRecipientHashes(t *testing.T) {
 	}
 }
 
-func TestKeyFiles(t *testing.T) {
+func TestKeyFilesRoundTripAndErrorsDoNotQuoteThem(t *testing.T) {
 	k := key(t)
 	b, err := k.MarshalText()
 	if err != nil {

@@ -115,7 +115,7 @@ const (
 	OfWeek         // quota-used: the week's
 	Booked         // outside-hours: the machine is booked for someone else
 	NotBooked      // outside-hours: allowed only during the member's own booking
-	BusySupervisor // needs-supervisor: the mentor already supervises as many as the policy allows
+	BusySupervisor // needs-supervisor: the mentor already supervises as many people as the policy permits
 	OfLostCard     // card-blocked: the site has noted this card as lost
 	OfBlockedCard  // card-blocked: the site has blocked this card
 	OfReplacedCard // card-blocked: the member has another card instead

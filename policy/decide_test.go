@@ -266,7 +266,7 @@ func TestUnmetAnyReportsTheNearestAlternative(t *testing.T) {
 	}
 }
 
-func TestReasonsCarryWhatTheSentenceNeeds(t *testing.T) {
+func TestReasonsContainTheDataOfTheirSentences(t *testing.T) {
 	p := mustNew(t, lab())
 	end, last := monday.AddDate(0, -1, 0), monday.AddDate(-1, 0, 0)
 	m := &Member{ID: "m-1", Holdings: []Holding{
@@ -394,7 +394,7 @@ func TestSessionEndsWithTheHours(t *testing.T) {
 	}
 }
 
-func TestManyBadgesAndReasonsThatExceedTheirBuffers(t *testing.T) {
+func TestManyBadgesAndReasonsMayExceedTheirBuffers(t *testing.T) {
 	m := lab()
 	m.Machines[0].Grants = []Grant{{Role: User, Needs: Need{Badge: "user"}}, {Role: Mentor, Needs: Need{Badge: "mentor"}}}
 	list := make([]Need, 100)
@@ -438,7 +438,7 @@ func TestRequestedRoleWithoutAGrantIsDenied(t *testing.T) {
 	}
 }
 
-func TestBigPoliciesThatExceedTheFirstPage(t *testing.T) {
+func TestBigPoliciesMayExceedTheFirstPage(t *testing.T) {
 	m := lab()
 	need := Need{
 		All: []Need{

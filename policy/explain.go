@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Sentence is what the member reads: the fact, then the next step. Both are without a final full stop.
+// Sentence is the text that the member reads: the fact, then the next step. Neither part ends with a full stop.
 type Sentence struct {
 	Fact Text `json:"fact"`
 	Next Text `json:"next"`

@@ -8,7 +8,7 @@ import (
 	. "portillon/policy"
 )
 
-func TestSentencesSayFactThenNextStepInBothLanguages(t *testing.T) {
+func TestSentencesHaveAFactAndANextStepInBothLanguages(t *testing.T) {
 	one := func(b BadgeID, change func(h *Holding)) *Member {
 		h := holding(b)
 		change(&h)

@@ -172,7 +172,7 @@ func TestDurationsInWords(t *testing.T) {
 	}
 }
 
-func TestIssuersWithoutANameAreCalledByTheirId(t *testing.T) {
+func TestIssuersWithoutANameAreNamedByTheirID(t *testing.T) {
 	p := &Policy{Model: Model{Issuers: []Issuer{{ID: "i"}}}}
 	if got := p.issuerName("i"); got != "i" {
 		t.Errorf("%q", got)

@@ -205,7 +205,7 @@ func TestCardsThatAreNotActiveAreRefusedForEveryRole(t *testing.T) {
 
 // In mode warn rules are on trial: every member with a card is admitted, and the decision tells what enforcement would
 // have answered.
-func TestModeWarnLetsLapsedMembersIn(t *testing.T) {
+func TestModeWarnAdmitsLapsedMembers(t *testing.T) {
 	m := lab()
 	m.Machines[0].Mode = Warn
 	q := ask("laser", holder("user"))

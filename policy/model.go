@@ -83,7 +83,7 @@ const (
 	Revoked
 )
 
-// Practice is what a member has done at one machine.
+// Practice is the record of a member's use of one machine.
 type Practice struct {
 	Machine MachineID
 	Last    time.Time     // end of the last session

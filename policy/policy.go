@@ -48,7 +48,7 @@ type Model struct {
 // DefaultStatusGrace is how long a badge keeps its last verdict while its status cannot be read (the project's choice).
 const DefaultStatusGrace = 7 * 24 * time.Hour
 
-// Issuer is an issuer whose badges count, with the only keys that are accepted for it.
+// Issuer is an issuer whose badges count, with the only keys that are accepted for that issuer.
 type Issuer struct {
 	ID      IssuerID
 	Name    string
@@ -148,7 +148,7 @@ type Grant struct {
 	Session  Limits
 }
 
-// Need is what must be held. Exactly one of Badge, All and Any is set. The zero Need is never met.
+// Need is a requirement on badges. Exactly one of Badge, All and Any is set. The zero Need is never met.
 type Need struct {
 	Badge      BadgeID
 	Within     time.Duration // the badge was issued at most this long ago; zero: any age

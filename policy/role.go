@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Role is what a member may do at a machine, least powerful first. The zero Role allows nothing.
+// Role is a permission at a machine, from the least powerful to the most powerful. The zero Role allows nothing.
 type Role uint8
 
 const (

@@ -9,7 +9,7 @@ import (
 	. "portillon/policy"
 )
 
-func TestModeWarnLetsMembersInAndSaysWhatEnforcementWould(t *testing.T) {
+func TestModeWarnAdmitsMembersAndReportsTheAnswerOfEnforcement(t *testing.T) {
 	p := mustNew(t, lab())
 	revoked := holder("user")
 	revoked.Holdings[0].Standing = Revoked

@@ -25,7 +25,7 @@ type Channel interface {
 	Exchange(ctx context.Context, command []byte) ([]byte, error)
 }
 
-// Prove runs the card's proof of authenticity. The error says why the proof failed.
+// Prove runs the card's proof of authenticity. It returns an error with the reason if the proof fails.
 type Prove func(context.Context, Channel, UID) (Proof, error)
 
 // MaxPoll is the time limit of one Poll and of one Exchange.

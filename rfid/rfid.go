@@ -21,7 +21,7 @@ type Tap struct {
 	Lies bool
 }
 
-// Proof is what a card has proved. The zero Proof is a number, which anyone can copy.
+// Proof is the strength of a card's proof. With the zero Proof only the number is known, which anyone can copy.
 type Proof uint8
 
 const (

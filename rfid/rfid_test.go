@@ -203,7 +203,7 @@ func TestReaderIsAliveOnlyAfterTheSettleTime(t *testing.T) {
 	})
 }
 
-func TestReaderThatDiesWhileSettlingIsLostAndNeverAlive(t *testing.T) {
+func TestReaderThatFailsWhileSettlingIsNeverReportedAsAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		closed := 0
 		got := follow(t, time.Minute, func() (Reader, error) {

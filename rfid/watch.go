@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Event is what Watch reports: a tap, or a change of the reader's health.
+// Event is a message from Watch: a tap, or a change of the reader's health.
 type Event struct {
 	Tap   Tap   // the zero Tap: the event is about the reader's health
 	Alive bool  // the reader works

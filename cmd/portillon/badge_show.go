@@ -72,7 +72,7 @@ func (p page) line(fr, en, text string) {
 	}
 }
 
-// wrapped breaks a text between words into lines of at most width runes. A longer word has a line of its own.
+// wrapped breaks a text between words into lines of at most width runes. A longer word gets a separate line.
 func wrapped(text string, width int) (lines []string) {
 	line := ""
 	for _, word := range strings.Fields(text) {

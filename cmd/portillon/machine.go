@@ -287,7 +287,7 @@ func machineTags(ctx context.Context, w stdio, args []string) error {
 	return err
 }
 
-// standing says whether a tag has reached its machine.
+// standing returns a phrase that tells whether a tag has reached its machine.
 func (o *order) standing(t hub.TagStatus) string {
 	if t.OnMachine {
 		return say(o.language(), "sur la machine", "on the machine")

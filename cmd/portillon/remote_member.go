@@ -207,12 +207,12 @@ func memberErase(ctx context.Context, w stdio, args []string) error {
 	return x.show(w, c, a, x.done(w, "%s effacé", "%s erased", rest[0]))
 }
 
-// apiPreview is what an import would change.
+// apiPreview lists the changes that an import would make.
 type apiPreview struct {
 	ID        string     `json:"id"`        // for «apply»
 	Added     []apiRow   `json:"added"`     // members that the hub does not have
 	Changed   []apiRow   `json:"changed"`   // members with other values
-	Gone      []apiRow   `json:"gone"`      // members that the list no longer has
+	Gone      []apiRow   `json:"gone"`      // members that are no longer in the list
 	Unchanged int        `json:"unchanged"` // number of equal members
 	Gains     []apiRight `json:"gains"`     // roles gained by the import
 	Loses     []apiRight `json:"loses"`     // roles lost by the import

@@ -163,7 +163,7 @@ var (
 // Resolve returns the document at an https URL. It blocks for at most Options.Total.
 func (c *Client) Resolve(url string) ([]byte, error) { return c.get(context.Background(), url) }
 
-// For returns a Resolver whose requests end with ctx.
+// For returns a Resolver whose requests are cancelled together with ctx.
 func (c *Client) For(ctx context.Context) openbadge.Resolver { return bound{c, ctx} }
 
 // bound is a Client with a context.

@@ -146,7 +146,7 @@ func TestCompareMissesNoAcceptedBadge(t *testing.T) {
 	}
 }
 
-func TestEveryPolicyThatAcceptsIsProven(t *testing.T) {
+func TestProveAcceptsRandomPoliciesWithAcceptedBadges(t *testing.T) {
 	g := newGen(17, 18)
 	proven := 0
 	for range 200 {
@@ -215,7 +215,7 @@ func TestBadgesThatAreAcceptedAlikeAreOneCase(t *testing.T) {
 	}
 }
 
-func TestEntriesThatDoNothingAreFound(t *testing.T) {
+func TestAcceptsEntriesWithoutEffectGiveWarnings(t *testing.T) {
 	for name, c := range map[string]struct {
 		model func() policy.Model
 		want  string
@@ -265,7 +265,7 @@ func TestEntriesThatDoNothingAreFound(t *testing.T) {
 	}
 }
 
-func TestNeverCountsAnAcceptedBadgeAsOursWhereItCounts(t *testing.T) {
+func TestBreachesTreatAnAcceptedBadgeAsAnOwnBadgeInItsRoles(t *testing.T) {
 	alone := policy.Invariant{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{"user"}}
 	for name, c := range map[string]struct {
 		model func() policy.Model
@@ -357,14 +357,14 @@ func both(t *testing.T, a policy.Accept, besides ...policy.BadgeID) policy.Model
 	return m
 }
 
-func TestABadgeThatThePolicyDoesNotNameAcceptsNothing(t *testing.T) {
+func TestAnUnknownBadgeHasNoAcceptsEntries(t *testing.T) {
 	if got := acceptsOf(&policy.Policy{}, "x"); got != nil {
 		t.Errorf("%v", got)
 	}
 }
 
 // One badge of another issuer may count as two badges of the policy.
-func TestABadgeThatIsAcceptedAsTwoIsFoundByCompareAndNever(t *testing.T) {
+func TestABadgeAcceptedForTwoBadgesIsFoundByCompareAndBreaches(t *testing.T) {
 	model := func(change func(*policy.Model)) *policy.Policy {
 		m := gen{}.PlainModel()
 		for i := range 2 {

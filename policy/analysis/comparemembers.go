@@ -10,7 +10,7 @@ import (
 // Twin is one person under two policies: each policy may accept other badges of that person.
 type Twin struct{ Before, After *policy.Member }
 
-// MemberChange is what one member gains or loses at a machine.
+// MemberChange is a role that one member gains or loses at a machine.
 type MemberChange struct {
 	Member  int              `json:"-"` // index among the twins given to CompareMembers
 	Machine policy.MachineID `json:"machine"`
@@ -83,7 +83,7 @@ func refreshed(m *policy.Member, p *policy.Policy, now time.Time, zone *time.Loc
 // longAgo is the last day of a membership that had lapsed before every day that can be compared.
 var longAgo = policy.Date{Year: 1, Month: time.January, Day: 1}
 
-// who returns, for each slot, what each member may do. The entry is nil if the policy has no such machine.
+// who returns, for each slot, the roles of each member. The entry is nil if the policy has no such machine.
 func (y year) who(p *policy.Policy, id policy.MachineID, members []*policy.Member) (out [][]MemberRoles) {
 	for _, s := range y {
 		out = append(out, Who(p, id, members, s.at))

@@ -33,7 +33,7 @@ func TestProveFindsAnEvaluatorThatBreaksALaw(t *testing.T) {
 	}
 }
 
-func TestEveryPolicyIsProven(t *testing.T) {
+func TestProveAcceptsRandomPolicies(t *testing.T) {
 	g := newGen(7, 8)
 	proven := 0
 	for range 150 {
@@ -81,7 +81,7 @@ func TestProveSkipsBadgesThatAreNeitherBetterNorWorse(t *testing.T) {
 }
 
 // The proof must be able to fail. It must find a role set that shrinks, and a machine with too many cases.
-func TestAProofCanFail(t *testing.T) {
+func TestProveReportsBrokenLawsAndTooManyCases(t *testing.T) {
 	if at, lost := loses([]uint{1, 3}, []uint{1, 1}); !lost || at != 1 {
 		t.Error("a lost role is not seen")
 	}

@@ -10,7 +10,7 @@ import (
 	"portillon/policy"
 )
 
-func TestBreachesComeWithTheSmallestCase(t *testing.T) {
+func TestBreachesReportTheSmallestCase(t *testing.T) {
 	user := policy.Invariant{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{"user"}}
 	night := policy.Invariant{Roles: []policy.Role{policy.User}, At: mustHours("22:00-06:00")}
 	only := func(from, to string, who policy.MemberID) func(*policy.Machine) {

@@ -549,7 +549,7 @@ func TestConsequencesOfAFaultAreNotReported(t *testing.T) {
 }
 
 // An unknown name must never be accepted because another fault seems to explain it.
-func TestAnUnknownNameIsAlwaysReportedIfNothingElseIs(t *testing.T) {
+func TestAnUnknownNameIsNeverAccepted(t *testing.T) {
 	for _, name := range []string{"defaults", "panel", "machines", "Laser-user", "~", "null", ""} {
 		_, err := Parse("policy.yaml", []byte(swap(t, "needs: laser-user,", "needs: \""+name+"\",")))
 		if err == nil || !strings.Contains(err.Error(), "unknown badge") {
@@ -654,7 +654,7 @@ func indented(n int) string {
 	return b.String()
 }
 
-func TestParseNeverPassesWhatNewRefuses(t *testing.T) {
+func TestParseRefusesEveryModelThatNewRefuses(t *testing.T) {
 	// A file that Parse accepts must compile: an error of New has no position, and does not help an administrator.
 	if _, err := Parse(
 		"p",

@@ -67,7 +67,7 @@ func TestKeysAreOrderedAndSectionsSeparated(t *testing.T) {
 	}
 }
 
-// A comment stays with its key, wherever it stands.
+// A comment stays with its key when the keys are reordered.
 func TestCommentsStayWithTheirKeys(t *testing.T) {
 	in := strings.Replace(sample(t), "holidays: [", "holidays:   # what PH means\n  [", 1)
 	out, err := Format("policy.yaml", []byte(in))

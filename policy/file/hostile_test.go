@@ -118,7 +118,7 @@ func allocated(f func()) uint64 {
 
 // Hostile files must be refused before they cost much. The reference is what a valid file of 10,000 lines allocates,
 // which Parse reads within 200 ms. Without the bounds, these files cost 10 to 1,000 times as much as the valid file.
-func TestHostileFilesCostAtMostTwiceALargeSoundOne(t *testing.T) {
+func TestHostileFilesCostAtMostTwiceALargeValidFile(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: parses fifty files of up to 1 MB")
 	}

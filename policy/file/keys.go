@@ -129,7 +129,7 @@ func membershipTable() table[policy.Membership] {
 	)
 }
 
-// panelTable is what the panels show, and how: { names: initial, look: dark }.
+// panelTable is the settings of the panels: { names: initial, look: dark }.
 func panelTable() table[policy.Model] {
 	type model = policy.Model
 	return newTable("panel", nil,
@@ -200,7 +200,7 @@ func acceptTable() table[policy.Accept] {
 	)
 }
 
-// evidenceTable says which interventions earn a badge.
+// evidenceTable is a rule about the interventions that earn a badge.
 func evidenceTable() table[policy.EvidenceRule] {
 	type rule = policy.EvidenceRule
 	return newTable("evidence", thing{"dependentRequired": thing{"endorsed": []string{"endorsed-by"}}},

@@ -51,7 +51,7 @@ func (e *entry) commented() bool {
 	return len(e.foot) > 0
 }
 
-// onOwnLines marks comments that get a line of their own, without blank lines around them.
+// onOwnLines marks comments that are written on separate lines, without blank lines around them.
 func onOwnLines(cs []*comment) []*comment {
 	for _, c := range cs {
 		c.before, c.after = false, false
@@ -83,7 +83,7 @@ func (p *printer) blank() {
 	}
 }
 
-// comments appends comments on lines of their own.
+// comments appends comments, each on a separate line.
 func (p *printer) comments(cs []*comment, indent int) {
 	for _, c := range cs {
 		if c.before {

@@ -81,7 +81,7 @@ func visit(n *yaml.Node, s shape, f func(n *yaml.Node, s shape)) {
 	}
 }
 
-func TestTheSampleOfEveryKeyHasThemAllInOrder(t *testing.T) {
+func TestTheSampleHasEveryKeyInCanonicalOrder(t *testing.T) {
 	text, doc := everyKey(t)
 	missing := map[string]bool{}
 	for name, m := range newTables().mappings() {

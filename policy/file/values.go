@@ -171,7 +171,7 @@ func siteRolesValue() value[[]policy.Role] {
 	}
 }
 
-// cardValue is what a card must prove.
+// cardValue is the strength that a card must prove.
 func cardValue() value[policy.CardStrength] {
 	return value[policy.CardStrength]{defined("card"), func(_ *reader, n yamlfile.Node) policy.CardStrength {
 		out, _ := policy.ParseCardStrength(n.OneOf("number", "aes")) // OneOf reports unknown words
