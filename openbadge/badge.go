@@ -212,8 +212,8 @@ func subjectOf(doc object) (subject, achievement object, err error) {
 	return subject, achievement, nil
 }
 
-// single returns v if it is an object, or the only object in a list: both mean the same (JSON-LD 1.1, section 4.3).
-// Otherwise it returns nil.
+// single returns v if v is an object, or the only object in a list, because the two mean the same (JSON-LD 1.1, section
+// 4.3). Otherwise it returns nil.
 func single(v any) object {
 	all := ld.List(v)
 	if len(all) != 1 {

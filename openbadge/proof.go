@@ -89,8 +89,8 @@ func (f *finding) counts() error {
 	return f.stranger
 }
 
-// verify verifies a proof, after those that it refers to. If a proof refers to itself through others, verify finds the
-// preliminary error.
+// verify verifies a proof, after the proofs that it refers to. If a proof refers to itself through other proofs, verify
+// finds the preliminary error.
 func (s *proofSet) verify(i int) *finding {
 	if s.found[i] == nil {
 		s.found[i] = &finding{err: fault("broken-chain", "previousProof of a proof leads back to the proof itself")}

@@ -10,10 +10,10 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// MaxBytes is the maximum size of a credential: those with an embedded image have a few hundred KB.
+// MaxBytes is the maximum size of a credential, in bytes. A credential with an embedded image has a few hundred KB.
 const MaxBytes = ld.MaxBytes
 
-// MaxListBytes is the maximum size of a status list.
+// MaxListBytes is the maximum size of a status list, in bytes.
 const MaxListBytes = ld.MaxListBytes
 
 // Fault is the reason why a document is rejected or cannot be checked. Its code is one of Codes.

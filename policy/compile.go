@@ -37,7 +37,7 @@ const (
 	MaxNesting = 8
 )
 
-// New checks a model and compiles it. The error joins everything that is wrong. The caller must not change the model
+// New checks a model and compiles it. The error joins all faults of the model. The caller must not change the model
 // afterwards.
 func New(m Model) (*Policy, error) {
 	p := &Policy{

@@ -304,7 +304,8 @@ func (j *evaluator) meets(n *need, who *person) bool {
 	return ok
 }
 
-// need notes what is missing for a need. If no alternative of an «any» is met, the nearest alternative is noted.
+// need adds the reasons for which a need is not met. If no alternative of an «any» is met, it adds those of the nearest
+// alternative.
 func (j *evaluator) need(n *need, who *person) bool {
 	switch {
 	case n.leaf > 0:

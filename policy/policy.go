@@ -197,7 +197,8 @@ type Test struct {
 	Because  Code // empty: any
 }
 
-// Invariant is something that the policy must never allow. Package policy/analysis looks for cases that break it.
+// Invariant is a case that the policy must never allow. Package policy/analysis looks for members and times that break
+// it.
 type Invariant struct {
 	Name    string      // its position in the file, for messages
 	Roles   []Role      // nobody may have these roles

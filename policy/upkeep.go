@@ -61,8 +61,8 @@ func (m *Machine) Due(w Wear) []Work {
 	return out
 }
 
-// standing returns the state of one maintenance, and whether to report it. If both intervals (hours and days) are due,
-// hours are reported.
+// standing returns the state of one maintenance, and whether to report it. If the intervals in hours and in days are
+// both due, hours are reported.
 func (u Upkeep) standing(w Wear) (Work, bool) {
 	done, known := w.Done[u.Kind]
 	by := func(every, spent time.Duration, hours bool) (Work, bool) {

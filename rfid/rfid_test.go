@@ -158,7 +158,7 @@ func follow(t *testing.T, d time.Duration, open func() (Reader, error)) (out []E
 	return out
 }
 
-// lying reads the same card all the time, as a module does with a card left on it.
+// lying reads the same card all the time, like a module with a card left on it.
 type lying struct{ once Once }
 
 func (l *lying) Read(ctx context.Context) (Tap, error) {

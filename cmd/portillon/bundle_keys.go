@@ -95,7 +95,7 @@ func checkedSigner(path, hubFile string, kind keykind.Kind) func(*site.Site) err
 	}
 }
 
-// hubPins compares the signing key with the keys in a hub.yaml.
+// hubPins compares the signing key with the keys that a hub.yaml names.
 func hubPins(c hub.Config, path, hubFile, public string) error {
 	v, err := note.NewVerifier(public)
 	if err != nil {

@@ -76,7 +76,7 @@ func demoVerb(ctx context.Context, w stdio, args []string) error {
 	return errors.Join(err, d.close())
 }
 
-// welcome prints what to try.
+// welcome prints suggestions of what to try in the demo.
 func (d *demo) welcome(w stdio, a net.Addr) {
 	fmt.Fprintf(w.out, `portillon demo: three machines of the site %s, one hub, no hardware
 

@@ -334,7 +334,8 @@ func (s demoSite) kinds(id policy.MachineID) []demoKind {
 	return slices.Compact(out)
 }
 
-// hear adds the records that the hub has committed since the last call, newest first, and keeps the last 14.
+// hear adds the records that the hub has committed since the last call, newest first. The page keeps the last 14
+// records.
 func (p *demoPage) hear(ctx context.Context) {
 	for _, m := range p.d.machines {
 		p.d.hub.Ledger().Records(ctx, ledger.Query{Machine: m.id, After: p.last[m.id]}, func(e ledger.Entry) error {
@@ -346,7 +347,7 @@ func (p *demoPage) hear(ctx context.Context) {
 	p.seen = p.seen[:min(len(p.seen), 14)]
 }
 
-// record describes a record for the page.
+// record returns a record in the form in which the page shows it.
 func (s demoSite) record(r wire.Record) demoRecord {
 	body := strings.NewReplacer(`"`, "", ",", ", ", ":", ": ").Replace(strings.Trim(string(r.Body), "{}"))
 	return demoRecord{Machine: r.Machine, Seq: r.Seq, Time: r.Wall.In(s.policy.Zone).Format("15:04:05"), Kind: r.Kind,

@@ -35,7 +35,7 @@ type enrolling struct {
 	now                        func() time.Time // the site's clock; nil: this computer's
 }
 
-// declare declares where unknown cards are looked up.
+// declare declares the flags that choose where unknown cards are looked up.
 func (x *enrolling) declare(fs *flag.FlagSet) {
 	fs.StringVar(&x.socket, "socket", "",
 		"ask the machine's daemon beside you: its control socket (machine.yaml: control)")

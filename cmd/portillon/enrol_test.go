@@ -20,8 +20,7 @@ import (
 // enrolDeadline bounds each wait for another process or service.
 const enrolDeadline = 60 * time.Second
 
-// eventually polls until is returns true. It polls because another process or service does the work and sends no
-// notification.
+// eventually polls until is returns true. It has to poll, because the other process or service sends no notification.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)

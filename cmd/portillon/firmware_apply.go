@@ -104,7 +104,7 @@ func (f applyFlags) finish(w stdio, c daemoncmd.Config, root *os.Root, plan boot
 	return nil
 }
 
-// printWritten lists the files that were written, each with the copy of the old one.
+// printWritten lists the files that were written, and the copy of each old file.
 func printWritten(w stdio, plan bootconfig.Plan, l policy.Language) {
 	for _, ch := range plan.Changes {
 		fmt.Fprintf(w.out, say(l, "écrit : %s ; l’ancien fichier est gardé : %s\n",

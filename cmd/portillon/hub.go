@@ -56,7 +56,7 @@ func hubMosquittoConf(_ context.Context, w stdio, args []string) error {
 	return writeMosquitto(w, m, conf, acl)
 }
 
-// mosquittoOf reads from a hub.yaml what mosquitto's files need.
+// mosquittoOf reads from a hub.yaml the settings that mosquitto's files need.
 func mosquittoOf(c hub.Config, dir, data string) (broker.Mosquitto, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {

@@ -73,7 +73,7 @@ func journalSalvage(ctx context.Context, w stdio, args []string) error {
 	return err
 }
 
-// lostOf describes what the new journal lacks.
+// lostOf describes the data that the new journal lacks.
 func lostOf(s journal.SalvageResult) (out []reason) {
 	for _, x := range []struct {
 		code, why string

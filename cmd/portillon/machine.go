@@ -316,8 +316,8 @@ func machineUntag(ctx context.Context, w stdio, args []string) error {
 	return o.give(ctx, w, control.Request{Do: "untag", Tag: strings.Join(rest, "")})
 }
 
-// machineStop runs «machine stop»: it ends the session.
-// The machine is switched off as its policy says for an ended session (finish-job or at once).
+// machineStop runs «machine stop»: it ends the session. The policy's when-idle decides when the machine is switched
+// off: when it has finished its job, or at once.
 func machineStop(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var x remote

@@ -42,7 +42,7 @@ func unackedLines(u *control.Unacked, l policy.Language) []string {
 	return append(out, reasonLines(u.Why, u.Detail, l)...)
 }
 
-// reasonLines are a reason in words, its detail, and what to do.
+// reasonLines returns lines with a reason in words, its detail, and the remedy.
 func reasonLines(code, detail string, l policy.Language) (out []string) {
 	fact, cure := uplink.Explain(code)
 	line := fact.In(l)

@@ -126,7 +126,7 @@ func who(r *roster.Roster, only policy.MachineID, at time.Time) []may {
 	all := []may{}
 	var members []*policy.Member
 	var names []string
-	// Sort by name: the bundle has its members in the order of hashes.
+	// Sort by name, because the bundle has its members in the order of hashes.
 	for _, p := range slices.SortedFunc(r.Everyone(), func(a, b roster.Person) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Member.ID, b.Member.ID))
 	}) {

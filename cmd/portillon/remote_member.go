@@ -240,7 +240,7 @@ type apiRight struct {
 // changes is the number of members that the import changes.
 func (p apiPreview) changes() int { return len(p.Added) + len(p.Changed) + len(p.Gone) }
 
-// printPreview prints what an import would change.
+// printPreview prints the changes that an import would make.
 func (x *remote) printPreview(w stdio, p apiPreview) error {
 	l := *x.lang
 	fmt.Fprintf(w.out, say(l, "%d ajoutés, %d modifiés, %d absents de la liste, %d inchangés\n",

@@ -47,7 +47,7 @@ func TestBadgesOnceMisjudgedAreJudgedAsExpected(t *testing.T) {
 }
 
 // secondSet returns the folder beside the repository that contains the badges. If the folder is missing, the test is
-// skipped, but fails where CI is set.
+// skipped, or fails if CI is set.
 func secondSet(t *testing.T) string {
 	t.Helper()
 	dir, err := filepath.Abs("../../../shared/openbadges/second")

@@ -13,7 +13,7 @@ type verb struct {
 	run  func(context.Context, stdio, []string) error
 }
 
-// verbs are all verbs in the order of usage. No name begins with another verb's name and a space.
+// verbs returns all verbs in the order of usage. No name begins with another verb's name and a space.
 func verbs() []verb {
 	return slices.Concat(
 		startVerbs(),

@@ -109,7 +109,7 @@ func onlyRole(p *policy.Policy, id policy.MachineID, r policy.Role) *policy.Mach
 	return &some
 }
 
-// In is the change as a sentence: who gains or loses what, where and when.
+// In returns the change as a sentence: who gains or loses which right, where and when.
 func (c Change) In(l policy.Language) string {
 	say := func(fr, en string) string { return policy.Text{FR: fr, EN: en}.In(l) }
 	var with []string

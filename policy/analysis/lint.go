@@ -123,7 +123,7 @@ func (c *comparison) askEveryCase(p *policy.Policy, n int) (met, uncovered []boo
 	return met, uncovered
 }
 
-// coveredBy names the first grant that gives all that grant i gives, or returns nil. Of two grants that cover each
+// coveredBy names the first grant that gives everything that grant i gives, or returns nil. If two grants cover each
 // other, only the later one is reported.
 func coveredBy(grants []policy.Grant, i int, uncovered []bool) *policy.Text {
 	n := len(grants)

@@ -41,7 +41,7 @@ func (c *comparison) had(state []int) (before, after had) {
 	return before, after
 }
 
-// gives adds to out what the policy p answers to a question of one slot.
+// gives adds the answer of the policy p to a question in one slot to out.
 func (c *comparison) gives(out *had, p *policy.Policy, q policy.Question, slot int) {
 	for _, g := range rolesGiven(p, q, p.Decide(q)) {
 		if g.role != c.role {

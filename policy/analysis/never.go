@@ -116,7 +116,7 @@ const (
 	somebodyBeside policy.MemberID = "?supervisor"
 )
 
-// decide asks the policy about a member with these badges. During a booking, the member is the one who booked.
+// decide asks the policy about a member with these badges. During a booking, the member is the person who booked.
 func (t trial) decide(holds []item) policy.Decision {
 	q := policy.Question{
 		At:      t.at,

@@ -44,7 +44,7 @@ func Uncompared(before, after *policy.Policy) []Setting {
 	return d
 }
 
-// uncompared is the list while it is collected.
+// uncompared collects the settings that Uncompared returns.
 type uncompared []Setting
 
 // weighed lists the fields that Compare covers, or that Uncompared compares part by part. Uncompared lists every field
@@ -76,7 +76,7 @@ var decideHolders = map[string]bool{
 	"status-issuers": true,
 }
 
-// namesOfFields are the fields whose key in policy.yaml does not follow from their Go name.
+// namesOfFields lists the fields whose key in policy.yaml does not follow from their Go name.
 var namesOfFields = map[string]string{
 	"Zone":           "timezone",
 	"Names":          "panel.names",

@@ -40,7 +40,8 @@ func (r *reader) test(x yamlfile.Node) policy.Test {
 // practice returns the practice at the machine of the member of an example.
 func practice(t *policy.Test) *policy.Practice { return &t.Question.Member.Practice[0] }
 
-// used reads the time used at the machine today and this week, unless the example says when the member last used it.
+// used reads the time used at the machine today and this week. If the example does not set the last use, used sets it
+// too.
 func (r *reader) used(n yamlfile.Node, t *policy.Test) {
 	var used policy.Quota
 	fill(r, n, r.tables.used, &used)

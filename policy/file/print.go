@@ -225,7 +225,7 @@ func (g *page) word(n *yaml.Node) string {
 	return strings.TrimSuffix(strings.TrimPrefix(list, "["), "]")
 }
 
-// withoutComments is a copy of a scalar without the comments that the library attached to it.
+// withoutComments returns a copy of a scalar without the comments that the library attached to the scalar.
 func withoutComments(n *yaml.Node) *yaml.Node {
 	return &yaml.Node{Kind: n.Kind, Style: n.Style, Tag: n.Tag, Value: n.Value}
 }

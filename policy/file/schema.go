@@ -62,7 +62,7 @@ func (m mapping) just(name string) mapping {
 	return out
 }
 
-// thing is a part of a JSON Schema.
+// thing is a part of a JSON Schema, as a map of keywords.
 type thing = map[string]any
 
 // valueForms are the forms of single values. They have no description, because editors would show it instead of the

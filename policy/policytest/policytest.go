@@ -1,5 +1,5 @@
-// Package policytest holds the models, members and random questions with which the tests of package policy and of
-// policy/analysis try their code. Nothing else imports it.
+// Package policytest holds models, members and random questions for the tests of package policy and of policy/analysis.
+// Only tests import it.
 package policytest
 
 import (

@@ -97,7 +97,8 @@ func (s Site) give(ctx context.Context, c *card, fresh block) error {
 	return n.changeOwn(ctx, own)
 }
 
-// giveOthers changes those of keys 1 to 4 of an NTAG 424 DNA that are not this site's yet, and verifies each.
+// giveOthers changes those of the keys 1 to 4 of an NTAG 424 DNA that are not yet this site's keys, and verifies each
+// key.
 func (s Site) giveOthers(ctx context.Context, n *ev2, fresh block) error {
 	for no := byte(1); no < ntagKeys; no++ {
 		v, err := n.keyVersion(ctx, no)
