@@ -38,7 +38,7 @@ func TestKindIsReadFromTheName(t *testing.T) {
 	}
 }
 
-// Names of keys were arbitrary before they included the kind.
+// Older key names do not contain the kind, and may be any text.
 func TestOlderNameHasUnknownKind(t *testing.T) {
 	for _, name := range []string{
 		"", "portillon-biklab", "laser.biklab", "site.biklab", "portillon:", "portillon:site", "portillon:site:",

@@ -68,8 +68,8 @@ func bit(b bool) int {
 	return 0
 }
 
-// Check returns a *Wrong if text is a key that does not belong in the place. A text that is not a key at all is nil:
-// the caller that reads it reports that.
+// Check returns a *Wrong if text is a key that does not belong in the place. For a text that is not a key at all it
+// returns nil: the caller that parses the text reports that.
 func (p Place) Check(text string) error {
 	f := Look(text)
 	if f.form == formNone || p.fits(f) {

@@ -10,7 +10,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Badge holds the content of a credential. Callers must not trust it without a Valid verdict.
+// Badge holds the content of a credential. Callers must not trust a Badge unless its Verdict is Valid.
 type Badge struct {
 	ID              string        `json:"id"`
 	UID             string        `json:"uid,omitempty"` // Open Badges 2.0: second id, for revocation
@@ -65,10 +65,10 @@ type Recipient struct {
 	Subjects []string
 }
 
-// IsFor reports whether the badge belongs to r. The subject's id must be equal, or an e-mail address must match.
-// Addresses match in upper and lower case on both sides of the @, because issuers and members may write the same
-// address differently. For a hash, IsFor tries the given spelling and the same in lower case. It tries no other
-// spelling (dots, +tags), because that may be another person's address.
+// IsFor reports whether the badge belongs to r. Either the subject's id must be equal, or an e-mail address must match.
+// Case is ignored on both sides of the @, because issuers and members may write the same address differently. For a
+// hash, IsFor tries the given spelling and the spelling in lower case. It tries no other spelling (dots, +tags),
+// because that may be another person's address.
 func (b *Badge) IsFor(r Recipient) bool {
 	for _, s := range r.Subjects {
 		if s != "" && s == b.Subject {
@@ -155,8 +155,8 @@ func readCredential(doc object) (*Badge, Kind, error) {
 	return b, kind, b.readStatus(doc)
 }
 
-// kindOf returns the kind of a document from its types; empty: not a verifiable credential. A badge with further types
-// is still a badge.
+// kindOf returns the kind of a document from its types, or "" if the document is not a verifiable credential. A badge
+// with further types is still a badge.
 func kindOf(doc object) Kind {
 	switch t := doc["type"]; {
 	case !has(t, "VerifiableCredential"):
@@ -212,8 +212,8 @@ func subjectOf(doc object) (subject, achievement object, err error) {
 	return subject, achievement, nil
 }
 
-// single returns v if it is an object, or the only object in a list: both mean the same (JSON-LD 1.1, section 4.3).
-// Otherwise it returns nil.
+// single returns v if v is an object, or the only object in a list, because the two mean the same (JSON-LD 1.1, section
+// 4.3). Otherwise it returns nil.
 func single(v any) object {
 	all := ld.List(v)
 	if len(all) != 1 {
@@ -312,7 +312,7 @@ func date(doc object, key string) (time.Time, error) {
 	return t, nil
 }
 
-// readRecipients adds the identities of the subject. It skips malformed ones, which then match nobody.
+// readRecipients adds the identities of the subject. It skips malformed identities, which therefore match nobody.
 func (b *Badge) readRecipients(subject object) {
 	for _, v := range ld.List(subject["identifier"]) {
 		o, ok := v.(object)

@@ -94,7 +94,7 @@ func day(at time.Time) string {
 	return at.UTC().Format(time.DateOnly)
 }
 
-// The content of 1EdTech's most complete sample, in both data models.
+// The test reads the content of 1EdTech's most complete sample, in both data models.
 func TestMostCompleteSampleOf1EdTechIsRead(t *testing.T) {
 	for name, from := range map[string]string{"complete.json": "2010-01-01", "complete_v1.json": "2010-01-01"} {
 		d, err := ld.Parse(file(t, shared(t, inspector, name)))
@@ -133,7 +133,7 @@ func TestNamesInSeveralLanguagesAreRead(t *testing.T) {
 	}
 }
 
-// The moments around both ends: an issuer's clock may be fast by Skew, and the end is the last valid moment.
+// The test tries times around both ends: an issuer's clock may be fast by Skew, and the end is the last valid moment.
 func TestValidityEndsAreExactToTheSecond(t *testing.T) {
 	k := key(t)
 	b, err := IssueJSON(draft(), k, today.AddDate(-2, 0, 0))
@@ -154,7 +154,7 @@ func TestValidityEndsAreExactToTheSecond(t *testing.T) {
 	}
 }
 
-// Hashes with SHA-256 and MD5 made by hand, and the one in 1EdTech's documentation.
+// The test uses hashes with SHA-256 and MD5 that were computed by hand, and the hash in 1EdTech's documentation.
 func TestRecipientHashesMatchBothSpellings(t *testing.T) {
 	for _, c := range []struct {
 		id    Identity

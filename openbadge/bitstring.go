@@ -14,7 +14,8 @@ const (
 	// minEntries is the minimum length of a list: in a long list, an entry reveals little about its holder (Bitstring
 	// Status List 1.0, section 2.2).
 	minEntries = 131_072
-	// maxBits is the maximum size of an uncompressed list, in bytes: 16 Mi entries. A gzip of 2 KB can contain as much.
+	// maxBits is the maximum size of an uncompressed list, in bytes: 16 Mi entries. Even a gzip of 2 KB can decompress
+	// to this size.
 	maxBits = 2 << 20
 )
 

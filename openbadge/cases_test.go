@@ -19,8 +19,8 @@ const (
 	resources  = "1EdTech+digital-credentials-public-validator/inspector-vc/src/test/resources/"
 )
 
-// exampleOrg is the web that expected.json assumes for the cases of Open Badges 2.0: example.org, with or without www
-// and TLS, is a folder; the tested assertion is at its own address.
+// exampleOrg simulates the web that expected.json assumes for the cases of Open Badges 2.0. The folder answers for
+// example.org, with or without www and TLS. The tested assertion is found at its own address.
 type exampleOrg struct {
 	dir  string
 	self string
@@ -42,7 +42,7 @@ func (w exampleOrg) Resolve(at string) ([]byte, error) {
 	return b, nil
 }
 
-// examplesIssuers are the profiles of that web, each pinned to its address.
+// examplesIssuers returns the issuers of exampleOrg's profiles, each pinned to the profile's address.
 func examplesIssuers(t testing.TB) (out []Issuer) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(otherstest.Path(t, inspector2, "assets"), "*.json"))
@@ -121,9 +121,9 @@ var wantOf2 = map[string]string{
 	"simple-revoked.jwt":                                                     "invalid revoked",
 }
 
-// The 97 cases made by others, with the expected verdict and reasons of this package. Valid cases are valid here;
-// invalid cases are invalid here for the documented reason. One valid case is rejected: it needs a suite that this
-// package reports as unsupported.
+// The test verifies 97 cases made by others. Each case has the expected verdict and reasons of this package. Valid
+// cases must be valid; invalid cases must be invalid for the documented reason. One valid case is rejected, because it
+// needs a suite that this package reports as unsupported.
 func TestVerdictsOnThe97CasesOfOthers(t *testing.T) {
 	var cases []struct{ Path, Kind, Verdict, Reason string }
 	if err := json.Unmarshal(otherstest.File(t, "expected.json"), &cases); err != nil {
@@ -183,8 +183,8 @@ func caseVerdict(t *testing.T, p, kind string) string {
 	return codes(VerifyDocument(data, o))
 }
 
-// vectorVerdict returns the verdict on every proof of one of the W3C's vectors, each with its own key pinned. Three use
-// a context that is not available: for these, the vector's canonical texts are hashed and verified.
+// vectorVerdict returns the verdict on every proof of one of the W3C's vectors, each with its own key pinned. Three
+// vectors use a context that is not available: for these, the canonical texts in the vector are hashed and verified.
 func vectorVerdict(t *testing.T, p string) string {
 	t.Helper()
 	d := parse(t, otherstest.File(t, p))

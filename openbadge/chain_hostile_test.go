@@ -11,9 +11,9 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// hostileChains are documents with eight proofs, each of which refers to all earlier ones. An attacker's own did:keys
-// made correct signatures, except for the last, which claims the issuer's key. Each proof covers the earlier ones, so
-// each costs as much as a document.
+// hostileChains are documents with eight proofs, each of which refers to all earlier proofs. An attacker made correct
+// signatures with did:keys, except for the last proof, which claims the issuer's key. Each proof covers the earlier
+// ones, so verifying each proof costs as much as verifying a document.
 func hostileChains(t testing.TB) map[string][]byte {
 	fill := func(item string, n int) []any {
 		return parse(t, []byte(`{"x":[`+strings.TrimSuffix(strings.Repeat(item+",", n), ",")+`]}`))["x"].([]any)
@@ -80,7 +80,7 @@ func hostileChain(t testing.TB, suites []string, inside object) []byte {
 		c, _ := suiteOf(p)
 		m, err := c.message(open(t, d), p, previous, crypto.SHA256)
 		if err != nil {
-			t.Fatalf("%s: %v", suite, err) // the document is to be as much as one proof may cost, and no more
+			t.Fatalf("%s: %v", suite, err) // the document must reach the limit for one proof and not exceed it
 		}
 		p["proofValue"] = "z" + encode58(by.sign(t, m))
 		d["proof"] = append(ld.List(d["proof"]), p)

@@ -13,7 +13,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// chained makes a proof with an id that refers to others.
+// chained returns a change that gives a proof an id and references to other proofs.
 func chained(id string, after ...any) func(object) {
 	return func(p object) {
 		if id != "" {
@@ -35,8 +35,8 @@ func chained(id string, after ...any) func(object) {
 
 func ended(p object) { p["expires"] = today.Add(-time.Hour).Format(time.RFC3339) }
 
-// Another party signed the badge first, the issuer last: the issuer's proof counts if all proofs it refers to are
-// present and correct.
+// Another party signed the badge first, and the issuer last. The issuer's proof counts if all proofs that it refers to
+// are present and correct.
 func TestEveryProofOfAChainMustBeCorrect(t *testing.T) {
 	k, other := key(t), key(t)
 	issuer, witness := edwardsSigner(k), edwardsSigner(other)
@@ -81,7 +81,7 @@ func TestEveryProofOfAChainMustBeCorrect(t *testing.T) {
 		"the issuer, then a witness": {func(d object) {
 			proveWith(t, d, issuer, suite, chained("a"))
 			proveWith(t, d, witness, suite, chained("", "a"))
-		}, "valid"}, // the issuer's proof refers to no other
+		}, "valid"}, // the issuer's proof refers to no other proof
 		"a witness alone": {func(d object) { proveWith(t, d, witness, suite) }, "invalid key-not-pinned"},
 		"two witnesses": {func(d object) {
 			proveWith(t, d, witness, suite, chained("a"))
@@ -197,7 +197,7 @@ func TestEveryProofOfAChainMustBeCorrect(t *testing.T) {
 	}
 }
 
-// The badge ends with the earliest end in its chain.
+// The badge expires at the earliest expiry date of the proofs in its chain.
 func TestBadgeEndsWithTheEarliestEndOfItsChain(t *testing.T) {
 	k := key(t)
 	d := parse(t, issued(t, k)["JSON"])
@@ -296,8 +296,8 @@ func TestOneCorrectProofIsSufficient(t *testing.T) {
 	}
 }
 
-// Proofs with any terms on a badge signed by its issuer: nothing panics, and a valid badge has a signature of the
-// issuer.
+// The fuzzer adds proofs with arbitrary terms to a badge that its issuer signed. Nothing may panic, and a valid badge
+// must have a signature of the issuer.
 func FuzzProofs(f *testing.F) {
 	k, _ := ParseKey([]byte(testKey))
 	d := parse(f, must(IssueJSON(draft(), k, today)))

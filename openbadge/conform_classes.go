@@ -32,8 +32,8 @@ type property struct {
 	spoken   bool // a text that may have a language
 }
 
-// class is a class of the data model of Open Badges 3.0 (appendix B). typ is the type that an object must have. typed
-// requires any type.
+// class is a class of the data model of Open Badges 3.0 (appendix B). An object must have the type typ. If typed is
+// set, any type is enough.
 type class struct {
 	name       string
 	typ        string
@@ -51,7 +51,8 @@ func classNamed(name string) class {
 	return class{}
 }
 
-// need is a required property with one value, may an optional one; the further functions do the same for nodes.
+// need returns a required property with one value, and may returns an optional one. The following functions do the same
+// for properties whose values are nodes.
 func need(name string, f form) property { return property{name: name, form: f, required: true} }
 func may(name string, f form) property  { return property{name: name, form: f} }
 

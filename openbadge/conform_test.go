@@ -45,7 +45,7 @@ func warned(v Verdict) string {
 	return strings.Join(all, "; ")
 }
 
-// Each missing requirement of the standard is reported with its path: as a warning, and with Strict as a reason.
+// Each unmet requirement of the standard is reported with its path: as a warning, or with Strict as a reason.
 func TestMissingRequirementsOfTheStandardCauseWarnings(t *testing.T) {
 	k := key(t)
 	subject := func(d object) object { return d["credentialSubject"].(object) }
@@ -180,7 +180,7 @@ func TestWarningsAreBounded(t *testing.T) {
 	}
 }
 
-// Any signed document is compared with the data model, and no path is reported twice for the same defect.
+// Every signed document is compared with the data model, and no path is reported twice for the same defect.
 func FuzzConforms(f *testing.F) {
 	for _, d := range []object{
 		conformant(f, key(f)),

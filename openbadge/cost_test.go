@@ -6,15 +6,16 @@ import (
 	"testing"
 )
 
-// Limits for the cost of one hostile input. Both are counts, which do not depend on the load of the computer; processor
-// time is measured by the benchmarks. Work without allocations is limited by the code: hashing and comparing in the
-// canonical form by maxWork of package ld, whose tests count it, and the rest by the size limits.
+// These limits bound the cost of one hostile input. Both are counts, which do not depend on the load of the computer;
+// benchmarks measure processor time. Work that does not allocate is limited by other means: maxWork of package ld
+// limits hashing and comparing in the canonical form (the tests of ld count this work), and the size limits bound the
+// rest.
 const (
 	allocationsMost = 1_000_000 // the most expensive test input makes 700,000
 	memoryMost      = 64        // megabytes allocated
 )
 
-// cost is the allocations of a function.
+// cost holds the number of allocations of a function and the allocated bytes.
 type cost struct {
 	allocations uint64
 	mb          float64

@@ -38,11 +38,11 @@ var _ Resolver = (*Directory)(nil)
 const (
 	indexFile    = "index.json"
 	maxFiles     = 10_000  // files directly in the folder
-	maxDocValues = 150_000 // as many as in a status list
+	maxDocValues = 150_000 // the same limit as for a status list
 )
 
-// OpenDirectory reads the folder's index and the ids of its documents. The error names the file that cannot be read, or
-// that no URL could ever select.
+// OpenDirectory reads the folder's index and the ids of its documents. The error names a file that cannot be read, or
+// an entry that no URL could ever select.
 func OpenDirectory(dir string) (*Directory, error) {
 	d := &Directory{dir: dir, index: map[string]string{}, byID: map[string]string{}}
 	root, err := os.OpenRoot(dir)

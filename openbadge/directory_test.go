@@ -64,7 +64,7 @@ func TestDirectoryFindsDocuments(t *testing.T) {
 		"https://lab.example/3":                    inPlain,
 		"https://lab.example/4":                    vc,
 		"https://lab.example/5?a=1":                `{"id":"https://lab.example/5?a=1"}`,
-		"https://lab.example/deep":                 `{"id":"https://lab.example/deep"}`, // a folder has this name too
+		"https://lab.example/deep":                 `{"id":"https://lab.example/deep"}`, // a folder has the same name
 		"https://lab.example/deep/6":               "six",
 	} {
 		if got, err := d.Resolve(url); string(got) != want {
@@ -76,7 +76,7 @@ func TestDirectoryFindsDocuments(t *testing.T) {
 	}
 }
 
-// Other documents are unreachable, and no path leads outside the folder.
+// Other URLs are unreachable, and no path leads outside the folder.
 func TestDirectoryReadsNothingOutsideTheFolder(t *testing.T) {
 	dir := folder(t, map[string]string{"lab.example/1": "one", "lab.example/a b": "b", "x/y": "z", "secret": "s"})
 	outside := folder(t, map[string]string{"secret": "not yours"})
@@ -192,8 +192,8 @@ func TestDirectoryRejectsLargeFiles(t *testing.T) {
 	}
 }
 
-// 1EdTech's hosted documents, stored at host/path of their ids; documents with http ids, and one with another id, by
-// the index.
+// The folder holds 1EdTech's hosted documents at host/path of their ids. Documents with http ids, and a document with a
+// different id, are found through the index.
 func TestDirectoryServesTheDocumentsOf1EdTech(t *testing.T) {
 	assets := shared(t, strings.TrimSuffix(inspector, "ob30")+"ob20/assets")
 	paths, err := filepath.Glob(filepath.Join(assets, "*.json"))
@@ -232,7 +232,7 @@ func TestDirectoryServesTheDocumentsOf1EdTech(t *testing.T) {
 	}
 }
 
-// Any index is read or rejected, and no URL selects a file outside the folder.
+// Every index is read or rejected, and no URL selects a file outside the folder.
 func FuzzDirectory(f *testing.F) {
 	f.Add([]byte(`{"https://lab.example/1":"a","https://lab.example/2":{"gone":true}}`), "https://lab.example/1")
 	f.Add([]byte(`{"https://lab.example/1":"../a"}`), "https://a/../../a")

@@ -90,7 +90,7 @@ func hostile() map[string][]byte {
 	}
 }
 
-// tree returns a node with n identical children, to the depth deep.
+// tree returns a node with n identical children on each of deep levels.
 func tree(n, deep int) string {
 	if deep == 0 {
 		return `{"type":"Profile"}`
@@ -106,8 +106,8 @@ func keys(n int) string {
 	return strings.TrimSuffix(b.String(), ",")
 }
 
-// No input of a presenter costs more than allocationsMost allocations or memoryMost megabytes, and none of these inputs
-// is valid.
+// An input of a presenter must not cost more than allocationsMost allocations or memoryMost megabytes. None of these
+// inputs is valid.
 func TestHostileDocumentsHaveBoundedCost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies hundreds of badges or large lists")
@@ -126,8 +126,8 @@ func TestHostileDocumentsHaveBoundedCost(t *testing.T) {
 }
 
 // The same statements can be written as another tree. If the issuer's statements were moved to a second node with the
-// credential's id, the signature would still be correct, but readers of the first node would miss them. So a second
-// node with the credential's id must be empty.
+// credential's id, the signature would still be correct, but readers of the first node would miss the statements. So a
+// second node with the credential's id must be empty.
 func TestSecondNodeCannotHideStatementsOfTheIssuer(t *testing.T) {
 	k := key(t)
 	// the badge has expired
@@ -189,7 +189,7 @@ func sign(t testing.TB, d object, k *Key, change ...func(p object)) []byte {
 	return b
 }
 
-// Proofs made with the issuer's own key that still do not count.
+// These proofs are signed with the issuer's own key and still do not count.
 func TestProofsWithMissingOrExtraPropertiesAreRejected(t *testing.T) {
 	k, other := key(t), key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: today}
@@ -232,7 +232,7 @@ func TestProofsWithMissingOrExtraPropertiesAreRejected(t *testing.T) {
 	}
 }
 
-// If our own list of keys is unusable, the verdict is indeterminate: the badge may be good.
+// If the verifier's own list of keys is unusable, the verdict is indeterminate: the badge may be valid.
 func TestUnusableTrustIsIndeterminate(t *testing.T) {
 	k := key(t)
 	for form, b := range issued(t, k) {

@@ -109,7 +109,7 @@ func envelop(doc object, issuer string, k *Key, withKey bool) ([]byte, error) {
 
 var errNoIssuer = errors.New("an RSA key has no DID: set the issuer to a did:web or a web address")
 
-// issuer returns the issuer's id: that of the draft, or else the DID of the key.
+// issuer returns the issuer's id of the draft or, if the draft has none, the DID of the key.
 func (d Draft) issuer(k *Key) string {
 	if d.IssuerID != "" {
 		return d.IssuerID

@@ -65,7 +65,7 @@ func TestRSAKeyFilesRoundTrip(t *testing.T) {
 	}
 }
 
-// A changed, missing or malformed number is an error, and the error does not contain it.
+// A key file with a changed, missing or malformed number gives an error that does not quote the number.
 func TestInconsistentRSAKeyFilesAreRejected(t *testing.T) {
 	var f map[string]any
 	if err := json.Unmarshal([]byte(rsaKey), &f); err != nil {
@@ -99,7 +99,7 @@ func TestInconsistentRSAKeyFilesAreRejected(t *testing.T) {
 	}
 }
 
-// tokenParts decodes a token without the code of this package.
+// tokenParts decodes a token without using the code of this package.
 func tokenParts(t *testing.T, token []byte) (header, payload map[string]any, signed, sig []byte) {
 	t.Helper()
 	parts := bytes.Split(bytes.TrimSpace(token), []byte("."))
@@ -229,7 +229,8 @@ func TestStatusListsRoundTrip(t *testing.T) {
 	}
 }
 
-// The form of the standard: only its own context, the index as text, the first entry in the highest bit.
+// A status list has the form of the standard: only its own context, the index as text, the first entry in the highest
+// bit.
 func TestStatusListHasTheFormOfTheStandard(t *testing.T) {
 	b, err := IssueStatusList(
 		StatusListDraft{ID: "https://lab.example/status/1", Purpose: "suspension", Set: []int{0, 9}},
@@ -333,7 +334,7 @@ func TestBadgesNameTheirStatusEntries(t *testing.T) {
 	}
 }
 
-// Issued badges and lists are accepted: the entry, and the list with its issuer's key.
+// The package accepts the lists and status entries that it issues.
 func TestIssuedStatusListsRevokeBadges(t *testing.T) {
 	k, d := key(t), draft()
 	l := listDraft()
@@ -370,7 +371,7 @@ func TestIssuedStatusListsRevokeBadges(t *testing.T) {
 	}
 }
 
-// Any file gives a working key, or an error that does not quote the file.
+// Every key file gives a working key, or an error that does not quote the file.
 func FuzzKeyFile(f *testing.F) {
 	f.Add([]byte(testKey))
 	f.Add([]byte(rsaKey))

@@ -137,7 +137,7 @@ func (t *jwt) completed(doc object) (object, error) {
 	if has(doc["@context"], modelOne) {
 		from, until = "issuanceDate", "expirationDate"
 	}
-	// iat is the time at which the token was made: use it as the start only if nothing else gives one.
+	// iat is the time at which the token was made. Use iat as the start only if nothing else gives a start.
 	for _, c := range [...]struct{ claim, word string }{{"nbf", from}, {"iat", from}, {"exp", until}} {
 		v := t.payload[c.claim]
 		if v == nil {

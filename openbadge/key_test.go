@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-func TestPrintedAndLoggedKeysAreNotSecret(t *testing.T) {
+func TestPrintingOrLoggingAKeyShowsOnlyItsPublicHalf(t *testing.T) {
 	k := key(t)
 	file, _ := k.MarshalText()
 	secret := strings.Split(string(file), `"secretKeyMultibase": "`)[1][:20]

@@ -107,7 +107,7 @@ func (f keyFile) ed25519() (*Key, error) {
 	return k, nil
 }
 
-// rsa builds the RSA key from its independent numbers, and computes the others again.
+// rsa builds the RSA key from its independent numbers, and recomputes the derived numbers.
 func (f keyFile) rsa() (*Key, error) {
 	s := f.SecretJWK
 	if s == nil || s.Type != "RSA" {

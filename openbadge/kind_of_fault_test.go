@@ -18,7 +18,7 @@ import (
 	"portillon/openbadge/bake"
 )
 
-// Unless the page says false or nothing about revocation, the badge is not valid.
+// If the hosted page has a property revoked with any value except false, the badge is not valid.
 func TestOnlyAbsentOrFalseIsNotRevoked(t *testing.T) {
 	for _, c := range []struct {
 		revoked any
@@ -270,7 +270,8 @@ func aToken(t testing.TB, k *Key, header string, change func(p object)) []byte {
 	return []byte(text + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(k.private, []byte(text))))
 }
 
-// Claims supply missing values of the credential, with numbers in any form. If both are present, they must be equal.
+// Claims supply values that the credential lacks, with numbers in any form. If a value is in both, the two must be
+// equal.
 func TestClaimsSupplyMissingValues(t *testing.T) {
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
@@ -367,7 +368,7 @@ func TestTokenTypeIsAMediaType(t *testing.T) {
 	}
 }
 
-// A list of another issuer counts only for issuers whose settings allow it.
+// A status list of another issuer counts only if the badge's issuer permits it in StatusIssuers.
 func TestStatusListOfAnotherIssuerNeedsPermission(t *testing.T) {
 	k, other, third := key(t), key(t), key(t)
 	pin := func(k *Key, may ...string) Issuer {
@@ -414,7 +415,7 @@ func TestStatusListOfAnotherIssuerNeedsPermission(t *testing.T) {
 	}
 }
 
-// A list of 16 Mi entries that gzip cannot compress is accepted in both forms; one of more than 4 MiB is not.
+// A list of 16 Mi entries that gzip cannot compress is accepted in both forms. A list of more than 4 MiB is rejected.
 func TestStatusListsUpToFourMebibytesAreAccepted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies hundreds of badges or large lists")
@@ -454,7 +455,7 @@ func TestStatusListsUpToFourMebibytesAreAccepted(t *testing.T) {
 	}
 }
 
-// Any text in a picture leads to a verdict or a reason, and to no request if no hosted badge could be valid.
+// Every text in a picture leads to a verdict or a reason. If no hosted badge could be valid, nothing is requested.
 func FuzzBakedAddress(f *testing.F) {
 	for _, s := range []string{
 		labBadge,

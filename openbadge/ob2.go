@@ -232,7 +232,7 @@ func (q *inquiry) chain(doc object, b *Badge) (*issuer2, error) {
 	}
 	b.IssuerID, b.IssuerName = who.id, ld.Str(who.profile, "name")
 	if _, elsewhere := doc["badge"].(string); elsewhere {
-		return who, who.owns(at) // a class that stands by itself is the issuer's where it stands with the issuer
+		return who, who.owns(at) // a class at its own address must belong to the issuer
 	}
 	return who, nil
 }

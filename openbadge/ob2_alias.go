@@ -36,7 +36,7 @@ func ob2Plain(doc object) (object, error) {
 			return nil, err
 		}
 		if all, isList := v.([]any); isList && len(all) == 0 && word != "revokedAssertions" {
-			continue // a list of nothing says nothing, but of revocations that there are none
+			continue // skip empty lists, except revokedAssertions: there it means that nothing is revoked
 		}
 		out[word] = v
 	}

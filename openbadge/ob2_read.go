@@ -238,8 +238,8 @@ func class2(class object) error {
 	return nil
 }
 
-// class checks a badge class alone: its form, and that its issuer is a profile. It does not show whom a badge belongs
-// to.
+// class checks a badge class alone: its form, and that its issuer is a profile. It does not check to whom a badge
+// belongs.
 func (q *inquiry) class(doc object) error {
 	if err := class2(doc); err != nil {
 		return err

@@ -17,7 +17,7 @@ const (
 	labBadge  = "https://lab.example/badges/1"
 )
 
-// lab2 is an issuer's web: a profile, a class and a hosted badge.
+// lab2 returns an issuer's web with a profile, a class and a hosted badge.
 func lab2() web {
 	const context = "https://w3id.org/openbadges/v2"
 	return web{
@@ -53,7 +53,7 @@ func lab2() web {
 
 func trust2() []Issuer { return []Issuer{{ID: labIssuer, Keys: []string{labIssuer}}} }
 
-// gone answers like an issuer that has removed a badge.
+// gone answers one address with an error, like an issuer that has removed a badge.
 type gone struct {
 	web
 	url string
@@ -222,7 +222,7 @@ type asked struct{ n int }
 
 func (a *asked) Resolve(string) ([]byte, error) { a.n++; return nil, errors.New("out of reach") }
 
-// The presenter chooses a hosted badge's address, so nothing is fetched if no hosted badge could be valid.
+// The presenter chooses a hosted badge's address. So nothing is fetched if no hosted badge could be valid.
 func TestNothingIsFetchedForABadgeThatCannotBeValid(t *testing.T) {
 	data, _ := json.Marshal(lab2()[labBadge])
 	for want, trust := range map[int][]Issuer{0: {{ID: "did:key:z6Mk", Keys: []string{key(t).DID()}}}, 1: trust2()} {
@@ -235,7 +235,7 @@ func TestNothingIsFetchedForABadgeThatCannotBeValid(t *testing.T) {
 }
 
 // The profile defines the addresses of an issuer's badges; similar addresses do not belong to it.
-func TestSimilarAddressesAreNotTheIssuers(t *testing.T) {
+func TestSimilarAddressesDoNotBelongToTheIssuer(t *testing.T) {
 	for name, c := range map[string]struct {
 		verification object
 		address      string
@@ -322,7 +322,7 @@ func TestSimilarAddressesAreNotTheIssuers(t *testing.T) {
 	}
 }
 
-// Other readers may understand another spelling of a key that this package would ignore.
+// Other readers may accept another spelling of a key that this package would ignore.
 func TestOtherSpellingsOfKeysAreRejected(t *testing.T) {
 	published := ld.Obj(parse(t, otherstest.File(t, inspector2, "assets/issuer1.json")), "@context")
 	changed := maps.Clone(published)

@@ -11,7 +11,7 @@ import (
 	"portillon/openbadge/internal/otherstest"
 )
 
-// shared finds the test data of others, beside the repository.
+// shared returns the path of test data made by others, beside the repository.
 func shared(t testing.TB, parts ...string) string { return otherstest.Path(t, parts...) }
 
 func file(t testing.TB, path string) []byte {
@@ -66,7 +66,8 @@ func TestBadgesOfOthersAreValid(t *testing.T) {
 	}
 }
 
-// Nothing that others call invalid is valid here; what they call valid is valid here, or rejected as unsupported.
+// Cases that others call invalid must not be valid here. Cases that others call valid must be valid here, or rejected
+// as unsupported.
 func TestNothingThatOthersRejectIsAccepted(t *testing.T) {
 	var cases []struct{ Path, Kind, Verdict, Reason string }
 	if err := json.Unmarshal(file(t, shared(t, "expected.json")), &cases); err != nil {

@@ -131,7 +131,7 @@ func pinHeader(t *jwt) []Issuer {
 	return []Issuer{{ID: id, Keys: []string{inPEM(k)}}}
 }
 
-// inPEM returns a public key as an administrator may pin it.
+// inPEM returns a public key in the form in which an administrator may pin it.
 func inPEM(k crypto.PublicKey) string {
 	der, err := x509.MarshalPKIXPublicKey(k)
 	if err != nil {
@@ -140,7 +140,8 @@ func inPEM(k crypto.PublicKey) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
-// A did:key proves nothing about an issuer with another id, nor does a key in the fragment of the issuer's URL.
+// A did:key does not prove anything about an issuer with another id. Nor does a key in the fragment of the issuer's
+// URL.
 func TestUnpinnedKeysAreRejected(t *testing.T) {
 	evil := key(t)
 	for _, name := range []string{"simple.json", "simple-did-key-method.json"} {

@@ -12,7 +12,7 @@ import (
 // maxProofs is the maximum number of proofs of a document. Known documents have one to four.
 const maxProofs = 8
 
-// proofs succeeds if at least one proof was made with a trusted key. The badge ends when this proof does.
+// proofs succeeds if at least one proof was made with a trusted key. The badge expires when this proof expires.
 func (q *inquiry) proofs(d *ld.Document) error {
 	all, supported, err := readProofs(d.Words)
 	if err != nil {
@@ -76,11 +76,12 @@ type proofSet struct {
 // finding is the result for one proof.
 type finding struct {
 	err      error     // why the proof is wrong; nil: it is correct
-	stranger error     // why the proof is not the issuer's, if it is correct with the key of its own did:key
+	stranger error     // why a proof that is correct with its own did:key is not the issuer's
 	ends     time.Time // earliest end of this proof and of those it refers to; zero: none
 }
 
-// counts returns why the proof does not show that the badge comes from the issuer; nil: it does.
+// counts returns the reason why the proof does not show that the badge comes from the issuer, or nil if it does show
+// that.
 func (f *finding) counts() error {
 	if f.err != nil {
 		return f.err
@@ -88,8 +89,8 @@ func (f *finding) counts() error {
 	return f.stranger
 }
 
-// verify verifies a proof, after those that it refers to. If a proof refers to itself through others, verify finds the
-// preliminary error.
+// verify verifies a proof, after the proofs that it refers to. If a proof refers to itself through other proofs, verify
+// finds the preliminary error.
 func (s *proofSet) verify(i int) *finding {
 	if s.found[i] == nil {
 		s.found[i] = &finding{err: fault("broken-chain", "previousProof of a proof leads back to the proof itself")}

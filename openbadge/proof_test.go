@@ -52,7 +52,7 @@ func (l lists) Resolve(url string) ([]byte, error) {
 	return nil, errors.New("out of reach")
 }
 
-// both forms of the same draft
+// issued returns the same draft in both forms: JSON and JWT.
 func issued(t testing.TB, k *Key) map[string][]byte {
 	t.Helper()
 	j, err := IssueJSON(draft(), k, today)
@@ -158,7 +158,7 @@ func TestTrustTimeAndStatusAreChecked(t *testing.T) {
 	}
 }
 
-// After a change of any byte, a signed badge is invalid, or has exactly the same content.
+// If any byte of a signed badge is changed, the badge is invalid or still has exactly the same content.
 func TestChangedBadgesAreNotValid(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies hundreds of badges or large lists")
@@ -344,7 +344,7 @@ func TestRecipientHashes(t *testing.T) {
 	}
 }
 
-func TestKeyFiles(t *testing.T) {
+func TestKeyFilesRoundTripAndErrorsDoNotQuoteThem(t *testing.T) {
 	k := key(t)
 	b, err := k.MarshalText()
 	if err != nil {
@@ -443,8 +443,8 @@ func FuzzKey(f *testing.F) {
 const testKey = `{"type":"Multikey","publicKeyMultibase":"z6MkkmuJmes4bvBp7SE38vz8jbXorXnWU1Q5VVKSHAv3brK8",` +
 	`"secretKeyMultibase":"z3u2V1vEjTtURqSuV23EABYRadkQ3CH4v9dN1ymFcXigPX5g"}`
 
-// Tokens with any header and payload, signed with the issuer's key: nothing panics, and a valid token is complete and
-// signed with EdDSA.
+// The fuzzer signs tokens with arbitrary headers and payloads with the issuer's key. Nothing may panic, and a valid
+// token must be complete and signed with EdDSA.
 func FuzzToken(f *testing.F) {
 	k, _ := ParseKey([]byte(testKey))
 	w, _ := IssueJWT(draft(), k)

@@ -98,8 +98,8 @@ func (k *Key) namedJWK(name string) object {
 	return j
 }
 
-// JWKS returns the issuer's public keys as a JSON Web Key Set (RFC 7517, section 5). Each kid is the one that the
-// issuer's VC-JWTs have.
+// JWKS returns the issuer's public keys as a JSON Web Key Set (RFC 7517, section 5). Each kid equals the kid in the
+// issuer's VC-JWTs.
 func JWKS(issuer string, keys ...*Key) ([]byte, error) {
 	var all []any
 	for _, k := range keys {

@@ -32,7 +32,7 @@ func TestWebDIDOfAHostAndAPath(t *testing.T) {
 	}
 }
 
-// The published keys have the ids that our proofs and tokens use, and nothing secret is published.
+// The published keys have the ids that issued proofs and tokens use. Nothing secret is published.
 func TestPublishedKeysHaveTheIDsUsedInSignatures(t *testing.T) {
 	ed, rs := key(t), testRSA(t)
 	for issuer, publish := range map[string]func(...*Key) ([]byte, error){

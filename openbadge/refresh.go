@@ -5,7 +5,8 @@ import "portillon/openbadge/internal/ld"
 // RefreshType is the type of 1EdTech's Credential Refresh Service 1.0.
 const RefreshType = "1EdTechCredentialRefresh"
 
-// nested returns an inquiry for another document that this one needs. It checks no status, refresh or recipient.
+// nested returns an inquiry for another document that this inquiry needs. The nested inquiry checks no status, refresh
+// or recipient.
 func (q *inquiry) nested() *inquiry {
 	if q.asked == nil {
 		q.asked = map[string]answer{}
@@ -14,10 +15,10 @@ func (q *inquiry) nested() *inquiry {
 		o: Options{Trust: q.o.Trust, At: q.o.At, Documents: q.o.Documents, Allow: q.o.Allow}}
 }
 
-// refresh asks once for the current version of the credential, if it names a refresh service and its proof is correct
-// (Open Badges 3.0, section 8.3). The answer replaces the credential if it is the same credential by the same issuer
-// with a correct signature; its dates and status then count, good or bad. Otherwise, and without an answer, the given
-// credential counts: the failure is no reason against it.
+// refresh asks once for the current version of the credential, if the credential names a refresh service and its proof
+// is correct (Open Badges 3.0, section 8.3). The answer replaces the credential if it is the same credential by the
+// same issuer with a correct signature; the answer's dates and status then count, good or bad. Otherwise, or without an
+// answer, the given credential counts: a failed refresh does not make it invalid.
 func (q *inquiry) refresh(doc object) {
 	url := refreshService(doc)
 	switch {
@@ -52,8 +53,8 @@ func refreshService(doc object) string {
 	return ""
 }
 
-// replaces returns why the answer of a refresh service cannot replace old; empty: it can. The answer needs the same
-// issuer and id, and must not be older (Open Badges 3.0, section 7.4, Comparing Credentials).
+// replaces returns the reason why the answer of a refresh service cannot replace old, or "" if it can. The answer needs
+// the same issuer and id, and must not be older (Open Badges 3.0, section 7.4, Comparing Credentials).
 func (q *inquiry) replaces(old Verdict, data []byte) string {
 	doc, token, err := q.unwrap(data)
 	if !q.check("form", err) {

@@ -9,7 +9,7 @@ import (
 
 const refreshURL = "https://lab.example/now"
 
-// refreshable returns a badge signed by k that names a refresh service, changed before it is signed.
+// refreshable returns a badge signed by k that names a refresh service. change modifies the badge before it is signed.
 func refreshable(t testing.TB, k *Key, change func(d object)) []byte {
 	t.Helper()
 	d := draft()
@@ -30,7 +30,8 @@ func refreshable(t testing.TB, k *Key, change func(d object)) []byte {
 	return sign(t, doc, k)
 }
 
-// A newer version of the same badge by the same issuer replaces it, good or bad; no other answer does.
+// A newer version of the same badge by the same issuer replaces the old badge, good or bad. Any other answer is
+// ignored.
 func TestRefreshedBadgeReplacesTheOldOne(t *testing.T) {
 	k, other := key(t), key(t)
 	// the old badge has expired
@@ -101,7 +102,7 @@ func parsed(t testing.TB, b []byte) object {
 	return d
 }
 
-// An unreachable service is no reason against the badge, and it is asked only once.
+// An unreachable refresh service does not make the badge invalid, and is asked only once.
 func TestUnreachableRefreshServiceIsIgnored(t *testing.T) {
 	k := key(t)
 	held := refreshable(t, k, nil)
@@ -113,7 +114,7 @@ func TestUnreachableRefreshServiceIsIgnored(t *testing.T) {
 		len(asked) != 1 {
 		t.Errorf("%s %+v %v", v.Why(), v.Checks, asked)
 	}
-	// The new version names the service again: there is no second request.
+	// The new version names the refresh service again. No second request must be made.
 	again := counting{lists: lists{refreshURL: string(held)}, n: new(int)}
 	o.Refresh = again
 	if v := Verify(held, o); v.State != Valid || *again.n != 1 {
@@ -125,7 +126,7 @@ func TestUnreachableRefreshServiceIsIgnored(t *testing.T) {
 	if v := Verify([]byte(strings.Replace(string(held), "2027", "2028", 1)), o); v.State != Invalid || len(asked) != 0 {
 		t.Errorf("%s %v", v.Why(), asked)
 	}
-	// No resolver for refresh services, and an unknown kind of service.
+	// Without a resolver, and with an unknown kind of service, nothing is requested.
 	o.Refresh = nil
 	if v := Verify(held, o); v.State != Valid || checkOf(v, "refresh").Outcome != "not judged" {
 		t.Errorf("%s %+v", v.Why(), checkOf(v, "refresh"))

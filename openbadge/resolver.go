@@ -12,7 +12,7 @@ type Resolver interface {
 	Resolve(url string) ([]byte, error)
 }
 
-// Errors of a Resolver if there is no document.
+// Errors of a Resolver for a document that does not exist.
 var (
 	ErrGone     = errors.New("document was removed") // status 410: a hosted badge was revoked
 	ErrNotFound = errors.New("no document at this address")

@@ -101,8 +101,8 @@ func whole(v any) (int64, bool) {
 }
 
 // alone rejects a document with a second node that has n's id and content. A signature does not cover the position of a
-// statement: a statusSize or purpose could be moved to a second node with a valid signature, and readers of n would
-// miss it.
+// statement: a statusSize or purpose could be moved to a second node without making the signature invalid, and readers
+// of n would miss it.
 func alone(doc, n object) error {
 	id, named := n["id"].(string)
 	if !named {
@@ -161,7 +161,8 @@ func (e StatusEntry) unsupported() error {
 	return nil
 }
 
-// informs reports whether an entry is only informative (Bitstring Status List 1.0, section 2.2).
+// informs reports whether an entry is only informative and cannot make the badge invalid (Bitstring Status List 1.0,
+// section 2.2).
 func (e StatusEntry) informs() bool {
 	return e.Type == BitstringEntryType && (e.Purpose == "message" || e.Purpose == "refresh")
 }
@@ -324,13 +325,13 @@ func (l *StatusList) read(doc object, a Allow) (err error) {
 // maxTTL is the longest accepted ttl: a year.
 const maxTTL = 366 * 24 * time.Hour
 
-// Judge returns nil if the badge's status at entry e is good, otherwise a Fault. Of the badge it reads ID, UID and
-// IssuerID. A nil list means that the list is unreachable.
+// Judge returns nil if the badge's status at entry e is good, otherwise a Fault. Judge reads only ID, UID and IssuerID
+// of the badge. A nil list means that the list is unreachable.
 //
-// A list of another issuer is status-unusable, unless the badge's issuer names that issuer in StatusIssuers: both are
-// our own settings, so the signature of an unknown party proves nothing. A list could also be replaced by another list
-// of the same issuer. Against that, the resolver requested the address that the badge's issuer signed, and Judge checks
-// purpose and range. The list's id does not help, because for many issuers it differs from the address.
+// A list of another issuer is status-unusable, unless the badge's issuer names that issuer in StatusIssuers: the
+// signature of an unknown party proves nothing. An attacker could also present another list of the same issuer. The
+// resolver prevents that by requesting the address that the badge's issuer signed, and Judge checks purpose and range.
+// The list's id does not help, because for many issuers it differs from the address.
 func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
 	if err := e.unsupported(); err != nil || e.informs() {
 		return err

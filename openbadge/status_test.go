@@ -249,8 +249,8 @@ func asJSON(t testing.TB, d object) []byte {
 	return b
 }
 
-// The issuer signed the badge's status entry: if the entry is unreadable, or the list has no such entry, the badge is
-// invalid.
+// The issuer signed the badge's status entry. So if the entry is unreadable, or the list has no such entry, the badge
+// is invalid.
 func TestInvalidStatusEntriesMakeABadgeInvalid(t *testing.T) {
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
@@ -469,7 +469,7 @@ func TestStatusListIsReadOnceForManyBadges(t *testing.T) {
 	}
 }
 
-// A list with another id than its address is good, and the check reports the id.
+// A list whose id differs from its address is accepted, and the check reports the id.
 func TestDifferentListIDIsReported(t *testing.T) {
 	k := key(t)
 	d := aList(k, minEntries)
@@ -492,7 +492,8 @@ func checkOf(v Verdict, name string) Check {
 	return Check{}
 }
 
-// A list is as hostile as a badge, and may be larger: nothing that stands at its address costs more than a badge may.
+// A status list is as untrusted as a badge, and may be larger. No document at a list's address may cost more than a
+// badge.
 func TestStatusListsAreBoundedInWork(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies hundreds of badges or large lists")

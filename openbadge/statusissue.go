@@ -25,7 +25,7 @@ const (
 	bitstringType     = "BitstringStatusListCredential"
 )
 
-// MinStatusEntries is the minimum length of a list, so that an index says nothing about a person (section 2.2).
+// MinStatusEntries is the minimum length of a list, so that an index reveals nothing about a person (section 2.2).
 const MinStatusEntries = 131_072
 
 // StatusListDraft is a bitstring status list before it is signed. The badges with an index in Set are revoked or

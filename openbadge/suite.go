@@ -26,7 +26,8 @@ type cryptosuite struct {
 }
 
 // cryptosuites are the supported suites: W3C Data Integrity EdDSA Cryptosuites 1.0 and ECDSA Cryptosuites 1.0, sections
-// 3.2 and 3.3 of both. The second is the name of the first in drafts, the third the older type with the same signature.
+// 3.2 and 3.3 of both. The second entry is the name that drafts used for the first. The third entry is the older type
+// with the same signature.
 var cryptosuites = [...]cryptosuite{
 	{"DataIntegrityProof", suite, false, edwards},
 	{"DataIntegrityProof", "eddsa-2022", false, edwards},

@@ -50,8 +50,8 @@ func nistSigner(t testing.TB, curve elliptic.Curve, h crypto.Hash) signer {
 	}}
 }
 
-// prove adds a proof to a document, which covers the proofs in its previousProof. change modifies the proof before it
-// is signed.
+// proveWith adds a proof to a document. The proof covers the proofs in its previousProof. change modifies the proof
+// before it is signed.
 func proveWith(t testing.TB, d object, by signer, suite string, change ...func(p object)) object {
 	t.Helper()
 	p := object{
@@ -93,7 +93,7 @@ func unsigned(t testing.TB) object {
 	return ld.Without(parse(t, issued(t, key(t))["JSON"]), "proof")
 }
 
-// Each suite has its own kinds of keys, and the key determines the hash: a proof can choose neither.
+// Each suite accepts certain kinds of keys, and the key determines the hash. A proof can choose neither.
 func TestSuitesAcceptOnlyTheirOwnKeys(t *testing.T) {
 	keys := map[string]signer{
 		"Ed25519": edwardsSigner(key(t)),
@@ -141,7 +141,7 @@ func TestSuitesAcceptOnlyTheirOwnKeys(t *testing.T) {
 	}
 }
 
-// An ECDSA signature is r and s, each of the curve's length and between zero and the curve's order.
+// An ECDSA signature consists of r and s, each as long as the curve's numbers, and between zero and the curve's order.
 func TestMalformedECDSASignaturesAreRejected(t *testing.T) {
 	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384()} {
 		k, err := ecdsa.GenerateKey(curve, rand.Reader)
@@ -271,7 +271,7 @@ func TestProofsOverJSONCoverEveryProperty(t *testing.T) {
 	}
 }
 
-// A proof's own context must be the document's; otherwise it is rejected before anything is hashed.
+// A proof's own context must equal the document's context. Otherwise the proof is rejected before anything is hashed.
 func TestProofMustHaveTheContextOfTheDocument(t *testing.T) {
 	d := unsigned(t)
 	all := d["@context"].([]any)

@@ -132,8 +132,8 @@ func (q *inquiry) pins(id string) ([]pin, error) {
 	return all, nil
 }
 
-// open returns err, or the fault of our unreadable keys if they may be the cause. They are not the cause if the method
-// itself contains the signing key and the signature is wrong.
+// open returns err, or the fault of the unreadable pinned keys if these keys may be the cause. They cannot be the cause
+// if the method itself contains the signing key and the signature is wrong.
 func (q *inquiry) open(method string, err error) error {
 	_, named := methodKey(method)
 	if q.unread != nil && (isFault(err, "key-not-pinned") || isFault(err, "bad-signature") && !named) {
@@ -245,8 +245,8 @@ func methodsKey(m object) (crypto.PublicKey, bool) {
 	return nil, false
 }
 
-// over reports whether the time at key has passed; without a clock, whether there is such a time. An unreadable time
-// counts as passed.
+// over reports whether the time at key has passed. Without a clock, it reports whether the key exists. An unreadable
+// time counts as passed.
 func (q *inquiry) over(m object, key string) bool {
 	if m[key] == nil {
 		return false
@@ -280,7 +280,7 @@ func (q *inquiry) profileKeys(doc object, id string) (out []pin, err error) {
 	return out, err
 }
 
-// orElse returns err, or an error with the text what if err is nil.
+// orElse returns err, or a new error with the text what if err is nil.
 func orElse(err error, what string) error {
 	if err != nil {
 		return err

@@ -107,7 +107,7 @@ func (w web) Resolve(url string) ([]byte, error) {
 	return json.Marshal(v)
 }
 
-// Each kind of pin, with each kind of key.
+// The test tries each kind of pin with each kind of key.
 func TestEveryKindOfPinCounts(t *testing.T) {
 	ed := key(t)
 	edPublic := ed.private.Public()
@@ -365,8 +365,8 @@ func TestKeysOutsideAssertionMethodDoNotCount(t *testing.T) {
 	}
 }
 
-// One pin is unreachable, another is not. The verdict is indeterminate, unless the reachable pin decides, or the method
-// itself contains the signing key and the signature is wrong.
+// One pin is unreachable, and another is reachable. The verdict is indeterminate, unless the reachable pin decides, or
+// the method itself contains the signing key and the signature is wrong.
 func TestUnreachablePinIsIndeterminateOnlyIfItCouldDecide(t *testing.T) {
 	near, far := key(t), key(t)
 	issuer := "https://lab.example/any"
@@ -445,7 +445,7 @@ func TestAlgorithmsAreNotConfused(t *testing.T) {
 	}
 }
 
-// In a VC-JWT of the data model 1.1, some values are only in the claims, and no value may differ.
+// In a VC-JWT of the data model 1.1, some values are only in the claims. Values in both places must be equal.
 func TestClaimsMustEqualTheCredential(t *testing.T) {
 	const site = "https://lab.example/issuer"
 	old := func(change func(claims, vc object)) []byte {
@@ -570,7 +570,7 @@ func TestInvalidPinsAreRejected(t *testing.T) {
 	}
 }
 
-// The keys of RFC 7517, appendix A.1, and of RFC 8037, appendix A.2.
+// The test reads the keys of RFC 7517, appendix A.1, and of RFC 8037, appendix A.2.
 func TestPublishedJWKsAreRead(t *testing.T) {
 	const set = `{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
 		"y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","use":"enc","kid":"1"},
@@ -622,7 +622,7 @@ func FuzzPins(f *testing.F) {
 	})
 }
 
-// everywhere is the same document at every address.
+// everywhere is a Resolver with the same document at every address.
 type everywhere string
 
 func (e everywhere) Resolve(string) ([]byte, error) { return []byte(e), nil }

@@ -13,7 +13,7 @@ import (
 	"portillon/openbadge/internal/otherstest"
 )
 
-// vector is a folder of the W3C's test vectors: the proof, and every step towards its signature.
+// vector is a folder of the W3C's test vectors. It has the proof and every intermediate result of its signature.
 type vector struct {
 	folder, suffix, keys string
 	hash                 crypto.Hash
@@ -128,7 +128,8 @@ func (v vector) test(t *testing.T) {
 	}
 }
 
-// whole verifies the vector's proof like that of a badge, and then a changed document and a changed proof.
+// whole verifies the vector's proof like the proof of a badge. Then it checks that a changed document and a changed
+// proof fail.
 func (v vector) whole(t *testing.T, signed object, key crypto.PublicKey) {
 	pins := []pin{{key: key}}
 	for want, change := range map[string]func(d, p object){
@@ -150,8 +151,8 @@ func (v vector) whole(t *testing.T, signed object, key crypto.PublicKey) {
 	}
 }
 
-// Sets and chains: each proof is correct with its own key; the last proof of a chain needs the earlier ones, and no
-// others.
+// In sets and chains, each proof is correct with its own key. The last proof of a chain needs the earlier proofs, and
+// no others.
 func TestW3CProofSetsAndChainsAreValid(t *testing.T) {
 	held, files := 0, map[string]int{
 		"signedProofSet1":   1,
@@ -169,7 +170,7 @@ func TestW3CProofSetsAndChainsAreValid(t *testing.T) {
 				t.Errorf("%s: proof %d: %v", name, i, err)
 				continue
 			}
-			for j := range n { // with any other key pinned, only this proof is the issuer's
+			for j := range n { // if another key is pinned, only that key's proof is the issuer's
 				if code := codeOf(s.verify(j).counts()); j != i && code != "key-not-pinned" {
 					t.Errorf("%s: proof %d with the key of %d: %q", name, j, i, code)
 				}
@@ -183,7 +184,7 @@ func TestW3CProofSetsAndChainsAreValid(t *testing.T) {
 	}
 }
 
-// Proofs of 1EdTech's samples with names and types from before the standard.
+// The samples of 1EdTech have proofs whose names and types are older than the standard.
 func TestProofsWithOldNamesAreValid(t *testing.T) {
 	for name, want := range map[string]string{
 		"simple_v1.json":         "Ed25519Signature2020",

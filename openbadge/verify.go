@@ -10,10 +10,10 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// MaxBytes is the maximum size of a credential: those with an embedded image have a few hundred KB.
+// MaxBytes is the maximum size of a credential, in bytes. A credential with an embedded image has a few hundred KB.
 const MaxBytes = ld.MaxBytes
 
-// MaxListBytes is the maximum size of a status list.
+// MaxListBytes is the maximum size of a status list, in bytes.
 const MaxListBytes = ld.MaxListBytes
 
 // Fault is the reason why a document is rejected or cannot be checked. Its code is one of Codes.
@@ -51,7 +51,7 @@ type State uint8
 
 const (
 	Invalid       State = iota
-	Indeterminate       // our own sources are unreachable; the presenter cannot cause this state
+	Indeterminate       // the verifier's own sources are unreachable; the presenter cannot cause this state
 	Valid
 )
 
@@ -222,8 +222,9 @@ func (q *inquiry) credential(doc object, token *jwt) {
 	}
 }
 
-// judge makes all checks that need only the credential and the issuer's keys. It leaves q.Badge nil if these fail. For
-// a document with a correct signature but wrong content, the dates are checked first, so that the reasons include them.
+// judge makes all checks that need only the credential and the issuer's keys. If one of these checks fails, q.Badge
+// stays nil. For a document with a correct signature but wrong content, the dates are checked first, so that the
+// reasons include them.
 func (q *inquiry) judge(doc object, token *jwt) {
 	d, err := openCredential(doc, q.list)
 	if !q.check("contexts", err) {
@@ -257,7 +258,7 @@ func (q *inquiry) judge(doc object, token *jwt) {
 	q.unjudged(doc)
 }
 
-// ofItsKind reads the properties of the document's kind.
+// ofItsKind reads the properties that the document's kind requires.
 func (q *inquiry) ofItsKind(doc object) error {
 	switch q.Kind {
 	case BadgeKind:

@@ -3,8 +3,8 @@ package openbadge
 // said is a text in French and English, with its code.
 type said struct{ code, fr, en string }
 
-// words are the texts of all reasons, in French and English. The list of codes is closed and stable. An array needs no
-// work at the start of the program.
+// words are the texts of all reasons, in French and English. The list of codes is closed and stable. It is an array, so
+// that nothing runs at the start of the program.
 var words = [...]said{
 	{"malformed", "Le fichier est illisible", "The file cannot be read"},
 	{
@@ -112,7 +112,7 @@ func wordsOf(code string) said {
 	return said{code, "Ce badge est refusé", "This badge is refused"}
 }
 
-// leavesOpen reports whether a reason is a problem of our own sources, and not of the badge.
+// leavesOpen reports whether a reason is a problem of the verifier's own sources, and not of the badge.
 func leavesOpen(code string) bool {
 	switch code {
 	case "trust-unusable", "status-unreachable", "status-unusable", "hosted-unreachable":

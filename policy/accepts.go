@@ -10,22 +10,24 @@ type OtherBadge struct {
 	Achievement string   `json:"achievement"` // URL; compared without its query and fragment
 }
 
-// Same reports whether both name the same badge.
+// Same reports whether o and x name the same badge.
 func (o OtherBadge) Same(x OtherBadge) bool {
 	return o.Issuer == x.Issuer && path(o.Achievement) == path(x.Achievement)
 }
 
 // Accept is an entry under a badge's accepts:. It names a badge of another issuer that counts as this badge. Entries
-// are not transitive: badges that the other issuer accepts do not count, and the badge in With must be held itself, not
-// only one that it accepts.
+// are not transitive: a badge that the other issuer accepts does not count, and the member must hold the badge in With
+// itself, not a badge that With accepts.
 type Accept struct {
 	OtherBadge
 	With BadgeID // a badge of this policy that the member must hold as well; empty: none
-	// Roles are those in whose grants the entry counts. Mentor stands for supervision. Empty: learner, user and host.
+	// Roles are the roles whose grants the entry counts for. Mentor also covers the supervisor of a session. Empty:
+	// learner, user and host.
 	Roles []Role
 }
 
-// For reports whether the entry counts in grants of the role. Mentor also stands for what a grant asks of a supervisor.
+// For reports whether the entry counts in grants of the role r. Mentor also covers what a grant requires of a
+// supervisor.
 func (a *Accept) For(r Role) bool {
 	if len(a.Roles) == 0 {
 		return r >= Learner && r <= Host
@@ -39,9 +41,9 @@ type Match struct {
 	Other *OtherBadge // the badge that is held and that Badge accepts; nil: Badge itself is held
 }
 
-// Matches returns the badges of the policy that a credential with this achievement.id of the issuer counts as: the
-// badge itself, and those that accept it. Query and fragment of the URL are ignored. Decide judges whether an accepted
-// badge counts in a grant.
+// Matches returns the badges of the policy for which a credential with this achievement.id of the issuer counts: the
+// badge with that id, and the badges that accept it. Query and fragment of the URL are ignored. Decide judges whether
+// an accepted badge counts in a grant.
 func (p *Policy) Matches(issuer IssuerID, url string) []Match {
 	return p.matches[achievement{issuer, path(url)}]
 }
@@ -130,8 +132,8 @@ func (c *checker) accepting(m *machine, n *Need, as Role) (out []accepting) {
 	return out
 }
 
-// besides returns the need of a badge that an entry asks for as well, at least as strong as the accepted badge must be.
-// Only that badge itself meets the need. A machine has each such need once.
+// besides returns the need for the badge in With of an entry. That badge must have at least the assurance that is
+// required of the accepted badge. Only the badge itself meets this need. A machine has each such need once.
 func (m *machine) besides(with BadgeID, least Assurance) *need {
 	if with == "" {
 		return nil
@@ -158,8 +160,9 @@ func (n *need) accepting(o *OtherBadge) *accepting {
 	return nil
 }
 
-// accepted judges another issuer's badge h for the need n. l is what h's own dates and status came to. known is false
-// if the need's badge does not accept h in this role. If only the badge in With is missing, out says so.
+// accepted judges another issuer's badge h for the need n. l is the result of judging h by its own dates and status.
+// known is false if the need's badge does not accept h in this role. If only the badge in With is missing, out names
+// it.
 func (j *evaluator) accepted(l finding, n *need, h *Holding, who *person) (out finding, known bool) {
 	a := n.accepting(h.Other)
 	if a == nil {
@@ -177,8 +180,8 @@ func (j *evaluator) accepted(l finding, n *need, h *Holding, who *person) (out f
 	return l, true
 }
 
-// acceptedFor appends the badges of other issuers by which a met need is met, unless the member holds a badge of the
-// site that meets the need as well.
+// acceptedFor appends the badges of other issuers through which a met need is met, unless the member also holds a badge
+// of the site that meets the need.
 func (j *evaluator) acceptedFor(out []Accepted, n *need) []Accepted {
 	switch {
 	case n.leaf > 0:
@@ -202,7 +205,7 @@ func (j *evaluator) acceptedFor(out []Accepted, n *need) []Accepted {
 	return out
 }
 
-// acceptedBy appends the badge by which a leaf is met, if another issuer's badge meets it.
+// acceptedBy appends the badge that meets a leaf, if that badge is another issuer's.
 func (j *evaluator) acceptedBy(out []Accepted, n *need, other *OtherBadge) []Accepted {
 	if a := n.accepting(other); a != nil {
 		if x := (Accepted{Badge: n.ask.Badge, OtherBadge: *other, With: a.entry.With}); !slices.Contains(out, x) {
@@ -220,7 +223,7 @@ func (p *Policy) issuerName(id IssuerID) string {
 	return string(id)
 }
 
-// In is a phrase for operators: which badge of which issuer counted.
+// In returns a phrase for operators: which badge of which issuer counted.
 func (a Accepted) In(p *Policy, l Language) string {
 	out := string(
 		a.Badge,

@@ -8,7 +8,8 @@ import (
 	. "portillon/policy"
 )
 
-// The laws of decisions, of never: and of comparing, where badges accept those of another issuer.
+// These tests check the laws of decisions, of never: and of comparing, for policies with badges that accept other
+// issuers' badges.
 
 func randomAccepting(t *testing.T, check func(g gen, p *Policy, q Question) error) {
 	t.Helper()
@@ -53,9 +54,9 @@ func TestAnotherIssuersBadgeNeverTakesAccessAway(t *testing.T) {
 	}
 }
 
-// Accepts says what could be said without it: in each grant, of the badges of other issuers those that count there
-// are held as ours, and the others are not held.
-func TestAnAcceptedBadgeIsJudgedAsOneOfOurs(t *testing.T) {
+// An accepted badge can be replaced by an own badge: in each grant, a member with accepted badges gets the same answer
+// as a member who holds the accepting badges and no badges of other issuers.
+func TestAnAcceptedBadgeIsJudgedLikeAnOwnBadge(t *testing.T) {
 	lent := 0
 	randomAccepting(t, func(_ gen, p *Policy, q Question) error {
 		plain := p.Model
@@ -90,8 +91,8 @@ func TestAnAcceptedBadgeIsJudgedAsOneOfOurs(t *testing.T) {
 	}
 }
 
-// foreignTo reports whether the entry that a decision names is not one of the policy's for the role, or its badge
-// is not held.
+// foreignTo reports whether the decision names an entry that the policy does not have for the role, or a badge that the
+// member does not hold.
 func foreignTo(p *Policy, m *Member, a Accepted, r Role) bool {
 	b, _ := p.Badge(a.Badge)
 	entry := slices.ContainsFunc(
@@ -105,8 +106,8 @@ func foreignTo(p *Policy, m *Member, a Accepted, r Role) bool {
 		)
 }
 
-// exchanged is a member with badges of ours alone: another issuer's is exchanged for the one that accepts it in the
-// role, where what is asked for besides counts.
+// exchanged returns the member with own badges only: each accepted badge is replaced by the badge that accepts it in
+// the role, if the badge in With counts.
 func exchanged(p *Policy, m *Member, as Role, q Question) *Member {
 	out := *m
 	out.Holdings = nil
@@ -135,7 +136,7 @@ func exchanged(p *Policy, m *Member, as Role, q Question) *Member {
 	return &out
 }
 
-// The answer says whose badge counted; in mode warn no badge did.
+// A decision names the issuer of an accepted badge. In mode warn it names none, because no badge was needed.
 func TestADecisionNamesTheIssuerOfAnAcceptedBadge(t *testing.T) {
 	m := accepts(t, "user", "induction")
 	p := mustNew(t, m)

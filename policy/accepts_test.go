@@ -10,7 +10,7 @@ import (
 	. "portillon/policy"
 )
 
-// theirs gives somebody a badge of the other issuer besides, as the policy counts it.
+// theirs adds a badge of the other issuer to a member's badges, in the form in which the policy counts it.
 func theirs(p *Policy, m *Member, url string) *Member {
 	for _, x := range p.Matches("other", url) {
 		m.Holdings = append(
@@ -25,7 +25,7 @@ func TestAnotherIssuersBadgeCountsWhereItIsAccepted(t *testing.T) {
 	for name, c := range map[string]struct {
 		of, with BadgeID
 		roles    []Role
-		member   []BadgeID // besides the other issuer's
+		member   []BadgeID // the member's badges of this policy
 		change   func(*Question)
 		want     string
 	}{
@@ -67,7 +67,7 @@ func TestAnotherIssuersBadgeCountsWhereItIsAccepted(t *testing.T) {
 		q.Member.Holdings = append(q.Member.Holdings, bearer(c.member...).Holdings...)
 		for _, g := range p.Machines[0].Grants {
 			if g.Needs.Badge == c.of && c.with == "" {
-				q.As = g.Role // of several badges that are missing, it is this one that is asked about
+				q.As = g.Role // if several badges are missing, the test asks about this role
 			}
 		}
 		if c.change != nil {
@@ -117,7 +117,7 @@ func supervisedBy(b ...BadgeID) func(*Question) {
 	return func(q *Question) { q.Supervisor = bearer(b...); q.Supervisor.ID = "m-2" }
 }
 
-// many puts what is held behind more badges than a decision sifts.
+// many adds more badges in front than a decision examines without allocating.
 func many(q *Question) {
 	var all []Holding
 	for range 300 {
@@ -126,8 +126,8 @@ func many(q *Question) {
 	q.Member.Holdings = append(all, q.Member.Holdings...)
 }
 
-// Whoever answers for a session does so as a mentor: an accepted badge counts there only where mentor is named.
-func TestASupervisorsAcceptedBadgeCountsOnlyWhereMentorIsNamed(t *testing.T) {
+// A supervisor acts as a mentor, so an accepted badge counts for a supervisor only if its entry names mentor.
+func TestASupervisorsAcceptedBadgeCountsOnlyIfTheEntryNamesMentor(t *testing.T) {
 	for _, c := range []struct {
 		roles []Role
 		want  Verdict
@@ -146,7 +146,7 @@ func TestASupervisorsAcceptedBadgeCountsOnlyWhereMentorIsNamed(t *testing.T) {
 	}
 }
 
-// What an accepted badge's issuer accepts does not count, nor does a badge that the one asked for besides accepts.
+// A badge that the other issuer accepts does not count. Nor does a badge that the badge in With accepts.
 func TestAcceptsIsNotTransitive(t *testing.T) {
 	m := accepts(t, "user", "induction")
 	m = accept(m, "induction", Accept{OtherBadge: OtherBadge{Issuer: "other", Achievement: theirAll}})
@@ -178,7 +178,7 @@ func TestAcceptsIsNotTransitive(t *testing.T) {
 	}
 }
 
-// An entry may say for whom another entry of the same badge does not.
+// Two entries for the same badge may name different roles.
 func TestTwoEntriesOfOneBadgeDifferInTheirRoles(t *testing.T) {
 	m := accepts(t, "user", "")
 	m = accept(
@@ -201,8 +201,9 @@ func TestTwoEntriesOfOneBadgeDifferInTheirRoles(t *testing.T) {
 	}
 }
 
-// What is asked for besides must be no weaker than the grant asks the badge to be: each grant by itself.
-func TestTheBadgeAskedForBesidesIsAsStrongAsTheGrantAsks(t *testing.T) {
+// The badge in With must be at least as strong as the assurance that the grant requires. Each grant is judged
+// separately.
+func TestTheBadgeInWithMustHaveTheAssuranceOfTheGrant(t *testing.T) {
 	m := accepts(t, "user", "induction")
 	m.Machines[0].Grants[0].Needs.Assurance = Hosted
 	m.Machines[0].Grants = append(m.Machines[0].Grants, Grant{Role: Host, Needs: Need{Badge: "user"}})
@@ -218,7 +219,7 @@ func TestTheBadgeAskedForBesidesIsAsStrongAsTheGrantAsks(t *testing.T) {
 	}
 }
 
-func TestAcceptsThatCannotBeKeptIsRefused(t *testing.T) {
+func TestInvalidAcceptsEntriesAreRefused(t *testing.T) {
 	same := OtherBadge{Issuer: "other", Achievement: theirUser}
 	for want, a := range map[string][]Accept{
 		`the issuer "stranger", who is not listed`: {{OtherBadge: OtherBadge{Issuer: "stranger", Achievement: theirAll}}},
@@ -237,7 +238,7 @@ func TestAcceptsThatCannotBeKeptIsRefused(t *testing.T) {
 	}
 }
 
-func TestWaysToEndorseAreReadAsTheyAreWritten(t *testing.T) {
+func TestEndorsedWordsRoundTrip(t *testing.T) {
 	for _, e := range []Endorsed{ByTap, AtTheTime} {
 		if got, err := ParseEndorsed(e.String()); err != nil || got != e {
 			t.Errorf("%q: %v, %v", e, got, err)
@@ -245,8 +246,8 @@ func TestWaysToEndorseAreReadAsTheyAreWritten(t *testing.T) {
 	}
 }
 
-// A member whose badge of another lab has ended must not look for it among those that they hold of this one.
-func TestReasonsAndSentencesSayWhoseBadgeItIs(t *testing.T) {
+// A member whose badge of another lab has expired must not be sent to look for it among the badges of this lab.
+func TestReasonsAndSentencesNameTheIssuerOfAnAcceptedBadge(t *testing.T) {
 	m := gen{}.PlainModel()
 	m.Badges[0].Accepts = []Accept{{OtherBadge: OtherBadge{Issuer: "other", Achievement: "urn:f0"}}}
 	m.Machines = []Machine{{ID: "m", Grants: []Grant{{Role: User, Needs: Need{Badge: "a", Within: 400 * days}}}}}

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Basis is everything that a decision depended on, in a form for records: a Question without its machine, and the
-// answer. BasisOf and Basis.Question are inverse: the same policy gives the question of a basis the same answer. A
-// basis names people by pseudonyms only and holds no card number.
+// Basis holds everything that a decision depended on, in a form for records: a Question without its machine, and the
+// answer. Basis.Question is the inverse of BasisOf: the same policy gives the restored question the same answer. A
+// basis identifies people by pseudonyms only and contains no card number.
 type Basis struct {
 	At          time.Time    `json:"at"`
 	Trusted     bool         `json:"trusted,omitempty"` // whether the clock was trusted
@@ -26,7 +26,7 @@ type Basis struct {
 	Verdict Verdict `json:"verdict"`          // the answer
 	Policy  string  `json:"policy,omitempty"` // the number of the policy that answered
 	Bundle  uint64  `json:"bundle,omitempty"` // the version of the bundle with that policy
-	// Truncated says that the badges did not fit into the record. Question returns an error then.
+	// Truncated reports that the badges did not fit into the record. Question then returns an error.
 	Truncated bool `json:"truncated,omitempty"`
 }
 
@@ -41,10 +41,11 @@ type BasisMember struct {
 
 // BasisHolding is a Holding in a Basis.
 type BasisHolding struct {
-	Badge       BadgeID   `json:"badge"`
-	Standing    string    `json:"standing,omitempty"`  // absent: verified, the usual case
-	Assurance   Assurance `json:"assurance,omitempty"` // absent: signed
-	Issuer      IssuerID  `json:"issuer,omitempty"`    // with Achievement: the accepted badge that is held instead
+	Badge     BadgeID   `json:"badge"`
+	Standing  string    `json:"standing,omitempty"`  // absent: verified, the usual case
+	Assurance Assurance `json:"assurance,omitempty"` // absent: signed
+	// set together with Achievement: the accepted badge that is held instead
+	Issuer      IssuerID  `json:"issuer,omitempty"`
 	Achievement string    `json:"achievement,omitempty"`
 	From        time.Time `json:"from,omitzero"`
 	Until       time.Time `json:"until,omitzero"`
@@ -104,8 +105,8 @@ func basisMember(m *Member, at MachineID) *BasisMember {
 	return out
 }
 
-// keptTime is a time as records can hold it: in UTC, without a monotonic clock reading, and within the years 1 to 9999
-// of RFC 3339. A badge that ends at 9999-12-31T23:59:59-05:00 would end in the year 10000 of UTC.
+// keptTime converts a time to the form that records can hold: in UTC, without a monotonic clock reading, and within the
+// years 1 to 9999 of RFC 3339. A badge that ends at 9999-12-31T23:59:59-05:00 would end in the year 10000 of UTC.
 func keptTime(t time.Time) time.Time {
 	first, last := time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)
 	switch t = t.UTC().Round(0); {
@@ -124,7 +125,7 @@ func keptDuration(d time.Duration) string {
 	return d.String()
 }
 
-// Fit returns the basis if its JSON has at most this many bytes. Otherwise it returns a truncated basis without the
+// Fit returns the basis if its JSON has at most this many bytes. Otherwise Fit returns a truncated basis without the
 // badges or, if that is still too long, without the people.
 func (b Basis) Fit(bytes int) Basis {
 	fits := func() bool {
@@ -151,8 +152,8 @@ func (m *BasisMember) withoutBadges() *BasisMember {
 	return &out
 }
 
-// Question is the question that the decision answered. The error says that the basis is truncated or has a value that
-// this version does not know.
+// Question returns the question that the decision answered. It returns an error if the basis is truncated or has a
+// value that this version does not know.
 func (b Basis) Question(machine MachineID) (q Question, err error) {
 	if b.Truncated {
 		return Question{}, fmt.Errorf("the record does not hold all badges of the decision")

@@ -12,7 +12,7 @@ import (
 	. "portillon/policy"
 )
 
-// inUTC is a decision as text, its moments in UTC.
+// inUTC returns a decision as text, with its times in UTC.
 func inUTC(d Decision) string {
 	d.Outcomes = slices.Clone(d.Outcomes)
 	for i, o := range d.Outcomes {
@@ -26,7 +26,7 @@ func inUTC(d Decision) string {
 	return fmt.Sprint(string(text), err)
 }
 
-// kept is a basis that was written down and read again.
+// kept returns a basis after encoding and decoding.
 func kept(t *testing.T, b Basis) Basis {
 	t.Helper()
 	text, err := json.Marshal(b)
@@ -82,8 +82,8 @@ func TestTheBasisOfADecisionGetsTheSameDecision(t *testing.T) {
 	}
 }
 
-// A field of these types that the basis does not carry is set here, and lost on the way: so each is set to what is
-// no zero value, the whole way down, and the same question must come back.
+// The test sets every field of a question, at every depth, to a non-zero value. A field that the basis does not carry
+// would be lost, and the restored question would differ.
 func TestTheBasisCarriesEveryFieldOfAQuestion(t *testing.T) {
 	var q Question
 	fill(t, reflect.ValueOf(&q).Elem())
@@ -96,7 +96,7 @@ func TestTheBasisCarriesEveryFieldOfAQuestion(t *testing.T) {
 	}
 }
 
-// fill sets everything below v to what is no zero value, and is valid: numbers to 1, and texts to "x".
+// fill sets every field below v to a valid non-zero value: numbers to 1, and texts to "x".
 func fill(t *testing.T, v reflect.Value) {
 	t.Helper()
 	switch v.Interface().(type) {
@@ -110,7 +110,7 @@ func fill(t *testing.T, v reflect.Value) {
 		v.SetInt(int64(2600*time.Hour + 7)) // more than 2^53 nanoseconds
 		return
 	case MachineID:
-		v.SetString("m") // the same in Question and Practice
+		v.SetString("m") // Question and Practice must have the same machine
 		return
 	case Standing:
 		v.Set(reflect.ValueOf(Revoked))
@@ -119,7 +119,7 @@ func fill(t *testing.T, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() { // what is prepared only makes the same decision faster
+			if v.Type().Field(i).IsExported() { // unexported fields only make the same decision faster
 				fill(t, v.Field(i))
 			}
 		}
@@ -142,7 +142,7 @@ func fill(t *testing.T, v reflect.Value) {
 	}
 }
 
-func TestABasisWithTooManyBadgesSaysSo(t *testing.T) {
+func TestABasisWithTooManyBadgesIsMarkedAsTruncated(t *testing.T) {
 	q := Question{At: monday, Machine: "m", Member: &Member{ID: "m-1"}, Supervisor: &Member{ID: "m-2"}}
 	long := BadgeID(strings.Repeat("b", 64))
 	for range 300 {
@@ -169,7 +169,7 @@ func TestABasisWithTooManyBadgesSaysSo(t *testing.T) {
 	}
 }
 
-func TestEveryBasisCanBeWrittenDown(t *testing.T) {
+func TestEveryBasisCanBeEncoded(t *testing.T) {
 	west, east := time.FixedZone("", -5*3600), time.FixedZone("", 5*3600)
 	q := Question{At: monday, Clock: Trusted, Machine: "m", CardState: 77, Member: &Member{ID: "m-1", Holdings: []Holding{
 		{
@@ -187,7 +187,7 @@ func TestEveryBasisCanBeWrittenDown(t *testing.T) {
 	}
 }
 
-func TestABasisThatSaysWhatIsNotKnownMakesNoQuestion(t *testing.T) {
+func TestABasisWithUnknownWordsGivesAnError(t *testing.T) {
 	for _, text := range []string{`{"card":"gold"}`, `{"card_state":"found"}`, `{"member":{"id":"a","until":"soon"}}`,
 		`{"supervisor":{"id":"a","until":"soon"}}`, `{"member":{"id":"a","badges":[{"badge":"b","standing":"great"}]}}`,
 		`{"member":{"id":"a","practice":{"logged":"long"}}}`} {
@@ -201,7 +201,7 @@ func TestABasisThatSaysWhatIsNotKnownMakesNoQuestion(t *testing.T) {
 	}
 }
 
-func TestABasisOfAStrangerFitsWithoutPeople(t *testing.T) {
+func TestABasisThatIsStillTooLongDropsThePeople(t *testing.T) {
 	b := Basis{Policy: strings.Repeat("x", 100)}.Fit(10)
 	if !b.Truncated || b.Member != nil || b.Supervisor != nil {
 		t.Errorf("%+v", b)

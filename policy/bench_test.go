@@ -6,7 +6,7 @@ import (
 	. "portillon/policy"
 )
 
-// preparedFor are copies of the members, prepared for each machine as the roster of that machine does it.
+// preparedFor returns copies of the members for each machine, prepared as that machine's roster prepares them.
 func preparedFor(p *Policy, members []*Member) [][]*Member {
 	out := make([][]*Member, len(p.Machines))
 	for k := range p.Machines {
@@ -36,7 +36,7 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-// BenchmarkDecideUnprepared decides about members as the hub and the command line have them.
+// BenchmarkDecideUnprepared decides about unprepared members, as the hub and the command line do.
 func BenchmarkDecideUnprepared(b *testing.B) {
 	p, members := crowd(b)
 	b.ReportAllocs()
@@ -53,7 +53,7 @@ func TestDecideAllocatesOnceForPreparedMembers(t *testing.T) {
 	worst, unprepared := 0.0, 0.0
 	allocations := func(q Question) float64 {
 		least := testing.AllocsPerRun(1, func() { p.Decide(q) })
-		for range 3 { // the runtime allocates now and then, and is counted with us
+		for range 3 { // the runtime's own allocations are sometimes counted too
 			least = min(least, testing.AllocsPerRun(1, func() { p.Decide(q) }))
 		}
 		return least
@@ -71,8 +71,8 @@ func TestDecideAllocatesOnceForPreparedMembers(t *testing.T) {
 	}
 }
 
-// What is prepared is used for the machine, the policy and the list of badges that it was made of, and for no other.
-func TestPreparedMembersAreJudgedAsAllOthers(t *testing.T) {
+// A prepared result is used only for the machine, the policy and the list of badges from which it was computed.
+func TestPreparedMembersGetTheSameDecisions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")
 	}
@@ -94,7 +94,7 @@ func TestPreparedMembersAreJudgedAsAllOthers(t *testing.T) {
 			if q.Member == nil {
 				continue
 			}
-			swapped := make([]Holding, len(q.Member.Holdings)) // as many badges, but others
+			swapped := make([]Holding, len(q.Member.Holdings)) // the same number of badges, but other badges
 			for i := range swapped {
 				swapped[i] = g.Holding(q.At)
 			}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// booked notes what is missing if the machine is booked for somebody else or, for a grant with booked:, if it is not
+// booked notes a missing reason if the machine is booked for somebody else or, for a grant with booked:, if it is not
 // booked for the member.
 func (j *evaluator) booked(g *Grant) {
 	if g.Role == Maintainer || !g.Booked && !j.kept() || !j.judges(PassHours) {
@@ -41,8 +41,8 @@ func (j *evaluator) booking() (b *Booking, now, ok bool) {
 
 func (j *evaluator) mine(b *Booking) bool { return b.For != "" && b.For == j.q.Member.ID }
 
-// bookedUntil is when a booking ends the session: the start of the next booking of somebody else or, if the grant needs
-// a booking, the end of the member's own.
+// bookedUntil returns the time at which a booking ends the session: the start of the next booking of somebody else or,
+// if the grant needs a booking, the end of the member's own booking.
 func (j *evaluator) bookedUntil(g *Grant) (end time.Time, ok bool) {
 	if g.Role == Maintainer {
 		return end, false

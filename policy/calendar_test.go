@@ -9,7 +9,7 @@ import (
 	. "portillon/policy"
 )
 
-// What package policy/analysis asks of hours and dates, to cut a year into time slots.
+// These tests cover what package policy/analysis needs of hours and dates to cut a year into time slots.
 
 func TestDaysAreNumberedFrom1970(t *testing.T) {
 	for number, want := range map[int]string{0: "1970-01-01 Thursday", -1: "1969-12-31 Wednesday",
@@ -21,7 +21,7 @@ func TestDaysAreNumberedFrom1970(t *testing.T) {
 	}
 }
 
-func TestHoursTellDaysApartByTheRuleThatSpeaks(t *testing.T) {
+func TestRuleOnAndSpansFollowTheRuleThatApplies(t *testing.T) {
 	weekly := mustHours("Mo-Fr 09:00-21:00; Fr 20:00-02:00")
 	dated, err := ParseHours("09:00-12:00; PH 10:00-11:00; 2026 Dec 24-2027 Jan 02 off", french)
 	if err != nil {
@@ -38,7 +38,8 @@ func TestHoursTellDaysApartByTheRuleThatSpeaks(t *testing.T) {
 	}{
 		{weekly, Date{Year: 2026, Month: 11, Day: 23}, 1, []Span{{From: 9 * 60, To: 21 * 60}}},
 		{weekly, Date{Year: 2026, Month: 11, Day: 27}, 5, []Span{{From: 20 * 60, To: 26 * 60}}},
-		{weekly, Date{Year: 2026, Month: 11, Day: 28}, 6, []Span{{From: 0, To: 2 * 60}}}, // what began on Friday
+		// the span that began on Friday
+		{weekly, Date{Year: 2026, Month: 11, Day: 28}, 6, []Span{{From: 0, To: 2 * 60}}},
 		{weekly, Date{Year: 2026, Month: 11, Day: 29}, 0, nil},
 		{dated, Date{Year: 2026, Month: 11, Day: 23}, 0, []Span{{From: 9 * 60, To: 12 * 60}}},
 		{dated, Date{Year: 2026, Month: 4, Day: 6}, 1, []Span{{From: 10 * 60, To: 11 * 60}}}, // Easter Monday
@@ -66,7 +67,7 @@ func TestHoursAreEqualByTextAndHolidays(t *testing.T) {
 	}
 }
 
-func TestLengthsAreWrittenAsInAPolicyFile(t *testing.T) {
+func TestDurationsAreFormattedAsInAPolicyFile(t *testing.T) {
 	for d, want := range map[time.Duration]string{180 * days: "180d", 90 * time.Minute: "1h30m",
 		days + time.Second: "1d1s", 0: ""} {
 		if got := FormatDuration(d); got != want {

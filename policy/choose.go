@@ -2,9 +2,9 @@ package policy
 
 import "time"
 
-// choose picks the grant that answers. First comes the least powerful role that the member may have alone, then the
-// least powerful one that a mentor has confirmed, then the least powerful one that waits for a mentor. Of several
-// grants of that role the one with the longest session counts, so another badge never shortens a session.
+// choose selects the grant that answers. The least powerful role that the member may have alone is preferred, then the
+// least powerful role that a mentor has confirmed, then the least powerful role that waits for a mentor. Of several
+// grants of that role choose takes the one with the longest session, so another badge never shortens a session.
 func (j *evaluator) choose(d *Decision, p *Policy, m *machine, badges []BadgeID) {
 	var alone, answered, waiting uint // sets of roles
 	for i := range d.Outcomes {
@@ -47,7 +47,7 @@ func leastPowerful(set uint) Role {
 	return r
 }
 
-// give takes the best of the grants that give the role with the verdict.
+// give answers with the best of the grants that give the role with the verdict.
 func (j *evaluator) give(d *Decision, m *machine, v Verdict, r Role, alone bool, badges []BadgeID) {
 	d.Verdict, d.Role, d.Grant = v, r, -1
 	for i := range d.Outcomes {
@@ -65,7 +65,7 @@ func (j *evaluator) give(d *Decision, m *machine, v Verdict, r Role, alone bool,
 	}
 }
 
-// limits are the grant's own limits, shortened by its hours, quotas and bookings. Most bounds extensions too.
+// limits returns the grant's own limits, shortened by its hours, quotas and bookings. Most also bounds extensions.
 func (j *evaluator) limits(g *Grant) Limits {
 	l := g.Session
 	if j.q.Clock != Trusted { // the rules that could shorten it were not judged
@@ -78,7 +78,7 @@ func (j *evaluator) limits(g *Grant) Limits {
 	return l
 }
 
-// leaves is how much longer hours, quotas and bookings let a session last; zero: no limit.
+// leaves returns for how much longer hours, quotas and bookings permit a session; zero: no limit.
 func (j *evaluator) leaves(g *Grant) (most time.Duration) {
 	atMost := func(left time.Duration) {
 		if Outlasts(most, left) {
@@ -106,8 +106,8 @@ func (j *evaluator) leaves(g *Grant) (most time.Duration) {
 	return most
 }
 
-// LongerThan reports whether a session with these limits lasts longer than with the other limits. Max is compared
-// first, then Idle, then Most. No limit is the longest.
+// LongerThan reports whether a session with these limits lasts longer than a session with the other limits. Max is
+// compared first, then Idle, then Most. A zero duration (no limit) is the longest.
 func (l Limits) LongerThan(other Limits) bool {
 	if l.Max != other.Max {
 		return Outlasts(l.Max, other.Max)
@@ -121,7 +121,7 @@ func (l Limits) LongerThan(other Limits) bool {
 // Outlasts reports whether the limit a is longer than the limit b. Zero is no limit, which is longer than any limit.
 func Outlasts(a, b time.Duration) bool { return b != 0 && (a == 0 || a > b) }
 
-// badgesFor appends the member's badges by which a met need is met.
+// badgesFor appends the member's badges that meet a met need.
 func (j *evaluator) badgesFor(out []BadgeID, n *need) []BadgeID {
 	if n.leaf > 0 {
 		return append(out, n.ask.Badge)
@@ -137,9 +137,9 @@ func (j *evaluator) badgesFor(out []BadgeID, n *need) []BadgeID {
 	return out
 }
 
-// nearest is the index of the grant to which the member comes nearest: the one whose hardest reason is easiest to
-// remedy, and of several the one of the least powerful role. If a role was asked for, grants of that role come first.
-// The index is -1 if nothing is missing for any grant, but no grant gives the role that was asked for.
+// nearest returns the index of the grant to which the member comes nearest: the grant whose hardest reason is easiest
+// to remedy, and among equal grants the one of the least powerful role. If a role was asked for, grants of that role
+// are preferred. The index is -1 if no grant has a missing reason, but no grant gives the role that was asked for.
 func (j *evaluator) nearest(all []Outcome) int {
 	best, bestEase, bestAsked := -1, 0, false
 	for i := range all {
@@ -156,8 +156,8 @@ func (j *evaluator) nearest(all []Outcome) int {
 	return best
 }
 
-// warns reports whether mode warn lets this member in as a user without the badges and the membership. A tag, a fault,
-// a refused card, or a card that proved less than the machine asks for still stops the member.
+// warns reports whether mode warn admits this member as a user without the badges and the membership. A tag, a fault, a
+// refused card, or a card that proved less than the machine requires still stops the member.
 func (j *evaluator) warns() bool {
 	q := &j.q
 	return j.m.Mode == Warn && q.Member != nil && !q.Member.Blocked && q.CardState == ActiveCard &&
@@ -165,8 +165,8 @@ func (j *evaluator) warns() bool {
 }
 
 // warn makes the member a user in mode warn, unless another role was asked for by name. The session is the longest that
-// the policy gives a user, also for members who hold the badge, because a badge never shortens a session. Grant stays
-// the one that enforcement chose.
+// the policy gives a user, also for members who hold the badge, because a badge never shortens a session. d.Grant keeps
+// the index that enforcement chose.
 func (j *evaluator) warn(d *Decision, m *machine) {
 	if j.q.As != NoRole && j.q.As != User {
 		return

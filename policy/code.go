@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// Code says why access is denied. The list is closed and stable: records and other programs store these words.
+// Code is the reason why access is denied. The list is closed and stable: records and other programs store these words.
 type Code string
 
 const (
 	UnknownCard  Code = "unknown-card"  // no member has this card
 	CardBlocked  Code = "card-blocked"  // the site refuses this card, or every card of its member
 	MachineFault Code = "machine-fault" // the relay has a fault, nobody may start
-	// MembershipLapsed: the membership has ended, its days of grace have passed, and the policy does not keep the
-	// role for lapsed members.
+	// MembershipLapsed: the membership and its days of grace have ended, and the policy does not let lapsed members
+	// keep the role.
 	MembershipLapsed Code = "membership-lapsed"
-	TaggedOut        Code = "tagged-out"    // a tag is on the machine; only a maintainer may work
+	TaggedOut        Code = "tagged-out"    // the machine is tagged out; only a maintainer may work
 	NoBadge          Code = "no-badge"      // the badge is not held
 	BadgeRevoked     Code = "badge-revoked" // its issuer has revoked it
 	// BadgeUnverified: the proof is not verified, the status is too old, or the badge is not valid yet.
 	BadgeUnverified Code = "badge-unverified"
 	BadgeExpired    Code = "badge-expired"    // the end of its validity has passed
-	NotEnoughHours  Code = "not-enough-hours" // less running time logged on this machine than asked
-	NotRecent       Code = "not-recent"       // the badge, or the last use of this machine, is older than asked
+	NotEnoughHours  Code = "not-enough-hours" // less running time logged on this machine than required
+	NotRecent       Code = "not-recent"       // the badge, or the last use of this machine, is older than required
 	QuotaUsed       Code = "quota-used"       // the member's quota is used up
 	BundleStale     Code = "bundle-stale"     // the machine's bundle is older than the policy allows
 	ClockUntrusted  Code = "clock-untrusted"  // a rule on hours or dates cannot be judged without a trusted clock
@@ -30,7 +30,7 @@ const (
 	NeedsSupervisor Code = "needs-supervisor" // a mentor's card is needed
 )
 
-// Codes returns all codes, hardest to remedy first. A member is told the first one that applies.
+// Codes returns all codes, hardest to remedy first. A member is told the first code that applies.
 func Codes() []Code { return slices.Clone(codeList[:]) }
 
 // codeList is the list that Codes copies. The grant whose hardest reason is latest in this list is the nearest one.
@@ -87,18 +87,19 @@ func (c Code) ease() int { return slices.Index(codeList[:], c) }
 type Reason struct {
 	Code  Code        `json:"code"`
 	Badge BadgeID     `json:"badge,omitempty"` // the badge concerned
-	Other *OtherBadge `json:"other,omitempty"` // the accepted badge that is held instead, if the reason is about that one
-	// badge-expired: its end; badge-unverified: when it begins to be valid, or when its status was last read; not-recent:
-	// issue or last use; membership-lapsed: noon of its last day; outside-hours, booked: until when
+	Other *OtherBadge `json:"other,omitempty"` // the accepted badge that the reason is about; nil: Badge itself
+	// badge-expired: its end; badge-unverified: when it begins to be valid, or when its status was last read;
+	// not-recent: time of issue or last use; membership-lapsed: noon of its last day; outside-hours, booked: end of the
+	// closure
 	At time.Time `json:"at,omitzero"`
-	// not-recent: the age asked for; not-enough-hours: the running time asked for; quota-used: the quota (ns)
+	// not-recent: the maximum age; not-enough-hours: the required running time; quota-used: the quota (ns)
 	Want time.Duration `json:"want,omitempty"`
 	// not-enough-hours: the running time logged; quota-used: the time used (ns)
 	Have time.Duration `json:"have,omitempty"`
 	Kind ReasonKind    `json:"kind,omitempty"` // which rule gave the code, if several rules share it
 }
 
-// ReasonKind distinguishes rules that share a code. The zero kind is the only or ordinary one.
+// ReasonKind distinguishes rules that share a code. The zero kind is the ordinary rule of its code.
 type ReasonKind uint8
 
 const (
@@ -108,13 +109,13 @@ const (
 	NotYet                   // badge-unverified: not valid yet
 	OldStatus                // badge-unverified: the last status is older than status-grace
 	WeakAssurance            // badge-unverified: the assurance is weaker than asked for
-	// card-blocked: the card's number can be copied, and this machine asks for a card that proves itself
+	// card-blocked: the card's number can be copied, and this machine requires a card that authenticates itself
 	WeakCard
 	OfDay          // quota-used: the day's
 	OfWeek         // quota-used: the week's
 	Booked         // outside-hours: the machine is booked for someone else
 	NotBooked      // outside-hours: allowed only during the member's own booking
-	BusySupervisor // needs-supervisor: the mentor already supervises as many as the policy allows
+	BusySupervisor // needs-supervisor: the mentor already supervises as many people as the policy permits
 	OfLostCard     // card-blocked: the site has noted this card as lost
 	OfBlockedCard  // card-blocked: the site has blocked this card
 	OfReplacedCard // card-blocked: the member has another card instead

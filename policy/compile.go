@@ -13,13 +13,13 @@ type machine struct {
 	*Machine
 	grants []grant // of Machine.Grants, in their order
 	leaves []*Need // every need of a single badge; need.leaf is the index here plus 1
-	with   []*need // those leaves that only «with:» of an accepted badge asks for
+	with   []*need // those leaves that only «with:» of an accepted badge requires
 }
 
 type grant struct {
 	*Grant
 	needs      need
-	supervisor need // where Supervisor is set
+	supervisor need // the compiled Supervisor, if it is set
 }
 
 // need is a compiled Need: a leaf (one badge), all, or any.
@@ -30,14 +30,14 @@ type need struct {
 	accepts  []accepting // of a leaf: what its badge accepts in this grant
 }
 
-// MaxNeeds bounds the badges that the grants of one machine name, repetitions counted. Needs may be nested at most
+// MaxNeeds bounds the badges that the grants of one machine name, counting repetitions. Needs may be nested at most
 // maxDepth deep.
 const (
 	MaxNeeds   = 4096
 	MaxNesting = 8
 )
 
-// New checks a model and compiles it. The error joins everything that is wrong. The caller must not change the model
+// New checks a model and compiles it. The error joins all faults of the model. The caller must not change the model
 // afterwards.
 func New(m Model) (*Policy, error) {
 	p := &Policy{
@@ -196,7 +196,7 @@ func (c *checker) bookings(m *Machine) {
 	}
 }
 
-// need compiles n for m, as a grant of the role asks for it. What a grant asks of a supervisor is compiled for the role
+// need compiles n for m, for a grant of the role as. What a grant requires of a supervisor is compiled for the role
 // mentor.
 func (c *checker) need(m *machine, where string, n *Need, as Role, depth int) need {
 	if depth > MaxNesting {

@@ -160,7 +160,7 @@ func parseRange(s string) (x dates, rest string, err error) {
 	return x, s, nil
 }
 
-// cutEnd reads the end of a range behind the hyphen: a day of the same month, a month, or a month and a day, with or
+// cutEnd reads the end of a range after the hyphen: a day of the same month, a month, or a month and a day, with or
 // without a year.
 func cutEnd(s string, from Date, dayed bool) (to Date, rest string, ok bool) {
 	year, s, hasYear := cutYear(s)

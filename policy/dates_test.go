@@ -15,14 +15,14 @@ func TestDatesAndHolidaysOpenAndClose(t *testing.T) {
 	}{
 		{"Mo-Fr 09:00-21:00; PH off", "2026-12-25 10:00", false}, // a Friday
 		{"Mo-Fr 09:00-21:00; PH off", "2026-12-24 10:00", true},
-		{"PH off; Mo-Fr 09:00-21:00", "2026-12-25 10:00", true}, // the last rule that speaks of a day counts
+		{"PH off; Mo-Fr 09:00-21:00", "2026-12-25 10:00", true}, // the last rule that applies to a day counts
 		{"Mo-Fr 09:00-21:00; PH off", "2026-04-06 10:00", false},
 		{"Mo-Fr 09:00-21:00; PH off", "2027-04-06 10:00", true}, // a date of one year
 		{"Mo-Fr 09:00-21:00; Sa,PH 10:00-12:00", "2026-05-01 11:00", true},
 		{"Mo-Fr 09:00-21:00; Sa,PH 10:00-12:00", "2026-05-01 13:00", false},
 		{"PH 10:00-12:00", "2026-05-01 11:00", true},
 		{"PH 10:00-12:00", "2026-05-04 11:00", false},
-		{"Th 22:00-04:00; PH off", "2026-12-25 03:00", true}, // what began on the day before goes on
+		{"Th 22:00-04:00; PH off", "2026-12-25 03:00", true}, // a span that began on the day before continues
 		{"Mo-Fr 09:00-21:00; Dec 24-Jan 02 off", "2026-12-24 10:00", false},
 		{"Mo-Fr 09:00-21:00; Dec 24-Jan 02 off", "2027-01-01 10:00", false},
 		{"Mo-Fr 09:00-21:00; Dec 24-Jan 02 off", "2026-12-23 10:00", true},
@@ -50,7 +50,7 @@ func TestDatesAndHolidaysOpenAndClose(t *testing.T) {
 	}
 }
 
-func TestDatesAreLookedAheadTo(t *testing.T) {
+func TestOpensLooksAheadToDates(t *testing.T) {
 	for _, c := range []struct{ hours, at, opens, closes string }{
 		{"24/7; Dec 25 off", "2026-11-23 10:00", "2026-11-24 00:00", "2026-12-25 00:00"},
 		{"Mo-Fr 09:00-21:00; Dec 24-Jan 02 off", "2026-12-23 10:00", "2027-01-04 09:00", "2026-12-23 21:00"},
@@ -70,7 +70,7 @@ func TestDatesAreLookedAheadTo(t *testing.T) {
 	}
 }
 
-// Over half a year and two changes of the clock, the wall is right.
+// Over half a year with two clock changes, the closing time is right in local time.
 func TestClosingTimeAfterAClockChangeIsInLocalTime(t *testing.T) {
 	h, err := ParseHours("24/7; Dec 25 off", nil)
 	if err != nil {

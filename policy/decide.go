@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Clock says whether the time of a question is trusted. The zero Clock is not.
+// Clock tells whether the time of a question is trusted. The zero Clock is untrusted.
 type Clock uint8
 
 const (
@@ -21,14 +21,14 @@ type Question struct {
 	Machine    MachineID
 	Member     *Member      // nil: the card belongs to no member
 	Supervisor *Member      // the mentor who tapped for the member; nil: nobody
-	As         Role         // the role asked for; NoRole: the least powerful that is possible
+	As         Role         // the requested role; NoRole: the least powerful role that is possible
 	Card       CardStrength // what the member's card has proven
 	CardState  CardState    // the state of the member's card at the site
 	Answering  int          // sessions of others that the mentor supervises at this machine
 	Issued     time.Time    // when the bundle in force was made; zero: unknown
 	Tagged     bool         // the machine is tagged out
-	// LastTrusted is when the machine last wrote a record with a trusted clock; zero: never. Memberships are judged
-	// by it: see Known.
+	// LastTrusted is when the machine last wrote a record with a trusted clock; zero: never. Memberships are judged at
+	// a time that depends on it: see Known.
 	LastTrusted time.Time
 	Fault       bool // the relay has a fault
 }
@@ -37,11 +37,12 @@ type Question struct {
 type Decision struct {
 	Verdict Verdict `json:"verdict"`
 	Role    Role    `json:"role"` // NoRole if Verdict is Deny
-	// Grant is the index of the grant that gives the role or comes nearest; in mode warn, as enforcement would choose.
+	// Grant is the index of the grant that gives the role or comes nearest; in mode warn, the grant that enforcement
+	// would choose.
 	Grant    int        `json:"grant"`
 	Limits   Limits     `json:"limits,omitzero"`    // of the session; Max is shortened to the end of the grant's hours
 	Others   []Role     `json:"others,omitempty"`   // other roles that the member may take now without a mentor
-	Badges   []BadgeID  `json:"badges,omitempty"`   // the member's badges by which the grant is met
+	Badges   []BadgeID  `json:"badges,omitempty"`   // the member's badges that meet the grant
 	Accepted []Accepted `json:"accepted,omitempty"` // badges of other issuers that count for badges in Badges
 	Outcomes []Outcome  `json:"outcomes,omitempty"` // of every grant, in the order of the policy
 	Would    Verdict    `json:"would"`              // the answer of enforcement; differs from Verdict only in mode warn
@@ -61,8 +62,8 @@ func NewOutcome(r Role, v Verdict, missing ...Reason) Outcome {
 	return Outcome{Role: r, Verdict: v, found: &findings{given: &missing}, to: uint32(len(missing))}
 }
 
-// Missing returns everything that is missing for the grant, in the order of judgement. Each call computes the reasons
-// from the member of the question, who must not have changed since.
+// Missing returns everything that is missing for the grant, in the order in which rules are judged. Each call computes
+// the reasons from the member of the question, who must not have changed since.
 func (o Outcome) Missing() []Reason {
 	if o.from == o.to {
 		return nil
@@ -87,7 +88,7 @@ func (d Decision) Nearest() (o Outcome, ok bool) {
 	return d.Outcomes[d.Grant], true
 }
 
-// Codes are the distinct reasons of the nearest grant, none if the answer is allow.
+// Codes returns the distinct reasons of the nearest grant, or none if the answer is allow.
 func (d Decision) Codes() []Code {
 	o, _ := d.Nearest()
 	var out []Code
@@ -99,9 +100,10 @@ func (d Decision) Codes() []Code {
 	return out
 }
 
-// page holds what a decision answers with, so that it needs one allocation. What does not fit is allocated besides: of
-// the questions of BenchmarkSameQuestions 2 % find more than 32 things missing. At 504 bytes the page is of the largest
-// size that Go's allocator gives without a header (512), which a test holds: a larger page takes twice as long to get.
+// page holds the parts of a decision, so that a decision needs one allocation. Larger parts are allocated separately: 2
+// % of the questions of BenchmarkSameQuestions find more than 32 missing things. A page of 504 bytes has the largest
+// size that Go's allocator serves without a header (512 bytes); a test checks the size, because a larger page takes
+// twice as long to allocate.
 type page struct {
 	found    findings
 	outcomes [6]Outcome
@@ -109,8 +111,8 @@ type page struct {
 	room     [32]finding
 }
 
-// Decide judges every grant of the machine. It cannot fail: what cannot be judged denies. A machine that the policy
-// does not know gets the zero Decision.
+// Decide judges every grant of the machine. Decide cannot fail: a rule that cannot be judged denies. A machine that the
+// policy does not know gets the zero Decision.
 func (p *Policy) Decide(q Question) Decision {
 	m := p.machines[q.Machine]
 	if m == nil {
@@ -150,7 +152,7 @@ type evaluator struct {
 	shares     shares
 }
 
-// shares is how long the member has used the machine on the day and in the week of the question.
+// shares holds how long the member has used the machine on the day and in the week of the question.
 type shares struct {
 	known     bool
 	day, week time.Duration
@@ -184,7 +186,7 @@ func (j *evaluator) grant(g *grant) Outcome {
 	return o
 }
 
-// everyone notes what stops a role whatever badges the member holds.
+// everyone notes the reasons that stop a role whatever badges the member holds.
 func (j *evaluator) everyone(r Role) {
 	if j.q.Member.Blocked {
 		j.missing(cardBlocked)
@@ -219,8 +221,8 @@ func (j *evaluator) fresh() {
 	}
 }
 
-// judges reports whether a rule on time can be judged. If it cannot, and the machine does not pass it over, it is noted
-// as missing.
+// judges reports whether a rule on time can be judged. If the rule cannot be judged, and the machine does not ignore
+// such rules, judges notes it as missing.
 func (j *evaluator) judges(rule ClockPass) bool {
 	if j.q.Clock == Trusted {
 		return true
@@ -276,8 +278,8 @@ func (j *evaluator) used() (day, week time.Duration) {
 	return j.shares.day, j.shares.week
 }
 
-// supervised reports whether another member has tapped who meets what the grant asks of a supervisor and may supervise
-// one more person. What that member lacks is not noted, because it does not concern the first member.
+// supervised reports whether another member has tapped who meets what the grant requires of a supervisor and may
+// supervise one more person. Reasons about that member are not noted, because they do not concern the first member.
 func (j *evaluator) supervised(g *grant) bool {
 	s := j.q.Supervisor
 	l := finding{code: needsSupervisor}
@@ -294,7 +296,7 @@ func (j *evaluator) supervised(g *grant) bool {
 	return false
 }
 
-// meets reports whether the person meets the need, and notes nothing.
+// meets reports whether the person meets the need. It does not note missing reasons.
 func (j *evaluator) meets(n *need, who *person) bool {
 	mark := j.found.len()
 	ok := j.need(n, who)
@@ -302,7 +304,8 @@ func (j *evaluator) meets(n *need, who *person) bool {
 	return ok
 }
 
-// need notes what is missing for a need. If no alternative of an «any» is met, the nearest alternative is noted.
+// need adds the reasons for which a need is not met. If no alternative of an «any» is met, it adds those of the nearest
+// alternative.
 func (j *evaluator) need(n *need, who *person) bool {
 	switch {
 	case n.leaf > 0:
@@ -336,9 +339,9 @@ func (j *evaluator) any(list []need, who *person) bool {
 	return false
 }
 
-// ease is twice the index of the hardest reason in the list of codes: the greater, the nearer to being met. With no
-// reason it is the length of the list. Reasons that stop every grant are ignored. A member who lacks only the badge in
-// «with:» of an accepted badge is half an index nearer.
+// ease returns how easily the reasons can be remedied: twice the index of the hardest reason in the list of codes. With
+// no reason it returns the length of the list. Reasons that stop every grant are ignored. If the member lacks only the
+// badge in «with:» of an accepted badge, the result is one greater.
 func ease(found []finding) int {
 	out := 2 * len(codeList)
 	for i := range found {
@@ -367,7 +370,7 @@ func (j *evaluator) badge(n *need, who *person) bool {
 	return j.found.len() == mark
 }
 
-// ages checks the age of a badge that counts, the last use and the hours.
+// ages checks the age of a badge that counts, the last use and the logged hours.
 func (j *evaluator) ages(n *need, who *person, at int) {
 	issued := who.all[at].From
 	l := finding{leaf: n.leaf, held: uint32(at)}
@@ -387,7 +390,7 @@ func (j *evaluator) ages(n *need, who *person, at int) {
 	}
 }
 
-// age notes that since is longer ago than want.
+// age notes a reason if since is longer ago than want.
 func (j *evaluator) age(l finding, want time.Duration, since time.Time) {
 	switch {
 	case j.q.Clock != Trusted:
@@ -400,8 +403,8 @@ func (j *evaluator) age(l finding, want time.Duration, since time.Time) {
 	j.found.add(l)
 }
 
-// best is the index of the badge that counts and was issued last. If none counts, best is -1, and why is the reason of
-// the nearest one.
+// best returns the index of the badge that counts and was issued last. If no badge counts, best is -1, and why is the
+// reason of the badge that is nearest to counting.
 func (j *evaluator) best(n *need, who *person) (best int, why finding) {
 	best, why = -1, finding{code: noBadge, leaf: n.leaf}
 	for _, place := range who.held(n) {

@@ -31,7 +31,7 @@ func TestZeroValuesDeny(t *testing.T) {
 	}
 }
 
-// decide says what a decision is, in a line.
+// line describes a decision in one line.
 func line(d Decision) string {
 	return fmt.Sprintf("%v %v %v", d.Verdict, d.Role, d.Codes())
 }
@@ -198,7 +198,7 @@ func TestDecisionFollowsEveryRule(t *testing.T) {
 	}
 }
 
-func TestEveryGrantTellsAllThatIsMissing(t *testing.T) {
+func TestEveryGrantListsAllThatIsMissing(t *testing.T) {
 	p := mustNew(t, lab())
 	m := holder("user")
 	m.Holdings[0].Until = monday.AddDate(0, 0, -1)
@@ -223,7 +223,7 @@ func TestEveryGrantTellsAllThatIsMissing(t *testing.T) {
 	}
 }
 
-func TestReasonsOfOneGrantDoNotRunIntoTheNext(t *testing.T) {
+func TestReasonsOfOneGrantAreNotListedUnderTheNext(t *testing.T) {
 	p := mustNew(t, lab())
 	d := p.Decide(ask("laser", holder()))
 	first := d.Outcomes[0].Missing()
@@ -266,7 +266,7 @@ func TestUnmetAnyReportsTheNearestAlternative(t *testing.T) {
 	}
 }
 
-func TestReasonsCarryWhatTheSentenceNeeds(t *testing.T) {
+func TestReasonsContainTheDataOfTheirSentences(t *testing.T) {
 	p := mustNew(t, lab())
 	end, last := monday.AddDate(0, -1, 0), monday.AddDate(-1, 0, 0)
 	m := &Member{ID: "m-1", Holdings: []Holding{
@@ -305,7 +305,7 @@ func TestReasonsCarryWhatTheSentenceNeeds(t *testing.T) {
 	}
 }
 
-func TestOthersAndBadgesTellWhatTheRoleRestsOn(t *testing.T) {
+func TestDecisionsListOtherRolesAndTheBadgesUsed(t *testing.T) {
 	p := mustNew(t, lab())
 	d := p.Decide(ask("laser", holder("maintainer", "mentor", "user", "first")))
 	if !slices.Equal(d.Others, []Role{Mentor, Maintainer}) || !slices.Equal(d.Badges, []BadgeID{"user"}) || d.Grant != 2 {
@@ -394,7 +394,7 @@ func TestSessionEndsWithTheHours(t *testing.T) {
 	}
 }
 
-func TestManyBadgesAndManyReasonsOutgrowTheirRooms(t *testing.T) {
+func TestManyBadgesAndReasonsMayExceedTheirBuffers(t *testing.T) {
 	m := lab()
 	m.Machines[0].Grants = []Grant{{Role: User, Needs: Need{Badge: "user"}}, {Role: Mentor, Needs: Need{Badge: "mentor"}}}
 	list := make([]Need, 100)
@@ -438,7 +438,7 @@ func TestRequestedRoleWithoutAGrantIsDenied(t *testing.T) {
 	}
 }
 
-func TestBigPoliciesOutgrowTheFirstPage(t *testing.T) {
+func TestBigPoliciesMayExceedTheFirstPage(t *testing.T) {
 	m := lab()
 	need := Need{
 		All: []Need{

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// Sentence is what the member reads: the fact, then the next step. Both are without a final full stop.
+// Sentence is the text that the member reads: the fact, then the next step. Neither part ends with a full stop.
 type Sentence struct {
 	Fact Text `json:"fact"`
 	Next Text `json:"next"`
 }
 
-// In is both parts in one language.
+// In returns both parts in one language.
 func (s Sentence) In(l Language) string {
 	if next := s.Next.In(l); next != "" {
 		return s.Fact.In(l) + ". " + next
@@ -19,8 +19,9 @@ func (s Sentence) In(l Language) string {
 	return s.Fact.In(l)
 }
 
-// Explain says to the member what p answered to q. If several things are missing, it names the one that stops everyone
-// or else the hardest to remedy. It names no person, and no role that the machine gives nobody.
+// Explain returns the sentence that tells the member what p answered to q. If several things are missing, the sentence
+// names the reason that stops everyone or else the reason that is hardest to remedy. It names no person, and no role
+// that no grant of the machine gives.
 func Explain(p *Policy, q Question, d Decision) Sentence {
 	s := explain(p, q, d)
 	m, _ := p.Machine(q.Machine)
@@ -103,7 +104,7 @@ func (e explainer) supervisorBadge() BadgeID {
 	return ""
 }
 
-// grant is the nearest grant, or the zero Grant if the decision is of another policy.
+// grant returns the nearest grant, or the zero Grant if the decision is of another policy.
 func (e explainer) grant() Grant {
 	if m, ok := e.p.Machine(e.q.Machine); ok && e.d.Grant >= 0 && e.d.Grant < len(m.Grants) {
 		return m.Grants[e.d.Grant]
@@ -157,7 +158,7 @@ func (e explainer) deny(o Outcome) Sentence {
 	}
 }
 
-// foremost is the reason that the member is told. A tag comes before a problem with a badge.
+// foremost returns the reason that the member is told. A tag is preferred to a problem with a badge.
 func foremost(missing []Reason) Reason {
 	var out Reason
 	ease := len(codeList)
@@ -244,7 +245,7 @@ func (e explainer) notRecent(r Reason) Sentence {
 	return s
 }
 
-// usedUp says which quota is used up, and when it begins anew.
+// usedUp names the quota that is used up, and the time when the quota starts again.
 func usedUp(r Reason) Sentence {
 	want := hoursOf(r.Want)
 	if r.Kind == OfWeek {
@@ -289,7 +290,7 @@ func (e explainer) closed(r Reason) Sentence {
 	return step(Text{"La machine n’est pas ouverte à cette heure", "The machine is not open at this hour"}, back)
 }
 
-// about says something of a badge: of the accepted badge if that is the one held.
+// about makes a sentence about a badge: about the accepted badge if the member holds that one instead.
 func (e explainer) about(r Reason, what, next Text) Sentence {
 	name := e.quote(r.Badge)
 	if r.Other != nil {
@@ -300,7 +301,7 @@ func (e explainer) about(r Reason, what, next Text) Sentence {
 	return step(Text{"Le badge " + name.FR + " " + what.FR, "The badge " + name.EN + " " + what.EN}, next)
 }
 
-// quote is the badge's name as it was issued, in the quotation marks of each language.
+// quote returns the badge's name as it was issued, in the quotation marks of each language.
 func (e explainer) quote(id BadgeID) Text {
 	name := string(id)
 	if b, ok := e.p.Badge(id); ok {

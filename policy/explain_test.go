@@ -8,7 +8,7 @@ import (
 	. "portillon/policy"
 )
 
-func TestSentencesSayFactThenNextStepInBothLanguages(t *testing.T) {
+func TestSentencesHaveAFactAndANextStepInBothLanguages(t *testing.T) {
 	one := func(b BadgeID, change func(h *Holding)) *Member {
 		h := holding(b)
 		change(&h)
@@ -119,7 +119,7 @@ func TestSentencesSayFactThenNextStepInBothLanguages(t *testing.T) {
 	}
 }
 
-// politely holds every sentence to the manner of the panel.
+// politely checks that a sentence follows the style of the panel.
 func politely(t *testing.T, s Sentence) {
 	t.Helper()
 	fr := " " + strings.ToLower(s.In(French)) + " "
@@ -133,7 +133,7 @@ func politely(t *testing.T, s Sentence) {
 	}
 }
 
-func TestSentencesOfRulesThatTheLabLacks(t *testing.T) {
+func TestSentencesOfRulesThatTheSampleLabDoesNotUse(t *testing.T) {
 	m := lab()
 	m.Machines[2].Mode = Enforce
 	m.Machines[0].Grants = []Grant{
@@ -163,7 +163,7 @@ func TestSentencesOfRulesThatTheLabLacks(t *testing.T) {
 	}
 }
 
-func TestExplainBearsDecisionsThatAreNotItsOwn(t *testing.T) {
+func TestExplainDoesNotPanicOnDecisionsOfAnotherPolicy(t *testing.T) {
 	p := mustNew(t, lab())
 	for _, code := range append(Codes(), "", "x") {
 		for _, grant := range []int{-1, 0, 99} {
@@ -193,13 +193,13 @@ func TestHoursThatNeverOpenHaveASentence(t *testing.T) {
 	}
 }
 
-func TestSentenceWithoutANextStepIsItsFact(t *testing.T) {
+func TestSentenceWithoutANextStepConsistsOfTheFact(t *testing.T) {
 	if got := (Sentence{Fact: Text{FR: "fait", EN: "fact"}}).In(English); got != "fact" {
 		t.Error(got)
 	}
 }
 
-func TestUsedWeeklyQuotaHasASentenceOfItsOwn(t *testing.T) {
+func TestUsedWeeklyQuotaHasASeparateSentence(t *testing.T) {
 	p := ruled(t, func(m *Machine) { m.Grants[0].Quota = Quota{Day: 5 * time.Hour, Week: 6 * time.Hour} })
 	q := Question{At: monday, Clock: Trusted, Machine: "m", Member: bearer("user")}
 	q.Member.Practice = []Practice{{Machine: "m", Last: monday, Day: time.Hour, Week: 6 * time.Hour}}

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Hours are times of the week and of the year, in local time. When clocks are put back, the hour that occurs twice is
-// open both times or not at all. The zero Hours never open.
+// Hours are times of the week and of the year, in local time. When clocks are put back, one hour occurs twice; Hours
+// are then open in both occurrences or in neither. The zero Hours never open.
 type Hours struct {
 	week     [7][]Span // by time.Weekday, for days that no rule with dates or holidays names
 	rules    []rule    // all rules if any names dates or holidays, otherwise none
@@ -43,7 +43,7 @@ func (h *Hours) String() string { return h.text }
 // 09:00-21:00; Sa 10:00-18:00"), times past midnight ("Fr,Sa 20:00-02:00"), several a day ("08:00-12:00,14:00-18:00"),
 // "24/7", "Su off"; dates and months, of every year or of one ("Dec 24-Jan 02 off", "Jul-Aug Mo-Fr 10:00-16:00", "2026
 // Dec 31 off"); public holidays, which the site lists ("PH off", "Su,PH 10:00-12:00"). As in OpenStreetMap, a rule
-// replaces what earlier rules said about its days. holidays may be nil if the site lists none; PH is then an error.
+// replaces what earlier rules say about its days. holidays may be nil if the site lists none; PH is then an error.
 func ParseHours(s string, holidays *Holidays) (*Hours, error) {
 	h := &Hours{text: s, holidays: holidays}
 	rules := strings.Split(s, ";")
@@ -67,7 +67,7 @@ func ParseHours(s string, holidays *Holidays) (*Hours, error) {
 	return h, nil
 }
 
-// settle computes the week. Rules are dropped if none names a date.
+// settle computes the spans of the week. It drops the rules if none names a date.
 func (h *Hours) settle() {
 	dated := false
 	for _, r := range h.rules {
@@ -90,7 +90,7 @@ func (h *Hours) never() bool {
 		!slices.ContainsFunc(h.rules, func(r rule) bool { return len(r.spans) > 0 && (len(r.dates) > 0 || r.holidays) })
 }
 
-// parseRule reads DATES WEEKDAYS TIMES, of which the first two may be missing, but not all three.
+// parseRule reads DATES WEEKDAYS TIMES. The rule must have at least one of the three parts.
 func parseRule(text string) (r rule, err error) {
 	if text == "" {
 		return r, errors.New("empty rule between two semicolons")
@@ -202,7 +202,7 @@ func onWall(at time.Time) moment {
 // midnight is the moment at which a day begins.
 func midnight(d Date) moment { return moment{Date: d, weekday: d.Weekday()} }
 
-// plus is the same minute this many days later.
+// plus returns the same minute this many days later.
 func (w moment) plus(days int) moment {
 	return moment{w.Date.AddDays(days), time.Weekday(((int(w.weekday)+days)%7 + 7) % 7), w.minute}
 }
@@ -218,7 +218,8 @@ func (h *Hours) on(w moment) []Span {
 	return nil
 }
 
-// speaking is the index of the rule that applies to w's day, or -1. If no rule names a date, it is the weekday.
+// speaking returns the index of the rule that applies to w's day, or -1. If no rule names a date, the result is the
+// weekday.
 func (h *Hours) speaking(w moment) int {
 	if h.rules == nil {
 		return int(w.weekday)
@@ -238,8 +239,8 @@ func (r *rule) speaksOf(w moment, holidays *Holidays) bool {
 	return len(r.dates) == 0 || slices.ContainsFunc(r.dates, func(x dates) bool { return x.hold(w.Date) })
 }
 
-// open reports whether the moment is within the hours, and how many minutes of local time remain of the span that ends
-// last.
+// open reports whether the moment is within the hours. left is the number of minutes of local time that remain of the
+// span that ends last.
 func (h *Hours) open(w moment) (left int, ok bool) {
 	for _, s := range h.on(w) {
 		if s.From <= w.minute && w.minute < s.To {
@@ -260,7 +261,7 @@ func (h *Hours) Open(at time.Time) bool {
 	return ok
 }
 
-// horizon is after how many days h repeats: a week, or a year if it names dates.
+// horizon returns the number of days after which h repeats: a week, or a year if h names dates.
 func (h *Hours) horizon() int {
 	if h.rules != nil {
 		return 366
@@ -269,10 +270,10 @@ func (h *Hours) horizon() int {
 }
 
 // Closes returns when h next closes. at must be in the site's zone and within h. ok is false if h does not close within
-// a week, or a year if it names dates. When the clock changes on the way, the hours after the change are looked up
-// anew, because a local time may occur twice or not at all.
+// a week, or a year if h names dates. If the clock changes before that time, Closes looks the hours up again after the
+// change, because a local time may occur twice or not at all.
 func (h *Hours) Closes(at time.Time) (end time.Time, ok bool) {
-	// One day more than the horizon, because a week with a clock change is an hour longer.
+	// Look one day further than the horizon, because a week with a clock change is an hour longer.
 	for last := at.Add(time.Duration(h.horizon()+1) * day * time.Minute); !at.After(last); {
 		left, open := h.open(onWall(at))
 		if !open {
@@ -292,7 +293,7 @@ func intoMinute(at time.Time) time.Duration {
 	return time.Duration(at.Second())*time.Second + time.Duration(at.Nanosecond())
 }
 
-// Opens returns the next moment after at at which h opens. at must be in the site's zone. ok is false if there is none
+// Opens returns the next moment after at when h opens. at must be in the site's zone. ok is false if h does not open
 // within eight days, or a year if h names dates.
 func (h *Hours) Opens(at time.Time) (start time.Time, ok bool) {
 	w := onWall(at)
@@ -310,7 +311,7 @@ func (h *Hours) Opens(at time.Time) (start time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// Equal reports whether both have the same text and the same holidays.
+// Equal reports whether h and o have the same text and the same holidays.
 func (h *Hours) Equal(o *Hours) bool { return h.text == o.text && h.holidays == o.holidays }
 
 // NamesDates reports whether any rule names dates or public holidays. If none does, all weeks are equal.
@@ -320,8 +321,8 @@ func (h *Hours) NamesDates() bool { return h.rules != nil }
 // begin on them.
 func (h *Hours) RuleOn(d Date) int { return h.speaking(midnight(d)) }
 
-// SpansTouching returns the spans that touch a day, also those that began the day before. Minutes are counted from that
-// day's midnight.
+// SpansTouching returns the spans that overlap a day, including spans that began the day before. Minutes are counted
+// from that day's midnight.
 func (h *Hours) SpansTouching(d Date) []Span {
 	w := midnight(d)
 	spans := slices.Clone(h.on(w))
@@ -353,7 +354,7 @@ func (h *Hours) DatesOfOneYear() (out []Date) {
 	return out
 }
 
-// onDay is a local minute, this many days after the day of at.
+// onDay returns the moment of a local minute, this many days after the day of at.
 func onDay(at time.Time, ahead, minute int) time.Time {
 	y, m, d := at.Date()
 	return time.Date(y, m, d+ahead, 0, minute, 0, 0, at.Location())

@@ -8,7 +8,7 @@ import (
 	"unsafe"
 )
 
-// A French sentence has no word of the policy file for a role or a day.
+// A French sentence must not contain the policy file's words for a role or a day.
 func TestEveryRoleAndReasonHasAFrenchWord(t *testing.T) {
 	if len(frenchRoles) != len(roleWords) {
 		t.Fatalf("%d roles in French, want %d", len(frenchRoles), len(roleWords))
@@ -51,7 +51,7 @@ func TestLanguageWordsRoundTrip(t *testing.T) {
 	}
 }
 
-// A day begins where the wall first says its date, though the clock is changed in it, at midnight too.
+// A day begins at the first moment with its date, also on days of a clock change, even at midnight.
 func TestDaysBeginAtTheirFirstMoment(t *testing.T) {
 	paris, err := time.LoadLocation("Europe/Paris")
 	if err != nil {
@@ -149,7 +149,7 @@ func TestUnknownWordsAreRefused(t *testing.T) {
 	}
 }
 
-func TestLengthsOfTime(t *testing.T) {
+func TestDurationsInWords(t *testing.T) {
 	const days = 24 * time.Hour
 	monday := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	for d, want := range map[time.Duration]Text{
@@ -172,14 +172,14 @@ func TestLengthsOfTime(t *testing.T) {
 	}
 }
 
-func TestIssuersWithoutANameAreCalledByTheirId(t *testing.T) {
+func TestIssuersWithoutANameAreNamedByTheirID(t *testing.T) {
 	p := &Policy{Model: Model{Issuers: []Issuer{{ID: "i"}}}}
 	if got := p.issuerName("i"); got != "i" {
 		t.Errorf("%q", got)
 	}
 }
 
-// TestAnAnswerFitsTheLargestBlockWithoutHeader holds the size of page: see its comment.
+// TestAnAnswerFitsTheLargestBlockWithoutHeader checks the size of page: see the comment of page.
 func TestAnAnswerFitsTheLargestBlockWithoutHeader(t *testing.T) {
 	if n := unsafe.Sizeof(page{}); n > 512 {
 		t.Errorf("page has %d bytes, want at most 512", n)

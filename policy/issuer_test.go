@@ -7,7 +7,7 @@ import (
 	. "portillon/policy"
 )
 
-func TestStatusProfilesAreThoseOfTheIssuersThatAreNamed(t *testing.T) {
+func TestStatusProfilesAreThoseOfTheNamedIssuers(t *testing.T) {
 	all := []Issuer{
 		{ID: "a", Profile: "did:x:a", StatusIssuers: []IssuerID{"c", "gone"}},
 		{ID: "b", Profile: "did:x:b"},

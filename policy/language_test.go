@@ -162,7 +162,7 @@ func TestEveryRuleOfTheLanguage(t *testing.T) {
 	}
 }
 
-func TestRulesThatMeanNothingAreRefused(t *testing.T) {
+func TestRulesWithoutAMeaningAreRefused(t *testing.T) {
 	for want, change := range map[string]func(*Machine){
 		"is nobody's":           func(m *Machine) { m.Bookings = []Booking{{From: monday, To: monday.Add(1), For: ""}} },
 		"ends before it begins": func(m *Machine) { m.Bookings = []Booking{{From: monday, To: monday, For: "m-1"}} },
@@ -181,7 +181,7 @@ func TestRulesThatMeanNothingAreRefused(t *testing.T) {
 	}
 }
 
-// Thirty minutes, and thirty more where twenty-two are left, are fifty-two: not sixty.
+// If 22 minutes are left and 30 are added, 52 are left, not 60.
 func TestExtensionIsAddedToTheRemainingTime(t *testing.T) {
 	l := Limits{Max: 30 * time.Minute, Extend: 30 * time.Minute}
 	for _, c := range []struct{ left, most, want time.Duration }{
@@ -197,14 +197,14 @@ func TestExtensionIsAddedToTheRemainingTime(t *testing.T) {
 	}
 }
 
-// The session's own max bounds what a card starts with; an extension is bounded by what hours, quotas and bookings
+// The session's max bounds the time that a card starts with. An extension is bounded by what hours, quotas and bookings
 // leave.
-func TestWhatHoursQuotasAndBookingsLeaveIsToldApartFromTheSessionsMax(t *testing.T) {
+func TestExtensionsAreBoundedByHoursQuotasAndBookingsNotByMax(t *testing.T) {
 	session := Limits{Max: 30 * time.Minute, Warn: 25 * time.Minute, Extend: 30 * time.Minute}
 	for name, c := range map[string]struct {
 		rule      func(*Machine)
 		max, most time.Duration
-		extended  time.Duration // where 22 minutes are left
+		extended  time.Duration // if 22 minutes are left
 	}{
 		"no rule": {func(*Machine) {}, 30 * time.Minute, 0, 52 * time.Minute},
 		"hours": {func(m *Machine) { m.Grants[0].Hours = mustHours("Mo-Su 09:00-10:40") }, 30 * time.Minute,
@@ -277,8 +277,8 @@ func TestUsedTimeIsSummedByDayAndWeek(t *testing.T) {
 	}
 }
 
-// From half past ten in the evening to half past midnight is half an hour of the new day: who may use the machine for
-// two hours a day has one and a half left in the morning.
+// A session from 22:30 to 00:30 counts half an hour for the new day. A member with two hours a day has an hour and a
+// half left in the morning.
 func TestSessionPastMidnightCountsForBothDays(t *testing.T) {
 	p := ruled(t, func(m *Machine) { m.Grants[0].Quota = Quota{Day: 2 * time.Hour, Week: 3 * time.Hour} })
 	for _, c := range []struct {
@@ -286,11 +286,12 @@ func TestSessionPastMidnightCountsForBothDays(t *testing.T) {
 		took    time.Duration
 		left    time.Duration
 	}{
-		{"2026-12-02 00:30", "2026-12-02 10:00", 2 * time.Hour, time.Hour},           // of the week’s three
-		{"2026-11-30 00:30", "2026-11-30 10:00", 2 * time.Hour, 90 * time.Minute},    // from Sunday to Monday
-		{"2026-11-30 00:30", "2026-12-01 10:00", 2 * time.Hour, 2 * time.Hour},       // and on Tuesday
-		{"2026-12-02 12:00", "2026-12-02 13:00", time.Hour, time.Hour},               // of one day
-		{"2026-03-29 01:15", "2026-03-29 10:00", 90 * time.Minute, 45 * time.Minute}, // an hour and a quarter
+		{"2026-12-02 00:30", "2026-12-02 10:00", 2 * time.Hour, time.Hour},        // of the three hours of the week
+		{"2026-11-30 00:30", "2026-11-30 10:00", 2 * time.Hour, 90 * time.Minute}, // from Sunday to Monday
+		{"2026-11-30 00:30", "2026-12-01 10:00", 2 * time.Hour, 2 * time.Hour},    // and on Tuesday
+		{"2026-12-02 12:00", "2026-12-02 13:00", time.Hour, time.Hour},            // of one day
+		// one and a quarter hours, because of the clock change
+		{"2026-03-29 01:15", "2026-03-29 10:00", 90 * time.Minute, 45 * time.Minute},
 	} {
 		q := Question{At: wall(t, c.at), Clock: Trusted, Machine: "m", Member: bearer("user")}
 		q.Member.Practice = []Practice{Practice{Machine: "m"}.Used(wall(t, c.end), c.took)}
@@ -300,8 +301,8 @@ func TestSessionPastMidnightCountsForBothDays(t *testing.T) {
 	}
 }
 
-// While the clock is not trusted it is not known who has booked the machine, but what had ended when the bundle was
-// made is over.
+// While the clock is not trusted, the machine does not know which booking is in force. But a booking that had ended
+// when the bundle was made is over.
 func TestPastBookingDoesNotCloseAMachineWithAnUntrustedClock(t *testing.T) {
 	issued := monday
 	for name, c := range map[string]struct {
@@ -342,9 +343,8 @@ func TestPastBookingDoesNotCloseAMachineWithAnUntrustedClock(t *testing.T) {
 	}
 }
 
-// A journal that began anew counts on with what was practised before, and days and weeks that are over do not come
-// back.
-func TestPracticeGoesOnAfterANewJournal(t *testing.T) {
+// A new journal continues with the practice counted before. Days and weeks that are over are not counted again.
+func TestPracticeContinuesAfterANewJournal(t *testing.T) {
 	monday := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	hour := time.Hour
 	for name, c := range map[string]struct{ now, before, want Practice }{

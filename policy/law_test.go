@@ -7,7 +7,7 @@ import (
 	. "portillon/policy"
 )
 
-// The laws of a decision, on random policies and members. They are few thousand of each, from a fixed seed.
+// These tests check the laws of a decision on a few thousand random policies and members, from a fixed seed.
 
 func random(t *testing.T, check func(g gen, p *Policy, q Question) error) {
 	t.Helper()
@@ -64,7 +64,7 @@ func TestAnotherBadgeNeverTakesAccessAway(t *testing.T) {
 	}
 }
 
-// alone is the set of roles that a decision lets the member have or choose without a supervisor.
+// alone returns the set of roles that a decision lets the member have or choose without a supervisor.
 func alone(p *Policy, d Decision) (set uint) {
 	for _, r := range d.Others {
 		set |= 1 << r
@@ -76,7 +76,7 @@ func alone(p *Policy, d Decision) (set uint) {
 	return set
 }
 
-// eachRoleLastsAsLong asks for every role by name: who had it has it still, for as long.
+// eachRoleLastsAsLong asks for every role by name. A member who had the role must still have it, for at least as long.
 func eachRoleLastsAsLong(p *Policy, q, richer Question) error {
 	for _, r := range Roles() {
 		q.As, richer.As = r, r
@@ -92,7 +92,7 @@ func eachRoleLastsAsLong(p *Policy, q, richer Question) error {
 	return nil
 }
 
-func TestTagLeavesNobodyButMaintainers(t *testing.T) {
+func TestTagStopsEveryoneButMaintainers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")
 	}
@@ -118,7 +118,7 @@ func TestTagLeavesNobodyButMaintainers(t *testing.T) {
 	}
 }
 
-func TestDecideReadsNoStateBesideItsQuestion(t *testing.T) {
+func TestDecideDependsOnItsQuestionOnly(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")
 	}

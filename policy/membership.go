@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Membership is what the end of a member's membership (Member.Until) means. The zero Membership has no days of grace
-// and keeps no role: the member is refused from the day after the last day.
+// Membership is the rule about the end of a member's membership (Member.Until). The zero Membership has no days of
+// grace and keeps no role: the member is refused from the day after the last day.
 type Membership struct {
 	Grace time.Duration // whole days after the last day during which nothing is refused
 	Warn  time.Duration // whole days before the last day during which the member is reminded
@@ -42,7 +42,7 @@ const (
 	HasLapsed                 // the days of grace have passed: only roles in After remain
 )
 
-// On is the state on a day of a membership with this last day. The zero Date as last day means no end.
+// On returns the state on the day today of a membership with the last day last. The zero Date as last day means no end.
 func (x Membership) On(today, last Date) MembershipState {
 	if last == (Date{}) {
 		return Endless
@@ -58,7 +58,7 @@ func (x Membership) On(today, last Date) MembershipState {
 	return Current
 }
 
-// LastUse is the last day on which the member may use machines: the last day plus the grace.
+// LastUse returns the last day on which the member may use machines: the last day plus the grace.
 func (x Membership) LastUse(last Date) Date { return last.AddDays(days24(x.Grace)) }
 
 func days24(d time.Duration) int { return int(d / (24 * time.Hour)) }
@@ -72,14 +72,14 @@ func DateOf(at time.Time, zone *time.Location) Date {
 // Before reports whether d is an earlier day than o.
 func (d Date) Before(o Date) bool { return d.all() < o.all() }
 
-// Noon is a moment of the day that exists in every zone, also on days of a clock change.
+// Noon returns 12:00 of the day. Noon exists in every zone, also on days of a clock change.
 func (d Date) Noon(zone *time.Location) time.Time {
 	return time.Date(d.Year, d.Month, d.Day, 12, 0, 0, 0, zone)
 }
 
-// Known is the time at which memberships are judged: the question's own time if the clock is trusted. Otherwise it is
-// the latest time that has certainly passed: when the bundle was made, or when the machine last wrote a record with a
-// trusted clock. So a power cut without a network locks nobody out, and a wrong clock ends no membership.
+// Known returns the time at which memberships are judged: the question's own time if the clock is trusted. Otherwise it
+// returns the latest time that has certainly passed: when the bundle was made, or when the machine last wrote a record
+// with a trusted clock. So a power cut without a network locks nobody out, and a wrong clock ends no membership.
 func (q Question) Known() time.Time {
 	switch {
 	case q.Clock == Trusted:
@@ -95,7 +95,7 @@ func (j *evaluator) hasLapsed(m *Member) bool {
 	return m != nil && m.Until != (Date{}) && j.membership.On(DateOf(j.known, j.zone), m.Until) == HasLapsed
 }
 
-// MembershipOf is the state and the last day of the membership of q's member.
+// MembershipOf returns the state and the last day of the membership of q's member.
 func (p *Policy) MembershipOf(q Question) (MembershipState, Date) {
 	if q.Member == nil {
 		return Endless, Date{}
@@ -103,22 +103,22 @@ func (p *Policy) MembershipOf(q Question) (MembershipState, Date) {
 	return p.Membership.On(DateOf(q.Known(), p.Zone), q.Member.Until), q.Member.Until
 }
 
-// CardState is the state of a card at the site. The zero CardState is a card in use. A card that no member has is no
-// matter of CardState.
+// CardState is the state of a card at the site. The zero CardState is a card in use. CardState does not describe a card
+// that belongs to no member.
 type CardState uint8
 
 const (
 	ActiveCard   CardState = iota
 	LostCard               // reported lost: a tap with this card does not prove who taps
 	BlockedCard            // the site refuses the card
-	ReplacedCard           // the member has another one
+	ReplacedCard           // the member has another card
 )
 
 var cardStateWords = [...]string{"active", "lost", "blocked", "replaced"}
 
 func (c CardState) String() string { return word(cardStateWords[:], int(c)) }
 
-// ParseCardState reads active, lost, blocked or replaced. Any other word is an error, and stands for a blocked card.
+// ParseCardState reads active, lost, blocked or replaced. For any other word it returns BlockedCard and an error.
 func ParseCardState(s string) (CardState, error) {
 	n, err := number("state of a card", cardStateWords[:], s)
 	if err != nil || s == "" {
@@ -127,11 +127,11 @@ func ParseCardState(s string) (CardState, error) {
 	return CardState(n), nil
 }
 
-// Alerts reports whether the staff must be told that a card in this state was tapped. A replaced card is often tapped
-// by habit, so nobody is told.
+// Alerts reports whether the staff must be notified that a card in this state was tapped. A replaced card is often
+// tapped by habit, so it causes no notification.
 func (c CardState) Alerts() bool { return c == LostCard || c == BlockedCard || c > ReplacedCard }
 
-// kind is the reason for which a card in this state is refused. An unknown state is refused like a blocked card.
+// kind returns the reason for which a card in this state is refused. An unknown state is refused like a blocked card.
 func (c CardState) kind() ReasonKind {
 	switch c {
 	case LostCard:

@@ -11,7 +11,7 @@ import (
 
 // Monday is 2026-11-23, 10:00 in Paris.
 func TestMembershipIsJudgedByItsLastDayAndTheGrace(t *testing.T) {
-	evening := time.Date(2026, 11, 23, 23, 30, 0, 0, time.UTC) // the 24th in Paris
+	evening := time.Date(2026, 11, 23, 23, 30, 0, 0, time.UTC) // already the 24th in Paris
 	untrusted := func(issued, last time.Time) func(*Question) {
 		return func(q *Question) { q.Clock, q.Issued, q.LastTrusted = Untrusted, issued, last }
 	}
@@ -128,7 +128,7 @@ func TestMembershipHasAStateForEachDay(t *testing.T) {
 	}
 }
 
-func TestLapsedMembersHearTheLastDay(t *testing.T) {
+func TestLapsedMembersAreToldTheLastDay(t *testing.T) {
 	m := lab()
 	m.Membership = Membership{Grace: 7 * days}
 	p := mustNew(t, m)
@@ -203,9 +203,9 @@ func TestCardsThatAreNotActiveAreRefusedForEveryRole(t *testing.T) {
 	}
 }
 
-// In mode warn rules are on trial: whoever has a card gets in, and the decision says what enforcement would have
-// answered.
-func TestModeWarnLetsLapsedMembersIn(t *testing.T) {
+// In mode warn rules are on trial: every member with a card is admitted, and the decision tells what enforcement would
+// have answered.
+func TestModeWarnAdmitsLapsedMembers(t *testing.T) {
 	m := lab()
 	m.Machines[0].Mode = Warn
 	q := ask("laser", holder("user"))
@@ -216,7 +216,7 @@ func TestModeWarnLetsLapsedMembersIn(t *testing.T) {
 	}
 }
 
-func TestModelsWhoseMembershipIsNoWholeDaysAreRefused(t *testing.T) {
+func TestMembershipRulesMustUseWholeDays(t *testing.T) {
 	for _, x := range []Membership{{Grace: time.Hour}, {Warn: -days}, {Grace: days + 1}} {
 		m := lab()
 		m.Membership = x

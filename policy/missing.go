@@ -2,7 +2,7 @@ package policy
 
 import "time"
 
-// finding is a Reason in 8 bytes: indices instead of names. Its Outcome has the index of the grant.
+// finding is a Reason in 8 bytes: indices instead of names. The index of the grant is in the Outcome.
 type finding struct {
 	code uint8 // index in codeList
 	kind ReasonKind
@@ -10,14 +10,14 @@ type finding struct {
 	held uint32 // index of the holding, if code or kind is about one
 }
 
-// findings is what a decision found missing for all grants of a machine, in the order of the grants, with what is
-// needed to write it as Reasons.
+// findings lists everything that a decision found missing for all grants of a machine, in the order of the grants, with
+// the data that is needed to write the findings as Reasons.
 type findings struct {
 	machine *machine
 	member  *Member
 	zone    *time.Location
 	list    []finding
-	given   *[]Reason // the reasons of an outcome that NewOutcome made; nil: Decide made the outcome
+	given   *[]Reason // the reasons given to NewOutcome; nil: Decide made the outcome
 }
 
 func (x *findings) add(l finding) { x.list = append(x.list, l) }
@@ -34,7 +34,7 @@ func (x *findings) cut(from, to uint32) {
 	x.list = append(x.list[:from], x.list[to:]...)
 }
 
-// reasons writes out what was found between two marks, which is about one grant of the machine.
+// reasons converts the findings between two marks, which belong to one grant of the machine, to Reasons.
 func (x *findings) reasons(grant int, from, to uint32) []Reason {
 	if x.given != nil {
 		return (*x.given)[from:to]

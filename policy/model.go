@@ -55,7 +55,7 @@ func (a *Assurance) UnmarshalText(b []byte) error {
 	return err
 }
 
-// CardStrength is what a card has proven to the reader. The zero CardStrength is a card of which only the number is
+// CardStrength is what a card has proven to the reader. With the zero CardStrength only the number of the card is
 // known, which anybody can copy.
 type CardStrength uint8
 
@@ -83,7 +83,7 @@ const (
 	Revoked
 )
 
-// Practice is what a member has done at one machine.
+// Practice is the record of a member's use of one machine.
 type Practice struct {
 	Machine MachineID
 	Last    time.Time     // end of the last session
@@ -92,8 +92,8 @@ type Practice struct {
 	Week    time.Duration // time used in the week of Last, which begins on Monday
 }
 
-// Used is the practice after one more session, which ended at end, in the site's zone. Only the part of the session on
-// that day, and in that week, counts for the quotas.
+// Used returns the practice after one more session, which ended at end, in the site's zone. Only the part of the
+// session on that day, and in that week, counts for the quotas.
 func (p Practice) Used(end time.Time, took time.Duration) Practice {
 	if !sameDay(p.Last, end) {
 		p.Day = 0
@@ -107,8 +107,8 @@ func (p Practice) Used(end time.Time, took time.Duration) Practice {
 	return p
 }
 
-// After is the practice p, which began to count anew, combined with an earlier practice. Both have Last in the site's
-// zone.
+// After returns the practice p, which was counted from zero again, combined with an earlier practice. Both must have
+// Last in the site's zone.
 func (p Practice) After(before Practice) Practice {
 	first, last := before, p
 	if last.Last.Before(first.Last) {
@@ -124,7 +124,8 @@ func (p Practice) After(before Practice) Practice {
 	return last
 }
 
-// dayBegan is the first moment of a local day. A day with a clock change has not 24 hours and may not begin at 0:00.
+// dayBegan returns the first moment of a local day. A day with a clock change does not have 24 hours and may not begin
+// at 0:00.
 func dayBegan(at time.Time) time.Time {
 	for {
 		h, m, s := at.Clock()
@@ -145,7 +146,8 @@ func weekBegan(at time.Time) time.Time {
 	return dayBegan(time.Date(y, m, d-back, 12, 0, 0, 0, at.Location()))
 }
 
-// dayLength is the usual length of a day. Days with a clock change differ by an hour or two, so comparisons leave room.
+// dayLength is the usual length of a day. Days with a clock change differ by an hour or two, so comparisons allow for a
+// margin.
 const dayLength = 24 * time.Hour
 
 // sameDay reports whether both are on one local day of b's zone.
@@ -168,7 +170,7 @@ func sameWeek(a, b time.Time) bool {
 	return ay == by && aw == bw
 }
 
-// Member is what a decision may know about a person: a pseudonym and badges, never a name.
+// Member holds what a decision may know about a person: a pseudonym and badges, never a name.
 type Member struct {
 	ID       MemberID
 	Blocked  bool // every card of this member is refused
@@ -181,7 +183,8 @@ type Member struct {
 // Limits bound a session. A zero duration means no limit. In JSON they are nanoseconds.
 type Limits struct {
 	Max time.Duration `json:"max,omitempty"` // the session ends after this time unless it is extended
-	// Most is what hours, quotas and bookings leave. Extensions cannot exceed it. A grant's own session has none.
+	// Most is the time that hours, quotas and bookings permit. Extensions cannot exceed it. The limits of a grant leave
+	// it zero.
 	Most time.Duration `json:"most,omitempty"`
 	Idle time.Duration `json:"idle,omitempty"` // the session ends when the machine was idle for this long
 	Warn time.Duration `json:"warn,omitempty"` // the member is warned this long before the end
@@ -189,8 +192,8 @@ type Limits struct {
 	Extend time.Duration `json:"extend,omitempty"`
 }
 
-// Extended is the time left of a session after its member has asked for more: the time left plus Extend, and at most
-// most, the Most of a new decision (zero: no limit). It is never less than left.
+// Extended returns the time left of a session after its member has asked for more: left plus Extend, but at most most,
+// which is the Most of a new decision (zero: no limit). It is never less than left.
 func (l Limits) Extended(left, most time.Duration) time.Duration {
 	out := left + l.Extend
 	if most > 0 && out > most {

@@ -74,7 +74,7 @@ var mutants = []mutate.Edit{
 		"func Outlasts(a, b time.Duration) bool { return b != 0 && a > b }",
 	},
 	{"choose.go", "o.Verdict == Allow && m.Grants[i].Supervisor == nil:", "o.Verdict == Allow:"},
-	// without the 1 it hangs
+	// without the 1 the loop does not end
 	{
 		"hours.go",
 		"if w.minute < s.To-day {\n\t\t\tleft, ok = max(left, s.To-day-w.minute)",

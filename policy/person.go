@@ -2,7 +2,7 @@ package policy
 
 import "time"
 
-// person is a member with what one machine needs to know.
+// person is a member together with what one machine needs to know about the member.
 type person struct {
 	*prepared
 	all       []Holding
@@ -17,12 +17,12 @@ type prepared struct {
 	holdings []Holding // the holdings it was computed from
 	places   []uint32  // indices in holdings: those for the first need, then those for the second, and so on
 	ends     []uint32  // by need: the end of its part of places
-	others   bool      // some of places are another issuer's badges
+	others   bool      // some of the badges in places are another issuer's
 }
 
-// Prepare computes before a tap which of the member's badges may meet which need of a machine. Without it Decide gives
-// the same answers, but slower. The result holds for this policy, this machine and this list of badges: a copy of the
-// member may have another list, and the badges in a list must not change afterwards.
+// Prepare computes before a tap which of the member's badges may meet which need of a machine. Without Prepare, Decide
+// gives the same answers, but slower. The result holds for this policy, this machine and this list of badges: a copy of
+// the member may have another list, and the badges in a list must not change afterwards.
 func (p *Policy) Prepare(id MachineID, who *Member) {
 	if m := p.machines[id]; m != nil && who != nil {
 		who.prepared = prepare(m, who.Holdings)
@@ -31,7 +31,7 @@ func (p *Policy) Prepare(id MachineID, who *Member) {
 
 func prepare(m *machine, all []Holding) *prepared {
 	needs := len(m.leaves)
-	room := make([]uint32, needs, 2*needs+len(all)) // the ends, then room for as many indices as most members need
+	room := make([]uint32, needs, 2*needs+len(all)) // the ends, and room for the indices that most members need
 	x := &prepared{machine: m, holdings: all, ends: room[:needs:needs], places: room[needs:]}
 	for i, ask := range m.leaves {
 		for place := range all {
@@ -73,8 +73,8 @@ func (x *person) meet(m *machine, who *Member) {
 	x.last, x.logged, x.day, x.week = u.Last, u.Logged, u.Day, u.Week
 }
 
-// used is the member's practice at the machine. If it is listed twice, the better value of each counts, and for quotas
-// the greater.
+// used returns the member's practice at the machine. If the machine is listed twice, the better value of each field
+// counts, and for quotas the greater time.
 func (m *Member) used(id MachineID) (out Practice) {
 	for i := range m.Practice {
 		x := &m.Practice[i]

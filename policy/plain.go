@@ -12,8 +12,8 @@ func (m *Machine) Gives(r Role) bool {
 }
 
 // Plain adapts a sentence to the roles of this machine. If no grant gives mentor or maintainer, the sentence must not
-// send anybody to one: the desk takes the place of maintainers, and a supervisor is not called a mentor. A nil machine
-// has no roles.
+// send anybody to one: "the desk" replaces maintainers, and a supervisor is not called a mentor. A nil machine has no
+// roles.
 func (m *Machine) Plain(t Text) Text {
 	if !m.Gives(Maintainer) {
 		t = Text{replaced(t.FR, maintainerFR[:]), replaced(t.EN, maintainerEN[:])}
@@ -53,8 +53,8 @@ func replaced(s string, pairs []string) string {
 	return out.String()
 }
 
-// The phrases that name a role, each with what stands for it. The tests of explain and of the panel hold them against
-// every sentence.
+// These are the phrases that name a role, each with its replacement. The tests of explain and of the panel check every
+// sentence against them.
 var (
 	maintainerFR = [...]string{
 		"Seuls les mainteneurs peuvent démarrer", "Attendre quelques minutes",

@@ -10,8 +10,8 @@ import (
 
 var aRole = regexp.MustCompile(`(?i)mentor|mainten`)
 
-// A machine with learners and users alone: no sentence sends anybody to a mentor or to a maintainer.
-func TestNoSentenceNamesARoleThatTheMachineGivesNobody(t *testing.T) {
+// The machine has learners and users only, so no sentence may send anybody to a mentor or to a maintainer.
+func TestNoSentenceNamesARoleThatTheMachineDoesNotGive(t *testing.T) {
 	two := func(change func(*Machine)) *Policy {
 		return ruled(t, func(m *Machine) {
 			m.Grants = []Grant{
@@ -77,7 +77,7 @@ func TestNoSentenceNamesARoleThatTheMachineGivesNobody(t *testing.T) {
 	}
 }
 
-func TestPlainLeavesWhatIsQuotedAndWhatTheMachineGives(t *testing.T) {
+func TestPlainKeepsQuotedNamesAndRolesThatTheMachineGives(t *testing.T) {
 	m := &Machine{}
 	in := Text{FR: "« Aide avec un mentor » : voir un mentor", EN: "“Help with a mentor”: see a mentor"}
 	want := Text{FR: "« Aide avec un mentor » : en parler à l’accueil", EN: "“Help with a mentor”: talk to the desk"}

@@ -29,8 +29,8 @@ type Model struct {
 	Site     SiteID
 	Language Language       // of the site; badge names are quoted in this language
 	Zone     *time.Location // of hours, bookings and quotas; nil: UTC
-	// SignedBindings says that the policy key signs each member's addresses, subjects, cards and restrictions too: a
-	// machine that pins a policy key of its own takes no others.
+	// SignedBindings means that the policy key also signs each member's addresses, subjects, cards and restrictions. A
+	// machine that pins a separate policy key then accepts no unsigned ones.
 	SignedBindings bool
 	StatusGrace    time.Duration // how long a badge's last status counts; zero: DefaultStatusGrace
 	Membership     Membership    // what the end of a membership means
@@ -48,7 +48,7 @@ type Model struct {
 // DefaultStatusGrace is how long a badge keeps its last verdict while its status cannot be read (the project's choice).
 const DefaultStatusGrace = 7 * 24 * time.Hour
 
-// Issuer is an issuer whose badges count, with the only keys that are accepted for it.
+// Issuer is an issuer whose badges count, with the only keys that are accepted for that issuer.
 type Issuer struct {
 	ID      IssuerID
 	Name    string
@@ -89,7 +89,7 @@ type Machine struct {
 	Cooldown time.Duration // how long extraction runs on after a session
 	Mode     Mode
 	Card     CardStrength  // what a card must prove here
-	Pass     ClockPass     // rules that are ignored while the clock is not trusted; zero: none, all of them refuse
+	Pass     ClockPass     // rules that are ignored while the clock is not trusted; zero: no rule is ignored
 	Fresh    time.Duration // the age of the bundle above which only roles in Stale may start; zero: any age
 	Stale    []Role        // roles that start from a bundle older than Fresh
 	Bookings []Booking     // sorted by time, without overlaps
@@ -99,7 +99,7 @@ type Machine struct {
 	Vouch         []Item   // skills that a mentor may confirm for a learner
 }
 
-// ClockPass is a set of rules.
+// ClockPass is a set of rules that are ignored while the clock is not trusted.
 type ClockPass uint8
 
 const (
@@ -127,12 +127,12 @@ const (
 	FinishJob                 // finish-job: a busy machine runs until its work is done
 )
 
-// Mode says whether decisions are enforced. The zero Mode enforces them.
+// Mode selects whether decisions are enforced. The zero Mode enforces them.
 type Mode uint8
 
 const (
 	Enforce Mode = iota
-	Warn         // every member is let in; Decision.Would is the answer of enforcement
+	Warn         // every member is admitted; Decision.Would is the answer of enforcement
 )
 
 // Grant is one line of policy that gives a role.
@@ -148,7 +148,7 @@ type Grant struct {
 	Session  Limits
 }
 
-// Need is what must be held. Exactly one of Badge, All and Any is set. The zero Need is never met.
+// Need is a requirement on badges. Exactly one of Badge, All and Any is set. The zero Need is never met.
 type Need struct {
 	Badge      BadgeID
 	Within     time.Duration // the badge was issued at most this long ago; zero: any age
@@ -159,7 +159,7 @@ type Need struct {
 	Any        []Need
 }
 
-// EvidenceRule says which interventions earn a badge.
+// EvidenceRule defines which interventions earn a badge.
 type EvidenceRule struct {
 	Interventions int           // how many must count
 	Kinds         []string      // which kinds count
@@ -170,8 +170,7 @@ type EvidenceRule struct {
 	Spread     int      // the fewest different local days of the interventions; zero: no rule
 }
 
-// Endorsed is how a maintainer endorses work that was logged under their tap. The zero Endorsed needs no more than the
-// tap.
+// Endorsed is how a maintainer endorses work that was logged under their tap. The zero Endorsed requires only the tap.
 type Endorsed uint8
 
 const (
@@ -198,7 +197,8 @@ type Test struct {
 	Because  Code // empty: any
 }
 
-// Invariant is something that the policy must never allow. Package policy/analysis looks for cases that break it.
+// Invariant is a case that the policy must never allow. Package policy/analysis looks for members and times that break
+// it.
 type Invariant struct {
 	Name    string      // its position in the file, for messages
 	Roles   []Role      // nobody may have these roles

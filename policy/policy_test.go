@@ -9,7 +9,7 @@ import (
 	. "portillon/policy"
 )
 
-// lab is the laser of the first site, with one grant for each rule.
+// lab returns a model of a laser, with one grant for each rule.
 func lab() Model {
 	badge := func(id BadgeID, name string) Badge {
 		return Badge{
@@ -67,7 +67,7 @@ func lab() Model {
 	}
 }
 
-// holding is five months old and has no end.
+// holding returns a badge that is five months old and has no end.
 func holding(b BadgeID) Holding {
 	return Holding{Badge: b, Standing: Verified, From: monday.AddDate(0, -5, 0)}
 }
@@ -90,7 +90,7 @@ func ask(machine MachineID, m *Member) Question {
 	return Question{At: monday, Clock: Trusted, Machine: machine, Member: m}
 }
 
-func TestModelsThatCannotBeJudgedAreRefused(t *testing.T) {
+func TestInvalidModelsAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		want   string
 		change func(m *Model)
@@ -213,7 +213,7 @@ func TestInterventionKindsAreThoseOfTheMachinesBadges(t *testing.T) {
 	}
 }
 
-func TestAMaintainerAttestsOnlyWhatARuleOfTheMachineAsksFor(t *testing.T) {
+func TestAMaintainerAttestsOnlyInterventionsThatARuleOfTheMachineNeeds(t *testing.T) {
 	m := lab()
 	m.Evidence["host"] = EvidenceRule{
 		Interventions: 2,

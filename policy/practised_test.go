@@ -7,7 +7,7 @@ import (
 	. "portillon/policy"
 )
 
-func TestMachinesWhoseGrantsAskForPracticeAreNamed(t *testing.T) {
+func TestMachinesWhoseGrantsNeedPracticeAreNamed(t *testing.T) {
 	for name, c := range map[string]struct {
 		needs Need
 		want  bool

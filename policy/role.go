@@ -5,13 +5,13 @@ import (
 	"slices"
 )
 
-// Role is what a member may do at a machine, least powerful first. The zero Role allows nothing.
+// Role is a permission at a machine, from the least powerful to the most powerful. The zero Role allows nothing.
 type Role uint8
 
 const (
 	NoRole     Role = iota
 	Learner         // uses the machine with a mentor
-	User            // uses it alone
+	User            // uses the machine alone
 	Host            // runs a workshop
 	Mentor          // supervises a learner
 	Maintainer      // repairs the machine; the only role that a tag does not stop

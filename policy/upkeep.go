@@ -32,7 +32,7 @@ type Wear struct {
 	Now   time.Time
 	Clock Clock
 	Ran   time.Duration   // total running time
-	Done  map[string]Done // by kind; a missing kind counts from a running time of 0 and from today
+	Done  map[string]Done // by kind; a missing kind was done at running time 0 and today
 }
 
 // Work is maintenance that is due, or will be soon: when a tenth of its interval or less is left.
@@ -43,8 +43,8 @@ type Work struct {
 	Remaining time.Duration // time until due; negative: overdue
 }
 
-// Due lists the maintenance that is due or due soon: first what is due, then by the share of the interval that is left.
-// While the clock is not trusted, days are not counted.
+// Due lists the maintenance that is due or due soon: first the maintenance that is due, then by the share of the
+// interval that is left. While the clock is not trusted, intervals in days are ignored.
 func (m *Machine) Due(w Wear) []Work {
 	var out []Work
 	for _, u := range m.Maintenance {
@@ -61,8 +61,8 @@ func (m *Machine) Due(w Wear) []Work {
 	return out
 }
 
-// standing is the state of one maintenance, and whether to report it. If both hours and days are due, hours are
-// reported.
+// standing returns the state of one maintenance, and whether to report it. If the intervals in hours and in days are
+// both due, hours are reported.
 func (u Upkeep) standing(w Wear) (Work, bool) {
 	done, known := w.Done[u.Kind]
 	by := func(every, spent time.Duration, hours bool) (Work, bool) {
@@ -84,8 +84,8 @@ func (u Upkeep) standing(w Wear) (Work, bool) {
 	return ran, called
 }
 
-// InterventionKinds returns the kinds of intervention that may be logged at the machine: those that it lists, those of
-// its maintenance, and those that count towards one of its badges. They are sorted.
+// InterventionKinds returns the kinds of intervention that may be logged at the machine, sorted: the kinds that the
+// machine lists, those of its maintenance, and those that count towards one of its badges.
 func (p *Policy) InterventionKinds(id MachineID) []string {
 	var out []string
 	for b, rule := range p.Evidence {
@@ -129,7 +129,7 @@ func nameOf(items []Item, id string) Text {
 	return Text{plain, plain}
 }
 
-// Names is how a panel shows members' names. The zero Names is the first name only.
+// Names is the form in which a panel shows members' names. The zero Names is the first name only.
 type Names uint8
 
 const (

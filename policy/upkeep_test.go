@@ -9,7 +9,7 @@ import (
 	. "portillon/policy"
 )
 
-func TestWorkIsShownBeforeItIsDueAndSaysWhatIsLeft(t *testing.T) {
+func TestMaintenanceIsShownBeforeItIsDueWithTheRemainingInterval(t *testing.T) {
 	const h = time.Hour
 	const day = 24 * h
 	m := &Machine{
@@ -73,7 +73,7 @@ func TestWorkIsShownBeforeItIsDueAndSaysWhatIsLeft(t *testing.T) {
 	}
 }
 
-func TestKindsAreThoseListedThoseDueAndThoseThatCount(t *testing.T) {
+func TestInterventionKindsIncludeListedRecurringAndCountedKinds(t *testing.T) {
 	m := lab()
 	for i := range m.Machines {
 		if m.Machines[i].ID == "laser" {
@@ -87,7 +87,7 @@ func TestKindsAreThoseListedThoseDueAndThoseThatCount(t *testing.T) {
 		t.Error(got)
 	}
 	laser, _ := p.Machine("laser")
-	var none *Machine // a new policy may have lost it while somebody filled in a form
+	var none *Machine // a new policy may have removed the machine while somebody filled in a form
 	if got := fmt.Sprint(none.KindName("lens-cleaning"), none.SkillName("focus")); got != "{lens cleaning lens "+
 		"cleaning} {focus focus}" {
 		t.Error(got)

@@ -9,7 +9,7 @@ import (
 	. "portillon/policy"
 )
 
-func TestModeWarnLetsMembersInAndSaysWhatEnforcementWould(t *testing.T) {
+func TestModeWarnAdmitsMembersAndReportsTheAnswerOfEnforcement(t *testing.T) {
 	p := mustNew(t, lab())
 	revoked := holder("user")
 	revoked.Holdings[0].Standing = Revoked
@@ -51,7 +51,7 @@ func TestModeWarnLetsMembersInAndSaysWhatEnforcementWould(t *testing.T) {
 	}
 }
 
-func TestModeWarnNeverPassesACardThatIsWeakerThanTheMachineAsksFor(t *testing.T) {
+func TestModeWarnRefusesACardThatIsWeakerThanRequired(t *testing.T) {
 	m := lab()
 	m.Machines[2].Card = AES
 	p := mustNew(t, m)
@@ -70,7 +70,7 @@ func TestModeWarnNeverPassesACardThatIsWeakerThanTheMachineAsksFor(t *testing.T)
 	}
 }
 
-// In mode warn everybody may be a user, and nobody is anything else by it.
+// Mode warn gives every member the role of a user, and no other role.
 func TestModeWarnAddsTheRoleOfAUserToWhatTheBadgesGive(t *testing.T) {
 	p := mustNew(t, lab())
 	practised := func(badges ...BadgeID) *Member {
@@ -116,7 +116,7 @@ func TestModeWarnAddsTheRoleOfAUserToWhatTheBadgesGive(t *testing.T) {
 	}
 }
 
-func TestModeWarnGivesAUserTheLongestSessionWhateverTheirBadges(t *testing.T) {
+func TestModeWarnGivesEveryUserTheLongestSession(t *testing.T) {
 	m := lab()
 	m.Machines[2].Grants = append(
 		m.Machines[2].Grants,

@@ -59,7 +59,7 @@ type wording struct {
 	now  time.Time
 }
 
-// hour is 14 h 30, 14:30.
+// hour returns a time of day: 14 h 30, 14:30.
 func (w wording) hour(t time.Time) Text {
 	h, m, _ := t.In(w.zone).Clock()
 	return Text{fmt.Sprintf("%d h %02d", h, m), fmt.Sprintf("%d:%02d", h, m)}
@@ -92,7 +92,7 @@ func (w wording) daysUntil(t time.Time) int {
 	)
 }
 
-// date is "le 3 mars", "on 3 March", with the year if it is not this year.
+// date returns "le 3 mars", "on 3 March", with the year if it is not the present year.
 func (w wording) date(t time.Time) Text {
 	t = t.In(w.zone)
 	d := strconv.Itoa(t.Day())
@@ -124,7 +124,7 @@ var (
 	}
 )
 
-// lengthOf is a duration in its largest whole unit. A month is 30 days, a year 365.
+// lengthOf returns a duration in its largest whole unit. A month is 30 days, a year 365.
 func lengthOf(d time.Duration) Text {
 	days := int(d / (24 * time.Hour))
 	switch {
@@ -148,7 +148,7 @@ func count(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + many
 }
 
-// hoursOf is "3 h", "3 h 20" ("3 h 20 min" in English) or "20 min", rounded down to minutes.
+// hoursOf returns "3 h", "3 h 20" ("3 h 20 min" in English) or "20 min", rounded down to minutes.
 func hoursOf(d time.Duration) Text {
 	switch h, m := int(d/time.Hour), int(d%time.Hour/time.Minute); {
 	case m == 0:

@@ -39,7 +39,7 @@ func (k FormKind) String() string {
 	return "unknown form"
 }
 
-// Form is a number that some kind of reader delivers for a card.
+// Form is a number that one kind of reader delivers for a card.
 type Form struct {
 	Kind   FormKind
 	Number UID
@@ -103,7 +103,7 @@ func Forms(u UID) []Form {
 	return all
 }
 
-// Random reports whether a card made its number up for this one tap: four bytes that begin with 08 (ISO/IEC
+// Random reports whether a card generated its number randomly for this tap: four bytes that begin with 08 (ISO/IEC
 // 14443-3:2018, 6.5.4, table of uid0). Telephones and some bank cards do this. Only readers that deliver an ISO 14443
 // number unchanged can apply this test, because an EM4100 number may also begin with 08.
 func Random(u UID) bool { return u.n == 4 && u.b[0] == 0x08 }

@@ -15,7 +15,8 @@ func uid(t *testing.T, hex string) UID {
 	return u
 }
 
-// Cards for which others published the output of two readers, or the printed number. Each card has its source.
+// The cards are those for which others published the output of two readers, or the printed number. Each card has its
+// source.
 func TestFormsIncludePublishedReadingsOfTheSameCard(t *testing.T) {
 	for _, c := range []struct{ source, card, written string }{
 		{"Nitgen eNCard-i user guide, page 56, RF card", "0801161DD6", "dec:0018226646"},
@@ -85,7 +86,7 @@ func TestCardNumbersAreReadInEachFormat(t *testing.T) {
 		"62E3086CED": "62E3086CED", "62:e3:08 6c-ed": "62E3086CED", "hex:62e3086ced": "62E3086CED",
 		"hex: 0012345678": "0012345678",
 		"00:12:34:56:78":  "0012345678", // with separators a number is never decimal
-		"12345678":        "12345678",   // eight digits are four bytes in hexadecimal
+		"12345678":        "12345678",   // eight digits are read as four bytes in hexadecimal
 		"dec:0012345678":  "00BC614E part", "dec:7616768": "00743900 part", "dec:322126887957": "4B00423C15",
 		"wiegand26:188,24910": "BC614E part", "wiegand26:123, 45678": "7BB26E part", "wiegand34:1234,56789": "04D2DDD5 part",
 		"wiegand26:0,0": "000000 part", "wiegand26:255,65535": "FFFFFF part",

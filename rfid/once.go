@@ -2,9 +2,9 @@ package rfid
 
 import "time"
 
-// Once turns repeated readings into taps. A card that stays in the field is one tap, even if a second card lies beside
-// it and the reader alternates between the two. Another card is a tap at once. The zero Once uses Gone as its gap. Once
-// has no clock: the caller passes the time.
+// Once turns repeated readings into taps. A card that stays in the field is one tap, even if a second card is beside it
+// and the reader alternates between the two. Another card is a tap immediately. The zero Once uses Gone as its gap.
+// Once has no clock: the caller passes the time.
 type Once struct {
 	Gap   time.Duration // a card unread for this long has left; 0: Gone
 	cards [together]sight
@@ -20,12 +20,12 @@ type sight struct {
 // than the time a person needs to tap twice.
 const Gone = time.Second
 
-// together is how many cards Once distinguishes within one gap, for cards in one wallet. With more cards, the one
-// unread for the longest time is forgotten.
+// together is how many cards Once distinguishes within one gap, for cards in one wallet. With more cards, Once forgets
+// the card that was not read for the longest time.
 const together = 4
 
-// Tap reports whether a card read at now is a new tap. If the clock was set back by a gap or more, the reading is a new
-// tap too, so that a card is not ignored until the clock reaches the old time.
+// Tap reports whether a card read at now is a new tap. If the clock was set back by a gap or more, the reading is also
+// a new tap. Otherwise the card would be ignored until the clock reaches the old time.
 func (o *Once) Tap(u UID, now time.Time) bool {
 	gap := o.Gap
 	if gap == 0 {

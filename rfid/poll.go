@@ -25,15 +25,15 @@ type Channel interface {
 	Exchange(ctx context.Context, command []byte) ([]byte, error)
 }
 
-// Prove runs the card's proof of authenticity. The error says why the proof failed.
+// Prove runs the card's proof of authenticity. It returns an error with the reason if the proof fails.
 type Prove func(context.Context, Channel, UID) (Proof, error)
 
 // MaxPoll is the time limit of one Poll and of one Exchange.
 const MaxPoll = 500 * time.Millisecond
 
-// Tolerance is how long a card in a slot may go unread before it counts as removed, so that a disturbance of the field
-// does not switch the machine off. It is five looks of the slowest reader, and shorter than a deliberate exchange of
-// cards.
+// Tolerance is how long a card in a slot may not be read before it counts as removed, so that a disturbance of the
+// field does not switch the machine off. It is the time of five looks of the slowest reader, and shorter than a
+// deliberate exchange of cards.
 const Tolerance = 1500 * time.Millisecond
 
 // pace is the pause between two looks. A look takes about 5 ms with an MFRC522 and about 30 ms with a PN532.
@@ -90,7 +90,7 @@ func (p *polled) Read(ctx context.Context) (Tap, error) {
 
 // look interprets one look: a card came, the card in the slot has left, or nothing has changed.
 func (p *polled) look(u UID, found bool, now time.Time) (Tap, bool) {
-	// The process was suspended. The card may have left and come back meanwhile, so that this reading is not a tap.
+	// The process was suspended. The card may have been removed and returned meanwhile, so this reading is not a tap.
 	unseen := now.Sub(p.last).Abs() >= Gone
 	p.last = now
 	if !p.Slot {
@@ -119,7 +119,7 @@ var errMute = errors.New("reader cannot exchange data with a card: it reads the 
 // stands returns the card in the slot.
 func (p *polled) stands() UID { return p.in }
 
-// prove runs the proof, if there is one to run.
+// prove runs the proof, or returns NumberOnly if Prove is nil.
 func (p *polled) prove(ctx context.Context, u UID) (Proof, error) {
 	if p.Prove == nil {
 		return NumberOnly, nil

@@ -171,7 +171,7 @@ func TestProofRunsOncePerTapAndFailureLeavesTheNumberOnly(t *testing.T) {
 	}
 }
 
-// phone is a field with a telephone in it for a while.
+// phone is a field in which a telephone is present for a while.
 type phone struct {
 	field
 	looks int
@@ -195,7 +195,7 @@ func TestRandomNumbersAreReportedAsUnread(t *testing.T) {
 	})
 }
 
-// Unread input may be a card's number, so that it must not appear in a log or an error.
+// Unread input may be a card's number, so it must not appear in a log or an error.
 func TestUnreadInputIsHiddenFromLogs(t *testing.T) {
 	var b strings.Builder
 	u := Unread{Raw: "62E3086CED", Why: "letters"}

@@ -13,14 +13,15 @@ type Tap struct {
 
 	Proof    Proof // the card's proof beyond its number
 	Unproven error // why a requested proof failed
-	// Away means that the card was removed from the slot. With the zero UID, the slot is empty. Only readers with a slot.
+	// Away means that the card was removed from the slot. With the zero UID, it means that the slot is empty. Only
+	// readers with a slot set it.
 	Away bool
 	Slot bool // the reader has a slot, and the card is in it
 	// Lies means that the card was in the slot when the reader was opened. That is not a tap, only information.
 	Lies bool
 }
 
-// Proof is what a card has proved. The zero Proof is a number, which anyone can copy.
+// Proof is the strength of a card's proof. With the zero Proof only the number is known, which anyone can copy.
 type Proof uint8
 
 const (
@@ -30,9 +31,9 @@ const (
 
 // Reader delivers taps.
 type Reader interface {
-	// Read blocks until a card is presented, ctx is done, or the reader fails.
-	// A card that stays in the field is reported once. After any error except ctx's the reader is unusable: Close it and
-	// open another. Read must not be called concurrently. Close may be called during Read, and ends it.
+	// Read blocks until a card is presented, ctx is done, or the reader fails. A card that stays in the field is
+	// reported once. After any error except the error of ctx, the reader is unusable: Close it and open another. Read
+	// must not be called concurrently. Close may be called during Read, and ends that Read.
 	Read(ctx context.Context) (Tap, error)
 	Close() error
 }

@@ -47,7 +47,7 @@ func TestCardThatStaysIsOneTap(t *testing.T) {
 		name string
 		at   []int // milliseconds
 		who  []UID
-		want string // T: a tap, .: the same one
+		want string // T: a tap, .: the same tap
 	}{
 		{"repeats for ten seconds", []int{0, 65, 130, 900, 1800, 2700, 3600, 10000 - 6000}, []UID{a, a, a, a, a, a, a, a},
 			"T......."},
@@ -115,7 +115,7 @@ func TestFailedReaderIsReopenedWithBackoffAndReportedOnce(t *testing.T) {
 		}
 		done := make(chan bool)
 		go func() { Watch(ctx, open, out); close(done) }()
-		// the first card of the first reader was there when it was opened
+		// the first card of the first reader was on the reader when it was opened
 		want := []string{"alive", "tap", "lost", "alive", "tap", "tap", "lost"}
 		for i, w := range want {
 			e := <-out
@@ -158,7 +158,7 @@ func follow(t *testing.T, d time.Duration, open func() (Reader, error)) (out []E
 	return out
 }
 
-// lying reads the same card all the time, as a module does with a card left on it.
+// lying reads the same card all the time, like a module with a card left on it.
 type lying struct{ once Once }
 
 func (l *lying) Read(ctx context.Context) (Tap, error) {
@@ -203,7 +203,7 @@ func TestReaderIsAliveOnlyAfterTheSettleTime(t *testing.T) {
 	})
 }
 
-func TestReaderThatDiesWhileSettlingIsLostAndNeverAlive(t *testing.T) {
+func TestReaderThatFailsWhileSettlingIsNeverReportedAsAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		closed := 0
 		got := follow(t, time.Minute, func() (Reader, error) {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A card in the slot holds the relay on. The reader fails, and meanwhile another card replaces the first. When the
-// reader works again, the daemon must learn that the first card is no longer in the slot.
+// A card in the slot keeps the relay on. The reader fails, and meanwhile another card replaces the first. When the
+// reader works again, the daemon must be told that the first card was removed.
 func TestCardExchangedWhileTheReaderFailedIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -46,7 +46,7 @@ func TestCardExchangedWhileTheReaderFailedIsReported(t *testing.T) {
 	})
 }
 
-// A proof takes time in which the chip is not polled.
+// A proof takes time, during which the chip is not polled.
 func TestCardThatIsSlowToProveItselfIsOneTap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -84,8 +84,8 @@ func (h *held) Poll(ctx context.Context) (UID, bool, error) {
 	return h.field.Poll(ctx)
 }
 
-// A card was forgotten on the reader after its session, and the computer is busy for a second. That must not be a tap.
-func TestForgottenCardIsNoTapAfterAStall(t *testing.T) {
+// A card was left on the reader after its session, and the computer is busy for a second. That must not be a tap.
+func TestCardLeftOnTheReaderIsNotATapAfterAStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()

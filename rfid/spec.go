@@ -10,7 +10,7 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// Spec is what a reader package declares about its kind of reader: the keys allowed in the reader section of
+// Spec is the declaration of a reader package about its kind of reader: the keys allowed in the reader section of
 // machine.yaml, how their values are checked, and how the reader is opened. All specs are listed in one place
 // (cmd/internal/daemoncmd, reader_list.go). No other code depends on the kinds of readers.
 type Spec struct {
@@ -139,7 +139,7 @@ func PlainPort(kind string, v Values) []Fault {
 	return nil
 }
 
-// Host is what the opening program provides to a reader: pins of the computer, and callbacks for what the reader sends.
+// Host holds what the opening program provides to a reader: pins of the computer, and callbacks for the reader's input.
 // Callbacks run during Read and must not block. A nil callback is not called.
 type Host struct {
 	Input  func(pin string) (gpio.PinIn, error)          // opens an input with pull-up; Halt releases it

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Event is what Watch reports: a tap, or a change of the reader's health.
+// Event is a message from Watch: a tap, or a change of the reader's health.
 type Event struct {
 	Tap   Tap   // the zero Tap: the event is about the reader's health
 	Alive bool  // the reader works
@@ -19,7 +19,8 @@ type Event struct {
 const (
 	firstPause = 250 * time.Millisecond
 	longPause  = 10 * time.Second
-	// settle is three repeats of an RDM6300 (14 bytes at 9600 baud are 15 ms, a frame comes about every 65 ms).
+	// settle is the time of three repeats of an RDM6300 (14 bytes at 9600 baud take 15 ms, and a frame is sent about
+	// every 65 ms).
 	settle = 200 * time.Millisecond
 )
 

@@ -24,10 +24,9 @@ type auditFound struct {
 	Root    string   `json:"root,omitempty"` // root hash of the log's tree, if it is valid
 }
 
-// auditVerify runs «audit verify»: it checks that an exported audit log is exactly what the hub signed. An invalid log
-// exits with 1.
-// An entry whose text was erased on request keeps its hash, so the log stays valid. --key is the hub's public key, or a
-// file with it.
+// auditVerify runs «audit verify»: it checks that an exported audit log is exactly the log that the hub signed. An
+// invalid log exits with 1. An entry whose text was erased on request keeps its hash, so the log stays valid. --key is
+// the hub's public key, or a file that contains the key.
 func auditVerify(_ context.Context, w stdio, args []string) error {
 	var keyText string
 	asJSON := false
@@ -47,7 +46,7 @@ func auditVerify(_ context.Context, w stdio, args []string) error {
 		return wrong("%w", err).hinted("the file that the hub's page or GET /api/v1/audit/export gave")
 	}
 	defer f.Close()
-	// Verify returns what it has read also for an invalid log, so the counts are printed in both cases.
+	// audit.Verify returns the counts of an invalid log too, so the counts are printed in both cases.
 	v, err := audit.Verify(f, key)
 	out := auditFound{Verdict: "valid", Reasons: []reason{}, Log: v.Origin, Entries: v.Entries, Erased: v.Erased}
 	if !v.Last.IsZero() {

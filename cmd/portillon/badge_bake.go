@@ -50,7 +50,7 @@ func badgeBake(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return wrong("%s: %w", rest[0], err)
 	}
-	// Extract the badge again before the image is written: a program that reads it must find the same bytes.
+	// Extract the badge again before the image is written, to be sure that a reader of the image finds the same bytes.
 	if again, _, err := bake.Extract(baked); err != nil || !bytes.Equal(again, payload) {
 		return wrong("%s: the badge extracted from the image differs from the one baked into it", rest[0])
 	}

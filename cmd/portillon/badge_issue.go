@@ -19,11 +19,11 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// issuing is the flags of «badge issue» and the badge that they describe.
+// issuing holds the flags of «badge issue» and the badge that the flags describe.
 type issuing struct {
 	key, policy, badge, out, form, evidence, hub, issuerName, from, until string
 	jwt, force                                                            bool
-	// --members: a site's directory, whose members get the badge
+	// --members: a site's directory; the members of that site get the badge
 	members string
 	who     []choice // --all-who: all conditions must hold
 	place   place    // in the issuer's status list
@@ -86,7 +86,7 @@ func badgeIssue(ctx context.Context, w stdio, args []string) error {
 	if err := i.complete(); err != nil {
 		return err
 	}
-	// From here on the key decides which forms and issuers are possible.
+	// Read the key first: the remaining checks depend on its kind.
 	k, err := readIssuerKey(i.key)
 	if err != nil {
 		return wrong("%w", err)
@@ -100,8 +100,8 @@ func badgeIssue(ctx context.Context, w stdio, args []string) error {
 	return i.issueOne(k, w, func(b []byte) error { return w.writeOut(i.out, b, i.force) })
 }
 
-// issueOne reserves an index in the status list, signs the badge and writes it with write. A new status list is written
-// before the first badge that names it.
+// issueOne reserves an index in the status list, signs the badge and passes it to write. A new status list is written
+// before the first badge that names the list.
 func (i *issuing) issueOne(k *openbadge.Key, w stdio, write func([]byte) error) (err error) {
 	if i.draft.Statuses, err = i.place.entries(k); err != nil {
 		return err
@@ -163,7 +163,7 @@ func (i *issuing) consistent() error {
 	return nil
 }
 
-// sign signs the draft in the form that was asked for. RSA keys default to VC-JWT, other keys to JSON.
+// sign signs the draft in the form that --form names. Without --form, RSA keys sign a VC-JWT and other keys sign JSON.
 func (i *issuing) sign(k *openbadge.Key) ([]byte, error) {
 	if i.jwt || i.form == "" && k.Algorithm() == "RS256" {
 		i.form = "jwt"
@@ -211,8 +211,8 @@ func (i *issuing) prepare(ctx context.Context, k *openbadge.Key) (err error) {
 	return nil
 }
 
-// named fills the draft from a badge of the policy. The key must be one that the policy pins for the badge's issuer: no
-// machine would accept the badge otherwise.
+// named fills the draft from a badge of the policy. The policy must pin the key for the badge's issuer, because
+// machines reject badges that another key signed.
 func (i *issuing) named(k *openbadge.Key) error {
 	p, err := readPolicy(i.policy)
 	if err != nil {
@@ -240,8 +240,8 @@ func (i *issuing) named(k *openbadge.Key) error {
 	return nil
 }
 
-// pinned reports whether the key may be one of the pinned ones: by itself, or in a document on the web, which is not
-// fetched here.
+// pinned reports whether one of the pinned keys may be k. A key pinned by its value must equal k. A key pinned by a web
+// address is accepted without fetching the document.
 func pinned(keys []string, k *openbadge.Key) bool {
 	return slices.ContainsFunc(keys, func(s string) bool {
 		return s == k.Name() || s == k.DID() && s != "" || strings.HasPrefix(s, "did:web:") ||
@@ -249,8 +249,8 @@ func pinned(keys []string, k *openbadge.Key) bool {
 	})
 }
 
-// rest bases the badge on an evidence file: it checks the file's signatures by the hub and the machines, and that the
-// rule is met.
+// rest bases the badge on an evidence file. It verifies the signatures of the hub and of the machines, and checks that
+// the interventions satisfy the badge's rule.
 func (i *issuing) rest(ctx context.Context) error {
 	c, err := hub.ReadConfig(i.hub)
 	if err != nil {
@@ -282,8 +282,8 @@ func (i *issuing) rest(ctx context.Context) error {
 	return i.earnedBy(f.Member)
 }
 
-// earnedBy checks that the recipient is the member whose evidence it is. members.yaml beside the policy has the
-// member's addresses.
+// earnedBy checks that the recipient is the member whose interventions the evidence file lists. members.yaml beside the
+// policy has the member's addresses.
 func (i *issuing) earnedBy(id policy.MemberID) error {
 	path := filepath.Join(filepath.Dir(i.policy), "members.yaml")
 	data, err := os.ReadFile(path)

@@ -9,8 +9,8 @@ import (
 	"portillon/openbadge"
 )
 
-// badgeKeygen runs «badge keygen»: it makes an issuer's key and, with --did-web, the DID document to publish.
-// The key file has mode 0600 and is never overwritten. Standard output has the key's public name, or the did:web.
+// badgeKeygen runs «badge keygen»: it makes an issuer's key and, with --did-web, the DID document to publish. The key
+// file has mode 0600 and is never overwritten. Standard output gets the key's public name, or the did:web.
 func badgeKeygen(_ context.Context, w stdio, args []string) error {
 	var out, text, web, document string
 	var rsa bool
@@ -62,7 +62,7 @@ func webDID(web string) (did, address string, err error) {
 	return did, address, nil
 }
 
-// generate makes an Ed25519 key, or an RSA key of 3072 bits. note is a comment in its file.
+// generate makes an Ed25519 key, or with rsa an RSA key of 3072 bits. note becomes a comment in the key's file.
 func generate(rsa bool, note string) (*openbadge.Key, error) {
 	if rsa {
 		return openbadge.GenerateRSAKey(note)
@@ -84,9 +84,9 @@ func (w stdio) publish(did, address, path string, k *openbadge.Key) error {
 	return nil
 }
 
-// badgePublish runs «badge publish»: it writes the document by which others find an issuer's keys.
-// --key may be repeated: as long as badges signed with an old key are valid, the old key must stay published. --form
-// chooses a DID document, a profile (Open Badges 3.0 issuer) or a JWKS; the default follows from the issuer's id.
+// badgePublish runs «badge publish»: it writes the document in which verifiers look up an issuer's keys. --key may be
+// repeated: as long as badges signed with an old key are valid, the old key must stay published. --form chooses a DID
+// document, a profile (Open Badges 3.0 issuer) or a JWKS; the default follows from the issuer's id.
 func badgePublish(_ context.Context, w stdio, args []string) error {
 	var issuer, name, form, out string
 	var force bool

@@ -21,7 +21,7 @@ type choice struct {
 	badge policy.BadgeID
 }
 
-// choose reads a value of --all-who. "all" is no condition.
+// choose reads a value of --all-who. The value "all" adds no condition.
 func (i *issuing) choose(s string) error {
 	verb, badge, _ := strings.Cut(s, ":")
 	switch {
@@ -35,7 +35,7 @@ func (i *issuing) choose(s string) error {
 	return nil
 }
 
-// recipient is a member chosen by --all-who. why, if it is not empty, says why the member is skipped.
+// recipient is a member chosen by --all-who. A non-empty why is the reason for which the member is skipped.
 type recipient struct {
 	member site.Member
 	why    string
@@ -115,7 +115,8 @@ func writeBeside(dir, name, form string, b []byte) (string, error) {
 	return "", wrong("%s has too many badges called %s", dir, name)
 }
 
-// recipients returns the chosen members in the order of the site. Their badges are judged as a machine judges them.
+// recipients returns the chosen members in the order of the site. It checks their badges by the same rules as a
+// machine.
 func (i *issuing) recipients() ([]recipient, error) {
 	s, err := site.ReadUnder(i.members, i.policy)
 	if err != nil {

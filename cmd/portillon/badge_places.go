@@ -23,18 +23,18 @@ import (
 	"portillon/wire"
 )
 
-// place is the index of a new badge in a status list of the issuer. Beside the list is a register, FILE.places, of
-// which badge has which index; only the issuer needs it.
+// place is the index of a new badge in a status list of the issuer. The register FILE.places beside the list records
+// which badge has which index. Only the issuer needs the register.
 type place struct {
 	list  string
 	index int    // --status-index; below 0: draw a free one
 	none  bool   // --no-status
 	url   string // --status-url: the address of a list that is made now
-	// since is the beginning of the badge's validity. A new list begins at the same time or earlier: a machine whose clock
-	// is between the two would reject the list, and the badge with it.
+	// since is the beginning of the badge's validity. A new list becomes valid at the same time or earlier: a machine
+	// whose clock is between the two times would reject the list, and therefore the badge.
 	since time.Time
 
-	draft openbadge.StatusListDraft // the list, once it was found or made
+	draft openbadge.StatusListDraft // the list: read from its file, or new
 	fresh []byte                    // a new signed list, written together with its first badge
 	taken map[int]string            // ids of the badges by index
 }
@@ -53,8 +53,8 @@ func (p *place) declare(fs *flag.FlagSet) {
 // maxLists bounds how many lists of one issuer are searched for a free index. Each has room for 65,536 badges.
 const maxLists = 20
 
-// byPolicy finds the list of a policy's issuer in the folder that «bundle build» reads: the first one signed with this
-// key that is at most half full. If there is none it makes one.
+// byPolicy finds a status list of the policy's issuer in the folder that «bundle build» reads. It chooses the first
+// list that is signed with this key and at most half full. If there is no such list, byPolicy makes one.
 func (p *place) byPolicy(policyFile string, is *policy.Issuer, achievement string, k *openbadge.Key) error {
 	dir := filepath.Join(filepath.Dir(policyFile), "status")
 	for n := 1; n <= maxLists; n++ {
@@ -88,7 +88,7 @@ func (p *place) byPolicy(policyFile string, is *policy.Issuer, achievement strin
 		hinted("--status-list names another")
 }
 
-// make signs a new list. write stores it together with its first badge.
+// make signs a new list. write later stores the list together with its first badge.
 func (p *place) make(is *policy.Issuer, achievement, name string, k *openbadge.Key) (err error) {
 	at := p.url
 	if at == "" {
@@ -114,7 +114,8 @@ func (p *place) make(is *policy.Issuer, achievement, name string, k *openbadge.K
 	return err
 }
 
-// statusURL is an address for a list: at the host of the first of these ids that names one, or empty.
+// statusURL returns an address for a list, at the host of the first of these ids that contains a host, or "" if none
+// does.
 func statusURL(name string, ids ...string) string {
 	for _, id := range ids {
 		if rest, ok := strings.CutPrefix(id, "did:web:"); ok {
@@ -129,7 +130,7 @@ func statusURL(name string, ids ...string) string {
 	return ""
 }
 
-// entries returns what the badge says about its index, or nil without a status list.
+// entries returns the badge's credentialStatus entries, or nil if the badge has no status list.
 func (p *place) entries(k *openbadge.Key) ([]openbadge.StatusEntry, error) {
 	switch elsewhere := strings.HasPrefix(p.list, "https://"); {
 	case p.list == "" || p.none:
@@ -181,7 +182,7 @@ func (p *place) write(w stdio) error {
 	return nil
 }
 
-// register notes which badge has the index.
+// register records in the list's register that this badge has the index.
 func (p *place) register(badge []byte) error {
 	v := openbadge.Verify(badge, openbadge.Options{})
 	if p.list == "" || p.none || strings.HasPrefix(p.list, "https://") || v.Badge == nil {
@@ -233,9 +234,9 @@ func readPlaces(list string) (map[int]string, error) {
 	return out, nil
 }
 
-// knownPlaces returns the used indices: those of the register, and those of badges in the folders beside the list.
-// Indices that a lost or damaged register lacks are added to it. Two badges with one index would be revoked together,
-// so an index that any badge names is never given out again.
+// knownPlaces returns the used indices: the indices in the register, and the indices in badges in the folders beside
+// the list. Indices that are missing from a lost or damaged register are added to the register. Two badges with the
+// same index would be revoked together, so an index that any badge names is never assigned again.
 func knownPlaces(list string, d openbadge.StatusListDraft) (map[int]string, error) {
 	taken, err := readPlaces(list)
 	if err != nil {
@@ -257,7 +258,8 @@ func knownPlaces(list string, d openbadge.StatusListDraft) (map[int]string, erro
 	return taken, appendPlaces(list, lost)
 }
 
-// eachBadge calls do for each badge in a folder, whoever issued it. Other files are skipped. A missing folder is empty.
+// eachBadge calls do for each badge in a folder, of any issuer. Other files are skipped. A missing folder counts as
+// empty.
 func eachBadge(dir string, do func(*openbadge.Badge)) error {
 	files, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -283,7 +285,7 @@ func eachBadge(dir string, do func(*openbadge.Badge)) error {
 	return nil
 }
 
-// placeIn is the index in the list that a badge names.
+// placeIn returns the index that a badge has in this list, and whether the badge names the list.
 func placeIn(b *openbadge.Badge, d openbadge.StatusListDraft) (int, bool) {
 	for _, e := range b.Status {
 		if e.Type == openbadge.BitstringEntryType && e.List == d.ID && e.Index < int64(d.Size) {

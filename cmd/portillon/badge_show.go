@@ -72,7 +72,7 @@ func (p page) line(fr, en, text string) {
 	}
 }
 
-// wrapped breaks a text between words into lines of at most width runes. A longer word has a line of its own.
+// wrapped breaks a text between words into lines of at most width runes. A longer word gets a separate line.
 func wrapped(text string, width int) (lines []string) {
 	line := ""
 	for _, word := range strings.Fields(text) {
@@ -127,7 +127,7 @@ func joined(by string, parts ...string) string {
 	return strings.Join(there, by)
 }
 
-// dates prints from when to when the badge is valid.
+// dates prints the first and the last day on which the badge is valid.
 func (p page) dates(b *openbadge.Badge) {
 	if b.ValidFrom.IsZero() {
 		return
@@ -144,7 +144,7 @@ func (p page) dates(b *openbadge.Badge) {
 	p.line("jusqu’au", "until", day(p.lang, b.ValidUntil)+p.left(b.ValidUntil))
 }
 
-// left says how much time is left, or since when the badge has expired.
+// left returns how much time is left, or since when the badge has expired.
 func (p page) left(until time.Time) string {
 	days := int(until.Sub(p.at).Hours() / 24)
 	switch {
@@ -158,7 +158,7 @@ func (p page) left(until time.Time) string {
 	return fmt.Sprintf(say(p.lang, " (encore %d %s)", " (%d %s left)"), days, p.days(days))
 }
 
-// days is the noun for n days.
+// days returns the noun for n days: singular or plural.
 func (p page) days(n int) string {
 	if n == 1 {
 		return say(p.lang, "jour", "day")

@@ -26,8 +26,8 @@ func openList(path string, k *openbadge.Key) (openbadge.StatusListDraft, error) 
 	return d, nil
 }
 
-// badgeStatusList runs «badge status-list»: it makes a list in which no badge is revoked.
-// The list is a signed Bitstring Status List for revocation or suspension. Others find it at --id, so the file must be
+// badgeStatusList runs «badge status-list»: it makes a list in which no badge is revoked. The list is a signed
+// Bitstring Status List for revocation or suspension. Verifiers download the list from --id, so the file must be
 // published there before a badge names it.
 func badgeStatusList(_ context.Context, w stdio, args []string) error {
 	var d openbadge.StatusListDraft
@@ -63,7 +63,8 @@ func badgeStatusList(_ context.Context, w stdio, args []string) error {
 	return w.writeNewOut(out, b)
 }
 
-// signList signs a list. at is its time of issue (RFC 3339, empty: now), life how long it is valid (0: no end).
+// signList signs a list. at is the list's time of issue (RFC 3339, empty: now). life is the duration of its validity
+// (0: unlimited).
 func signList(d openbadge.StatusListDraft, k *openbadge.Key, at string, life time.Duration) (b []byte, err error) {
 	if d.ValidFrom, err = timeFlag("--at", at, time.Now()); err != nil {
 		return nil, err
@@ -78,12 +79,12 @@ func signList(d openbadge.StatusListDraft, k *openbadge.Key, at string, life tim
 	return b, nil
 }
 
-// revoking is the flags of «badge revoke».
+// revoking holds the flags of «badge revoke».
 type revoking struct {
-	key, at     string        // the key that signed the list
+	key, at     string        // key: file of the key that signed the list; at: time of issue
 	badges      []string      // files of the badges
 	indices     []int         // indices in the list
-	undo, renew bool          // clear the bits
+	undo, renew bool          // undo: clear the bits; renew: sign without a change
 	life        time.Duration // validity of the new list; 0: as before
 }
 
@@ -103,9 +104,9 @@ func (r *revoking) declare(fs *flag.FlagSet) {
 	spanFlag(fs, &r.life, "life", 0, "how long the list is good from now on; default: as long as before")
 }
 
-// badgeRevoke runs «badge revoke»: it sets or clears the bits of badges in a status list, and signs the list again.
-// The list takes effect at machines with the next bundle, and elsewhere when it is published. --renew signs the list
-// again without a change, for lists with --life.
+// badgeRevoke runs «badge revoke»: it sets or clears the bits of badges in a status list, and signs the list again. The
+// list takes effect at machines with the next bundle, and elsewhere when it is published. --renew signs the list again
+// without a change; it is for lists that expire (--life).
 func badgeRevoke(_ context.Context, w stdio, args []string) error {
 	var r revoking
 	rest, err := flags(w, "badge revoke", args, 1, r.declare)
@@ -143,8 +144,8 @@ func badgeRevoke(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// find looks up the indices of the badges. It trusts the register, or a badge that this key has signed. Other badges
-// are not trusted, because anybody can write another badge's index into a file.
+// find looks up the indices of the badges. It trusts the register, and badges that this key has signed. It does not
+// trust other badges, because anybody can write another badge's index into a file.
 func (r *revoking) find(list string, d openbadge.StatusListDraft, k *openbadge.Key) error {
 	taken, err := readPlaces(list)
 	if err != nil {

@@ -16,10 +16,10 @@ import (
 	"portillon/policy/file"
 )
 
-// verifying is the flags of «badge verify».
+// verifying holds the flags of «badge verify».
 type verifying struct {
-	trust, status, documents, at, recipient string // the YAML file with issuers:
-	asJSON, checks, short, online, strict   bool   // print the verdict as JSON
+	trust, status, documents, at, recipient string // values of the flags with these names
+	asJSON, checks, short, online, strict   bool   // asJSON: --json
 	lang                                    *policy.Language
 }
 
@@ -43,10 +43,10 @@ func (x *verifying) declare(fs *flag.FlagSet) {
 	x.lang = langFlag(fs)
 }
 
-// badgeVerify runs «badge verify»: it exits with 0 for a valid badge, 1 for an invalid one, 3 if the verdict needs a
-// document that is missing.
-// The trust file names issuers and keys; a badge of another issuer is invalid. Revocation lists and hosted documents
-// come from folders, or from the web with --online. --checks prints every check.
+// badgeVerify runs «badge verify». The command exits with 0 for a valid badge, 1 for an invalid one, and 3 if the
+// verdict needs a document that is missing. The trust file names issuers and keys; a badge of another issuer is
+// invalid. Revocation lists and hosted documents are read from folders, or from the web with --online. --checks prints
+// every check.
 func badgeVerify(ctx context.Context, w stdio, args []string) error {
 	var x verifying
 	rest, err := flags(w, "badge verify", args, 1, x.declare)
@@ -98,8 +98,8 @@ func (x *verifying) options(ctx context.Context) (o openbadge.Options, err error
 	return o, nil
 }
 
-// beside is the named folder, or the folder of that name beside the trust file, if it exists. With --online the web is
-// asked instead, because a copy may be old.
+// beside returns the named folder, or the folder with the default name beside the trust file, if that folder exists.
+// With --online it returns no default folder: documents are fetched from the web, because a copy may be old.
 func (x *verifying) beside(named, folder string) string {
 	dir := filepath.Join(filepath.Dir(x.trust), folder)
 	if i, err := os.Stat(dir); named != "" || x.online || err != nil || !i.IsDir() {
@@ -108,7 +108,8 @@ func (x *verifying) beside(named, folder string) string {
 	return dir
 }
 
-// ask has documents without a folder fetched from the web, also the badge's refresh service.
+// ask makes the verifier fetch documents for which no folder was named from the web, and also the badge's refresh
+// service.
 func (x *verifying) ask(ctx context.Context, o *openbadge.Options) {
 	web := fetch.New(fetch.Options{}).For(ctx)
 	if x.documents == "" {
@@ -120,7 +121,7 @@ func (x *verifying) ask(ctx context.Context, o *openbadge.Options) {
 	o.Refresh = web
 }
 
-// exit maps a verdict to an exit code. A file that is not a document at all counts as unreadable input.
+// exit maps a verdict to an exit code. A file that cannot be parsed as a document counts as unreadable input.
 func (x *verifying) exit(path string, v openbadge.Verdict) error {
 	switch {
 	case v.State == openbadge.Valid:
@@ -206,8 +207,8 @@ func readTrust(path string) ([]openbadge.Issuer, error) {
 	return out, nil
 }
 
-// readDocuments opens a folder of documents. Without a folder no document can be read, and a badge that needs one has
-// no verdict.
+// readDocuments opens a folder of documents. Without a folder no document can be read, and the verdict on a badge that
+// needs a document is indeterminate.
 func readDocuments(dir string) (openbadge.Resolver, error) {
 	if dir == "" {
 		return &openbadge.Directory{}, nil

@@ -158,8 +158,9 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	return w.bundle(rest[0], out, o, strict, checkedSigner(key, hubFile, pol.signerKind()))
 }
 
-// bundle builds the site in dir into the file out. A faulty file of the site is left out with a warning; with strict
-// nothing is written then. A policy whose examples fail is refused. checks refuse the keys.
+// bundle builds the site in dir into the file out. A faulty file of the site is left out with a warning; with strict,
+// such a warning prevents the writing. A policy whose examples fail is refused. checks are functions that refuse
+// unsuitable keys.
 func (w stdio) bundle(dir, out string, o site.Order, strict bool, checks func(*site.Site) error) error {
 	// Refuse before anything is built: unreadable files, wrong keys, and a policy that is broken.
 	s, err := site.Read(dir)
@@ -223,8 +224,8 @@ func keptPromises(p *policy.Policy, dir string, at time.Time) error {
 	return nil
 }
 
-// sound prints the same warnings as «policy check». A law that is broken is an error. Too many cases are only a
-// warning, because the policy may be right.
+// sound prints the same warnings as «policy check». It returns an error if a law that every policy must satisfy is
+// broken. Too many cases to check are only a warning, because the policy may be right.
 func (w stdio) sound(p *policy.Policy, path string, at time.Time) error {
 	where, l := placesIn(path), environment()
 	warnings, err := analysis.Warnings(p, at)
@@ -242,7 +243,7 @@ func (w stdio) sound(p *policy.Policy, path string, at time.Time) error {
 	return flawed(err, where, l)
 }
 
-// timeFlag reads a flag with a time (RFC 3339). An empty flag is absent.
+// timeFlag reads a flag with a time (RFC 3339). If the flag is empty, timeFlag returns absent.
 func timeFlag(name, given string, absent time.Time) (time.Time, error) {
 	if given == "" {
 		return absent, nil
@@ -254,7 +255,7 @@ func timeFlag(name, given string, absent time.Time) (time.Time, error) {
 	return t, nil
 }
 
-// siteTime reads a time as examples in a policy have it: local to the site, or with an offset.
+// siteTime reads a time in the form of the examples in a policy: local to the site, or with an offset.
 func siteTime(name, given string, zone *time.Location, absent time.Time) (time.Time, error) {
 	for _, form := range []string{"2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02"} {
 		if t, err := time.ParseInLocation(form, given, zone); err == nil {
@@ -269,7 +270,7 @@ func siteTime(name, given string, zone *time.Location, absent time.Time) (time.T
 	return t, nil
 }
 
-// several is a number with its noun, which takes an s in the plural.
+// several returns a number followed by its noun, which gets an s in the plural.
 func several(n int, noun string) string {
 	if n > 1 {
 		noun += "s"
@@ -292,9 +293,9 @@ type reason struct {
 	Detail string `json:"detail,omitempty"` // a phrase for people
 }
 
-// bundleVerify runs «bundle verify»: it checks a bundle as a machine does, except versions and times.
-// An invalid bundle exits with 1. --card-key also compares the site's card key, since with another one no card would be
-// known.
+// bundleVerify runs «bundle verify»: it checks a bundle as a machine does, except versions and times. An invalid bundle
+// exits with 1. --card-key also checks that the bundle was built with this card key: with another key, machines would
+// recognise no card.
 func bundleVerify(_ context.Context, w stdio, args []string) error {
 	var pub, cardKey, policyPub string
 	var asJSON bool

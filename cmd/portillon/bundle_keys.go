@@ -18,7 +18,7 @@ import (
 	"portillon/wire"
 )
 
-// keyName is the name of a new signing key: portillon:KIND:ID, or the given name, which does not say its kind.
+// keyName returns the name of a new signing key: portillon:KIND:ID, or the given name, which does not contain the kind.
 func keyName(id, kind, name string) (string, error) {
 	k, ok := keykind.NoteKind(kind)
 	if !ok {
@@ -47,7 +47,7 @@ func keyName(id, kind, name string) (string, error) {
 	return name, nil
 }
 
-// keyFits refuses a key of another kind. path is the file of the key; it is empty if the key itself was given.
+// keyFits refuses a key of the wrong kind. path is the file of the key; it is empty if the flag holds the key itself.
 func keyFits(flag, path, text string, p keykind.Place) error {
 	err := p.Check(text)
 	switch {
@@ -95,7 +95,7 @@ func checkedSigner(path, hubFile string, kind keykind.Kind) func(*site.Site) err
 	}
 }
 
-// hubPins compares the signing key with the keys in a hub.yaml.
+// hubPins compares the signing key with the keys that a hub.yaml names.
 func hubPins(c hub.Config, path, hubFile, public string) error {
 	v, err := note.NewVerifier(public)
 	if err != nil {
@@ -117,8 +117,8 @@ func hubPins(c hub.Config, path, hubFile, public string) error {
 	return nil
 }
 
-// sameKeys compares the keys with those of the bundle file that would be overwritten. With another signing key every
-// machine would refuse the new bundle; with another card key no machine would know a card.
+// sameKeys compares the keys with those of the bundle file that would be overwritten. With a different signing key
+// every machine would refuse the new bundle; with a different card key machines would recognise no card.
 func sameKeys(out string, o site.Order) error {
 	b, err := os.ReadFile(out)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -150,7 +150,7 @@ func sameKeys(out string, o site.Order) error {
 	return nil
 }
 
-// cardCheckOf is the words followed by the check value of a bundle's card key, or nothing if the bundle has none.
+// cardCheckOf returns words followed by the check value of the bundle's card key, or "" if the bundle has no card key.
 func cardCheckOf(m wire.Manifest, words string) string {
 	if m.CardCheck == "" {
 		return ""

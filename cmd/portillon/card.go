@@ -44,8 +44,8 @@ func openTalker(spec string) (talker, error) {
 	return pn532.Open(port)
 }
 
-// cardKeygen runs «card keygen»: it makes the AES key for cards that prove themselves.
-// The file has mode 0600. Machines with card: aes in the policy need the key, and whoever has the key can make cards.
+// cardKeygen runs «card keygen»: it makes the AES key for cards that authenticate. The file has mode 0600. Machines
+// with card: aes in the policy need the key. Whoever has the key can make valid cards.
 func cardKeygen(_ context.Context, w stdio, args []string) error {
 	var out string
 	if _, err := flags(w, "card keygen", args, 0, func(fs *flag.FlagSet) {
@@ -67,10 +67,10 @@ func cardKeygen(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// carding is the flags of the verbs that work with a card on a reader.
+// carding holds the flags of the verbs that work with a card on a reader.
 type carding struct {
-	reader, key, old string        // file of the site's AES key
-	json, number     bool          // print the card's number too
+	reader, key, old string        // key and old: files of AES keys
+	json, number     bool          // number: print the card's number too
 	wait             time.Duration // how long to wait for a card
 	lang             *policy.Language
 }
@@ -85,8 +85,8 @@ func (x *carding) declare(fs *flag.FlagSet) {
 	x.lang = langFlag(fs)
 }
 
-// cardCheck runs «card check»: the card proves the site's key and its number.
-// It exits with 0 if the card proved the key and its own number, with 1 if not, and with 3 if the card left too early.
+// cardCheck runs «card check»: the card must prove that it has the site's key and its own number. It exits with 0 if
+// both proofs succeed, with 1 if one fails, and with 3 if the card was removed too early.
 func cardCheck(ctx context.Context, w stdio, args []string) error {
 	var x carding
 	if _, err := flags(w, "card check", args, 0, x.declare); err != nil {
@@ -98,9 +98,9 @@ func cardCheck(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
-// cardPersonalise runs «card personalise»: it writes the site's keys to a new card, then checks the card.
-// --old-key is the key of a card that another site has prepared; new cards have the manufacturer's key of zeros. A card
-// that left the reader too early may be half prepared; running the verb again completes it.
+// cardPersonalise runs «card personalise»: it writes the site's keys to a new card, then checks the card. --old-key is
+// the key of a card that another site has prepared; new cards have the manufacturer's key of zeros. A card that was
+// removed from the reader too early may be half prepared; running the verb again completes it.
 func cardPersonalise(ctx context.Context, w stdio, args []string) error {
 	var x carding
 	if _, err := flags(w, "card personalise", args, 0, func(fs *flag.FlagSet) {
@@ -170,7 +170,7 @@ func readStrongKey(path string) (strong.Key, error) {
 	return k, nil
 }
 
-// await polls the reader until a card is there, for at most long.
+// await polls the reader until it detects a card, for at most long.
 func await(ctx context.Context, t talker, long time.Duration) (rfid.UID, error) {
 	ctx, stop := context.WithTimeout(ctx, long)
 	defer stop()
@@ -188,7 +188,7 @@ func await(ctx context.Context, t talker, long time.Duration) (rfid.UID, error) 
 	}
 }
 
-// cardAnswer is what the verbs print, as JSON or as a sentence.
+// cardAnswer is the result that the card verbs print, as JSON or as a sentence.
 type cardAnswer struct {
 	Verdict string `json:"verdict"`           // proven, refused or unknown
 	Card    string `json:"card,omitempty"`    // the kind of card, if known
@@ -202,10 +202,10 @@ type cardAnswer struct {
 	exit error  // the error that sets the exit code; nil: 0
 }
 
-// refusal is an error of package strong in the tool's words.
+// refusal maps an error of package strong to the tool's code and sentences.
 type refusal struct {
 	why          error  // the error of package strong
-	code, fr, en string // the Reason in JSON
+	code, fr, en string // code: Reason in JSON; fr, en: the sentence
 }
 
 // refusals are the reasons why a card may be refused.

@@ -12,14 +12,14 @@ import (
 	"portillon/rfid/strong/strongtest"
 )
 
-// model is a card that lives in a file between two commands of a transcript.
+// model is a simulated card that is stored in a file between two commands of a transcript.
 type model struct {
 	*strongtest.Card
 	path string
 }
 
-// openModel opens model:ntag424, model:desfire, model:desfire-ev1 or model:plain, with an option after a slash: an
-// empty reader, or what the card does.
+// openModel opens model:ntag424, model:desfire, model:desfire-ev1 or model:plain. An option after a slash chooses an
+// empty reader or a misbehaviour of the card.
 func openModel(spec string) (talker, error) {
 	name, isModel := strings.CutPrefix(spec, "model:")
 	if !isModel {
@@ -50,7 +50,7 @@ func openModel(spec string) (talker, error) {
 	return model{c, path}, nil
 }
 
-// Close keeps the card's memory.
+// Close stores the card's state in its file.
 func (m model) Close() error {
 	m.Shown = m.UID
 	b, err := json.Marshal(m.Card)
@@ -60,7 +60,7 @@ func (m model) Close() error {
 	return os.WriteFile(m.path, b, 0o600)
 }
 
-// empty is a reader in whose field there is nothing.
+// empty is a reader without a card.
 type empty struct{}
 
 func (empty) Poll(context.Context) (rfid.UID, bool, error)     { return rfid.UID{}, false, nil }

@@ -18,20 +18,21 @@ import (
 	siteexample "portillon/site-example"
 )
 
-// demoStart is the time at which the demo takes place: a Monday morning within opening hours, whenever the demo is run.
+// demoStart is the time at which the demo's clock starts: a Monday morning within opening hours, whenever the demo is
+// run.
 const demoStart = "2026-11-23T10:00:00+01:00"
 
 // demo is a hub that manages its site, and three machines with their members, in a temporary folder.
 type demo struct {
 	dir      string         // the temporary folder
 	lock     *os.File       // locked until the demo ends
-	offset   time.Duration  // of the demo's clock from the real one
+	offset   time.Duration  // the demo's clock minus the real clock
 	hub      *hub.Hub       // the running hub
 	hubEnd   func()         // cancels the hub's context
 	hubDone  chan struct{}  // closed when the hub has ended
 	hubFault error          // why the hub ended; read it only after hubDone
 	conf     hub.Config     // the hub's configuration
-	cardKey  []byte         // the site's card key, from which the hashes of cards are made
+	cardKey  []byte         // the site's card key, with which card numbers are hashed
 	people   []*demoPerson  // accounts that the demo's page can sign in with
 	machines []*demoMachine // the machines of the policy
 
@@ -45,9 +46,9 @@ func (d *demo) now() time.Time { return time.Now().Add(d.offset) }
 // path is a path below the demo's folder.
 func (d *demo) path(name ...string) string { return filepath.Join(append([]string{d.dir}, name...)...) }
 
-// demoVerb runs «demo» until it is interrupted, then removes everything that the demo made.
-// The page listens on loopback only, because whoever reaches it can present every card. Nothing remains after the demo,
-// also after SIGKILL: the next demo removes the folder.
+// demoVerb runs «demo» until it is interrupted, then removes everything that the demo made. The page listens on
+// loopback only, because anyone who can open it can present every card. If the demo is killed with SIGKILL, the next
+// demo removes its folder.
 func demoVerb(ctx context.Context, w stdio, args []string) error {
 	var listen string
 	if _, err := flags(w, "demo", args, 0, func(fs *flag.FlagSet) {
@@ -75,7 +76,7 @@ func demoVerb(ctx context.Context, w stdio, args []string) error {
 	return errors.Join(err, d.close())
 }
 
-// welcome prints what to try.
+// welcome prints suggestions of what to try in the demo.
 func (d *demo) welcome(w stdio, a net.Addr) {
 	fmt.Fprintf(w.out, `portillon demo: three machines of the site %s, one hub, no hardware
 
@@ -123,8 +124,8 @@ func openDemo(ctx context.Context, w stdio, origin string) (*demo, error) {
 	return d, nil
 }
 
-// issue does what an administrator does when the evidence is complete: export it, issue the badge from it, and add the
-// badge at the hub, which sends it to the machines.
+// issue does the steps of an administrator when the evidence is complete: it exports the evidence, issues the badge
+// from it, and adds the badge at the hub, which sends the badge to the machines.
 func (d *demo) issue(ctx context.Context, member policy.MemberID, badge policy.BadgeID) error {
 	m, err := d.hub.Directory().Members.Get(ctx, demoActor, member)
 	if err != nil {
@@ -177,7 +178,7 @@ func (d *demo) close() error {
 	for i, m := range d.machines {
 		all.Go(func() { errs[i] = m.stop() })
 	}
-	// The machines have ended: end the hub, which they might still have used.
+	// All machines have ended, so nothing uses the hub any more: end the hub.
 	all.Wait()
 	if d.hubEnd != nil {
 		d.hubEnd()
@@ -195,7 +196,7 @@ func (d *demo) close() error {
 	return errors.Join(errs...)
 }
 
-// serve serves the page until ctx ends, or the hub does.
+// serve serves the page until ctx is cancelled or the hub ends.
 func (d *demo) serve(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

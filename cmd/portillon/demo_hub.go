@@ -23,7 +23,7 @@ import (
 	"portillon/policy"
 )
 
-// demoActor is in the hub's audit log for everything that the demo does by itself.
+// demoActor is the actor in the hub's audit log for every action that the demo itself performs.
 var demoActor = actor.System("demo")
 
 // demoPatience bounds each wait at the start.
@@ -32,7 +32,7 @@ const demoPatience = 20 * time.Second
 // hubFile is the hub's configuration.
 func (d *demo) hubFile() string { return d.path("hub", "hub.yaml") }
 
-// openHub makes a new hub as portillon-hub does in an empty folder, with every listener on a free port of loopback. The
+// openHub makes a new hub as portillon-hub does in an empty folder. Every listener gets a free port of loopback. The
 // hub fetches nothing from the web.
 func (d *demo) openHub(_ context.Context, origin string) error {
 	p, err := readPolicy(d.path("site/policy.yaml"))
@@ -65,8 +65,8 @@ func (d *demo) openHub(_ context.Context, origin string) error {
 	return err
 }
 
-// fillHub puts policy, members, badges, machines and accounts into the hub, through the services that the hub's pages
-// use. The hub does not run yet, so its first bundle has all of it.
+// fillHub adds policy, members, badges, machines and accounts to the hub, through the services that the hub's pages
+// use. The hub does not run yet, so its first bundle contains all of them.
 func (d *demo) fillHub(ctx context.Context, _ string) error {
 	// Publish the example's policy in place of the new hub's.
 	first, err := d.hub.Publishing().Policies.Current(ctx, demoActor)
@@ -187,7 +187,7 @@ func (d *demo) startHub(ctx context.Context, _ string) error {
 	}
 }
 
-// startMachines has all machines join the hub and start, at the same time.
+// startMachines enrols all machines at the hub and starts them, in parallel.
 func (d *demo) startMachines(ctx context.Context, origin string) error {
 	errs := make([]error, len(d.machines))
 	var all sync.WaitGroup
@@ -234,8 +234,8 @@ func (d *demo) writePolicy(ctx context.Context) error {
 	return os.WriteFile(d.path("site/policy.yaml"), []byte(now.Text), 0o600)
 }
 
-// addPeople makes the accounts that the demo's page can sign in with. They have no password yet, because hashing one
-// takes 19 MiB and time, and most demos never sign in as the owner.
+// addPeople makes the accounts that the demo's page can sign in with. The accounts get no password yet: hashing a
+// password needs 19 MiB and time, and most demos never sign in as the owner.
 func (d *demo) addPeople(ctx context.Context) error {
 	d.people = demoPeople()
 	for _, p := range d.people {

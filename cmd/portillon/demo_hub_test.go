@@ -15,7 +15,7 @@ import (
 	"portillon/hub/directory"
 )
 
-// demoVisitor is a browser at the demo's page.
+// demoVisitor simulates a browser that shows the demo's page.
 type demoVisitor struct {
 	t    *testing.T
 	c    *http.Client
@@ -53,7 +53,8 @@ func openDemoPage(t *testing.T) (*demo, *demoVisitor) {
 	return d, &demoVisitor{t, &http.Client{Jar: jar}, s.URL}
 }
 
-// press presses a button that opens the hub, and returns what the browser then shows.
+// press presses a button that opens the hub, and returns the status, the text and the address that the browser then
+// shows.
 func (v *demoVisitor) press(person, page, lang, origin string) (int, string, *url.URL) {
 	v.t.Helper()
 	form := url.Values{"person": {person}, "page": {page}, "lang": {lang}}
@@ -80,7 +81,7 @@ func (v *demoVisitor) do(r *http.Request) (int, string, *url.URL) {
 	return res.StatusCode, string(b), res.Request.URL
 }
 
-// One demo serves these rules, in this order: at first nobody is signed in.
+// The subtests share one demo and must run in this order: at first nobody is signed in.
 func TestDemoPageAndItsHub(t *testing.T) {
 	d, v := openDemoPage(t)
 	for _, x := range []struct {
@@ -114,7 +115,7 @@ func demoOpensTheHub(t *testing.T, d *demo, v *demoVisitor) {
 	}
 }
 
-// The demo's clock is not the computer's: the stream that keeps the hub's pages up to date must not mind.
+// The demo's clock differs from the computer's clock. The event stream that updates the hub's pages must still work.
 func demoHubPagesFollow(t *testing.T, d *demo, v *demoVisitor) {
 	v.press("owner", "/", "en", v.page)
 	u := url.URL{Scheme: "http", Host: "127.0.0.1:" + d.hubPort(), Path: "/api/v1/events"}
@@ -180,7 +181,7 @@ func demoSignsNobodyIn(t *testing.T, d *demo, v *demoVisitor) {
 	}
 }
 
-// What is changed at the hub acts at the demo's machine: a card that is given to a member, and a policy.
+// A change at the hub takes effect at the demo's machine: a card that is assigned to a member, and a new policy.
 func TestDemoMachineFollowsItsHub(t *testing.T) {
 	const rosa = "m-6a61eb" // an autonomous user of the printer
 	d, _ := openDemoPage(t)

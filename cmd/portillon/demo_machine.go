@@ -23,13 +23,13 @@ import (
 	"portillon/policy"
 )
 
-// demoMachine is a real portillond with its guard, on a simulated pin, that has joined the hub.
+// demoMachine is a real portillond with its guard, connected to a simulated pin and enrolled at the hub.
 type demoMachine struct {
 	id     policy.MachineID
 	name   policy.Text // the name in the policy
 	dir    string      // the machine's folder, with its keys, data and pins
-	file   string      // the text of machine.yaml without panel:, which config adds
-	origin string      // the address of the demo's page, which may show the panel
+	file   string      // the text of machine.yaml without panel:; config adds that
+	origin string      // the address of the demo's page, which may embed the panel
 	d      *demo
 
 	mu    sync.Mutex
@@ -77,7 +77,8 @@ func (m *demoMachine) config() string {
 	return m.file + fmt.Sprintf("panel: { listen: %q, framed: %q }\n", m.listen(), m.origin)
 }
 
-// listen is the panel's address: any free port at first, and the same port when a killed daemon starts again.
+// listen returns the panel's address: any free port at the first start, and the same port when a killed daemon
+// restarts.
 func (m *demoMachine) listen() string {
 	if m.panel == "" {
 		return "127.0.0.1:0"
@@ -130,7 +131,7 @@ func (m *demoMachine) start(d *demo, origin string) error {
 	}
 }
 
-// again starts a killed daemon again, as systemd does beside a real machine.
+// again restarts a killed daemon, as systemd does on a real machine.
 func (m *demoMachine) again() {
 	m.mu.Lock()
 	quit := m.quit
@@ -153,7 +154,7 @@ func (m *demoMachine) ask(ctx context.Context, r control.Request) control.Reply 
 	return rep
 }
 
-// lit is the level of the relay's pin, read at the pin and not from the daemon.
+// lit returns the level of the relay's pin. It reads the pin, because the daemon might report another state.
 func (m *demoMachine) lit() bool {
 	on, err := sim.Level(filepath.Join(m.dir, "pin"))
 	return err == nil && on
@@ -170,7 +171,7 @@ func (m *demoMachine) estopOpen() bool {
 	return err == nil && bytes.HasPrefix(b, []byte("1"))
 }
 
-// kill ends the daemon with SIGKILL. The guard must open the relay by itself.
+// kill ends the daemon with SIGKILL. The guard must then open the relay without the daemon.
 func (m *demoMachine) kill() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -198,7 +199,7 @@ func (m *demoMachine) stop() error {
 	}
 }
 
-// run calls one of the tool's verbs as a person would, and returns what it printed.
+// run calls one of the tool's verbs as the command line does, and returns what the verb printed.
 func (d *demo) run(ctx context.Context, verb func(context.Context, stdio, []string) error,
 	args ...string) (string, error) {
 	var out, errs bytes.Buffer

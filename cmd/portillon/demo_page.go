@@ -64,7 +64,7 @@ type demoKind struct {
 	Name policy.Text `json:"name"`
 }
 
-// demoCard is a button that presents a member's card. Card is false if the member has none.
+// demoCard is a button that presents a member's card. Card is false if the member has no card.
 type demoCard struct {
 	ID     policy.MemberID `json:"id"`
 	Name   string          `json:"name"`
@@ -109,7 +109,7 @@ type demoPage struct {
 	seen []wire.Record               // the last records, newest first
 }
 
-// newDemoPage makes the page of a demo whose hub has its accounts.
+// newDemoPage makes the page of a demo. The hub's accounts must exist already.
 func newDemoPage(d *demo, web fs.FS) *demoPage {
 	p := &demoPage{d: d, web: web, wake: make(chan struct{}), last: map[policy.MachineID]uint64{}}
 	for _, x := range d.people {
@@ -159,7 +159,8 @@ type demoOrder struct {
 	Open    bool             `json:"open"`
 }
 
-// order decodes a request, has do carry it out, and answers with a sentence. Orders are carried out one at a time.
+// order returns a handler that decodes a request, calls do, and answers with the sentence that do returned. Orders are
+// executed one at a time.
 func (p *demoPage) order(do func(context.Context, *demoMachine, demoOrder) policy.Text) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var o demoOrder
@@ -183,7 +184,7 @@ func (p *demoPage) order(do func(context.Context, *demoMachine, demoOrder) polic
 	}
 }
 
-// say is a daemon's reply as a sentence.
+// say returns a daemon's reply as a sentence.
 func (p *demoPage) say(r control.Reply) policy.Text {
 	if r.Error != "" {
 		return policy.Text{FR: r.Error, EN: r.Error}
@@ -191,7 +192,7 @@ func (p *demoPage) say(r control.Reply) policy.Text {
 	return policy.Text{FR: r.FR, EN: r.EN}
 }
 
-// tap presents a member's card, or an unknown card if there is no such member.
+// tap presents a member's card, or an unknown card if the member does not exist.
 func (p *demoPage) tap(ctx context.Context, m *demoMachine, o demoOrder) policy.Text {
 	s, err := p.d.site(ctx)
 	if err != nil {
@@ -243,7 +244,7 @@ func (p *demoPage) issue(ctx context.Context, _ *demoMachine, o demoOrder) polic
 		EN: "Badge signed, added at the hub, bundle sent to the machines"}
 }
 
-// events streams the view to the page (server-sent events): at once, and whenever it changes.
+// events streams the view to the page as server-sent events: immediately, and after each change.
 func (p *demoPage) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
@@ -278,7 +279,7 @@ func (p *demoPage) watch(ctx context.Context) {
 	}
 }
 
-// look builds the view again, and wakes events if it has changed.
+// look rebuilds the view, and wakes events if the view has changed.
 func (p *demoPage) look(ctx context.Context) {
 	site, err := p.d.site(ctx)
 	if err != nil || site.policy == nil {
@@ -333,7 +334,8 @@ func (s demoSite) kinds(id policy.MachineID) []demoKind {
 	return slices.Compact(out)
 }
 
-// hear adds the records that the hub has committed since the last call, newest first, and keeps the last 14.
+// hear adds the records that the hub has committed since the last call, newest first. The page keeps the last 14
+// records.
 func (p *demoPage) hear(ctx context.Context) {
 	for _, m := range p.d.machines {
 		p.d.hub.Ledger().Records(ctx, ledger.Query{Machine: m.id, After: p.last[m.id]}, func(e ledger.Entry) error {
@@ -345,7 +347,7 @@ func (p *demoPage) hear(ctx context.Context) {
 	p.seen = p.seen[:min(len(p.seen), 14)]
 }
 
-// record describes a record for the page.
+// record returns a record in the form in which the page shows it.
 func (s demoSite) record(r wire.Record) demoRecord {
 	body := strings.NewReplacer(`"`, "", ",", ", ", ":", ": ").Replace(strings.Trim(string(r.Body), "{}"))
 	return demoRecord{Machine: r.Machine, Seq: r.Seq, Time: r.Wall.In(s.policy.Zone).Format("15:04:05"), Kind: r.Kind,
@@ -379,7 +381,7 @@ func (p *demoPage) progress(ctx context.Context, s demoSite) []demoProgress {
 	return out
 }
 
-// onlyElsewhere reports whether all interventions were at machines that do not count for the badge.
+// onlyElsewhere reports whether all interventions were logged at machines that do not count for the badge.
 func onlyElsewhere(x evidence.Progress) bool {
 	return !slices.ContainsFunc(x.Rejected, func(r evidence.Rejected) bool {
 		return !slices.Contains(r.Why, evidence.WrongMachine)

@@ -16,9 +16,9 @@ import (
 	"portillon/policy"
 )
 
-// signIn signs a person in, in the browser that sent the request of ctx, by the ways that the hub's own pages offer: a
-// member with a printed code that is made for this one time, an owner or administrator with a password that the demo
-// makes the first time.
+// signIn signs a person in, in the browser that sent the request of ctx. It uses the same ways as the hub's own pages.
+// A member signs in with a printed code that is made for this one sign-in. An owner or administrator signs in with a
+// password that the demo makes the first time.
 func (d *demo) signIn(ctx context.Context, p *demoPerson) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -63,7 +63,7 @@ const signInPath = "/as"
 
 // signInRoute answers POST /as (person, page, lang): it signs the browser in and redirects it to a page of the hub.
 // Cookies belong to a host, not to a port (RFC 6265 §8.5), so the session is valid at the hub. Requests from other
-// sites are refused both by the protection of every listener of the hub and by the accounts.
+// sites are refused twice: by the protection that every listener of the hub has, and by the accounts.
 func (p *demoPage) signInRoute() (http.Handler, error) {
 	return httpd.Handler(httpd.Options{Now: p.d.now}, p.d.hub.Accounts().Requests.Handler(http.HandlerFunc(p.openHub)))
 }
@@ -89,7 +89,8 @@ func (p *demoPage) openHub(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, to.String(), http.StatusSeeOther)
 }
 
-// isHubPage allows the hub's first page and the pages of the demo's machines. The route redirects nowhere else.
+// isHubPage accepts the paths of the hub's first page and of the pages of the demo's machines. The route redirects to
+// no other page.
 func (p *demoPage) isHubPage(path string) bool {
 	return path == "/" || slices.ContainsFunc(p.d.machines, func(m *demoMachine) bool { return path == m.hubPage() })
 }

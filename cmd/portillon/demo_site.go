@@ -14,7 +14,7 @@ import (
 	"portillon/policy"
 )
 
-// demoSite is the site as its hub has it at one moment.
+// demoSite is a snapshot of the site's policy and members at the hub.
 type demoSite struct {
 	policy  *policy.Policy     // the policy in force
 	members []directory.Member // all members, in the hub's order
@@ -58,14 +58,16 @@ func (s demoSite) member(id policy.MemberID) (directory.Member, bool) {
 // stranger is the id of the button with an unknown card.
 const stranger policy.MemberID = "stranger"
 
-// strangerCard is the number of the nth unknown card. When one is given to a member, the button presents the next.
+// strangerCard is the number of the nth unknown card. When a member is assigned that card, the button presents the next
+// one.
 func strangerCard(n int) string { return fmt.Sprintf("FFFFFF%02X", n) }
 
 // maxStrangers bounds the unknown cards of a demo.
 const maxStrangers = 200
 
-// numberOf is the number that a reader would read from a member's first card, or empty if the member has none. Of a
-// card that was assigned at the hub, the hub knows only the HMAC; it must be one of the demo's unknown cards.
+// numberOf returns the number that a reader would read from a member's first card, or "" if the member has none. For a
+// card that was assigned at the hub, the hub stores only the HMAC. Such a card must be one of the demo's unknown cards,
+// so numberOf compares the HMAC with theirs.
 func (d *demo) numberOf(m directory.Member) string {
 	for _, c := range m.Cards {
 		hash, assigned := strings.CutPrefix(c.Number, "hmac:")
@@ -81,7 +83,7 @@ func (d *demo) numberOf(m directory.Member) string {
 	return ""
 }
 
-// unknownNumber is the number of the first unknown card that no member has.
+// unknownNumber returns the number of the first unknown card that is not assigned to a member.
 func (d *demo) unknownNumber(s demoSite) string {
 	known := map[string]bool{}
 	for _, m := range s.members {
@@ -117,7 +119,7 @@ func (d *demo) cards(s demoSite) (out []demoCard) {
 	return append(out, demoCard{ID: stranger, Name: "?", Badges: unknown, Card: true})
 }
 
-// badgesOf lists a member's badges that the policy names, each with what is wrong with it.
+// badgesOf lists a member's badges that the policy names, and the fault of each badge that does not count.
 func (s demoSite) badgesOf(m directory.Member) policy.Text {
 	var fr, en []string
 	for _, b := range m.Badges {

@@ -6,10 +6,10 @@ import (
 	"syscall"
 )
 
-// demoPrefix begins the name of a demo's folder.
+// demoPrefix is the beginning of the name of each demo's folder.
 const demoPrefix = "portillon-demo-"
 
-// lockDemo marks a demo's folder as in use until the process ends in any way.
+// lockDemo locks a demo's folder as in use. The lock is released when the process ends, also after SIGKILL.
 func lockDemo(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestDemoRemovesWhatAKilledDemoLeft(t *testing.T) {
+func TestDemoRemovesFoldersOfKilledDemos(t *testing.T) {
 	tmp := t.TempDir()
 	folder := func(name string, lock bool) string {
 		t.Helper()

@@ -15,8 +15,8 @@ import (
 	"portillon/policy"
 )
 
-// firmwareRender runs «firmware render»: it prints the part of config.txt that belongs to a wiring.
-// The lines come from the same machine.yaml as the daemon's configuration, so that both name the same pins.
+// firmwareRender runs «firmware render»: it prints the lines of config.txt that a wiring needs. The lines are derived
+// from the same machine.yaml as the daemon's configuration, so that both name the same pins.
 func firmwareRender(_ context.Context, w stdio, args []string) error {
 	rest, err := flags(w, "firmware render", args, 1, nil)
 	if err != nil {
@@ -84,9 +84,9 @@ func doctorVerb(ctx context.Context, w stdio, args []string) error {
 	return verdictOf(found)
 }
 
-// untilLineIsLow returns a context that also ends with the terminal (SIGHUP), and ignores Ctrl-Z until stop is called.
-// A test that is killed or suspended leaves the relay's line at its level, and a damaged pump may hold the relay closed
-// on a level.
+// untilLineIsLow returns a context that is also cancelled when the terminal closes (SIGHUP), and ignores Ctrl-Z until
+// stop is called. If the test were killed or suspended, the relay's line would keep its level, and a damaged pump may
+// hold the relay closed on a constant level.
 func untilLineIsLow(ctx context.Context) (_ context.Context, stop func()) {
 	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGHUP)
 	signal.Ignore(syscall.SIGTSTP)

@@ -12,8 +12,8 @@ import (
 	"portillon/policy"
 )
 
-// hubBeside returns a function that reads the keys in a hub.yaml for comparison: the named file, or one of the same
-// site beside the machine's file. It returns nil if there is none.
+// hubBeside returns a function that reads the keys in a hub.yaml for comparison. It uses the named file, or a hub.yaml
+// of the same site beside the machine's file. It returns nil if no such file exists.
 func hubBeside(c daemoncmd.Config, file, named string) func() (doctor.Pinned, error) {
 	path := named
 	if path == "" {
@@ -43,7 +43,7 @@ func pinnedIn(c daemoncmd.Config, path, store string) (doctor.Pinned, error) {
 		return doctor.Pinned{}, err
 	}
 	out.Machine = keys.PublicInForce(policy.MachineID(c.Machine))
-	out.Hub, _ = h.PublicKey() // perhaps readable by root only: then it is not compared
+	out.Hub, _ = h.PublicKey() // the key may be readable by root only: then it is not compared
 	_, out.Own, _ = c.Signer(store)
 	return out, nil
 }

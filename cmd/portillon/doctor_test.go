@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Without the context a SIGHUP ends this test's process, and a SIGTSTP stops it.
+// If untilLineIsLow did not handle the signals, SIGHUP would end this test's process and SIGTSTP would stop it.
 func TestPumpTestEndsWithItsTerminalAndIsNotSuspended(t *testing.T) {
 	ctx, stop := untilLineIsLow(t.Context())
 	defer stop()

@@ -27,15 +27,15 @@ type seenCard struct {
 	tap     string    // identifies this tap
 }
 
-// enrolling is the flags of the verbs that enrol a card.
+// enrolling holds the flags of the verbs that enrol a card.
 type enrolling struct {
-	socket, hub, site, machine string        // control socket of a daemon beside the tool
-	wait                       time.Duration // how long to wait for a tap
+	socket, hub, site, machine string        // socket: control socket of a daemon on this computer
+	wait                       time.Duration // longest wait for a tap
 	lang                       *policy.Language
 	now                        func() time.Time // the site's clock; nil: this computer's
 }
 
-// declare declares where unknown cards are looked up.
+// declare declares the flags that choose where unknown cards are looked up.
 func (x *enrolling) declare(fs *flag.FlagSet) {
 	fs.StringVar(&x.socket, "socket", "",
 		"ask the machine's daemon beside you: its control socket (machine.yaml: control)")
@@ -49,7 +49,7 @@ func (x *enrolling) declareSite(fs *flag.FlagSet) {
 	fs.StringVar(&x.site, "site", "", "the site's folder, with members.yaml")
 }
 
-// where refuses both or neither of --hub and --socket.
+// where returns an error unless exactly one of --hub and --socket was given.
 func (x *enrolling) where() error {
 	if (x.socket == "") == (x.hub == "") {
 		return wrong("one of --hub and --socket is needed").
@@ -117,7 +117,8 @@ func seenBySocket(ctx context.Context, path string) ([]seenCard, error) {
 	return out, nil
 }
 
-// taps says where and when cards were tapped: a line for each card and machine with its last tap, newest last.
+// taps lists where and when cards were tapped. It has one line for each card and machine, with the last tap there,
+// newest last.
 func (x *enrolling) taps(cards []seenCard) string {
 	cards = slices.Clone(cards)
 	slices.SortStableFunc(cards, func(a, b seenCard) int { return a.At.Compare(b.At) })
@@ -173,7 +174,7 @@ func (x *enrolling) withCode(all []seenCard, code string) ([]seenCard, error) {
 	return found, nil
 }
 
-// notFound is what to do when no card has the code.
+// notFound returns advice for the case that no card has the code.
 func (x *enrolling) notFound() string {
 	if x.hub != "" {
 		return say(*x.lang, "présenter la carte à nouveau, puis attendre que la machine joigne le hub ; "+
@@ -197,9 +198,8 @@ func (x *enrolling) find(ctx context.Context, text string) ([]seenCard, error) {
 	return x.withCode(all, code)
 }
 
-// cardFind runs «card find».
-// The code is on the machine's screen after an unknown card was tapped, for 24 hours. The number of the card is not
-// shown.
+// cardFind runs «card find». The machine's screen shows the code for 24 hours after an unknown card was tapped. The
+// number of the card is not shown.
 func cardFind(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
 	rest, err := flags(w, "card find", args, 1, x.declare)
@@ -223,8 +223,8 @@ func cardFind(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// memberAddCard runs «member add-card».
-// members.yaml gets the HMAC of the card's number. The card is accepted with the next bundle.
+// memberAddCard runs «member add-card»: it writes the HMAC of the card's number into members.yaml. Machines accept the
+// card once they have the next bundle.
 func memberAddCard(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
 	rest, err := flags(w, "member add-card", args, 2, x.declareSite)
@@ -245,7 +245,7 @@ func memberAddCard(ctx context.Context, w stdio, args []string) error {
 	return x.add(w, found, who)
 }
 
-// add writes a card into members.yaml, and says when it counts.
+// add writes a card into members.yaml, and prints when machines will accept the card.
 func (x *enrolling) add(w stdio, found []seenCard, who site.Member) error {
 	path := filepath.Join(x.site, "members.yaml")
 	before, err := os.ReadFile(path)
@@ -305,7 +305,7 @@ func cardLearn(ctx context.Context, w stdio, args []string) error {
 	return x.add(w, found, who)
 }
 
-// member finds a member of members.yaml by id, or by the full name, in any case, if only one member has it.
+// member finds a member of members.yaml by id, or by full name if only one member has that name. Case is ignored.
 func (x *enrolling) member(given string) (site.Member, error) {
 	path := filepath.Join(x.site, "members.yaml")
 	text, err := os.ReadFile(path)
@@ -337,7 +337,7 @@ func (x *enrolling) member(given string) (site.Member, error) {
 		hinted("one of: %s", strings.Join(ids[:min(len(ids), 8)], ", "))
 }
 
-// next waits until an unknown card is tapped that is not among before.
+// next waits for a tap of an unknown card that is not in before.
 func (x *enrolling) next(ctx context.Context, before []seenCard) ([]seenCard, error) {
 	ctx, stop := context.WithTimeout(ctx, x.wait)
 	defer stop()
@@ -368,7 +368,8 @@ func (x *enrolling) next(ctx context.Context, before []seenCard) ([]seenCard, er
 	}
 }
 
-// fresh returns the taps of one card that are not among before; nil: none. Two cards are an error.
+// fresh returns the taps of the one card that are not in before, or nil if there are none. Taps of two cards are an
+// error.
 func (x *enrolling) fresh(now, before []seenCard) (out []seenCard, err error) {
 	for _, c := range now {
 		if !slices.ContainsFunc(before, func(b seenCard) bool { return b.tap == c.tap }) {

@@ -12,7 +12,7 @@ import (
 	"portillon/wire"
 )
 
-func TestTwoUnknownCardsWithOneCodeAreRefusedWithBothMachines(t *testing.T) {
+func TestCodeOfTwoUnknownCardsIsRefusedAndBothMachinesAreNamed(t *testing.T) {
 	one, other := strings.Repeat("ab", 32), strings.Repeat("cd", 32)
 	at := time.Date(2026, 11, 30, 9, 0, 0, 0, time.Local)
 	seen := func(code, card, machine string, after time.Duration) seenCard {
@@ -51,7 +51,7 @@ func TestTwoUnknownCardsWithOneCodeAreRefusedWithBothMachines(t *testing.T) {
 	}
 }
 
-func TestCardLearnTakesOnlyACardTappedAfterwards(t *testing.T) {
+func TestCardLearnIgnoresCardsTappedBeforeItStarted(t *testing.T) {
 	at := time.Now()
 	before := []seenCard{{EnrolCard: wire.EnrolCard{Code: "7F3K9Q", Card: "a"}, At: at, tap: "1"}}
 	now := append(before, seenCard{EnrolCard: wire.EnrolCard{Code: "000000", Card: "b"}, At: at, tap: "2"})
@@ -70,7 +70,7 @@ func TestCardLearnTakesOnlyACardTappedAfterwards(t *testing.T) {
 	}
 }
 
-func TestTapsOfACardAreOneLineForEachMachine(t *testing.T) {
+func TestTapsArePrintedAsOneLineForEachCardAndMachine(t *testing.T) {
 	paris := time.FixedZone("CET", 3600)
 	at := time.Date(2026, 11, 30, 9, 0, 0, 0, paris)
 	seen := func(card, machine string, minute int, clock bool) seenCard {
@@ -91,7 +91,7 @@ func TestTapsOfACardAreOneLineForEachMachine(t *testing.T) {
 	}
 }
 
-func TestMemberIsFoundByIDOrByAWholeNameThatOneMemberHas(t *testing.T) {
+func TestMemberIsFoundByIDOrByAUniqueFullName(t *testing.T) {
 	dir := t.TempDir()
 	text := `portillon: 1
 members:

@@ -17,10 +17,10 @@ import (
 	"portillon/wire"
 )
 
-// enrolDeadline is for anything that must happen at last.
+// enrolDeadline bounds each wait for another process or service.
 const enrolDeadline = 60 * time.Second
 
-// eventually polls, since what it waits for is done by another process or service that tells nobody.
+// eventually polls until is returns true. It has to poll, because the other process or service sends no notification.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -34,7 +34,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// nowhere fails where a file below dir holds one of these texts, in any case.
+// nowhere fails if a file below dir contains one of these texts, in any case.
 func nowhere(t *testing.T, dir string, texts ...string) {
 	t.Helper()
 	files := 0
@@ -59,7 +59,8 @@ func nowhere(t *testing.T, dir string, texts ...string) {
 	}
 }
 
-// From a card that nobody knows to a session of its new owner, with real daemons, their hub and its broker.
+// The test begins with an unknown card and ends with a session of its new owner. It runs real daemons, their hub and
+// its broker.
 func TestUnknownCardIsEnrolledByItsCodeAndStartsASession(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: runs the programs as processes")
@@ -77,7 +78,8 @@ func TestUnknownCardIsEnrolledByItsCodeAndStartsASession(t *testing.T) {
 	atHub := enrolling{hub: d.hubFile(), site: d.path("site"), lang: &english, now: d.now}
 	code := ""
 	var found []seenCard
-	// The first record may be older than the hub's first acknowledgement with a seal key: the card is tapped again.
+	// The machine may have written the first record before the hub's first acknowledgement, which brings the seal key.
+	// So the card is tapped again.
 	eventually(t, "the card at the hub", func() bool {
 		rep := laser.ask(ctx, control.Request{Do: "tap", Card: number})
 		m := regexp.MustCompile(`Unknown card: code ([0-9A-Z]{6})\.`).FindStringSubmatch(rep.EN)
@@ -122,7 +124,7 @@ func TestUnknownCardIsEnrolledByItsCodeAndStartsASession(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	learned(t, d, d.machines[1])
-	if err := laser.stop(); err != nil { // nobody writes its log any more
+	if err := laser.stop(); err != nil { // nothing writes the daemon's log after this
 		t.Fatal(err)
 	}
 	log := strings.ToUpper(laser.log.String())
@@ -133,7 +135,7 @@ func TestUnknownCardIsEnrolledByItsCodeAndStartsASession(t *testing.T) {
 	}
 }
 
-// learned has card learn take the next unknown card of a machine.
+// learned runs «card learn», which adds the next unknown card of a machine.
 func learned(t *testing.T, d *demo, m *demoMachine) {
 	const before, next, member = "DEADBEEF02", "DEADBEEF03", "m-9d017e"
 	m.ask(t.Context(), control.Request{Do: "tap", Card: before})
@@ -144,7 +146,7 @@ func learned(t *testing.T, d *demo, m *demoMachine) {
 		done <- cardLearn(t.Context(), stdio{out: &out, err: asks},
 			[]string{"zoé girard", "--site", d.path("site"), "--socket", m.socket(), "--lang", "en"})
 	}()
-	if _, err := read.Read(make([]byte, 200)); err != nil { // it asks for the card
+	if _, err := read.Read(make([]byte, 200)); err != nil { // the verb asks for the card
 		t.Fatal(err)
 	}
 	code := strings.Fields(m.ask(t.Context(), control.Request{Do: "tap", Card: next}).EN)[3]

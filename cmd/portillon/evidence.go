@@ -18,10 +18,10 @@ import (
 // policyBadge is a badge's id from a flag.
 func policyBadge(s string) policy.BadgeID { return policy.BadgeID(s) }
 
-// evidenceQuery is the flags of the evidence verbs and what they read: a hub's ledger, which may be in use by the hub,
-// and the site's policy.
+// evidenceQuery holds the flags of the evidence verbs and what the verbs read: the site's policy and a hub's ledger.
+// The hub may be using the ledger.
 type evidenceQuery struct {
-	site, member, badge, at, out string // directory of the site
+	site, member, badge, at, out string // values of the flags with these names
 	json                         bool
 	lang                         *policy.Language
 	conf                         hub.Config // the hub's configuration
@@ -38,7 +38,7 @@ func (d *evidenceQuery) declare(fs *flag.FlagSet) {
 	d.lang = langFlag(fs)
 }
 
-// declareOne declares the flags for one member and badge too.
+// declareOne declares the flags of declare, and those for one member and one badge.
 func (d *evidenceQuery) declareOne(fs *flag.FlagSet) {
 	d.declare(fs)
 	fs.StringVar(&d.member, "member", "", "the member's pseudonym, as in members.yaml")
@@ -91,8 +91,8 @@ func evidenceList(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// holders notes which members already hold the badge that they work towards, as a machine would judge it. If members or
-// badges cannot be read, it warns and notes nothing.
+// holders marks the members who already hold the badge that they work towards. It judges badges as a machine does. If
+// members or badges cannot be read, it prints a warning and marks nobody.
 func (d *evidenceQuery) holders(w stdio, all []evidence.Progress) {
 	r, _, err := believed(d.site, filepath.Join(d.site, "policy.yaml"), d.now)
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"portillon/policy"
 )
 
-// Léa holds the badge of users of the laser, and Zoé does not; nobody holds what has ended (Malik's), or is not a
-// badge.
-func TestEvidenceSaysWhoHoldsTheBadgeAlready(t *testing.T) {
+// Léa holds the badge of users of the laser, and Zoé does not. An expired badge (Malik's) and a file that is not a
+// badge do not count.
+func TestEvidenceMarksMembersWhoAlreadyHoldTheBadge(t *testing.T) {
 	all := func() []evidence.Progress {
 		return []evidence.Progress{
 			{Member: "m-020dc2", Badge: "laser-user", Needed: 3, Complete: true},

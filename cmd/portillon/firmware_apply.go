@@ -27,13 +27,13 @@ type applied struct {
 // applyFlags are the flags of «firmware apply».
 type applyFlags struct {
 	root             string // the root directory of the Pi's files
-	yes, dry, asJSON bool   // print the difference only
+	yes, dry, asJSON bool   // yes: do not ask; dry: print only; asJSON: --json
 	lang             *policy.Language
 }
 
-// firmwareApply runs «firmware apply»: it edits a Pi's config.txt and cmdline.txt for the wiring.
-// It changes only the block between its own marks, keeps a copy of each old file, and asks before it writes. Lines
-// outside the block that contradict the wiring are reported, not changed.
+// firmwareApply runs «firmware apply»: it edits a Pi's config.txt and cmdline.txt for the wiring. It changes only the
+// block between Portillon's marks, keeps a copy of each old file, and asks before it writes. Lines outside the block
+// that contradict the wiring are reported, not changed.
 func firmwareApply(_ context.Context, w stdio, args []string) error {
 	var f applyFlags
 	rest, err := flags(w, "firmware apply", args, 1, func(fs *flag.FlagSet) {
@@ -73,11 +73,11 @@ func firmwareApply(_ context.Context, w stdio, args []string) error {
 	return f.finish(w, c, root, plan)
 }
 
-// finish shows the plan, asks, writes, and says what remains to be done.
+// finish prints the plan, asks for confirmation, writes the files, and prints the remaining steps.
 func (f applyFlags) finish(w stdio, c daemoncmd.Config, root *os.Root, plan bootconfig.Plan) error {
 	l, changed := *f.lang, len(plan.Changes) > 0
 	writes := changed && !f.dry
-	// Ask only a person who reads the plan: --json answers a program.
+	// Ask only when a person reads the plan: with --json a program reads it.
 	if !f.asJSON {
 		f.show(w, c, plan)
 		if writes && !f.yes && !agreed(w, l) {
@@ -104,7 +104,7 @@ func (f applyFlags) finish(w stdio, c daemoncmd.Config, root *os.Root, plan boot
 	return nil
 }
 
-// printWritten lists the files that were written, each with the copy of the old one.
+// printWritten lists the files that were written, and the copy of each old file.
 func printWritten(w stdio, plan bootconfig.Plan, l policy.Language) {
 	for _, ch := range plan.Changes {
 		fmt.Fprintf(w.out, say(l, "écrit : %s ; l’ancien fichier est gardé : %s\n",
@@ -114,7 +114,7 @@ func printWritten(w stdio, plan bootconfig.Plan, l policy.Language) {
 		"reboot now: sudo reboot. The changes take effect at the reboot"))
 }
 
-// show prints the difference, and lines that contradict it.
+// show prints the difference, and the lines outside the block that contradict the wiring.
 func (f applyFlags) show(w stdio, c daemoncmd.Config, plan bootconfig.Plan) {
 	l := *f.lang
 	if !plan.Board.Known() {

@@ -2,8 +2,8 @@ package main
 
 import "syscall"
 
-// ownGroup puts daemons into a process group of their own, so that Ctrl-C in the terminal does not reach them: the demo
-// ends them in order. If the demo is killed, they get SIGTERM.
+// ownGroup puts daemons into a separate process group, so that Ctrl-C in the terminal does not reach them: the demo
+// ends the daemons in order. If the demo is killed, the daemons get SIGTERM.
 func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }

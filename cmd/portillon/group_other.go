@@ -4,6 +4,6 @@ package main
 
 import "syscall"
 
-// ownGroup puts daemons into a process group of their own, so that Ctrl-C in the terminal does not reach them: the demo
-// ends them in order.
+// ownGroup puts daemons into a separate process group, so that Ctrl-C in the terminal does not reach them: the demo
+// ends the daemons in order.
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

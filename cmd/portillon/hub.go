@@ -56,7 +56,7 @@ func hubMosquittoConf(_ context.Context, w stdio, args []string) error {
 	return writeMosquitto(w, m, conf, acl)
 }
 
-// mosquittoOf reads from a hub.yaml what mosquitto's files need.
+// mosquittoOf reads from a hub.yaml the settings that mosquitto's files need.
 func mosquittoOf(c hub.Config, dir, data string) (broker.Mosquitto, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -72,7 +72,8 @@ func mosquittoOf(c hub.Config, dir, data string) (broker.Mosquitto, error) {
 		return m, wrong("the machine %s has the name of the hub's account",
 			m.Hub).hinted("mqtt: { username: … } in hub.yaml names the hub's account")
 	}
-	// The hub connects to this broker: mosquitto must listen on the same port. A loopback address stays one.
+	// The hub connects to this broker, so mosquitto must listen on the same port. A loopback address stays a loopback
+	// address.
 	if c.MQTT.Broker != "" {
 		u, err := url.Parse(c.MQTT.Broker)
 		if err != nil {

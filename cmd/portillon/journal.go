@@ -27,8 +27,8 @@ type whole struct {
 	differences []string // between the facts and the records
 }
 
-// openJournal opens a journal for reading; a daemon may write to it meanwhile. A file that cannot be read is wrong use,
-// a damaged one is not.
+// openJournal opens a journal for reading; a daemon may write to the journal meanwhile. A file that cannot be read
+// exits with 2 (wrong use), a damaged journal with 1.
 func openJournal(path string) (*journal.Journal, error) {
 	j, err := journal.OpenReadOnly(path)
 	if errors.Is(err, journal.ErrUnread) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
@@ -140,8 +140,8 @@ func printWhole(w io.Writer, x whole) {
 	}
 }
 
-// journalExport runs «journal export»: it prints the records, one line of JSON each, as they are sent to the hub:
-// {"salt": …, "record": …}. Of a damaged journal it prints what can be read, and exits with 1.
+// journalExport runs «journal export»: it prints each record as one line of JSON, in the form in which records are sent
+// to the hub: {"salt": …, "record": …}. For a damaged journal it prints the readable records and exits with 1.
 func journalExport(ctx context.Context, w stdio, args []string) error {
 	var from uint64
 	rest, err := flags(

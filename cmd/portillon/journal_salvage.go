@@ -21,10 +21,9 @@ type salvaged struct {
 	Held    uint64   `json:"held"`    // records that the hub has, according to the file
 }
 
-// journalSalvage runs «journal salvage»: it writes what is left of a damaged journal as a new one. The damaged file is
-// not changed.
-// The result is valid for a daemon: it continues the same hash tree, and records that only the hub has are represented
-// by their hashes. It exits with 1 if something is lost.
+// journalSalvage runs «journal salvage»: it copies the readable records of a damaged journal into a new journal. The
+// damaged file is not changed. A daemon can use the new journal: it continues the same hash tree, and records that only
+// the hub has are represented by their hashes. The command exits with 1 if something is lost.
 func journalSalvage(ctx context.Context, w stdio, args []string) error {
 	asJSON, to, origin := false, "", ""
 	rest, err := flags(w, "journal salvage", args, 1, func(fs *flag.FlagSet) {
@@ -74,7 +73,7 @@ func journalSalvage(ctx context.Context, w stdio, args []string) error {
 	return err
 }
 
-// lostOf describes what the new journal lacks.
+// lostOf describes the data that the new journal lacks.
 func lostOf(s journal.SalvageResult) (out []reason) {
 	for _, x := range []struct {
 		code, why string

@@ -27,12 +27,12 @@ import (
 // oldKeys are the keys and the bundle that the program of commit 80f842b made.
 const oldKeys = "testdata/keys-80f842b"
 
-// givenKey is a key that is put into every place.
+// givenKey is a key that the test tries in every place.
 type givenKey struct {
 	name   string // site/new/private
 	text   string
 	shown  string // how a refusal names it
-	secret string // what no refusal may show; empty: nothing
+	secret string // text that no refusal may show; empty: nothing
 }
 
 func keyPair(t *testing.T, name string) (private, public string) {
@@ -53,7 +53,7 @@ func oldKey(t *testing.T, file string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// allKeys are keys of every kind, in each of their forms.
+// allKeys returns keys of every kind, in each form that the kind has.
 func allKeys(t *testing.T) (out []givenKey) {
 	t.Helper()
 	add := func(name, private, public, shown string) {
@@ -93,17 +93,17 @@ func allKeys(t *testing.T) (out []givenKey) {
 		givenKey{"aes/old", oldKey(t, "aes.key"), "AES key", oldKey(t, "aes.key")})
 }
 
-// keyPlace is a place where a key is named.
+// keyPlace is a flag or a line of a file that names a key.
 type keyPlace struct {
 	name string
-	fits []string                      // names of the keys that may stand there
-	want string                        // how a refusal names the kind that belongs there
+	fits []string                      // names of the keys that are accepted in this place
+	want string                        // how a refusal names the expected kind
 	at   string                        // file and line that a refusal names; empty: a flag
-	put  func(*keyBench, string) error // what the program says of this text
+	put  func(*keyBench, string) error // puts this text into the place; returns the program's error
 }
 
-// keyBench is a folder with a machine.yaml, a hub.yaml and a site, whose keys are all as they should be: those of
-// commit 80f842b, whose names do not say their kind.
+// keyBench is a folder with a machine.yaml, a hub.yaml and a site, all with correct keys. The keys are those of commit
+// 80f842b, whose names do not contain their kind.
 type keyBench struct {
 	t   *testing.T
 	dir string
@@ -121,7 +121,7 @@ func (b *keyBench) write(name, text string) string {
 
 var errNoReader = errors.New("no reader")
 
-// tool runs a verb, and returns what it said with its error.
+// tool runs a verb, and returns its error with what the verb printed.
 func (b *keyBench) tool(args ...string) error {
 	var out, errs bytes.Buffer
 	w := stdio{
@@ -141,7 +141,7 @@ func (b *keyBench) tool(args ...string) error {
 	return fmt.Errorf("exit %d: %s%s", code, out.String(), errs.String())
 }
 
-// machine checks a machine.yaml in which one line is another. lines are those of the keys.
+// machine checks a machine.yaml in which the line of one field is replaced. lines are the lines that name keys.
 func (b *keyBench) machine(field, value string) error {
 	line := func(key, text string) string {
 		if key == field {
@@ -214,7 +214,7 @@ func quoted(s string) string { return fmt.Sprintf("%q", s) }
 // given writes a key into a file.
 func (b *keyBench) given(text string) string { return b.write("given.key", text+"\n") }
 
-// fitting are the names of the keys of these kinds.
+// fitting returns the names of the keys that a place accepts.
 func fitting(names ...string) []string { return names }
 
 func machinePlaces() []keyPlace {
@@ -410,8 +410,9 @@ func newKeyBench(t *testing.T) *keyBench {
 	return b
 }
 
-// Every key in every place: it fits, or it is refused there, with its own name and the kind that belongs there.
-func TestAKeyOfAnotherKindIsRefusedWhereItIsNamed(t *testing.T) {
+// The test tries every key in every place. The place either accepts the key, or refuses it with the key's name and the
+// expected kind.
+func TestAKeyOfTheWrongKindIsRefusedInEveryPlace(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: runs the programs as processes")
 	}
@@ -429,10 +430,10 @@ func TestAKeyOfAnotherKindIsRefusedWhereItIsNamed(t *testing.T) {
 	}
 }
 
-// passes are pairs of a place and an older key that cannot be refused by its kind: the name does not say it, and the
-// place sees no other key to compare it with. Each ends in an error of another sort, or in none.
+// passes lists pairs of a place and an older key that cannot be refused for its kind: the key's name does not contain
+// the kind, and the place has no other key to compare. Each pair gives another error, or none.
 var passes = map[string][]string{
-	// refused as not the signer
+	// refused because these keys did not sign the bundle
 	"bundle verify --pub":      {"machine/old/public", "site/new/public", "other site/new/public"},
 	"bundle build --card-key":  nil,
 	"bundle verify --card-key": nil,
@@ -442,9 +443,9 @@ var passes = map[string][]string{
 		"machine/new/public",
 		"other machine/new/public",
 	},
-	"card check --key":        {"aes/old"},         // there is no reader
+	"card check --key":        {"aes/old"},         // fails because no reader is connected
 	"badge status-list --key": {"issuer/rsa file"}, // an RSA key needs --issuer
-	"policy.yaml issuers":     {"issuer/jwk"},      // an issuer's, in a form that a policy does not take
+	"policy.yaml issuers":     {"issuer/jwk"},      // an issuer's key, in a form that a policy does not accept
 	"machine.yaml card-key":   {"aes/old"},         // refused: it is the AES key of the same file
 }
 

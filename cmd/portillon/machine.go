@@ -16,7 +16,7 @@ import (
 	"portillon/policy"
 )
 
-// order is the flags that the verbs for a machine's daemon share.
+// order holds the flags that the verbs for a machine's daemon share.
 type order struct {
 	socket string           // the daemon's control socket
 	json   bool             // print the daemon's answer as JSON
@@ -66,7 +66,7 @@ func (o *order) print(w stdio, rep control.Reply) error {
 	return &failure{code: exitOf(rep), err: errors.New(rep.Error), hint: rep.Hint}
 }
 
-// exitOf is the exit code of a refusal: 2 for an order that could never be carried out, otherwise 1.
+// exitOf returns the exit code of a refusal: 2 for an order that is always invalid, otherwise 1.
 func exitOf(rep control.Reply) int {
 	if rep.Wrong {
 		return 2
@@ -82,7 +82,7 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// pick is a if first is true, otherwise b.
+// pick returns a if first is true, otherwise b.
 func pick(first bool, a, b string) string {
 	if first {
 		return a
@@ -134,7 +134,7 @@ func (p statusPrinter) list(name string, values []string) {
 	p.optional(name, "%s", strings.Join(values, "; "))
 }
 
-// session writes the state of the machine and who uses it.
+// session writes the state of the machine and the member who uses it.
 func (p statusPrinter) session(s control.Status) {
 	p.line("phase", "%s", s.Phase)
 	p.line("relay", "%s", pick(s.Relay, "on", "off"))
@@ -149,7 +149,7 @@ func (p statusPrinter) session(s control.Status) {
 	p.optional("works along", "%s", s.Assistant)
 }
 
-// bundle writes the version in force, what is wrong with the stored or offered bundle, and what the broker denied.
+// bundle writes the version in force, the fault of the stored or offered bundle, and the topics that the broker denied.
 func (p statusPrinter) bundle(s control.Status) {
 	p.line("bundle", "%s", pick(s.Bundle == 0, "none yet: nobody can start", fmt.Sprintf("version %d", s.Bundle)))
 	p.optional("", "%s", s.BundleDamage)
@@ -159,8 +159,8 @@ func (p statusPrinter) bundle(s control.Status) {
 	}
 }
 
-// machineStatus runs «machine status», at the daemon or at the hub.
-// With --hub it asks the hub on this computer instead of a daemon, and exits with 1 if a machine is in trouble.
+// machineStatus runs «machine status», at the daemon or at the hub. With --hub it asks the hub on this computer instead
+// of a daemon, and exits with 1 if a machine has a fault.
 func machineStatus(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var office, machine string
@@ -199,9 +199,9 @@ func machineRole(ctx context.Context, w stdio, args []string) error {
 	return o.give(ctx, w, control.Request{Do: "role", Role: rest[0]})
 }
 
-// machineTag runs «machine tag» at the daemon, or through the hub: by its hub.yaml on the hub's computer, or by its
-// URL.
-// A running session ends normally unless --now is given. Through the hub the tag waits until the machine is online.
+// machineTag runs «machine tag». It tags the machine out at the daemon, or through the hub: by its hub.yaml on the
+// hub's computer, or by its URL. A running session ends normally unless --now is given. Through the hub, the tag is
+// sent when the machine is online.
 func machineTag(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var now bool
@@ -254,8 +254,8 @@ func (o *order) tagFromOffice(w stdio, file string, m policy.MachineID, reason s
 	return nil
 }
 
-// machineTags runs «machine tags»: it lists the tags that were put on through the hub.
-// Each tag says whether it has reached its machine.
+// machineTags runs «machine tags»: it lists the tags that were set through the hub, and whether each tag has reached
+// its machine.
 func machineTags(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var office string
@@ -287,7 +287,7 @@ func machineTags(ctx context.Context, w stdio, args []string) error {
 	return err
 }
 
-// standing says whether a tag has reached its machine.
+// standing returns a phrase that tells whether a tag has reached its machine.
 func (o *order) standing(t hub.TagStatus) string {
 	if t.OnMachine {
 		return say(o.language(), "sur la machine", "on the machine")
@@ -295,7 +295,7 @@ func (o *order) standing(t hub.TagStatus) string {
 	return say(o.language(), "en attente", "waiting")
 }
 
-// language is that of the terminal, French by default.
+// language returns the language of the terminal, French by default.
 func (o *order) language() policy.Language {
 	if o.lang == nil {
 		return policy.French
@@ -303,8 +303,7 @@ func (o *order) language() policy.Language {
 	return *o.lang
 }
 
-// machineUntag runs «machine untag»: it removes one tag, or the only one.
-// Only the tag's id must be given, and only if the machine has several.
+// machineUntag runs «machine untag»: it removes one tag. The tag's id is needed only if the machine has several tags.
 func machineUntag(ctx context.Context, w stdio, args []string) error {
 	var o order
 	rest, err := flags(w, "machine untag", args, -1, o.declare)
@@ -317,8 +316,8 @@ func machineUntag(ctx context.Context, w stdio, args []string) error {
 	return o.give(ctx, w, control.Request{Do: "untag", Tag: strings.Join(rest, "")})
 }
 
-// machineStop runs «machine stop»: it ends the session.
-// The machine is switched off as its policy says for an ended session (finish-job or at once).
+// machineStop runs «machine stop»: it ends the session. The policy's when-idle decides when the machine is switched
+// off: when it has finished its job, or at once.
 func machineStop(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var x remote
@@ -338,8 +337,8 @@ func machineStop(ctx context.Context, w stdio, args []string) error {
 	return o.give(ctx, w, control.Request{Do: "stop"})
 }
 
-// machineLog runs «machine log»: it logs an intervention by the maintainer who is at the machine.
-// A maintainer must be at the machine with their card. The intervention counts as logged under that tap.
+// machineLog runs «machine log»: it logs an intervention. A maintainer must have tapped their card at the machine and
+// still be present. The intervention is logged under that tap.
 func machineLog(ctx context.Context, w stdio, args []string) error {
 	var o order
 	req := control.Request{Do: "log"}

@@ -31,8 +31,8 @@ func hubLine(s control.Status) string {
 	return "the broker is reached, the hub has not answered yet"
 }
 
-// unackedLines say since when the hub has not acknowledged records, why, and what to do. They are empty while an
-// acknowledgement is merely on its way.
+// unackedLines returns lines that state since when the hub has not acknowledged records, why, and what to do. There are
+// no lines while the acknowledgement is not overdue.
 func unackedLines(u *control.Unacked, l policy.Language) []string {
 	if u == nil || !u.Overdue && u.Why == "" {
 		return nil
@@ -42,7 +42,7 @@ func unackedLines(u *control.Unacked, l policy.Language) []string {
 	return append(out, reasonLines(u.Why, u.Detail, l)...)
 }
 
-// reasonLines are a reason in words, its detail, and what to do.
+// reasonLines returns lines with a reason in words, its detail, and the remedy.
 func reasonLines(code, detail string, l policy.Language) (out []string) {
 	fact, cure := uplink.Explain(code)
 	line := fact.In(l)
@@ -86,7 +86,7 @@ func askHub(ctx context.Context, file string) ([]hub.Machine, error) {
 	return out, nil
 }
 
-// statusAtHub prints how the hub sees the machines. It exits with 1 if one of them is in trouble.
+// statusAtHub prints the machines' states as the hub knows them. It exits with 1 if a machine has a fault.
 func (o *order) statusAtHub(ctx context.Context, w stdio, file string, only policy.MachineID) error {
 	if o.socket != "" {
 		return wrong("--hub goes without --socket").hinted("portillon machine status --hub hub.yaml --machine laser")
@@ -123,7 +123,7 @@ func (o *order) statusAtHub(ctx context.Context, w stdio, file string, only poli
 	return nil
 }
 
-// seenByHub describes a machine as the hub sees it, and reports whether something is wrong.
+// seenByHub describes a machine's state as the hub knows it, and reports whether the machine has a fault.
 func seenByHub(m hub.Machine, l policy.Language) (lines []string, trouble bool) {
 	when := func(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 	add := func(fr, en string, a ...any) { lines = append(lines, fmt.Sprintf(say(l, fr, en), a...)) }
@@ -150,7 +150,7 @@ func seenByHub(m hub.Machine, l policy.Language) (lines []string, trouble bool) 
 			lines = append(lines, reasonLines(s.UnackedWhy, "", l)...)
 		}
 	}
-	// A screen does not report itself.
+	// A screen cannot report that it is silent, so the machine's state names it.
 	if s := m.State; s != nil && s.SilentScreen != "" {
 		trouble = true
 		add(

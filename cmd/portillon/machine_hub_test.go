@@ -86,7 +86,7 @@ func TestStatusNamesSinceWhenAndWhyTheHubDoesNotAcknowledge(t *testing.T) {
 	}
 }
 
-// hubFile writes a hub.yaml whose hub answers what it is given, and returns its path.
+// hubFile writes a hub.yaml with this HTTP address, and returns the file's path.
 func hubFile(t *testing.T, http string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -177,7 +177,7 @@ func TestHubsStatusNamesEachMachinesRefusal(t *testing.T) {
 	}
 }
 
-func TestHubThatDoesNotRunIsNoAnswer(t *testing.T) {
+func TestStatusOfAHubThatDoesNotRunExitsWith3(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	for file, code := range map[string]int{hubFile(t, strings.TrimPrefix(gone.URL, "http://")): 3, hubFile(t, ""): 2} {

@@ -12,7 +12,7 @@ import (
 	"portillon/daemon/control"
 )
 
-// answering is a socket whose daemon gives one answer to each order.
+// answering opens a socket that answers each order with the same line, as a daemon would.
 func answering(t *testing.T, line string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "s") // a socket's path has 107 bytes at most, which t.TempDir may exceed
@@ -41,7 +41,7 @@ func answering(t *testing.T, line string) string {
 	return path
 }
 
-// The panel speaks the member's language. The terminal speaks the language of whoever reads the terminal.
+// The panel uses the member's language. The tool uses the language of the terminal.
 func TestMachineVerbsAnswerInTheLanguageOfTheTerminal(t *testing.T) {
 	socket := answering(t, `{"ok":true,"fr":"Bonjour Tom","en":"Hello Tom"}`)
 	for name, c := range map[string]struct{ lcAll, lang, flag, want string }{

@@ -17,18 +17,17 @@ import (
 	"portillon/wire"
 )
 
-// replacement is the flags of «machine replace».
+// replacement holds the flags of «machine replace».
 type replacement struct {
 	machine         policy.MachineID // the machine's id
 	hub             string           // hub.yaml
-	generation, why string           // of the new journal; empty: as the machine told the hub
-	by              string           // who does it, for the record
+	generation, why string           // the new journal's generation (empty: as reported to the hub); reason
+	by              string           // who replaces the journal, for the record
 }
 
-// machineReplace runs «machine replace»: it has the hub accept the new journal of a machine. The hub may be running; it
-// reads the replacement from its ledger.
-// It is for a machine with a new SD card or a lost journal. The old journal stays in the ledger. The hub sends tags,
-// running hours and practice back to the machine.
+// machineReplace runs «machine replace»: it makes the hub accept a new journal of a machine. It is for a machine with a
+// new SD card or a lost journal. The hub may be running; it reads the replacement from its ledger. The old journal
+// stays in the ledger. The hub sends tags, running hours and practice back to the machine.
 func machineReplace(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var r replacement
@@ -73,7 +72,7 @@ func machineReplace(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// nameOf is a generation's name, or a dash for the first one, which has none.
+// nameOf returns a generation's name, or a dash for the first generation, whose name is empty.
 func nameOf(g wire.Generation) string { return cmp.Or(string(g), "—") }
 
 // toldGeneration is the generation that the machine reported to the running hub.
@@ -91,7 +90,7 @@ func toldGeneration(ctx context.Context, file string, m policy.MachineID) (strin
 	return string(machines[i].State.Generation), nil
 }
 
-// hintGeneration adds how to name the generation by hand.
+// hintGeneration adds a hint that explains how to name the generation with a flag.
 func hintGeneration(err error) error {
 	var f *failure
 	if errors.As(err, &f) && f.hint == "" {
@@ -100,7 +99,7 @@ func hintGeneration(err error) error {
 	return err
 }
 
-// act writes the replacement into the ledger. It returns the journal before, and the generation that follows.
+// act writes the replacement into the ledger. It returns the old generation and the new one.
 func (r replacement) act(ctx context.Context, c hub.Config) (old ledger.Generation, next wire.Generation, err error) {
 	next = wire.Generation(r.generation)
 	if _, err := os.Stat(c.Ledger()); err != nil { // ledger.Open would make a new one

@@ -20,8 +20,8 @@ import (
 	"portillon/wire"
 )
 
-// replaced is a hub whose ledger holds five records of the laser's first journal, and that answers that the laser now
-// has another one.
+// replaced returns a hub.yaml and a ledger with five records of the laser's first journal. The hub answers that the
+// laser now has the journal generation told.
 func replaced(t *testing.T, told wire.Generation) (file string, l *ledger.Ledger, m *ledgertest.Machine) {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -48,7 +48,7 @@ func replaced(t *testing.T, told wire.Generation) (file string, l *ledger.Ledger
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l, err = ledger.Open(c.Ledger(), c.Site, c.Keys()); err != nil { // as the running hub has it
+	if l, err = ledger.Open(c.Ledger(), c.Site, c.Keys()); err != nil { // opened as the running hub opens it
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
@@ -58,7 +58,7 @@ func replaced(t *testing.T, told wire.Generation) (file string, l *ledger.Ledger
 	return file, l, m
 }
 
-func TestMachineReplaceAcceptsTheJournalThatTheMachineTellsTheHub(t *testing.T) {
+func TestMachineReplaceAcceptsTheJournalThatTheMachineReports(t *testing.T) {
 	file, l, m := replaced(t, "1111111111111111")
 	var out bytes.Buffer
 	args := []string{"laser", "--hub", file, "--why", "new memory card", "--by", "ines", "--lang", "en"}
@@ -85,7 +85,7 @@ func TestMachineReplaceAcceptsTheJournalThatTheMachineTellsTheHub(t *testing.T) 
 	}
 }
 
-func TestMachineReplaceRefusesWhatItCannotKnow(t *testing.T) {
+func TestMachineReplaceRefusesUnknownMachinesAndGenerations(t *testing.T) {
 	file, l, _ := replaced(t, "")
 	for name, c := range map[string]struct {
 		args []string
@@ -110,9 +110,9 @@ func TestMachineReplaceRefusesWhatItCannotKnow(t *testing.T) {
 	}
 }
 
-// Whoever has a machine's account at the broker writes its state: nothing of it may run where an administrator copies a
-// command.
-func TestNoCommandIsMadeOfAMalformedGeneration(t *testing.T) {
+// Anyone with a machine's account at the broker can write the machine's state. So a text of the state must not become
+// part of a command that an administrator copies into a shell.
+func TestAMalformedGenerationIsNotPutIntoACommand(t *testing.T) {
 	const hostile = "x; rm -rf ~\n#"
 	m := hub.Machine{
 		ID:      "laser",

@@ -25,7 +25,7 @@ import (
 
 func main() { start(openTalker) }
 
-// start runs the program that the name of the executable says.
+// start runs the program that the name of the executable selects.
 func start(open opener) {
 	// The demo starts its daemons from the same executable, under the name of the program to run.
 	switch filepath.Base(os.Args[0]) {
@@ -40,14 +40,14 @@ func start(open opener) {
 	os.Exit(run(os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr, open}))
 }
 
-// stdio is where a verb reads and writes.
+// stdio holds the streams of a verb.
 type stdio struct {
 	in       io.Reader
 	out, err io.Writer
 	open     opener // opens card readers; tests replace it
 }
 
-// run is main without the process. It returns the exit code.
+// run executes the tool without ending the process. It returns the exit code.
 func run(args []string, io stdio) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -62,9 +62,9 @@ func run(args []string, io stdio) int {
 	return report(io, err)
 }
 
-// atOnce are the verbs that may compute for long without looking at the context, and that leave nothing half done: the
-// first signal ends the process. This holds only for the verb that was typed. The demo builds bundles too, and must
-// stop its machines first.
+// atOnce lists verbs that may compute for long without checking the context, and that leave nothing half done. For
+// these verbs the first signal ends the process. The list is compared with the verb that was typed: the demo also
+// builds bundles, and must stop its machines first.
 var atOnce = []string{"policy check", "policy test", "policy diff", "bundle build"}
 
 // find returns the verb that the arguments begin with, and the remaining arguments.
@@ -131,10 +131,11 @@ func (f *failure) hinted(format string, a ...any) *failure {
 // wrong is a failure with exit code 2: wrong use or unreadable input.
 func wrong(format string, a ...any) *failure { return &failure{code: 2, err: fmt.Errorf(format, a...)} }
 
-// no is a failure with exit code 1: the answer is no.
+// no is a failure with exit code 1: the verb's answer is negative.
 func no(format string, a ...any) *failure { return &failure{code: 1, err: fmt.Errorf(format, a...)} }
 
-// errNo and errCannotSay set exit codes 1 and 3 without an error message: everything is on standard output.
+// errNo and errCannotSay set exit codes 1 and 3 without an error message: the verb has printed everything on standard
+// output.
 var (
 	errNo        = &failure{code: 1}
 	errCannotSay = &failure{code: 3}
@@ -161,8 +162,8 @@ func report(io stdio, err error) int {
 	return f.code
 }
 
-// flags parses the flags of a verb, which may come before, between and after its arguments, and returns the arguments.
-// It checks that there are want of them; want below 0: any number.
+// flags parses the flags of a verb and returns the verb's arguments. Flags may precede, separate or follow the
+// arguments. want is the required number of arguments; a negative want allows any number.
 func flags(io stdio, name string, args []string, want int, declare func(*flag.FlagSet)) ([]string, error) {
 	fs := flag.NewFlagSet("portillon "+name, flag.ContinueOnError)
 	fs.SetOutput(io.err)

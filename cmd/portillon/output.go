@@ -91,7 +91,7 @@ func plain(s string) string {
 	}, s)
 }
 
-// harmless is plain for a text of several lines.
+// harmless is plain for a text of several lines: it keeps the line breaks.
 func harmless(s string) string {
 	lines := strings.Split(s, "\n")
 	for i := range lines {

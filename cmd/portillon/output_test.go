@@ -14,8 +14,8 @@ import (
 	"portillon/policy"
 )
 
-// A key that stands in a document on the web may be the one that signs: the document is not asked here.
-func TestAKeyCountsByItselfOrByADocumentOfItsIssuer(t *testing.T) {
+// A key pinned by a web address may be the key that signs: the document at the address is not fetched here.
+func TestAnIssuerKeyMayBePinnedByValueOrByWebAddress(t *testing.T) {
 	k, _ := openbadge.GenerateKey("a test's")
 	other, _ := openbadge.GenerateKey("a test's")
 	for pin, want := range map[string]bool{
@@ -47,8 +47,8 @@ func TestControlCharactersInABadgeAreNotPrinted(t *testing.T) {
 	}
 }
 
-// Reasons of tags, ids of commands and names of files come from others, and end up in errors, warnings and the status.
-func TestErrorsWarningsAndStatusSteerNoTerminal(t *testing.T) {
+// Reasons of tags, ids of commands and names of files come from outside, and appear in errors, warnings and the status.
+func TestControlCharactersInErrorsWarningsAndStatusAreNotPrinted(t *testing.T) {
 	const hostile = "a\x1b]0;x\ab\u009b2Jc\u202ed"
 	var out, errs bytes.Buffer
 	w := stdio{out: &out, err: &errs}
@@ -78,7 +78,7 @@ func TestErrorsWarningsAndStatusSteerNoTerminal(t *testing.T) {
 	}
 }
 
-func TestALengthOfTimeMayBeInDays(t *testing.T) {
+func TestADurationMayBeGivenInDays(t *testing.T) {
 	for in, want := range map[string]time.Duration{
 		"30d":   720 * time.Hour,
 		"12h":   12 * time.Hour,
@@ -108,7 +108,7 @@ func TestDatesAreWrittenInFrenchAndEnglish(t *testing.T) {
 	}
 }
 
-func TestALongTextIsBrokenBetweenItsWords(t *testing.T) {
+func TestALongTextIsWrappedBetweenWords(t *testing.T) {
 	if got := wrapped("un deux trois quatre", 9); !slices.Equal(got, []string{"un deux", "trois", "quatre"}) {
 		t.Errorf("%q", got)
 	}

@@ -27,19 +27,19 @@ func readPolicy(path string) (*policy.Policy, error) {
 	return file.Parse(path, b)
 }
 
-// places finds where entries are in a file: "policy.yaml:89: machines.laser.grants[1]".
+// places finds the positions of entries in a file, such as "policy.yaml:89: machines.laser.grants[1]".
 type places struct {
 	name string        // the file's name in positions
 	root yamlfile.Node // the parsed file
 }
 
-// placesIn reads the file again for the positions of its entries.
+// placesIn reads the file again to find the positions of its entries.
 func placesIn(path string) places {
-	b, _ := os.ReadFile(path) // the file was read before; if it is gone now, positions have no line
+	b, _ := os.ReadFile(path) // the file was read before; if it was removed since, positions have no line
 	return places{path, yamlfile.Parse(path, b).Root()}
 }
 
-// line is the position of a path: keys, and indices from 0, as in faults.
+// line returns the position of an entry. path lists keys, and indices from 0, as in faults.
 func (p places) line(path ...any) string {
 	n, line := p.root, 0
 	for _, x := range path {
@@ -63,7 +63,7 @@ func (p places) line(path ...any) string {
 	return fmt.Sprintf("%s:%d: %s", p.name, line, n.Path())
 }
 
-// ofGrant is the position of a grant, or of its machine if grant is below 0.
+// ofGrant returns the position of a grant, or of its machine if grant is negative.
 func (p places) ofGrant(m policy.MachineID, grant int) string {
 	if grant < 0 {
 		return p.line("machines", string(m))
@@ -71,7 +71,7 @@ func (p places) ofGrant(m policy.MachineID, grant int) string {
 	return p.line("machines", string(m), "grants", grant)
 }
 
-// ofWarning is the position of what a warning is about.
+// ofWarning returns the position of the entry that a warning is about.
 func (p places) ofWarning(w analysis.Warning) string {
 	if w.Badge != "" {
 		return p.line("badges", string(w.Badge), "accepts", w.Entry)
@@ -79,9 +79,9 @@ func (p places) ofWarning(w analysis.Warning) string {
 	return p.ofGrant(w.Machine, w.Grant)
 }
 
-// policyCheck runs «policy check»: it reads a policy, prints warnings, and checks the laws of every policy.
-// Warnings do not change the exit code. A policy with a fault exits with 2, one for which a law of every policy does
-// not hold with 1.
+// policyCheck runs «policy check»: it reads a policy, prints warnings, and checks the laws that every policy must
+// satisfy. Warnings do not change the exit code. The command exits with 2 if the policy has a fault, and with 1 if a
+// law is broken.
 func policyCheck(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
 	rest, err := flags(w, "policy check", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
@@ -119,11 +119,11 @@ func policyCheck(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// flawed adds a position and a hint to the error of an analysis. nil stays nil.
+// flawed adds a position and a hint to the error of an analysis. It returns nil if err is nil.
 func flawed(err error, at places, l policy.Language) error {
 	var f *analysis.Flaw
 	if !errors.As(err, &f) {
-		return err // nil, or an error that already says all
+		return err // nil, or an error that already has a position
 	}
 	out := &failure{code: 3, err: fmt.Errorf(say(l, "%s : %s", "%s: %s"), at.ofGrant(f.Machine, -1), f.Text.In(l)),
 		hint: say(l, "moins de durées, de quotas ou de badges différents dans les règles d’un même rôle ; "+
@@ -137,8 +137,8 @@ func flawed(err error, at places, l policy.Language) error {
 	return out
 }
 
-// policyTest runs «policy test»: the examples under tests:, and the rules under never:.
-// It exits with 1 if an example fails or a rule under never: is broken, and with 3 if the file has neither.
+// policyTest runs «policy test»: it checks the examples under tests: and the rules under never:. It exits with 1 if an
+// example fails or a rule is broken, and with 3 if the file has neither examples nor rules.
 func policyTest(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
 	rest, err := flags(w, "policy test", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
@@ -185,7 +185,7 @@ func policyTest(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// either is a if first is true, otherwise b.
+// either returns a if first is true, otherwise b.
 func either(first bool, a, b string) string {
 	if first {
 		return a

@@ -141,7 +141,7 @@ func (w stdio) tellDifferences(d differences, l policy.Language) {
 	}
 }
 
-// in is a line about a member's change.
+// in returns a line about a member's change.
 func (a affected) in(l policy.Language) string {
 	role := a.Role.In(l)
 	if !a.Alone {

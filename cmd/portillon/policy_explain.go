@@ -19,14 +19,15 @@ type explained struct {
 	Sentence policy.Sentence `json:"sentence"` // what the member reads
 }
 
-// asked is the flags of «policy explain»: everything that an example under tests: can set.
+// asked holds the flags of «policy explain»: everything that an example under tests: can set.
 type asked struct {
 	machine, member, holds, supervisor, at, card, clock, as, used, lastUsed string
-	age, logged                                                             time.Duration // of the bundle
-	// people whom the mentor already supervises
+	// age of the bundle; hours logged
+	age, logged time.Duration
+	// number of people whom the mentor already supervises
 	answering        int
 	tagged, fault    bool
-	until, cardState string // last day of the membership
+	until, cardState string // until: last day of the membership
 }
 
 // declare declares the flags.
@@ -206,7 +207,7 @@ func (w stdio) trace(p *policy.Policy, d policy.Decision, said string, l policy.
 	}
 }
 
-// lacking lists each code once, with its badge, followed by the rules that gave it.
+// lacking lists each code once with its badge, followed by the rules that gave the code.
 func lacking(p *policy.Policy, missing []policy.Reason, l policy.Language) []string {
 	var heads []string
 	codes, rules := map[string]policy.Code{}, map[string][]string{}
@@ -231,7 +232,7 @@ func lacking(p *policy.Policy, missing []policy.Reason, l policy.Language) []str
 	return heads
 }
 
-// ruleOf says which rule gave the reason, if its code has several.
+// ruleOf returns the rule that gave the reason, or "" if only one rule gives this code.
 func ruleOf(p *policy.Policy, r policy.Reason, l policy.Language) string {
 	if s := ofMembership(p, r, l); s != "" {
 		return s
@@ -266,8 +267,8 @@ func ruleOf(p *policy.Policy, r policy.Reason, l policy.Language) string {
 	return ""
 }
 
-// holder is a member with these badges. They are verified, without an end, and a year old, unless the flag says
-// otherwise.
+// holder returns a member with these badges. The badges are verified, do not expire, and are a year old, unless the
+// flag says otherwise.
 func holder(p *policy.Policy, flag, id, badges string, at time.Time) (*policy.Member, error) {
 	m := &policy.Member{ID: policy.MemberID(id)}
 	for _, text := range strings.Split(badges, ",") {

@@ -58,7 +58,8 @@ func (a *asked) explainMember(w stdio, dir string, l policy.Language, asJSON boo
 	return w.explain(r.Policy, q, l, asJSON)
 }
 
-// findMember finds a member by id or by name. Case is ignored. A part of the name is enough if it is one member's only.
+// findMember finds a member by id or by name. Case is ignored. A part of the name is enough if only one member's name
+// contains it.
 func findMember(r *roster.Roster, given string) (roster.Person, error) {
 	if p, ok := r.Person(policy.MemberID(given)); ok {
 		return p, nil

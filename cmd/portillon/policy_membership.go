@@ -23,7 +23,7 @@ func (a *asked) membership(q *policy.Question) (err error) {
 	return nil
 }
 
-// ofMembership is what a reason says about a membership or a card; empty: it is about something else.
+// ofMembership describes a reason about a membership or a card. It returns "" for a reason about something else.
 func ofMembership(p *policy.Policy, r policy.Reason, l policy.Language) string {
 	switch {
 	case r.Code == policy.MembershipLapsed && !r.At.IsZero():
@@ -40,7 +40,7 @@ func ofMembership(p *policy.Policy, r policy.Reason, l policy.Language) string {
 	return ""
 }
 
-// membershipLine is the state of a membership; empty: it has no end.
+// membershipLine describes the state of a membership. It returns "" for a membership without an end.
 func membershipLine(p *policy.Policy, who roster.Person, at time.Time, l policy.Language) string {
 	state, last := p.MembershipOf(policy.Question{At: at, Clock: policy.Trusted, Member: who.Member})
 	switch state {

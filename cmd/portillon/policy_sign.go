@@ -18,10 +18,9 @@ import (
 	"portillon/wire"
 )
 
-// policySign runs «policy sign»: it signs a policy with the policy key, perhaps on a computer that the hub cannot
-// reach.
-// Machines that pin a separate policy key accept no policy without its signature, so a hub that was broken into cannot
-// change who may do what. The number must grow with each policy.
+// policySign runs «policy sign»: it signs a policy with the policy key, which may be kept on a computer that the hub
+// cannot reach. Machines that pin a separate policy key reject every policy without its signature, so an attacker who
+// controls the hub cannot change the policy. The number must grow with each policy.
 func policySign(_ context.Context, w stdio, args []string) error {
 	var key, cardKey, out string
 	var number uint64
@@ -100,7 +99,7 @@ func (w stdio) signPolicy(path string, o site.Order) ([]byte, wire.SignedPolicy,
 	return data, b.Policy, nil
 }
 
-// readPolicyKey reads the private half of a policy key. A site key may serve as one.
+// readPolicyKey reads the private half of a policy key. It also accepts a site key.
 func readPolicyKey(flag, path string) (note.Signer, error) {
 	if path == "" {
 		return nil, wrong("%s is missing", flag).hinted("portillon bundle keygen SITE --kind policy -o policy.key makes one")
@@ -121,7 +120,7 @@ func readPolicyKey(flag, path string) (note.Signer, error) {
 
 // policyFlags are the flags of «bundle build» about the policy key.
 type policyFlags struct {
-	key, signed string // file of the policy key
+	key, signed string // key: file of the policy key; signed: file of a signed policy
 	number      uint64 // the policy's number; 0: the time of issue
 }
 
@@ -165,7 +164,7 @@ func (p *policyFlags) order(issued time.Time) (o site.PolicyOrder, err error) {
 	return o, err
 }
 
-// policyWords describes a signed policy: its number, its key, and what else it signs.
+// policyWords describes a signed policy: its number, its key, and what else the signature covers.
 func policyWords(p wire.SignedPolicy, key string) string {
 	return fmt.Sprintf("policy number %d, signed by %s, %s, %s", p.Number, key,
 		pick(p.Documents == "", "without documents", "with the issuers' documents"),

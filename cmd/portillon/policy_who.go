@@ -22,8 +22,8 @@ import (
 	"portillon/wire"
 )
 
-// believed builds the site into a bundle, with new keys, and loads it as a daemon does, under the given policy. The
-// warnings are about files that do not count.
+// believed builds the site into a bundle with new keys, and loads the bundle as a daemon does, under the given policy.
+// The warnings are about files that do not count.
 func believed(dir, policyFile string, at time.Time) (*roster.Roster, []string, error) {
 	s, err := site.ReadUnder(dir, policyFile)
 	if err != nil {
@@ -55,14 +55,14 @@ func believed(dir, policyFile string, at time.Time) (*roster.Roster, []string, e
 	return r, append(built.Warnings, built.Errors...), err
 }
 
-// may is what a member may do at a machine.
+// may holds the permissions of a member at a machine.
 type may struct {
 	Member  policy.MemberID  `json:"member"`
 	Name    string           `json:"name"`
 	Machine policy.MachineID `json:"machine"`
 	Alone   []policy.Role    `json:"alone,omitempty"`           // roles without a mentor, now
 	With    []policy.Role    `json:"with_supervisor,omitempty"` // roles with a mentor, now
-	Missing []policy.Code    `json:"missing,omitempty"`         // if the member has no role now
+	Missing []policy.Code    `json:"missing,omitempty"`         // why the member has no role now
 	When    []mayWhen        `json:"when,omitempty"`            // all roles at any time
 }
 
@@ -92,7 +92,7 @@ func policyWho(_ context.Context, w stdio, args []string) error {
 		return err
 	}
 	zone := time.UTC
-	if p, err := readPolicy(filepath.Join(rest[0], "policy.yaml")); err == nil { // believed reports its faults
+	if p, err := readPolicy(filepath.Join(rest[0], "policy.yaml")); err == nil { // believed reports the file's faults
 		zone = p.Zone
 	}
 	when, err := siteTime("--at", at, zone, time.Now())
@@ -114,19 +114,19 @@ func policyWho(_ context.Context, w stdio, args []string) error {
 	return w.who(r.Policy, all, *lang)
 }
 
-// warn prints warnings about files that do not count: a member may be missing because of them.
+// warn prints warnings about files that do not count. A member may be missing from the list because of such a file.
 func (w stdio) warn(warnings []string) {
 	for _, x := range warnings {
 		fmt.Fprintf(w.err, "portillon: warning: %s\n", harmless(x))
 	}
 }
 
-// who asks for every member and machine, or for one machine. Members are sorted by name.
+// who returns what each member may do at each machine, or at one machine. Members are sorted by name.
 func who(r *roster.Roster, only policy.MachineID, at time.Time) []may {
 	all := []may{}
 	var members []*policy.Member
 	var names []string
-	// Sort by name: the bundle has its members in the order of hashes.
+	// Sort by name, because the bundle has its members in the order of hashes.
 	for _, p := range slices.SortedFunc(r.Everyone(), func(a, b roster.Person) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Member.ID, b.Member.ID))
 	}) {
@@ -163,7 +163,8 @@ func who(r *roster.Roster, only policy.MachineID, at time.Time) []may {
 	return all
 }
 
-// who prints a table by machine of the members who may use it, and when. The others are counted.
+// who prints a table for each machine: the members who may use the machine, and when. The remaining members are
+// counted.
 func (w stdio) who(p *policy.Policy, all []may, l policy.Language) error {
 	found := false
 	for _, m := range p.Machines {

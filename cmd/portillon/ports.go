@@ -15,8 +15,9 @@ import (
 	"portillon/rfid/pcsc"
 )
 
-// machinePorts runs «machine ports»: it lists what a machine.yaml can name on this computer. It finds pins and opens
-// SPI ports with package periph; the relay's pin is never opened with periph (see daemon/relay/gpio).
+// machinePorts runs «machine ports»: it lists the pins and ports on this computer that a machine.yaml can name. It
+// finds pins and opens SPI ports with package periph; the relay's pin is never opened with periph (see
+// daemon/relay/gpio).
 func machinePorts(_ context.Context, w stdio, args []string) error {
 	if _, err := flags(w, "machine ports", args, 0, nil); err != nil {
 		return err
@@ -66,7 +67,7 @@ func machinePorts(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// usbReaders returns the connected USB readers that type like keyboards, by device names that do not change.
+// usbReaders returns the connected USB readers that act as keyboards, by device names that do not change.
 func usbReaders() []string {
 	found, err := filepath.Glob("/dev/input/by-id/*-event-kbd")
 	if err != nil {

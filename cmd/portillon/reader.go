@@ -13,10 +13,9 @@ import (
 	"portillon/rfid"
 )
 
-// readerTest runs «reader test»: it shows what a reader sends, the number in every form, and the lines for machine.yaml
-// and members.yaml.
-// The number of a card is shown to whoever sees the terminal. A running daemon holds its reader, so it must be stopped
-// first.
+// readerTest runs «reader test»: it shows the text that a reader sends, the card's number in every form, and the lines
+// for machine.yaml and members.yaml. The number of a card is shown to everyone who sees the terminal. A running daemon
+// holds its reader, so the daemon must be stopped first.
 func readerTest(ctx context.Context, w stdio, args []string) error {
 	var format, bits string
 	var cards int
@@ -72,7 +71,7 @@ type readerTrial struct {
 	w      stdio
 	lang   policy.Language        // of the labels
 	config daemoncmd.ReaderConfig // the reader, for the line in machine.yaml
-	left   int                    // number of cards still to come
+	left   int                    // number of cards that are still to be read
 	stop   func()                 // ends the wait for cards
 	said   rfid.Unread            // the last refusal that was printed
 }
@@ -116,7 +115,7 @@ func (t *readerTrial) tapped(u rfid.UID) {
 	}
 }
 
-// forms prints a number and the forms that other readers give of it.
+// forms prints a number in the forms in which other readers report the same card.
 func (t *readerTrial) forms(u rfid.UID) {
 	t.row(say(t.lang, "numéro", "number"), "%s", formRow(rfid.Form{Number: u}))
 	for _, f := range rfid.Forms(u)[1:] {
@@ -124,8 +123,8 @@ func (t *readerTrial) forms(u rfid.UID) {
 	}
 }
 
-// cardForms runs «card forms»: it prints a number as other readers give it. It takes the formats of members.yaml.
-// It shows which number another reader gives of the same card, for members who use machines with different readers.
+// cardForms runs «card forms»: it prints a number in the forms in which other readers report the same card. The input
+// has a format of members.yaml. The verb is for members who use machines with different readers.
 func cardForms(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
 	rest, err := flags(w, "card forms", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
@@ -160,7 +159,7 @@ func formRow(f rfid.Form) string {
 	return s
 }
 
-// memberCard is a number as members.yaml reads it unambiguously.
+// memberCard returns a number in a form that members.yaml reads unambiguously.
 func memberCard(u rfid.UID) string {
 	h := u.Hex()
 	if strings.Trim(h, "0123456789") == "" {

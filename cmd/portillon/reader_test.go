@@ -16,8 +16,8 @@ import (
 	"portillon/rfid/rfidtest"
 )
 
-// trial runs «reader test» with an RDM6300's line that says this, and gives what is printed without the line's own
-// path.
+// trial runs «reader test» with an RDM6300 that sends says on its serial line. It returns the output, in which the
+// line's path is replaced by PORT.
 func trial(t *testing.T, says string, args ...string) (out string, code int) {
 	t.Helper()
 	line, path, err := rfidtest.OpenPTY()
@@ -34,7 +34,8 @@ func trial(t *testing.T, says string, args ...string) (out string, code int) {
 	return strings.ReplaceAll(stdout.String()+stderr.String(), path, "PORT"), code
 }
 
-// starter says that the reader is open when the tool asks for a card: what a line said before that is thrown away.
+// starter calls then when the tool asks for a card, which means that the reader is open. The tool discards what the
+// line sent before that.
 type starter struct {
 	io.Writer
 	then func()
@@ -48,7 +49,7 @@ func (s *starter) Write(b []byte) (int, error) {
 	return s.Writer.Write(b)
 }
 
-// The capture is published: forum.hobbycomponents.com viewtopic p=7544, with the number that is printed on the fob.
+// The capture is published at forum.hobbycomponents.com, viewtopic p=7544, with the number that is printed on the fob.
 func TestReaderTestShowsRawInputEveryFormAndTheLines(t *testing.T) {
 	got, code := trial(t, "\x02100086F44427\x03\x02100086F44426\x03", "rdm6300:PORT")
 	want := `received      "100086F44427"
@@ -68,7 +69,7 @@ tap a card; its number will be shown here, show it to nobody
 	}
 }
 
-func TestReaderTestTakesTheReaderOfAMachineYaml(t *testing.T) {
+func TestReaderTestUsesTheReaderOfAMachineYaml(t *testing.T) {
 	text := `portillon: 1
 site: biklab
 machine: laser
@@ -97,7 +98,7 @@ relay: { pin: "sim:pin" }
 	}
 }
 
-func TestReaderTestEndsWithoutACardAndRefusesWhatMachineYamlWould(t *testing.T) {
+func TestReaderTestEndsWithoutACardAndRefusesTheReadersThatMachineYamlRefuses(t *testing.T) {
 	if got, code := trial(t, "noise", "--wait", "10ms", "rdm6300:PORT"); code != 3 ||
 		!strings.Contains(got, "no readable card was presented") {
 		t.Errorf("code %d: %s", code, got)

@@ -19,9 +19,9 @@ import (
 	"portillon/policy"
 )
 
-// remote is the flags of the verbs that ask a hub over the network.
+// remote holds the flags of the verbs that ask a hub over the network.
 type remote struct {
-	hub, token, ca string // the hub's URL
+	hub, token, ca string // hub: URL; token and ca: files
 	json           bool   // print the hub's answer unchanged
 	lang           *policy.Language
 }
@@ -34,7 +34,7 @@ func (x *remote) declare(fs *flag.FlagSet) {
 	x.lang = langFlag(fs)
 }
 
-// declareToken declares how the tool identifies itself and the hub.
+// declareToken declares the flags that authenticate the tool to the hub and the hub to the tool.
 func (x *remote) declareToken(fs *flag.FlagSet) {
 	fs.StringVar(&x.token, "token-file", "", "a file with an API token, which its owner alone can read")
 	fs.StringVar(&x.ca, "ca", "", "with --hub URL: the hub's certificate authority (PEM); default: those of this computer")
@@ -59,8 +59,8 @@ func (x *remote) client() (*apiclient.Client, error) {
 	return c, nil
 }
 
-// failed adds the exit code to an error of the API: 1 for a refusal, 2 for input that the hub cannot use, 3 for a hub
-// that cannot be asked.
+// failed adds the exit code to an error of the API: 1 for a refusal, 2 for input that the hub cannot use, 3 if the hub
+// does not answer.
 func failed(err error) error {
 	var p *apiclient.Problem
 	var away *apiclient.Unreachable
@@ -88,7 +88,7 @@ func codeOf(status int) int {
 	return 1
 }
 
-// ask sends a request, and prints the answer: as JSON, or with show.
+// ask sends a request, and prints the answer as JSON or with the function show.
 func (x *remote) ask(ctx context.Context, w stdio, q apiclient.Request,
 	show func(apiclient.Answer, *apiclient.Client) error) error {
 	c, err := x.client()
@@ -102,7 +102,7 @@ func (x *remote) ask(ctx context.Context, w stdio, q apiclient.Request,
 	return x.show(w, c, a, show)
 }
 
-// show prints an answer: as JSON, or with show.
+// show prints an answer as JSON or with the function show.
 func (x *remote) show(w stdio, c *apiclient.Client, a apiclient.Answer,
 	show func(apiclient.Answer, *apiclient.Client) error) error {
 	if !x.json {
@@ -124,7 +124,7 @@ func (x *remote) indent(w stdio, b []byte) error {
 	return err
 }
 
-// done prints that something was done.
+// done returns a function that prints the result of a completed request in words.
 func (x *remote) done(w stdio, fr, en string, a ...any) func(apiclient.Answer, *apiclient.Client) error {
 	return func(apiclient.Answer, *apiclient.Client) error {
 		_, err := fmt.Fprintln(w.out, plain(fmt.Sprintf(say(*x.lang, fr, en), a...)))

@@ -28,7 +28,7 @@ type apiCard struct {
 	Note   string    `json:"note"`
 }
 
-// cells is the card as a row. Without the right to see it, only the end of the number is shown.
+// cells returns the card as a row of a table. Without the right to see the number, only its last digits are shown.
 func (c apiCard) cells() []string {
 	number := c.Number
 	if number == "" {
@@ -47,14 +47,14 @@ type apiBadge struct {
 	Expires time.Time `json:"expires"` // zero: no end
 	Member  string    `json:"member"`  // the owner's id
 	From    string    `json:"from"`    // the file or address it came from
-	Refused string    `json:"refused"` // why the hub did not take it; empty: it did
+	Refused string    `json:"refused"` // why the hub rejected it; empty: accepted
 	Checks  []struct {
 		OK      bool   `json:"ok"`
 		Outcome string `json:"outcome"`
 	} `json:"checks"`
 }
 
-// cells is the badge as a row, with the first check that failed.
+// cells returns the badge as a row of a table, with the first check that failed.
 func (b apiBadge) cells(l policy.Language) []string {
 	verdict := map[string]string{"valid": say(l, "valable", "valid"), "invalid": say(l, "non valable", "invalid"),
 		"indeterminate": say(l, "non vérifiable maintenant", "cannot be verified now")}[b.Verdict]
@@ -81,9 +81,8 @@ func (x *remote) printCard(w stdio) func(apiclient.Answer, *apiclient.Client) er
 	}
 }
 
-// cardAssign runs «card assign».
-// --tap assigns the card of a tap at a machine, without anybody seeing the number. --number assigns a card by its
-// number.
+// cardAssign runs «card assign». --tap assigns the card of a tap at a machine; nobody sees its number. --number assigns
+// a card by its number.
 func cardAssign(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var tap, number, note string
@@ -114,8 +113,8 @@ func cardBlock(ctx context.Context, w stdio, args []string) error {
 	return cardState(ctx, w, args, "card block", "blocked")
 }
 
-// cardLost runs «card lost».
-// Machines refuse the card from the next bundle on, and the staff is told when somebody taps it.
+// cardLost runs «card lost». Machines refuse the card from the next bundle on. When somebody taps the card, the hub
+// notifies the staff.
 func cardLost(ctx context.Context, w stdio, args []string) error {
 	return cardState(ctx, w, args, "card lost", "lost")
 }
@@ -144,8 +143,7 @@ func cardState(ctx context.Context, w stdio, args []string, verb, state string) 
 	return x.ask(ctx, w, q, x.done(w, words[0], words[1]))
 }
 
-// cardTaps runs «card taps».
-// Taps of which the hub has the card's HMAC can be assigned.
+// cardTaps runs «card taps». A tap can be assigned to a member if the hub has the HMAC of its card.
 func cardTaps(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	if _, err := flags(w, "card taps", args, 0, x.declare); err != nil {
@@ -168,9 +166,8 @@ func cardTaps(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
-// badgeAdd runs «badge add»: it uploads a badge, or gives the hub its address.
-// Without --member the hub finds the owner by the badge's recipient. The hub verifies the badge and keeps invalid ones
-// with their verdict.
+// badgeAdd runs «badge add»: it uploads a badge, or sends the badge's address to the hub. Without --member the hub
+// finds the owner by the badge's recipient. The hub verifies the badge and stores invalid badges with their verdict.
 func badgeAdd(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var member, address string
@@ -266,7 +263,7 @@ func badgeList(ctx context.Context, w stdio, args []string) error {
 	return table(w, rows)
 }
 
-// formOf is a file as a multipart form, with the columns' mapping if there is one.
+// formOf returns a file as a multipart form. A non-empty mapping of the columns is added to the form.
 func formOf(name string, data []byte, mapping map[string]string) (body []byte, kind string, err error) {
 	var b bytes.Buffer
 	form := multipart.NewWriter(&b)

@@ -32,9 +32,8 @@ type apiCardKey struct {
 	} `json:"machines"`
 }
 
-// cardKeyShow runs «key show card».
-// A change of key takes as long as there are cards that were assigned by their code: their number is not known, so they
-// must be tapped once.
+// cardKeyShow runs «key show card». A change of the card key is complete when every card has been hashed with the new
+// key. The hub does not know the numbers of cards that were assigned by their code, so these cards must be tapped once.
 func cardKeyShow(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	if _, err := flags(w, "key show card", args, 0, x.declare); err != nil {
@@ -76,7 +75,7 @@ func (k apiCardKey) print(w stdio, l policy.Language) {
 	}
 }
 
-// machineKeyWords says whether a machine has the key in force, and why not.
+// machineKeyWords describes whether a machine has the key in force, and if not, why.
 func machineKeyWords(has bool, why string, changing bool, l policy.Language) string {
 	switch {
 	case has:
@@ -94,8 +93,8 @@ func machineKeyWords(has bool, why string, changing bool, l policy.Language) str
 	return say(l, "ne dit pas quelle clé il a", "does not say which key it has")
 }
 
-// cardKeyRotate runs «key rotate card».
-// The old key stays valid until «key end card». Machines fetch the new key by themselves.
+// cardKeyRotate runs «key rotate card». The old key stays valid until «key end card». Machines fetch the new key
+// automatically.
 func cardKeyRotate(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var reason string
@@ -114,8 +113,8 @@ func cardKeyRotate(ctx context.Context, w stdio, args []string) error {
 		"a new card key is in force; \"portillon key show card\" lists what still depends on the old one")
 }
 
-// cardKeyEnd runs «key end card».
-// It ends a change of key. Cards that still need the old key must be assigned again.
+// cardKeyEnd runs «key end card»: it ends a change of the card key. Cards that still need the old key must be assigned
+// again.
 func cardKeyEnd(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var yes bool
@@ -133,7 +132,7 @@ func cardKeyEnd(ctx context.Context, w stdio, args []string) error {
 	return x.changeCardKey(ctx, w, "end", nil, "l’ancienne clé des cartes est supprimée", "the old card key is deleted")
 }
 
-// changeCardKey changes the card key in the version that the hub has now. do is rotate or end.
+// changeCardKey sends a change of the card key, based on the key's present version at the hub. do is "rotate" or "end".
 func (x *remote) changeCardKey(ctx context.Context, w stdio, do string, in any, fr, en string) error {
 	c, err := x.client()
 	if err != nil {

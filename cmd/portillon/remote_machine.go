@@ -34,8 +34,8 @@ type apiMachine struct {
 	} `json:"standing"`
 }
 
-// cells is the machine as a row: state, last contact, bundle (in force/wanted), records (at the hub/written), program,
-// and what is wrong.
+// cells returns the machine as a row: state, last contact, bundle (in force/wanted), records (at the hub/written),
+// program, and faults.
 func (m apiMachine) cells(l policy.Language) []string {
 	s := m.Standing
 	state := say(l, pick(s.Online, "en ligne", "hors ligne"), pick(s.Online, "online", "offline"))

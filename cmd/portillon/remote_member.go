@@ -143,7 +143,7 @@ func memberAdd(ctx context.Context, w stdio, args []string) error {
 	return x.ask(ctx, w, apiclient.Request{Method: http.MethodPost, Path: "/members", JSON: fields}, x.printMember(w))
 }
 
-// memberSet runs «member set». It changes the version of the member that the hub has now.
+// memberSet runs «member set». The change is based on the member's present version at the hub.
 func memberSet(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	rest, err := flags(w, "member set", args, -1, x.declare)
@@ -176,8 +176,8 @@ func memberSet(ctx context.Context, w stdio, args []string) error {
 	return x.show(w, c, a, x.printMember(w))
 }
 
-// memberErase runs «member erase».
-// The hub erases the person's data and keeps records under a pseudonym that no longer leads to anybody.
+// memberErase runs «member erase». The hub erases the person's data. Records keep a pseudonym that can no longer be
+// traced to the person.
 func memberErase(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var yes bool
@@ -207,17 +207,17 @@ func memberErase(ctx context.Context, w stdio, args []string) error {
 	return x.show(w, c, a, x.done(w, "%s effacé", "%s erased", rest[0]))
 }
 
-// apiPreview is what an import would change.
+// apiPreview lists the changes that an import would make.
 type apiPreview struct {
 	ID        string     `json:"id"`        // for «apply»
 	Added     []apiRow   `json:"added"`     // members that the hub does not have
 	Changed   []apiRow   `json:"changed"`   // members with other values
-	Gone      []apiRow   `json:"gone"`      // members that the list no longer has
+	Gone      []apiRow   `json:"gone"`      // members that are no longer in the list
 	Unchanged int        `json:"unchanged"` // number of equal members
 	Gains     []apiRight `json:"gains"`     // roles gained by the import
 	Loses     []apiRight `json:"loses"`     // roles lost by the import
 	Warnings  []string   `json:"warnings"`
-	Confirm   bool       `json:"confirm"` // many members are gone, which needs --confirm
+	Confirm   bool       `json:"confirm"` // many members would be removed, which needs --confirm
 }
 
 // apiRow is a changed row of an import.
@@ -240,7 +240,7 @@ type apiRight struct {
 // changes is the number of members that the import changes.
 func (p apiPreview) changes() int { return len(p.Added) + len(p.Changed) + len(p.Gone) }
 
-// printPreview prints what an import would change.
+// printPreview prints the changes that an import would make.
 func (x *remote) printPreview(w stdio, p apiPreview) error {
 	l := *x.lang
 	fmt.Fprintf(w.out, say(l, "%d ajoutés, %d modifiés, %d absents de la liste, %d inchangés\n",
@@ -273,17 +273,17 @@ func rightRows(l policy.Language, gains, loses []apiRight) (rows [][]string) {
 	return rows
 }
 
-// importing is the flags of «member import».
+// importing holds the flags of «member import».
 type importing struct {
 	remote
 	source         string            // a name for the list
 	mapping        map[string]string // fields by column header
-	apply, confirm bool              // apply the preview
+	apply, confirm bool              // apply: carry out the import; confirm: --confirm
 }
 
-// memberImport runs «member import»: it previews an import, and applies it with --apply.
-// A list is a complete state of one source: members of this source that the list no longer has are suspended. The
-// preview names all changes; without --apply nothing is changed.
+// memberImport runs «member import»: it previews an import, and carries the import out with --apply. A list is a
+// complete state of one source: members of this source that the list no longer has are suspended. The preview names all
+// changes; without --apply nothing is changed.
 func memberImport(ctx context.Context, w stdio, args []string) error {
 	x := importing{mapping: map[string]string{}}
 	rest, err := flags(w, "member import", args, 1, func(fs *flag.FlagSet) {
@@ -312,7 +312,8 @@ func memberImport(ctx context.Context, w stdio, args []string) error {
 	return x.run(ctx, w, filepath.Base(rest[0]), data)
 }
 
-// run previews an import, and applies it if --apply is given. A preview with changes exits with 1.
+// run previews an import, and carries the import out if --apply is given. Without --apply, a preview with changes exits
+// with 1.
 func (x *importing) run(ctx context.Context, w stdio, name string, data []byte) error {
 	c, err := x.client()
 	if err != nil {

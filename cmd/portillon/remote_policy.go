@@ -88,8 +88,8 @@ func policyVersions(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
-// policyDraft runs «policy draft»: it prints what is wrong with a policy, and who would gain and lose what. It exits
-// with 0 if no access changes, 1 if some does, 2 if the text has faults.
+// policyDraft runs «policy draft»: it prints the faults of a policy, and the roles that members would gain and lose. It
+// exits with 0 if no access changes, 1 if some access changes, and 2 if the text has faults.
 func policyDraft(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	rest, err := flags(w, "policy draft", args, 1, x.declare)
@@ -179,8 +179,8 @@ func (x *remote) printDraft(w stdio, file string, d apiDraft, inForce int64) err
 	return nil
 }
 
-// policyPublish runs «policy publish». The hub refuses if the version in force is not the one that --of names.
-// --signature is for a policy key on another computer: the file that «policy sign» wrote there.
+// policyPublish runs «policy publish». The hub refuses if the version in force is not the version that --of names.
+// --signature is for a policy key on another computer: it names the file that «policy sign» wrote there.
 func policyPublish(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var comment, signature string
@@ -216,7 +216,7 @@ func policyPublish(ctx context.Context, w stdio, args []string) error {
 	return x.ask(ctx, w, q, x.printPolicy(w))
 }
 
-// policyBack runs «policy back»: it publishes the text before the one in force as a new version.
+// policyBack runs «policy back»: it publishes the previous policy text again, as a new version.
 func policyBack(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var comment string

@@ -13,10 +13,10 @@ import (
 	"portillon/hub/apiclient"
 )
 
-// reporting is the flags of the report verbs.
+// reporting holds the flags of the report verbs.
 type reporting struct {
 	remote
-	from, to, machine string // the first day
+	from, to, machine string // from, to: first and last day
 	csv               bool   // print the hub's CSV
 }
 

@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// hubAnswers is a hub that answers from a table: "GET /members" or "GET /members?text=a" to what it says.
+// hubAnswers is a simulated hub that answers from a table. A key such as "GET /members" or "GET /members?text=a" maps
+// to an answer.
 type hubAnswers struct {
 	t       *testing.T
 	url     string
@@ -35,7 +36,7 @@ func newHubAnswers(t *testing.T, answers map[string]string) *hubAnswers {
 	return h
 }
 
-// ServeHTTP answers 422 with a fault where the table says "422", and so on.
+// ServeHTTP answers with status 422 and a fault if the table says "422", and so on for other codes.
 func (h *hubAnswers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -81,7 +82,7 @@ func (h *hubAnswers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// portillon runs the tool, and returns its exit code and what it printed.
+// portillon runs the tool, and returns its exit code, standard output and standard error.
 func (h *hubAnswers) portillon(lang string, args ...string) (code int, out, problems string) {
 	h.t.Helper()
 	var o, e bytes.Buffer
@@ -166,7 +167,7 @@ func TestVerbsAtAHub(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		code int
-		out  string // words that it prints, in this order
+		out  string // words that the verb prints, in this order
 		asks string // the last request
 	}{
 		{[]string{"member", "list", "--text", "l"}, 0, "m-lea Léa[31m lea@example.org 2027-09-30 m-k Karim - blocked",

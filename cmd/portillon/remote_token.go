@@ -12,14 +12,14 @@ import (
 	"portillon/hub/apiclient"
 )
 
-// tokenScopes are the permissions that the tool's verbs need. A token never exceeds the permissions of its owner.
+// tokenScopes are the permissions that the tool's verbs need. A token never has more permissions than its owner.
 const tokenScopes = "members.read members.write members.erase cards.write badges.write taps.read policy.read " +
 	"policy.publish machines.read sessions.read machines.enrol machines.tag machines.stop reports.read reports.names " +
 	"audit.read"
 
-// hubToken runs «hub token»: it signs in with a name and a password, and writes an API token for the other verbs.
-// The password comes from a file or from standard input, never from the command line. With --owner-code-file it makes
-// the first owner of a new hub. The token is shown nowhere but in the file.
+// hubToken runs «hub token»: it signs in with a name and a password, and writes an API token for the other verbs. The
+// password is read from a file or from standard input, never from the command line. With --owner-code-file the verb
+// makes the first owner of a new hub. The token is written to the file only, and never printed.
 func hubToken(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var password, owner, scopes, out string

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// The fourteen badges that were once judged wrongly, each verified by the tool itself with the command that stands in
+// The set has fourteen badges that an earlier version judged wrongly. The tool verifies each badge with the command in
 // expected.tsv.
-func TestTheSecondSetOfBadgesIsJudgedAsExpected(t *testing.T) {
+func TestBadgesOnceMisjudgedAreJudgedAsExpected(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: runs the programs as processes")
 	}
@@ -46,8 +46,8 @@ func TestTheSecondSetOfBadgesIsJudgedAsExpected(t *testing.T) {
 	}
 }
 
-// secondSet is the folder beside the repository that holds them. Where it is absent the test is skipped, but fails
-// where CI is set.
+// secondSet returns the folder beside the repository that contains the badges. If the folder is missing, the test is
+// skipped, or fails if CI is set.
 func secondSet(t *testing.T) string {
 	t.Helper()
 	dir, err := filepath.Abs("../../../shared/openbadges/second")
@@ -70,7 +70,7 @@ func column(row string, n int) string {
 	return parts[n]
 }
 
-// runTool runs portillon in a folder. TestMain has put the tool into PATH.
+// runTool runs portillon in a folder. TestMain has added the tool to PATH.
 func runTool(t *testing.T, dir string, args ...string) (code int, out string) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), "portillon", args...)

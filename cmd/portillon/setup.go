@@ -17,9 +17,9 @@ import (
 	"portillon/policy"
 )
 
-// setupVerb runs «setup»: it takes a Pi from the installed package to a machine that has passed its acceptance test.
-// Every question can be answered by a flag, so a script can run it. It may be interrupted and started again at any
-// point. --list and --verify only print and change nothing.
+// setupVerb runs «setup»: it configures a Pi with the installed package until the machine has passed its acceptance
+// test. Every question can be answered by a flag, so a script can run it. Setup may be interrupted and started again at
+// any point. --list and --verify only print and change nothing.
 func setupVerb(ctx context.Context, w stdio, args []string) error {
 	o := setup.Options{Version: daemoncmd.Version}
 	var lang *policy.Language
@@ -97,8 +97,8 @@ func declareSetup(fs *flag.FlagSet, o *setup.Options) {
 	fs.Bool("continue", false, "go on where setup was interrupted; it does so without this flag too")
 }
 
-// setupEnded is the exit code of a run: 1 if setup is incomplete or the test was not passed, which setup has already
-// printed.
+// setupEnded returns the exit code of a run: 1 if setup is incomplete or the acceptance test failed. Setup has already
+// printed why.
 func setupEnded(err error) error {
 	switch {
 	case err == nil, errors.Is(err, setup.ErrReboot):

@@ -13,12 +13,12 @@ import (
 	"portillon/cmd/internal/acceptance"
 )
 
-// protocolKeys are the machine's in transcripts, always the same.
+// protocolKeys returns the machine's keys in transcripts. The keys are the same in every run.
 func protocolKeys() (private, public string, err error) {
 	return note.GenerateKey(bytes.NewReader(bytes.Repeat([]byte{7}, 64)), "laser.biklab")
 }
 
-// writeProtocol writes a signed protocol with one step of this verdict: write-protocol FILE x passed.
+// writeProtocol writes a signed protocol with one step and its verdict. Usage: write-protocol FILE x passed.
 func writeProtocol() {
 	private, _, err := protocolKeys()
 	if err != nil {
@@ -42,13 +42,13 @@ func writeProtocol() {
 	}
 }
 
-// The page and the program hold one list.
+// The wiring page and the program must list the same steps.
 func TestTheWiringPageNamesEachStepOfTheAcceptanceListOnce(t *testing.T) {
 	page, err := os.ReadFile("../../firmware-config/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The page has no marks yet. Once it has one, it must have all.
+	// The page has no marks yet. As soon as it has one mark, it must have a mark for every step.
 	if !bytes.Contains(page, []byte("<!-- acceptance:")) {
 		return
 	}

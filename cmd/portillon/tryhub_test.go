@@ -21,17 +21,17 @@ import (
 	"time"
 )
 
-// shell is a newcomer's terminal.
+// shell is a terminal in which the test types the commands of the page.
 type shell struct {
 	t     *testing.T
 	dir   string
 	in    io.WriteCloser
 	lines chan string
-	said  []string // all that was printed
+	said  []string // all lines that were printed
 	n     int
 }
 
-// openShell starts a shell in an empty folder, with the programs on its path.
+// openShell starts a shell in an empty folder, with the built programs in its PATH.
 func openShell(t *testing.T) *shell {
 	t.Helper()
 	if testing.Short() {
@@ -40,7 +40,7 @@ func openShell(t *testing.T) *shell {
 	s := &shell{t: t, dir: t.TempDir(), lines: make(chan string, 1000)}
 	cmd := exec.Command("sh")
 	cmd.Dir, cmd.SysProcAttr = s.dir, ownGroup()
-	cmd.Env = append(os.Environ(), "LC_ALL=en_GB.UTF-8") // the programs are on the path: TestMain
+	cmd.Env = append(os.Environ(), "LC_ALL=en_GB.UTF-8") // TestMain has added the programs to PATH
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -54,14 +54,14 @@ func openShell(t *testing.T) *shell {
 	}
 	write.Close()
 	go func() {
-		defer close(s.lines) // once the shell and what it started in the background have ended
+		defer close(s.lines) // once the shell and its background processes have ended
 		for in := bufio.NewScanner(read); in.Scan(); {
 			s.lines <- in.Text()
 		}
 	}()
 	t.Cleanup(func() {
 		s.in.Close()
-		err := syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) // the shell, and what it started in the background
+		err := syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) // the shell and its background processes
 		s.wait(func(string) bool { return false })
 		err = errors.Join(err, cmd.Wait())
 		if t.Failed() {
@@ -75,7 +75,7 @@ func openShell(t *testing.T) *shell {
 	return s
 }
 
-// wait reads what the shell prints until a line is wanted. It reports false once nothing prints any more.
+// wait reads the shell's output until is accepts a line. It returns false if the output ends before that.
 func (s *shell) wait(is func(string) bool) bool {
 	late := time.NewTimer(enrolDeadline)
 	defer late.Stop()
@@ -96,7 +96,7 @@ func (s *shell) wait(is func(string) bool) bool {
 	}
 }
 
-// run runs commands, and returns what they printed and the last one's exit code.
+// run runs commands, and returns their output and the exit code of the last one.
 func (s *shell) run(commands string) (out string, code string) {
 	s.t.Helper()
 	s.n++
@@ -109,7 +109,7 @@ func (s *shell) run(commands string) (out string, code string) {
 	return strings.Join(s.said[from:last], "\n"), strings.TrimPrefix(s.said[last], mark)
 }
 
-// shows waits for a line that matches, among those that were printed and those that come.
+// shows waits for a line that matches, among the lines printed already and later ones.
 func (s *shell) shows(pattern string) []string {
 	s.t.Helper()
 	re := regexp.MustCompile(pattern)
@@ -125,7 +125,7 @@ func (s *shell) shows(pattern string) []string {
 	return m
 }
 
-// pages is a browser at the hub's pages, as far as a form goes.
+// pages simulates a browser that reads the hub's pages and submits their forms.
 type pages struct {
 	t    *testing.T
 	c    *http.Client
@@ -184,7 +184,7 @@ func (p *pages) upload(path, file string) string {
 	return p.ask("POST", path, w.FormDataContentType(), &b)
 }
 
-// find is the first group of a pattern in a page.
+// find returns the first group of a pattern in a page.
 func (p *pages) find(page, pattern string) string {
 	p.t.Helper()
 	m := regexp.MustCompile(pattern).FindStringSubmatch(page)
@@ -194,7 +194,7 @@ func (p *pages) find(page, pattern string) string {
 	return m[1]
 }
 
-// work is what docs/try-hub.md has its reader do in the browser, from the owner's code to the machine's.
+// work does the steps in the browser that docs/try-hub.md describes, from the owner's code to the machine's code.
 func (p *pages) work(dir, ownerCode string) (machineCode string) {
 	p.t.Helper()
 	p.post("/code/owner", "code", ownerCode, "name", "ada@lab.example", "password", "a long and odd password")
@@ -219,7 +219,7 @@ func (p *pages) work(dir, ownerCode string) (machineCode string) {
 	return p.find(p.post("/machines/laser/code"), `portillond enrol (https://\S+ [0-9A-Z-]+)`)
 }
 
-// published waits until the bundle in force has Léa's badge, as a reader's slower hands do.
+// published waits until the bundle in force contains Léa's badge. A person who follows the page needs longer than that.
 func (p *pages) published() {
 	p.t.Helper()
 	eventually(p.t, "the bundle with Léa's badge", func() bool {
@@ -231,7 +231,7 @@ func (p *pages) published() {
 	})
 }
 
-// blocks are the commands of a page.
+// blocks returns the commands of a page.
 func blocks(t *testing.T, path string) (out []string) {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -244,8 +244,9 @@ func blocks(t *testing.T, path string) (out []string) {
 	return out
 }
 
-// docs/try-hub.md from its first command to its last, with free ports in the place of the usual ones: a new hub, a
-// policy, members and a badge on its pages, and a machine that joins and opens for whoever may.
+// The test runs the commands of docs/try-hub.md from the first to the last, on free ports instead of the usual ones. It
+// makes a new hub, a policy, members and a badge on the hub's pages, and a machine that joins the hub and opens for
+// permitted members.
 func TestCommandsOfTheTryHubPageWork(t *testing.T) {
 	all := blocks(t, "../../docs/try-hub.md")
 	if len(all) != 5 {

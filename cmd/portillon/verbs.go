@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// verb is one thing the tool does: "policy check".
+// verb is one command of the tool, such as "policy check".
 type verb struct {
 	name string // one or two words
 	args string // the arguments as usage shows them; flags in brackets are optional, … stands for more flags
@@ -13,7 +13,7 @@ type verb struct {
 	run  func(context.Context, stdio, []string) error
 }
 
-// verbs are all verbs in the order of usage. No name begins with another verb's name and a space.
+// verbs returns all verbs in the order of usage. No name begins with another verb's name and a space.
 func verbs() []verb {
 	return slices.Concat(
 		startVerbs(),
@@ -30,14 +30,14 @@ func verbs() []verb {
 	)
 }
 
-// startVerbs are those that try Portillon.
+// startVerbs returns the verbs that try Portillon out.
 func startVerbs() []verb {
 	return []verb{
 		{"demo", "[--listen ADDR]", "a hub, three machines and their members, on simulated pins", demoVerb},
 	}
 }
 
-// policyVerbs are those that read, test, sign and publish an access policy.
+// policyVerbs returns the verbs that read, test, sign and publish an access policy.
 func policyVerbs() []verb {
 	return []verb{
 		{"policy check", "FILE", "check a policy for faults", policyCheck},
@@ -59,7 +59,7 @@ func policyVerbs() []verb {
 	}
 }
 
-// badgeVerbs are those that issue, verify and revoke Open Badges, and list those at the hub.
+// badgeVerbs returns the verbs that issue, verify and revoke Open Badges, and list the badges at the hub.
 func badgeVerbs() []verb {
 	return []verb{
 		{"badge add", "FILE --hub URL … [--member ID]", "add a badge at the hub: JSON, JWT, baked PNG or SVG, ZIP", badgeAdd},
@@ -76,7 +76,7 @@ func badgeVerbs() []verb {
 	}
 }
 
-// bundleVerbs are those that sign a site into a bundle, and read bundles.
+// bundleVerbs returns the verbs that sign a site into a bundle, and read bundles.
 func bundleVerbs() []verb {
 	return []verb{
 		{"bundle keygen", "SITE -o FILE", "make the key that signs a site's bundles", bundleKeygen},
@@ -86,7 +86,7 @@ func bundleVerbs() []verb {
 	}
 }
 
-// machineVerbs are those that ask and command the daemon of a machine, and manage machines at the hub.
+// machineVerbs returns the verbs that query and control the daemon of a machine, and manage machines at the hub.
 func machineVerbs() []verb {
 	return []verb{
 		{"machine ports", "", "the pins, buses and readers of this computer, for machine.yaml", machinePorts},
@@ -109,7 +109,7 @@ func machineVerbs() []verb {
 	}
 }
 
-// cardVerbs are those that read, assign and personalise RFID cards, and change the site's card key.
+// cardVerbs returns the verbs that read, assign and personalise RFID cards, and change the site's card key.
 func cardVerbs() []verb {
 	return []verb{
 		{"key show card", "--hub URL …",
@@ -135,7 +135,7 @@ func cardVerbs() []verb {
 	}
 }
 
-// memberVerbs are those that manage the members at the hub.
+// memberVerbs returns the verbs that manage the members at the hub.
 func memberVerbs() []verb {
 	return []verb{
 		{"member list", "--hub URL … [--text T] [--machine M]", "the members at the hub", memberList},
@@ -151,7 +151,7 @@ func memberVerbs() []verb {
 	}
 }
 
-// recordVerbs are those that read journals, audit logs, reports and evidence.
+// recordVerbs returns the verbs that read journals, audit logs, reports and evidence.
 func recordVerbs() []verb {
 	return []verb{
 		{"journal verify", "FILE", "check that a machine's journal is complete and unchanged", journalVerify},
@@ -170,7 +170,7 @@ func recordVerbs() []verb {
 	}
 }
 
-// deviceVerbs are those that set up a Raspberry Pi, and find what is wrong with it.
+// deviceVerbs returns the verbs that set up a Raspberry Pi, and find its faults.
 func deviceVerbs() []verb {
 	return []verb{
 		{"setup", "[--wiring NAME|FILE] [--machine ID] …",
@@ -183,7 +183,7 @@ func deviceVerbs() []verb {
 	}
 }
 
-// hubVerbs are those that sign in at a hub and configure its broker.
+// hubVerbs returns the verbs that sign in at a hub and configure its broker.
 func hubVerbs() []verb {
 	return []verb{
 		{"hub token", "NAME --hub URL -o FILE",
@@ -192,7 +192,7 @@ func hubVerbs() []verb {
 	}
 }
 
-// otherVerbs are those that say what this program is.
+// otherVerbs returns the verbs that describe this program.
 func otherVerbs() []verb {
 	return []verb{
 		{"version", "", "the version of this program", versionVerb},

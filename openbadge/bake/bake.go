@@ -118,7 +118,7 @@ func check(payload []byte) error {
 // tokenChars are the characters of a JWS in its compact form (RFC 7515, section 7.1).
 const tokenChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 
-// isJSON reports whether a payload is JSON rather than a token.
+// isJSON reports whether a payload is JSON and not a token.
 func isJSON(payload []byte) bool { return bytes.HasPrefix(payload, []byte("{")) }
 
 // fits checks the size of a picture before its content is read.
@@ -129,7 +129,7 @@ func fits(image []byte, most int) error {
 	return nil
 }
 
-// one checks that there is exactly one badge.
+// one returns an error unless n, the number of badges in a picture, is 1.
 func one(n int) error {
 	switch n {
 	case 0:

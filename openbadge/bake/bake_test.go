@@ -23,7 +23,8 @@ const (
 	drawn     = `<?xml version="1.0" encoding="UTF-8"?><svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>`
 )
 
-// All pictures of the test data: where the badge begins, or why there is none.
+// The test reads all pictures of the test data. The table has the beginning of each badge, or the reason why there is
+// none.
 func TestPicturesOfOthersAreRead(t *testing.T) {
 	for path, want := range map[string]string{
 		inspector + "ob30/simple-json.png":              "{  \"@context\"",
@@ -52,7 +53,7 @@ func TestPicturesOfOthersAreRead(t *testing.T) {
 	}
 }
 
-// Afterwards every picture is the same picture with exactly one badge: the new one.
+// After baking, every picture is unchanged except that it contains exactly one badge: the new one.
 func TestBakingChangesOnlyTheBadge(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: bakes many badges into pictures")
@@ -269,7 +270,7 @@ func refused(t *testing.T, name string, got []byte, err error, want string) {
 	}
 }
 
-// A chunk with a length of 2 GB costs nothing.
+// A chunk that claims a length of 2 GB must not cause an allocation.
 func TestFalseChunkLengthAllocatesNothing(t *testing.T) {
 	p := bytes.Clone(plainPNG(t))
 	copy(p[33:], "\x7f\xff\xff\xff")
@@ -384,7 +385,7 @@ func TestUnreadablePicturesAreNotBaked(t *testing.T) {
 	}
 }
 
-// Any picture is read or rejected; after a bake, the picture contains what was baked.
+// Every picture is read or rejected. After Bake, the picture contains the badge that was baked.
 func FuzzExtract(f *testing.F) {
 	p := plainPNG(f)
 	f.Add([]byte(drawn))
@@ -407,7 +408,7 @@ func FuzzExtract(f *testing.F) {
 	})
 }
 
-// rebake bakes a badge into a picture twice: the second time changes nothing.
+// rebake bakes a badge into a picture twice. The second time must change nothing.
 func rebake(t *testing.T, picture, payload []byte, good bool) {
 	baked, err := Bake(picture, payload, OB3)
 	if err != nil {

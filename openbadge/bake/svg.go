@@ -40,7 +40,7 @@ type element struct {
 type drawing struct {
 	image  []byte
 	depth  int
-	typed  bool // there was a DOCTYPE
+	typed  bool // a DOCTYPE was read
 	inside int  // byte after the root's start tag; 0: no root yet
 	badges []element
 	open   *element // the badge element that is being read; nil: none
@@ -158,8 +158,9 @@ func extractSVG(image []byte) ([]byte, error) {
 	return s.badges[0].badge()
 }
 
-// badge returns the text of the element or, if it is empty, the attribute verify. Open Badges 2.0 writes a badge's URL
-// beside its JSON; a token beside JSON would be a second badge.
+// badge returns the text of the element or, if the text is empty, the attribute verify. Open Badges 2.0 writes a
+// badge's URL in verify beside the JSON text, so both may be present. A token in verify beside JSON would be a second
+// badge.
 func (e element) badge() ([]byte, error) {
 	body, verify := bytes.TrimSpace(e.body), strings.Join(e.verify, "")
 	switch {

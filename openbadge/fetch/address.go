@@ -25,10 +25,11 @@ var closed = [...]netip.Prefix{
 	netip.MustParsePrefix("3fff::/20"),       // documentation (RFC 9637)
 }
 
-// given is the global unicast range (RFC 4291, section 2.4): it excludes NAT64, mapped IPv4 and the private fc00::/7.
+// given is the range of global unicast addresses (RFC 4291, section 2.4). It excludes NAT64, mapped IPv4 and the
+// private fc00::/7.
 var given = netip.MustParsePrefix("2000::/3")
 
-// public reports whether an address is public. An address with a zone is in no prefix, so it is not public.
+// public reports whether an address is public. An address with a zone matches no prefix, so it counts as not public.
 func public(a netip.Addr) bool {
 	if !a.Is4() && !given.Contains(a) {
 		return false

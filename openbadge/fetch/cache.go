@@ -93,7 +93,7 @@ func (c *cache) remove(e *list.Element) {
 }
 
 // lifetime returns how long a response may be used without a request (RFC 9111, section 5.2.2), and whether it may be
-// stored at all. Without a statement of the server the time is zero: there is no heuristic.
+// stored at all. If the server does not say how long, the time is zero: there is no heuristic.
 func lifetime(h http.Header) (life time.Duration, store bool) {
 	for _, d := range strings.Split(strings.ToLower(strings.Join(h.Values("Cache-Control"), ",")), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(d), "=")

@@ -21,7 +21,7 @@ var quiet = log.New(io.Discard, "", 0)
 
 func escape(s string) string { return url.QueryEscape(s) }
 
-// Each minute a document is requested; the table has the requests to the server and the results.
+// A document is requested once a minute. The table has the resulting requests to the server, and the results.
 func TestCopiesAreUsedUntilTheShorterLimit(t *testing.T) {
 	for name, c := range map[string]struct {
 		header http.Header
@@ -79,7 +79,7 @@ func TestCopiesAreUsedUntilTheShorterLimit(t *testing.T) {
 	}
 }
 
-// A "304 Not Modified" for another URL than the one of the copy is ignored.
+// A "304 Not Modified" is ignored if it is for another URL than the URL of the copy.
 func TestCopiesBelongToTheirURL(t *testing.T) {
 	moved := false
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -102,7 +102,7 @@ func TestCopiesBelongToTheirURL(t *testing.T) {
 	}
 }
 
-// An old copy never replaces an answer: it may lack newer revocations.
+// A stale copy never replaces an error: the copy may lack newer revocations.
 func TestStaleCopiesAreNotUsedWhenTheServerFails(t *testing.T) {
 	code := http.StatusOK
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -192,7 +192,7 @@ func TestConcurrentRequestsAreFetchedOnce(t *testing.T) {
 	})
 }
 
-// A caller that gives up does not affect the others; a waiting caller may give up too.
+// A caller that gives up does not affect the other callers. A waiting caller may give up too.
 func TestWaitingCallersSurviveACancelledFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f flights

@@ -107,7 +107,7 @@ func New(o Options) *Client {
 	return c
 }
 
-// or returns v, or def if v is the zero value.
+// or returns v, or the default zero if v is the zero value of its type.
 func or[T comparable](v, zero T) T {
 	var none T
 	if v == none {
@@ -163,7 +163,7 @@ var (
 // Resolve returns the document at an https URL. It blocks for at most Options.Total.
 func (c *Client) Resolve(url string) ([]byte, error) { return c.get(context.Background(), url) }
 
-// For returns a Resolver whose requests end with ctx.
+// For returns a Resolver whose requests are cancelled together with ctx.
 func (c *Client) For(ctx context.Context) openbadge.Resolver { return bound{c, ctx} }
 
 // bound is a Client with a context.

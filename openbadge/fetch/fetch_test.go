@@ -179,7 +179,7 @@ func TestHeaderSizeIsLimited(t *testing.T) {
 	}
 }
 
-// A slow server is abandoned, at whatever point it is slow.
+// A request to a slow server times out, whichever part of the answer is slow.
 func TestSlowServersTimeOut(t *testing.T) {
 	stop := make(chan struct{})
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {

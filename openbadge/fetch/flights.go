@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// flights are the fetches in progress. Its methods may be called concurrently.
+// flights holds the fetches in progress. Its methods may be called concurrently.
 type flights struct {
 	mu    sync.Mutex
 	byKey map[string]*flight
@@ -17,11 +17,12 @@ type flight struct {
 	done chan struct{}
 	data []byte
 	err  error
-	left bool // the fetching caller gave up: the error concerns only that caller
+	left bool // the fetching caller gave up: other callers must not get its error
 }
 
-// share calls fetch, unless a fetch for the same key is in progress: then it waits for the result, or until ctx ends.
-// If the fetching caller gives up, a waiting one takes over. Each caller gets its own copy of the data.
+// share calls fetch, unless a fetch for the same key is in progress. In that case share waits for the result, or until
+// ctx is done. If the fetching caller gives up, a waiting caller takes over. Each caller gets a separate copy of the
+// data.
 func (f *flights) share(ctx context.Context, key string, fetch func() ([]byte, error)) ([]byte, error) {
 	for {
 		fl, mine := f.join(key)

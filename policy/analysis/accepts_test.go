@@ -10,8 +10,9 @@ import (
 	"portillon/policy"
 )
 
-// By trying every set of badges, ours and theirs: the same answer on random policies.
-func TestBreachesWithAcceptedBadgesAreThoseOfEverySetOfBadges(t *testing.T) {
+// The test compares Breaches with trying every set of badges, own and accepted, on random policies. Both must give the
+// same answer.
+func TestBreachesWithAcceptedBadgesEqualABruteForceSearch(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")
 	}
@@ -19,7 +20,7 @@ func TestBreachesWithAcceptedBadgesAreThoseOfEverySetOfBadges(t *testing.T) {
 	breached, lent, tries := 0, 0, 250
 	for range tries {
 		model := g.Accepting()
-		first := &model.Machines[0].Grants[0] // that takes two badges, which one of theirs may stand for
+		first := &model.Machines[0].Grants[0] // needs two badges; one accepted badge may count as one of them
 		first.Needs = policy.Need{All: []policy.Need{{Badge: ids[g.IntN(3)]}, {Badge: ids[3+g.IntN(3)]}}}
 		v := policy.Invariant{
 			Roles:   []policy.Role{first.Role},
@@ -45,8 +46,8 @@ func TestBreachesWithAcceptedBadgesAreThoseOfEverySetOfBadges(t *testing.T) {
 	}
 }
 
-// bruteAccepting is the least number of badges with which the role is given to somebody who is without the badges;
-// -1: never.
+// bruteAccepting returns the smallest number of badges that give the role to a member without the badges of the
+// invariant, or -1 if no set of badges does.
 func bruteAccepting(p *policy.Policy, v policy.Invariant) int {
 	least := -1
 	for set := range 1 << (len(ids) + len(theirIDs)) {
@@ -64,7 +65,7 @@ func bruteAccepting(p *policy.Policy, v policy.Invariant) int {
 			continue
 		}
 		for _, hour := range []int{0, 2, 10, 14, 20, 24*5 + 1, 24*5 + 11, 24*5 + 22, 24*6 + 1, 24*6 + 11, 24*6 + 20} {
-			// from a Monday's ten on
+			// from ten o'clock on a Monday
 			t := trial{
 				p:     p,
 				m:     &p.Machines[0],
@@ -83,7 +84,7 @@ func bruteAccepting(p *policy.Policy, v policy.Invariant) int {
 	return least
 }
 
-// has reports whether somebody has the badge, or another issuer's that counts as it in the role.
+// has reports whether holds contains the badge, or another issuer's badge that counts as it in the role.
 func has(p *policy.Policy, holds []item, id policy.BadgeID, r policy.Role) bool {
 	b, _ := p.Badge(id)
 	return slices.Contains(holds, item{badge: id}) || slices.ContainsFunc(b.Accepts, func(a policy.Accept) bool {
@@ -92,7 +93,8 @@ func has(p *policy.Policy, holds []item, id policy.BadgeID, r policy.Role) bool 
 	})
 }
 
-// Whoever gains or loses a role by a change of accepts: is covered by a change, and where there is none nobody does.
+// If a change of accepts: gives or takes a role from any member, Compare reports a change that covers it. If Compare
+// reports no change, no member gains or loses a role.
 func TestCompareMissesNoAcceptedBadge(t *testing.T) {
 	g := newGen(15, 16)
 	differ, same := 0, 0
@@ -144,7 +146,7 @@ func TestCompareMissesNoAcceptedBadge(t *testing.T) {
 	}
 }
 
-func TestEveryPolicyThatAcceptsIsProven(t *testing.T) {
+func TestProveAcceptsRandomPoliciesWithAcceptedBadges(t *testing.T) {
 	g := newGen(17, 18)
 	proven := 0
 	for range 200 {
@@ -164,7 +166,7 @@ func TestEveryPolicyThatAcceptsIsProven(t *testing.T) {
 	}
 }
 
-// A change of accepts: is told as what it takes: the other issuer's badge, and what is asked for besides.
+// A change of accepts: is described by what the member must hold: the other issuer's badge and the badge in With.
 func TestChangesNameWhatIsAccepted(t *testing.T) {
 	before := mustNew(t, accepts(t, "user", ""))
 	for name, c := range map[string]struct {
@@ -198,7 +200,7 @@ func TestChangesNameWhatIsAccepted(t *testing.T) {
 	}
 }
 
-// Badges of fifteen labs that are accepted alike are one case, not two to the fifteenth.
+// Badges of fifteen labs that are accepted in the same places are one case, not 2^15 cases.
 func TestBadgesThatAreAcceptedAlikeAreOneCase(t *testing.T) {
 	m := accepts(t, "user", "")
 	for i := range 15 {
@@ -213,7 +215,7 @@ func TestBadgesThatAreAcceptedAlikeAreOneCase(t *testing.T) {
 	}
 }
 
-func TestEntriesThatDoNothingAreFound(t *testing.T) {
+func TestAcceptsEntriesWithoutEffectGiveWarnings(t *testing.T) {
 	for name, c := range map[string]struct {
 		model func() policy.Model
 		want  string
@@ -263,7 +265,7 @@ func TestEntriesThatDoNothingAreFound(t *testing.T) {
 	}
 }
 
-func TestNeverCountsAnAcceptedBadgeAsOursWhereItCounts(t *testing.T) {
+func TestBreachesTreatAnAcceptedBadgeAsAnOwnBadgeInItsRoles(t *testing.T) {
 	alone := policy.Invariant{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{"user"}}
 	for name, c := range map[string]struct {
 		model func() policy.Model
@@ -276,20 +278,21 @@ func TestNeverCountsAnAcceptedBadgeAsOursWhereItCounts(t *testing.T) {
 			policy.Invariant{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{"induction"}}, "[user] []"},
 		"by ours alone": {func() policy.Model { return accepts(t, "first", "") },
 			policy.Invariant{Roles: []policy.Role{policy.Learner}, Without: []policy.BadgeID{"user"}}, "[first] []"},
-		// The other issuer's counts as first and as mentor, which together give user: one badge does it.
+		// The other issuer's badge counts as first and as mentor, which together give user: one badge is enough.
 		"two of ours by one of theirs": {func() policy.Model { return both(t, policy.Accept{}) }, alone,
 			"[] [{other " + theirUser + "}]"},
-		// It counts as user as well: whoever holds it is not without user.
+		// The other issuer's badge counts as user as well, so a member who holds it is not without user.
 		"three of ours by one of theirs": {func() policy.Model {
 			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}})
 		}, alone, "[first mentor] []"},
-		// Without the induction it does not count as user.
+		// Without the induction, the other issuer's badge does not count as user.
 		"without the induction that it needs": {func() policy.Model {
 			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser},
 				With: "induction"})
 		}, alone,
 			"[] [{other " + theirUser + "}]"},
-		// Where the role takes the induction too, whoever holds theirs and the induction is not without user.
+		// If the role needs the induction too, a member with the other issuer's badge and the induction is not without
+		// user.
 		"with the induction that it needs": {func() policy.Model {
 			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser},
 				With: "induction"}, "induction")
@@ -298,7 +301,8 @@ func TestNeverCountsAnAcceptedBadgeAsOursWhereItCounts(t *testing.T) {
 			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser},
 				With: "induction"}, "induction")
 		}, policy.Invariant{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{"user", "induction"}}, ""},
-		// With the induction, theirs counts as first, mentor and maintainer: two badges do what three of ours do.
+		// With the induction, the other issuer's badge counts as first, mentor and maintainer: two badges replace three
+		// own badges.
 		"three of ours by one of theirs with an induction": {func() policy.Model {
 			m := accept(accepts(t, "first", "induction"), "mentor",
 				policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser + "?cid=1"}, With: "induction",
@@ -310,7 +314,7 @@ func TestNeverCountsAnAcceptedBadgeAsOursWhereItCounts(t *testing.T) {
 					Needs: policy.Need{All: []policy.Need{{Badge: "first"}, {Badge: "mentor"}, {Badge: "maintainer"}}}})
 			return m
 		}, alone, "[induction] [{other " + theirUser + "?cid=1}]"},
-		// It counts as user for mentors only: a user who holds it is without user.
+		// The other issuer's badge counts as user for mentors only: a user who holds it is without user.
 		"in another role": {func() policy.Model {
 			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser},
 				Roles: []policy.Role{policy.Mentor}})
@@ -328,8 +332,8 @@ func TestNeverCountsAnAcceptedBadgeAsOursWhereItCounts(t *testing.T) {
 	}
 }
 
-// both has another issuer's badge count as first and as mentor, and as user as the entry says; whoever holds first,
-// mentor and what is named besides may be a user.
+// both returns a policy in which another issuer's badge counts as first, as mentor, and as user with the given entry.
+// Members who hold first, mentor and the badges in besides may be users.
 func both(t *testing.T, a policy.Accept, besides ...policy.BadgeID) policy.Model {
 	t.Helper()
 	m := accept(
@@ -353,14 +357,14 @@ func both(t *testing.T, a policy.Accept, besides ...policy.BadgeID) policy.Model
 	return m
 }
 
-func TestABadgeThatThePolicyDoesNotNameAcceptsNothing(t *testing.T) {
+func TestAnUnknownBadgeHasNoAcceptsEntries(t *testing.T) {
 	if got := acceptsOf(&policy.Policy{}, "x"); got != nil {
 		t.Errorf("%v", got)
 	}
 }
 
-// One badge of another issuer may stand for two of ours.
-func TestABadgeThatIsAcceptedAsTwoIsFoundByCompareAndNever(t *testing.T) {
+// One badge of another issuer may count as two badges of the policy.
+func TestABadgeAcceptedForTwoBadgesIsFoundByCompareAndBreaches(t *testing.T) {
 	model := func(change func(*policy.Model)) *policy.Policy {
 		m := gen{}.PlainModel()
 		for i := range 2 {
@@ -383,7 +387,7 @@ func TestABadgeThatIsAcceptedAsTwoIsFoundByCompareAndNever(t *testing.T) {
 	if err != nil || len(changes) != 1 || changes[0].Gained || changes[0].Role != policy.User {
 		t.Errorf("who held it alone loses the role: %+v, %v", changes, err)
 	}
-	// The first case that is found takes the accepted badge and one of ours, a later one a single badge of ours.
+	// The search first finds a case with the accepted badge and one own badge, later a case with a single own badge.
 	p := model(func(m *policy.Model) {
 		all := &m.Machines[0].Grants[0].Needs.All
 		*all = append(*all, policy.Need{Badge: "d"})

@@ -9,27 +9,27 @@ import (
 	"portillon/policy"
 )
 
-// cases is every combination of circumstances that a decision at one machine can depend on, apart from time. The
-// combinations are the product of chains. Level 0 of each chain is the plain one: the badge is not held, the quota is
-// unused, the card proves itself, the bundle is of the day. The other levels are mentioned in a sentence only where
-// they make a difference.
+// cases describes every combination of circumstances that a decision at one machine can depend on, apart from time. The
+// combinations are the product of chains. Level 0 of each chain is the ordinary one: the badge is not held, the quota
+// is unused, the card authenticates itself, the bundle is of the day. A sentence mentions other levels only if they
+// make a difference.
 type cases struct {
 	id     policy.MachineID
 	chains []chain
 }
 
-// chain is one fact about the member or the circumstances, in the levels that some rule distinguishes. In most chains
-// each level is worth more than the one before. In a badge's chain an older badge with a stronger assurance and a newer
-// badge with a weaker one are not comparable.
+// chain is one fact about the member or the circumstances, divided into the levels that some rule distinguishes. In
+// most chains each level is worth more than the level before. In a badge's chain, an older badge with a stronger
+// assurance and a newer badge with a weaker one are not comparable.
 type chain struct {
 	words []policy.Text // of each level; empty: the level is not mentioned
 	apply []func(*policy.Question)
 	under [][]int // of each level: the levels immediately below it
 	kind  chainKind
-	whole policy.Text // of a badge: its text where every level but the first gives the same answer
+	whole policy.Text // of a badge: its text if all levels except the first give the same answer
 }
 
-// chainKind is what a chain is about, where the analyses treat chains differently.
+// chainKind is the subject of a chain, for chains that the analyses treat differently.
 type chainKind uint8
 
 const (
@@ -40,7 +40,7 @@ const (
 )
 
 // maxCases bounds the states of a machine times its time slots: 262,144, which take a few seconds. A machine with more
-// is not analysed at all rather than in part.
+// cases is not analysed at all, because a partial analysis could miss a case.
 const maxCases = 1 << 18
 
 // states is the number of states. It may stop counting above maxCases.
@@ -81,8 +81,8 @@ func (s *cases) under(n int) iter.Seq2[int, int] {
 	}
 }
 
-// question is what the evaluator is asked when the member of a state taps at a moment. Practice begins a hundred years
-// before the moment, which counts as never.
+// question returns the question to the evaluator when the member of a state taps at a moment. A member without practice
+// last used the machine a hundred years before the moment, which counts as never.
 func (s *cases) question(state []int, at time.Time, clock policy.Clock) policy.Question {
 	q := policy.Question{
 		At:      at,
@@ -106,8 +106,9 @@ func (s *cases) question(state []int, at time.Time, clock policy.Clock) policy.Q
 	return q
 }
 
-// words returns the texts of a state's levels that make a difference: those that another level of the same chain would
-// change. same reports whether the answer for the state also holds for another state, given by number.
+// words returns the texts of the levels in a state that make a difference: replacing such a level by another level of
+// its chain would change the answer. same reports whether the answer for the state also holds for the state with number
+// n.
 func (s *cases) words(state []int, same func(n int) bool) []policy.Text {
 	var out []policy.Text
 	alike := [][]int{state} // the states that the texts chosen so far do not exclude
@@ -139,7 +140,7 @@ func (s *cases) words(state []int, same func(n int) bool) []policy.Text {
 	return out
 }
 
-// number is the inverse of state.
+// number returns the number of a state; state is its inverse.
 func (s *cases) number(state []int) (n int) {
 	for i, level := range slices.Backward(state) {
 		n = n*len(s.chains[i].apply) + level
@@ -147,7 +148,8 @@ func (s *cases) number(state []int) (n int) {
 	return n
 }
 
-// possible reports whether a state can occur: a member who has used part of a quota today has used the machine lately.
+// possible reports whether a state can occur: a member who has used part of a quota today must also have used the
+// machine lately.
 func (s *cases) possible(state []int) bool {
 	shares, lately := false, true
 	for i, c := range s.chains {
@@ -284,8 +286,8 @@ func badgeChain(b policy.BadgeID, needs []policy.Need, who someone) chain {
 	)
 }
 
-// heldChain is the chain of a badge, or of several that count alike, in each age and assurance that the needs
-// distinguish. hold puts the badge into a question with that age and assurance.
+// heldChain returns the chain of a badge, or of several badges that count alike, with a level for each age and
+// assurance that the needs distinguish. hold puts the badge into a question with that age and assurance.
 func heldChain(
 	name policy.Text,
 	needs []policy.Need,
@@ -316,7 +318,7 @@ func heldChain(
 			c.addOver(full, func(q *policy.Question) { hold(q, age, policy.Assurance(a)) }, lower...)
 		}
 	}
-	// Oldest first. Older than the longest age means one day older: rules count ages in whole days.
+	// Oldest first. A badge older than the longest age is one day older: rules count ages in whole days.
 	cuts := cutsOf(ages)
 	if len(cuts) == 0 {
 		add(name, 0)
@@ -411,8 +413,8 @@ func (s *cases) quotas(all []policy.Quota) {
 	)
 }
 
-// circumstances adds chains for the card (proves itself, or only its number is known), the age of the bundle, and the
-// number of people whom the mentor already supervises.
+// circumstances adds chains for the card (authenticates itself, or only its number is known), the age of the bundle,
+// and the number of people whom the mentor already supervises.
 func (s *cases) circumstances(aes bool, fresh, answering []time.Duration) {
 	if aes {
 		c := chain{}
@@ -477,7 +479,8 @@ func (s *cases) ends(machines []*policy.Machine) {
 	s.chains = append(s.chains, c)
 }
 
-// bookings adds a chain for who taps while the machine is booked: somebody else, or the member who booked it.
+// bookings adds a chain that distinguishes who taps while the machine is booked: the member who booked it, or somebody
+// else.
 func (s *cases) bookings(machines []*policy.Machine) {
 	var lists [][]policy.Booking
 	for _, m := range machines {
@@ -512,7 +515,7 @@ func sameBooking(a, b policy.Booking) bool {
 	return a.From.Equal(b.From) && a.To.Equal(b.To) && a.For == b.For
 }
 
-// underWay is the booking in force at a moment, or nil.
+// underWay returns the booking in force at a moment, or nil.
 func underWay(all []policy.Booking, at time.Time) *policy.Booking {
 	i := slices.IndexFunc(all, func(b policy.Booking) bool { return !b.From.After(at) && b.To.After(at) })
 	if i < 0 {

@@ -18,16 +18,16 @@ type side struct {
 // foreign is a badge of another issuer that a need of the machine accepts, or several that are accepted in exactly the
 // same places.
 type foreign struct {
-	badges []policy.OtherBadge // accepted in the same places: holding any of them has the same effect
+	badges []policy.OtherBadge // accepted in the same places, so holding any one has the same effect
 	as     []policy.BadgeID    // the site's badges that it counts as
-	needs  []policy.Need       // those it can meet: their ages and assurances are the levels of its chain
+	needs  []policy.Need       // the needs that it can meet: their ages and assurances are the levels of its chain
 	like   string              // all places, roles and «with:» of its entries: equal for badges that count alike
 }
 
 // foreignBadges collects the foreign badges that count for a machine.
 type foreignBadges struct {
 	list []foreign
-	with []policy.Need // badges that an entry asks for besides («with:»)
+	with []policy.Need // badges that entries require in «with:»
 }
 
 // add collects the badges that the leaves of one grant accept. at is the index of the side. as is the role that the

@@ -9,20 +9,20 @@ import (
 	"portillon/policy"
 )
 
-// Change is something that members gain or lose by a change of policy, for the member with the fewest badges and in the
-// plainest circumstances (see cases). A member who has more gains or loses the same, unless another Change says
-// otherwise.
+// Change is a right or a limit that members gain or lose by a change of policy, described for the member with the
+// fewest badges in the most ordinary circumstances (see cases). A member who has more gains or loses the same, unless
+// another Change says otherwise.
 type Change struct {
 	Machine policy.MachineID `json:"machine"`
 	Role    policy.Role      `json:"role"`
 	Alone   bool             `json:"alone"`  // false: with a mentor
 	Gained  bool             `json:"gained"` // false: lost
-	// With is what the member holds and the circumstances that the change depends on, a phrase each.
+	// With lists the badges and circumstances that the change depends on, as phrases.
 	With   []policy.Text `json:"with"`
 	When   []string      `json:"when,omitempty"` // only at these times; empty: at all times but Except
 	Except []string      `json:"except,omitempty"`
 	Clock  string        `json:"clock,omitempty"` // "untrusted": only while the clock is not trusted
-	// Before and After differ where members keep the role and the limits of their session change. When is then empty if
+	// Before and After are set if members keep the role and the limits of their session change. When is then empty if
 	// the limits change at all times at which members have the role.
 	Before policy.Limits `json:"before,omitzero"`
 	After  policy.Limits `json:"after,omitzero"`
@@ -31,10 +31,10 @@ type Change struct {
 // Limited reports whether only the limits of a session change.
 func (c Change) Limited() bool { return c.Before != c.After }
 
-// Compare says who gains and who loses what when a site's policy changes. It asks both policies about every combination
-// that either distinguishes: badges and their ages, practice, mentors, cards, quotas, bookings, the clock, and every
-// time slot from the time from on. It assumes the same badges under both policies; CompareMembers and Uncompared cover
-// the rest. The error is a *Flaw: a machine has too many combinations.
+// Compare lists what members gain and lose when a site's policy changes. It asks both policies about every combination
+// that either policy distinguishes: badges and their ages, practice, mentors, cards, quotas, bookings, the clock, and
+// every time slot from the time from on. It assumes the same badges under both policies; CompareMembers and Uncompared
+// cover the rest. The error is a *Flaw if a machine has too many combinations.
 func Compare(before, after *policy.Policy, from time.Time) ([]Change, error) {
 	var out []Change
 	for _, id := range machinesOf(before, after) {
@@ -62,8 +62,8 @@ func machinesOf(policies ...*policy.Policy) []policy.MachineID {
 	return out
 }
 
-// comparison is one role at one machine under two policies. The grants of other roles are left out, because they do not
-// affect it. NoRole stands for all roles.
+// comparison compares one role at one machine under two policies. The grants of other roles are left out, because they
+// do not affect this role. NoRole means all roles.
 type comparison struct {
 	cases
 	before, after *policy.Policy
@@ -97,8 +97,8 @@ func newComparison(
 	return c, nil
 }
 
-// onlyRole is the machine with the grants of one role, or with all of them for NoRole. It is nil if the policy has no
-// such machine.
+// onlyRole returns the machine with only the grants of one role, or with all grants for NoRole. It returns nil if the
+// policy has no such machine.
 func onlyRole(p *policy.Policy, id policy.MachineID, r policy.Role) *policy.Machine {
 	m, ok := p.Machine(id)
 	if !ok || r == policy.NoRole {
@@ -109,7 +109,7 @@ func onlyRole(p *policy.Policy, id policy.MachineID, r policy.Role) *policy.Mach
 	return &some
 }
 
-// In is the change as a sentence: who gains or loses what, where and when.
+// In returns the change as a sentence: who gains or loses which right, where and when.
 func (c Change) In(l policy.Language) string {
 	say := func(fr, en string) string { return policy.Text{FR: fr, EN: en}.In(l) }
 	var with []string
@@ -142,8 +142,8 @@ func (c Change) In(l policy.Language) string {
 // mostSpans bounds the times in one sentence. The JSON has all of them.
 const mostSpans = 8
 
-// WhenInWords is the end of a sentence that says at which times it holds, with a leading comma. It is empty if the
-// sentence holds at all times.
+// WhenInWords returns the end of a sentence that names the times at which the sentence is true, with a leading comma.
+// It returns "" if the sentence is true at all times.
 func WhenInWords(when, except []string, l policy.Language) string {
 	list := func(all []string) string {
 		if len(all) <= mostSpans {
@@ -185,7 +185,7 @@ func limitsInWords(x policy.Limits, l policy.Language) string {
 var frenchTimes = [...]string{"Mo", "lun.", "Tu", "mar.", "We", "mer.", "Th", "jeu.", "Fr", "ven.", "Sa", "sam.",
 	"Su", "dim."}
 
-// timesIn is times in a language: with French weekdays, or in English as the policy file writes them.
+// timesIn translates times: French gets French weekdays, English gets the form of the policy file.
 func timesIn(times string, l policy.Language) string {
 	return policy.Text{FR: strings.NewReplacer(frenchTimes[:]...).Replace(times), EN: times}.In(l)
 }

@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-// say writes changes as a test wants to read them.
+// say writes changes in a short form that the tests compare.
 func say(all []Change) string {
 	var out []string
 	for _, c := range all {
@@ -74,7 +74,8 @@ func TestPolicyChangeIsReportedForTheSmallestSetOfBadges(t *testing.T) {
 	} {
 		changes, err := Compare(ruled(t, c.before), ruled(t, c.after), monday)
 		got := say(changes)
-		if name == "a stronger card" && strings.Count(got, "loses") != 3*1 && err == nil { // each role, with a number only
+		// three roles are lost, each for members whose card gives only its number
+		if name == "a stronger card" && strings.Count(got, "loses") != 3*1 && err == nil {
 			t.Errorf("%s: %s", name, got)
 			continue
 		}
@@ -84,7 +85,7 @@ func TestPolicyChangeIsReportedForTheSmallestSetOfBadges(t *testing.T) {
 	}
 }
 
-func TestAMachineThatComesOrGoesIsAChange(t *testing.T) {
+func TestAddingOrRemovingAMachineIsAChange(t *testing.T) {
 	a := ruled(t, func(*policy.Machine) {})
 	m := ruled(t, func(*policy.Machine) {}).Model
 	m.Machines[0].ID = "n"
@@ -95,9 +96,9 @@ func TestAMachineThatComesOrGoesIsAChange(t *testing.T) {
 	}
 }
 
-// What Compare says is what deciding says: on random policies and random questions, whoever gains or loses a role is
-// covered by a change, and where there is no change nobody does.
-func TestCompareMissesNothing(t *testing.T) {
+// The test checks Compare with Decide on random policies and random questions. If a member gains or loses a role, a
+// change covers it. If there is no change, no member does.
+func TestCompareReportsEveryChangedDecision(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")
 	}
@@ -159,8 +160,8 @@ func TestCompareMissesNothing(t *testing.T) {
 	}
 }
 
-// What else policies tell apart: the bundle's age, how many a supervisor answers for, quotas of two lengths, badges
-// that somebody only attests.
+// The test changes rules about the bundle's age, the number of people whom a mentor supervises, daily and weekly
+// quotas, and attested badges.
 func TestChangesOfEveryCircumstanceAreFound(t *testing.T) {
 	plain := func(*policy.Machine) {}
 	for name, c := range map[string]struct {

@@ -7,10 +7,10 @@ import (
 	"portillon/policy"
 )
 
-// Twin is one person as two policies see them: each policy may accept other badges of that person.
+// Twin is one person under two policies: each policy may accept other badges of that person.
 type Twin struct{ Before, After *policy.Member }
 
-// MemberChange is what one member gains or loses at a machine.
+// MemberChange is a role that one member gains or loses at a machine.
 type MemberChange struct {
 	Member  int              `json:"-"` // index among the twins given to CompareMembers
 	Machine policy.MachineID `json:"machine"`
@@ -22,9 +22,9 @@ type MemberChange struct {
 	Hours   int              `json:"hours"` // of the 168 hours of the first seven days
 }
 
-// CompareMembers says which members gain and lose what between two policies in the year from the time from on. It
-// assumes a card that proves itself, a trusted clock, a bundle of the day, and memberships as they are on the first
-// day. Compare covers every possible member; CompareMembers covers the actual ones.
+// CompareMembers lists what each member gains and loses between two policies in the year from the time from on. It
+// assumes a card that authenticates itself, a trusted clock, a bundle of the day, and memberships as they are on the
+// first day. Compare covers every possible member; CompareMembers covers the given members.
 func CompareMembers(before, after *policy.Policy, all []Twin, from time.Time) []MemberChange {
 	var old, young []*policy.Member
 	for _, t := range all {
@@ -35,7 +35,8 @@ func CompareMembers(before, after *policy.Policy, all []Twin, from time.Time) []
 	for _, id := range machinesOf(before, after) {
 		a, b := onlyRole(before, id, policy.NoRole), onlyRole(after, id, policy.NoRole)
 		y := year(timeslotsOf(after.Zone, from, distinctHours(a, b), bookingsOf(a), bookingsOf(b)))
-		y = slices.DeleteFunc(y, func(s timeslot) bool { return s.beyond }) // the badges of that time are unknown
+		// the members' badges in later years are unknown
+		y = slices.DeleteFunc(y, func(s timeslot) bool { return s.beyond })
 		had, has := y.who(before, id, old), y.who(after, id, young)
 		for m := range all {
 			for _, r := range policy.Roles() {
@@ -56,9 +57,9 @@ func CompareMembers(before, after *policy.Policy, all []Twin, from time.Time) []
 	return out
 }
 
-// refreshed is the member with statuses of badges just read, as in a bundle of the day. A badge that was issued today
-// counts from midnight on, because today's slots stand for all days of their kind. The membership is kept all year as
-// it is today.
+// refreshed returns the member with badge statuses that were just read, as in a bundle of the day. A badge that was
+// issued today counts from midnight on, because today's slots represent all days of their kind. The membership keeps
+// today's state all year.
 func refreshed(m *policy.Member, p *policy.Policy, now time.Time, zone *time.Location) *policy.Member {
 	year, month, day := now.In(zone).Date()
 	midnight := time.Date(year, month, day, 0, 0, 0, 0, zone)
@@ -79,10 +80,10 @@ func refreshed(m *policy.Member, p *policy.Policy, now time.Time, zone *time.Loc
 	return &out
 }
 
-// longAgo is the last day of a membership that has lapsed before any day that can be compared.
+// longAgo is the last day of a membership that had lapsed before every day that can be compared.
 var longAgo = policy.Date{Year: 1, Month: time.January, Day: 1}
 
-// who returns, for each slot, what each member may do. The entry is nil if the policy has no such machine.
+// who returns, for each slot, the roles of each member. The entry is nil if the policy has no such machine.
 func (y year) who(p *policy.Policy, id policy.MachineID, members []*policy.Member) (out [][]MemberRoles) {
 	for _, s := range y {
 		out = append(out, Who(p, id, members, s.at))

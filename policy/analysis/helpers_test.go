@@ -2,7 +2,8 @@ package analysis
 
 import "portillon/policy/policytest"
 
-// The models and generators that the tests of both packages use, under the names that the tests use most.
+// These names abbreviate the models and generators of package policytest, which the tests of policy and of analysis
+// share.
 const (
 	days      = policytest.Days
 	theirUser = policytest.TheirUser

@@ -11,7 +11,7 @@ import (
 // Flaw is why an analysis of a machine failed: a law does not hold, or there are too many cases to try.
 type Flaw struct {
 	Machine policy.MachineID
-	Broken  bool // a law is broken; false: too many cases to say
+	Broken  bool // a law is broken; false: too many cases to check
 	Text    policy.Text
 }
 
@@ -79,7 +79,7 @@ func (c *comparison) broken(s timeslot, t policy.Text) error {
 	return &Flaw{Machine: c.id, Broken: true, Text: policy.Text{FR: t.FR + ", " + s.span(), EN: t.EN + ", " + s.span()}}
 }
 
-// every describes a state with the texts of all its levels.
+// every describes a state by the texts of all its levels.
 func (c *comparison) every(state []int) policy.Text {
 	words := c.words(state, func(int) bool { return false })
 	if len(words) == 0 {
@@ -105,7 +105,7 @@ func roleSet(p *policy.Policy, q policy.Question) (set uint) {
 	return set
 }
 
-// loses returns the first slot in which less has a role that more has not. Both have one entry per slot.
+// loses returns the first slot in which less has a role that more does not have. less and more have one entry per slot.
 func loses(less, more []uint) (at int, lost bool) {
 	for i := range less {
 		if less[i]&^more[i] != 0 {

@@ -8,8 +8,8 @@ import (
 	"portillon/policy"
 )
 
-// The laws can be broken: by a judge that is not ours.
-func TestProveFindsAJudgeThatBreaksALaw(t *testing.T) {
+// The test replaces the evaluator by functions that break a law, to check that prove finds the breach.
+func TestProveFindsAnEvaluatorThatBreaksALaw(t *testing.T) {
 	p := ruled(t, func(*policy.Machine) {})
 	c, err := newComparison("m", policy.NoRole, p, p, monday)
 	if err != nil {
@@ -33,7 +33,7 @@ func TestProveFindsAJudgeThatBreaksALaw(t *testing.T) {
 	}
 }
 
-func TestEveryPolicyIsProven(t *testing.T) {
+func TestProveAcceptsRandomPolicies(t *testing.T) {
 	g := newGen(7, 8)
 	proven := 0
 	for range 150 {
@@ -54,8 +54,8 @@ func TestEveryPolicyIsProven(t *testing.T) {
 	}
 }
 
-// A badge that is old and signed is neither better nor worse than one that is young and attested.
-func TestBadgesThatCannotBeComparedAreNotCompared(t *testing.T) {
+// An old signed badge is neither better nor worse than a new attested badge.
+func TestProveSkipsBadgesThatAreNeitherBetterNorWorse(t *testing.T) {
 	two := func(m *policy.Machine) {
 		m.Grants[0].Role, m.Grants[0].Needs = policy.User, policy.Need{Badge: "user"}
 		m.Grants[1].Needs = policy.Need{Badge: "user", Within: 365 * days, Assurance: policy.Attested}
@@ -80,8 +80,8 @@ func TestBadgesThatCannotBeComparedAreNotCompared(t *testing.T) {
 	}
 }
 
-// The proof must be able to fail: a role set that shrinks is found, and so is a machine with too many cases.
-func TestAProofCanFail(t *testing.T) {
+// The proof must be able to fail. It must find a role set that shrinks, and a machine with too many cases.
+func TestProveReportsBrokenLawsAndTooManyCases(t *testing.T) {
 	if at, lost := loses([]uint{1, 3}, []uint{1, 1}); !lost || at != 1 {
 		t.Error("a lost role is not seen")
 	}

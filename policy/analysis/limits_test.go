@@ -8,7 +8,7 @@ import (
 	"portillon/policy"
 )
 
-// crowded has more badges than a machine may have cases.
+// crowded returns a policy with more badges than maxCases permits.
 func crowded(t *testing.T) *policy.Policy {
 	t.Helper()
 	m := ruledModel(func(m *policy.Machine) {})
@@ -23,8 +23,8 @@ func crowded(t *testing.T) *policy.Policy {
 	return mustNew(t, m)
 }
 
-// A machine with too many cases is named, and nothing is said of it in part.
-func TestTooManyCasesAreNotComparedInPart(t *testing.T) {
+// The error names a machine with too many cases, and no partial result is returned.
+func TestTooManyCasesGiveAnErrorAndNoPartialResult(t *testing.T) {
 	p := crowded(t)
 	_, err1 := Compare(p, p, monday)
 	_, err2 := Warnings(p, monday)
@@ -35,8 +35,8 @@ func TestTooManyCasesAreNotComparedInPart(t *testing.T) {
 	}
 }
 
-// Invariants are tried all the same: of many badges they are taken away one after the other.
-func TestBreachesOfManyBadges(t *testing.T) {
+// Breaches still works with many badges: it removes the badges one after the other instead of trying all sets.
+func TestBreachesAreFoundWithManyBadges(t *testing.T) {
 	m := crowded(t).Model
 	var all []policy.Need
 	for i := range 13 {

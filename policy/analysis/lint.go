@@ -39,7 +39,7 @@ func Warnings(p *policy.Policy, from time.Time) ([]Warning, error) {
 				EN: "mode: warn lets every member in, with a badge or without, at any time",
 			}})
 		}
-		// useless holds, for each grant, why that grant has no effect. Each role has cases of its own.
+		// useless holds, for each grant, why that grant has no effect. Each role has separate cases.
 		useless := make([]*policy.Text, len(m.Grants))
 		for _, r := range policy.Roles() {
 			c, err := newComparison(m.ID, r, p, p, from)
@@ -63,7 +63,7 @@ func Warnings(p *policy.Policy, from time.Time) ([]Warning, error) {
 // grantWarnings returns the warnings that follow from the text of one grant alone, without asking the evaluator.
 func grantWarnings(p *policy.Policy, g *policy.Grant) (out []policy.Text) {
 	if g.Learners > 0 {
-		// The author of «learners:» means the learners at several machines, and a machine knows only its own session.
+		// The author of «learners:» means the learners at several machines, but a machine knows only its own session.
 		const fr = "« learners: %d » n’arrête personne : chaque machine compte pour elle-même, " +
 			"et n’a qu’une session à la fois"
 		const en = "learners: %d stops nobody: each machine counts for itself, and has one session at a time"
@@ -78,7 +78,8 @@ func grantWarnings(p *policy.Policy, g *policy.Grant) (out []policy.Text) {
 	return out
 }
 
-// findUseless sets useless[i] for each grant of the comparison's role that nobody can meet or that another one covers.
+// findUseless sets useless[i] for each grant of the comparison's role that nobody can meet or that another grant
+// covers.
 func (c *comparison) findUseless(p *policy.Policy, m *policy.Machine, useless []*policy.Text) {
 	met, uncovered := c.askEveryCase(p, len(m.Grants))
 	for i := range m.Grants {
@@ -122,7 +123,7 @@ func (c *comparison) askEveryCase(p *policy.Policy, n int) (met, uncovered []boo
 	return met, uncovered
 }
 
-// coveredBy names the first grant that gives all that grant i gives, or returns nil. Of two grants that cover each
+// coveredBy names the first grant that gives everything that grant i gives, or returns nil. If two grants cover each
 // other, only the later one is reported.
 func coveredBy(grants []policy.Grant, i int, uncovered []bool) *policy.Text {
 	n := len(grants)
@@ -141,8 +142,8 @@ func coveredBy(grants []policy.Grant, i int, uncovered []bool) *policy.Text {
 	return nil
 }
 
-// implies reports whether every set of badges that meets the need n also meets the need o. For two needs of one badge
-// each, same answers. Ages of badges and opening hours are ignored.
+// implies reports whether every set of badges that meets the need n also meets the need o. same decides for two needs
+// of one badge each. Ages of badges and opening hours are ignored.
 func implies(n policy.Need, o policy.Need, same func(n, o policy.BadgeID) bool) bool {
 	implied := func(x policy.Need) bool { return implies(n, x, same) }
 	implying := func(x policy.Need) bool { return implies(x, o, same) }
@@ -159,8 +160,8 @@ func implies(n policy.Need, o policy.Need, same func(n, o policy.BadgeID) bool) 
 	return same(n.Badge, o.Badge)
 }
 
-// covers reports whether the grant g, once met, gives at least as much as the grant o: the same role, no mentor where o
-// asks for none, and sessions that are as long and can be extended as often.
+// covers reports whether the grant g, once met, gives at least as much as the grant o: the same role, no mentor if o
+// needs none, and sessions that are at least as long and can be extended as often.
 func covers(g *policy.Grant, o *policy.Grant) bool {
 	return g.Role == o.Role && (g.Supervisor == nil || o.Supervisor != nil) &&
 		!policy.Outlasts(o.Session.Max, g.Session.Max) &&

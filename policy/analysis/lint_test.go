@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-func TestUselessGrantsAreWarnedOf(t *testing.T) {
+func TestUselessGrantsGiveWarnings(t *testing.T) {
 	add := func(g policy.Grant) func(*policy.Machine) {
 		return func(m *policy.Machine) { m.Grants = append(m.Grants, g) }
 	}

@@ -7,7 +7,7 @@ import (
 	"portillon/policy"
 )
 
-// acceptsWarnings finds entries of accepts: that do not do what their text says.
+// acceptsWarnings finds entries of accepts: whose effect differs from their text.
 func acceptsWarnings(p *policy.Policy) (out []Warning) {
 	for i := range p.Badges {
 		b := &p.Badges[i]
@@ -20,7 +20,7 @@ func acceptsWarnings(p *policy.Policy) (out []Warning) {
 	return out
 }
 
-// entryWarnings returns what is wrong with one entry a of the badge b.
+// entryWarnings returns the warnings about one entry a of the badge b.
 func entryWarnings(p *policy.Policy, b *policy.Badge, a *policy.Accept) (out []policy.Text) {
 	if same, ok := p.BadgeByAchievement(a.Issuer, a.Achievement); ok {
 		out = append(out, acceptsOurs(p, b, same))
@@ -61,7 +61,7 @@ func entryWarnings(p *policy.Policy, b *policy.Badge, a *policy.Accept) (out []p
 		)
 	}
 	for i := range p.Badges {
-		if twin := &p.Badges[i]; twin.ID < b.ID { // each pair once
+		if twin := &p.Badges[i]; twin.ID < b.ID { // report each pair once
 			out = append(out, acceptedOtherwise(a, b, twin)...)
 		}
 	}
@@ -87,8 +87,8 @@ func acceptsOurs(p *policy.Policy, b *policy.Badge, same policy.BadgeID) policy.
 	return t
 }
 
-// acceptedOtherwise warns where the badge twin accepts the same foreign badge with another «with:» than the entry a of
-// b.
+// acceptedOtherwise returns a warning if the badge twin accepts the same foreign badge with a different «with:» than
+// the entry a of b.
 func acceptedOtherwise(a *policy.Accept, b, twin *policy.Badge) (out []policy.Text) {
 	for i := range twin.Accepts {
 		x := &twin.Accepts[i]

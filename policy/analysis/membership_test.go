@@ -10,7 +10,7 @@ import (
 	"portillon/policy"
 )
 
-func TestChangesOfTheMembershipRuleAreWeighed(t *testing.T) {
+func TestChangesOfTheMembershipRuleAreReported(t *testing.T) {
 	model := func(x policy.Membership) policy.Model {
 		m := ruled(t, func(*policy.Machine) {}).Model
 		m.Membership = x
@@ -42,7 +42,7 @@ func TestChangesOfTheMembershipRuleAreWeighed(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s\n%v", name, got, c.want, err)
 		}
 	}
-	// Without a clock the hours are passed over: the lapse counts at night too.
+	// Without a trusted clock the hours are ignored: a lapsed membership then also counts at night.
 	passing := func(x policy.Membership) *policy.Policy {
 		m := ruled(t, func(m *policy.Machine) {
 			m.Grants, m.Pass = m.Grants[:1], policy.PassHours
@@ -85,7 +85,7 @@ func TestMembersAreComparedByTheirMembershipOnTheFirstDay(t *testing.T) {
 	}
 }
 
-// A badge that was issued this morning is worth as much as one of last month.
+// A badge that was issued this morning counts like a badge that was issued last month.
 func TestMembersAreComparedWithBadgesThatBeganToday(t *testing.T) {
 	before := ruled(t, func(m *policy.Machine) {
 		m.Grants = m.Grants[:1]
@@ -113,7 +113,7 @@ func TestMembersAreComparedWithBadgesThatBeganToday(t *testing.T) {
 	}
 }
 
-// What Decide says of random policies and members, lapsed ones among them, Who says too, and the laws hold.
+// On random policies and members, some with lapsed memberships, Who agrees with Decide and the laws hold.
 func TestLawsHoldForMemberships(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")

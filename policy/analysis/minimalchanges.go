@@ -6,7 +6,7 @@ import (
 	"portillon/policy"
 )
 
-// facet is how a role is given: with or without a mentor, and with a trusted clock or not.
+// facet is a way in which a role is given: with or without a mentor, and with a trusted or an untrusted clock.
 type facet struct {
 	alone bool
 	clock policy.Clock
@@ -20,7 +20,7 @@ var facets = [...]facet{
 	{false, policy.Untrusted},
 }
 
-// had is, for one state, the slots in which a policy gives each facet of a role, and the limits in each slot.
+// had holds, for one state, the slots in which a policy gives each facet of a role, and the limits in each slot.
 type had [len(facets)]struct {
 	when   times
 	limits []policy.Limits
@@ -41,7 +41,7 @@ func (c *comparison) had(state []int) (before, after had) {
 	return before, after
 }
 
-// gives adds to out what the policy p answers to a question of one slot.
+// gives adds the answer of the policy p to a question in one slot to out.
 func (c *comparison) gives(out *had, p *policy.Policy, q policy.Question, slot int) {
 	for _, g := range rolesGiven(p, q, p.Decide(q)) {
 		if g.role != c.role {
@@ -56,8 +56,8 @@ func (c *comparison) gives(out *had, p *policy.Policy, q policy.Question, slot i
 	}
 }
 
-// given is a role that a decision gives, with the limits that the policy writes for it. Limits that a closing time
-// shortens are not used, because they differ in every slot.
+// given is a role that a decision gives, with the limits that the policy file sets. Limits that are shortened by a
+// closing time are not used, because they differ in every slot.
 type given struct {
 	role   policy.Role
 	alone  bool
@@ -89,7 +89,7 @@ func rolesGiven(p *policy.Policy, q policy.Question, d policy.Decision) (out []g
 	return out
 }
 
-// aspect is one kind of difference of a facet: gained, lost, or with other limits.
+// aspect is one kind of difference of a facet: gained, lost, or with changed limits.
 type aspect struct {
 	facet
 	what   whatDiffers
@@ -108,7 +108,7 @@ const (
 // limitPair is the limits under both policies; zero for roles gained or lost.
 type limitPair struct{ before, after policy.Limits }
 
-// difference is what differs for one state, and in which slots.
+// difference lists the aspects that differ for one state, and the slots in which they differ.
 type difference []differs
 
 type differs struct {
@@ -116,7 +116,7 @@ type differs struct {
 	when times
 }
 
-// in returns the slots in which an aspect differs; nil: none.
+// in returns the slots in which an aspect differs, or nil if there are none.
 func (d difference) in(a aspect) times {
 	for _, x := range d {
 		if x.aspect == a {
@@ -197,7 +197,7 @@ func (c *comparison) changes() []Change {
 
 // minimalChanges returns the states that differ in an aspect in a slot in which no smaller state differs.
 func (c *comparison) minimalChanges(all []difference, a aspect) (out []Change) {
-	upTo := make([]times, len(all)) // the slots in which a state, or one below it, differs
+	upTo := make([]times, len(all)) // for each state: the slots in which it or a smaller state differs
 	for n, d := range all {
 		lesser := c.timeslots.none()
 		for _, under := range c.under(n) {

@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-// compared is what Compare says of a change to one machine.
+// compared returns what Compare reports for a change to one machine.
 func compared(t *testing.T, before, after func(*policy.Machine)) string {
 	t.Helper()
 	changes, err := Compare(ruled(t, before), ruled(t, after), monday)
@@ -61,7 +61,7 @@ func TestCircumstancesThatDoNotMatterAreLeftOut(t *testing.T) {
 	}
 }
 
-func TestABookingThatChangesHandsIsAChange(t *testing.T) {
+func TestABookingForAnotherMemberIsAChange(t *testing.T) {
 	booked := func(who policy.MemberID) func(*policy.Machine) {
 		return func(m *policy.Machine) { m.Grants[0].Booked, m.Bookings = true, december(t, who) }
 	}
@@ -106,7 +106,7 @@ func TestExplanationNamesTheBookingThatEndsASession(t *testing.T) {
 		!strings.Contains(got, want) {
 		t.Errorf("no %q in\n%s", want, strings.ReplaceAll(got, "; ", "\n"))
 	}
-	// what somebody else's booking does not touch is said without it
+	// changes that do not depend on somebody else's booking do not mention it
 	hours := func(s string) func(*policy.Machine) {
 		return func(m *policy.Machine) { now(m); m.Grants[0].Hours = mustHours(s) }
 	}
@@ -117,7 +117,7 @@ func TestExplanationNamesTheBookingThatEndsASession(t *testing.T) {
 	}
 }
 
-// Many bookings of the same hours, by whomever, are few cases: a booking system may write hundreds.
+// Many bookings of the same hours, by any members, are few cases: a booking system may write hundreds of bookings.
 func TestManyBookingsAreFewCases(t *testing.T) {
 	many := func(m *policy.Machine) {
 		for i := range 300 {
@@ -139,7 +139,8 @@ func TestManyBookingsAreFewCases(t *testing.T) {
 	}
 }
 
-// Whoever has used the machine today has practised: another badge is compared with no badge, not with no use.
+// A member who has used the machine today has practised. So a case with the badge is compared with a case that differs
+// in the badge only, not in practice.
 func TestTheProofComparesCasesThatDifferInBadgesAlone(t *testing.T) {
 	p := ruled(t, func(m *policy.Machine) {
 		m.Grants[0].Needs.UsedWithin = 90 * days
@@ -166,7 +167,7 @@ func TestUseTodayIsPracticeInEveryCase(t *testing.T) {
 	}
 }
 
-// Nobody has used the machine today and never: such a case would say twice what practice gives.
+// A member cannot have used the machine today and never. Such a case would report an effect of practice twice.
 func TestUsedQuotaImpliesRecentUseInEveryCase(t *testing.T) {
 	two := func(n policy.Need) func(*policy.Machine) {
 		return func(m *policy.Machine) {
@@ -188,7 +189,7 @@ func TestUsedQuotaImpliesRecentUseInEveryCase(t *testing.T) {
 	}
 }
 
-// Of a machine that lets everybody in, the session is the longest that a user may have.
+// At a machine in mode warn, a session has the longest limits of a user.
 func TestModeWarnHasTheLimitsOfUsers(t *testing.T) {
 	warn := func(m *policy.Machine) { m.Mode = policy.Warn }
 	if got := compared(t, warn, func(m *policy.Machine) {
@@ -199,7 +200,7 @@ func TestModeWarnHasTheLimitsOfUsers(t *testing.T) {
 	}
 }
 
-func TestDaysThatAreNoWeekdaysAreListed(t *testing.T) {
+func TestSingleDatesAreListed(t *testing.T) {
 	d := func(days ...int) (out []policy.Date) {
 		for _, x := range days {
 			out = append(out, policy.Date{Year: 2026, Month: time.December, Day: x})
@@ -217,7 +218,7 @@ func TestDaysThatAreNoWeekdaysAreListed(t *testing.T) {
 	}
 }
 
-func TestExceptIsSaidWhereItIsShorter(t *testing.T) {
+func TestExceptIsUsedIfItIsShorter(t *testing.T) {
 	for want, c := range map[[2]string]struct{ when, except []string }{
 		{"", ""}: {},
 		{", lun. 09:00-10:00; mar. 09:00-10:00", ", Mo 09:00-10:00; Tu 09:00-10:00"}: {
@@ -234,7 +235,7 @@ func TestExceptIsSaidWhereItIsShorter(t *testing.T) {
 	}
 }
 
-// What a supervisor must be is weighed as what a member must be.
+// Compare treats the needs of a supervisor like the needs of a member.
 func TestComparisonCoversSupervisorNeeds(t *testing.T) {
 	asks := func(n policy.Need) func(*policy.Machine) {
 		return func(m *policy.Machine) { m.Grants[1].Supervisor = &n }
@@ -270,7 +271,7 @@ func TestComparisonCoversSupervisorNeeds(t *testing.T) {
 	}
 }
 
-// What a badge of any strength gives is said once: a stronger one is more than a weaker.
+// A right that a badge of any assurance gives is reported once, for the weakest assurance.
 func TestBadgeWithSeveralAssurancesIsNamedOnceInAChange(t *testing.T) {
 	got := compared(t, func(*policy.Machine) {}, func(m *policy.Machine) {
 		m.Grants = append(
@@ -288,8 +289,8 @@ func TestBadgeWithSeveralAssurancesIsNamedOnceInAChange(t *testing.T) {
 	}
 }
 
-// Badges that end are told from others where one policy passes their end over without a clock, and the other does not.
-func TestPassingOverTheEndsOfBadgesIsAChange(t *testing.T) {
+// If only one policy ignores the end of badges without a trusted clock, Compare distinguishes badges with an end.
+func TestIgnoringTheEndsOfBadgesIsAChange(t *testing.T) {
 	pass := func(m *policy.Machine) { m.Pass = policy.PassEnds }
 	plain := func(*policy.Machine) {}
 	for verb, got := range map[string]string{"gains ": compared(t, plain, pass), "loses ": compared(t, pass, plain)} {
@@ -315,7 +316,7 @@ func TestPassingOverTheEndsOfBadgesIsAChange(t *testing.T) {
 	}
 }
 
-// Of two grants of one role, each with its own hours, the limits of each are compared at its own times.
+// If a role has two grants with different hours, the limits of each grant are compared at the times of that grant.
 func TestLimitsAreComparedAtTheirTimes(t *testing.T) {
 	week := func(weekdays, saturday time.Duration) func(*policy.Machine) {
 		return func(m *policy.Machine) {
@@ -379,8 +380,8 @@ func TestLimitsAreComparedAtTheirTimes(t *testing.T) {
 	}
 }
 
-// A grant of many badges is compared at once: each state with those next below it.
-func TestAGrantOfManyBadgesIsComparedAtOnce(t *testing.T) {
+// A grant of many badges must be compared quickly: each state only with the states immediately below it.
+func TestAGrantOfManyBadgesIsComparedQuickly(t *testing.T) {
 	needs := func(all ...policy.BadgeID) *policy.Policy {
 		m := ruledModel(func(*policy.Machine) {})
 		var any []policy.Need

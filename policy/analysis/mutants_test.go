@@ -78,7 +78,7 @@ var mutants = []mutate.Edit{
 	{"who.go", "o.Verdict != policy.Deny,", "o.Verdict == policy.Allow,"},
 }
 
-// notCaught are mutants that no test catches yet, with what each would need.
+// notCaught lists mutants that no test catches yet, each with what a test would need to catch it.
 var notCaught = map[string]string{
 	"at, n.Badge, as, \"\")": "two badges of others that are accepted alike but for what is asked for besides: " +
 		"a comparison that names both",

@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-// Breach is a case that breaks an invariant: somebody with these badges gets this role.
+// Breach is a case that breaks an invariant: a member with these badges gets this role.
 type Breach struct {
 	Invariant  policy.Invariant
 	Machine    policy.MachineID
@@ -19,13 +19,14 @@ type Breach struct {
 	Supervised bool                // a mentor with every badge supervises
 	Clock      policy.Clock        // Untrusted: only while the clock is not trusted
 	At         time.Time           // one moment at which the role is given
-	When       string              // all such times, as the policy file writes hours
+	When       string              // all such times, in the form of hours in the policy file
 	Grant      int                 // index of the grant that gives the role; -1: mode warn does
 }
 
-// Breaches looks for a case against every invariant under never:. It tries every combination of the badges that the
-// machine names, every time slot from the time from on, also of later years, with a mentor and without, with a trusted
-// clock and without. For each invariant and machine it returns one case, with the fewest badges.
+// Breaches searches a case that breaks an invariant, for every invariant under never:. It tries every combination of
+// the badges that the machine names, in every time slot from the time from on (also of later years), with and without a
+// mentor, and with a trusted and an untrusted clock. For each invariant and machine it returns one case, with the
+// fewest badges.
 func Breaches(p *policy.Policy, from time.Time) []Breach {
 	var out []Breach
 	for _, v := range p.Never {
@@ -42,9 +43,9 @@ func Breaches(p *policy.Policy, from time.Time) []Breach {
 	return out
 }
 
-// breach finds a case against one invariant at one machine. It relies on a law that Prove checks: another badge never
-// takes access away. So if a member with every badge but the excepted ones is refused, every member without the
-// excepted ones is.
+// breach searches a case that breaks one invariant at one machine. It relies on a law that Prove checks: an additional
+// badge never takes access away. So if a member with every badge but the excepted ones is refused, every member without
+// the excepted badges is refused too.
 func breach(p *policy.Policy, v policy.Invariant, m *policy.Machine, from time.Time) (best Breach, found bool) {
 	all := itemsOf(p, m)
 	// The largest sets of badges that hold none of the excepted ones, by role.
@@ -65,7 +66,7 @@ func breach(p *policy.Policy, v policy.Invariant, m *policy.Machine, from time.T
 			for i, all := range sets[t.role] {
 				met, given := t.met(all)
 				key := t.key(met, i)
-				// Skip what is refused, and what met the same grants at an earlier slot.
+				// Skip cases that are refused, and cases that met the same grants in an earlier slot.
 				if !given || tried[key] {
 					continue
 				}
@@ -109,13 +110,13 @@ func trials(p *policy.Policy, v policy.Invariant, m *policy.Machine, at time.Tim
 	return out
 }
 
-// Ids of members who exist only in an analysis. They are not valid slugs, so no booking can name them.
+// Ids of members who exist only in an analysis. These ids are not valid slugs, so no booking can name them.
 const (
 	nobodyBooked   policy.MemberID = "?"
 	somebodyBeside policy.MemberID = "?supervisor"
 )
 
-// decide asks the policy with these badges. During a booking the member is the one who booked.
+// decide asks the policy about a member with these badges. During a booking, the member is the person who booked.
 func (t trial) decide(holds []item) policy.Decision {
 	q := policy.Question{
 		At:      t.at,
@@ -147,7 +148,7 @@ func (t trial) met(holds []item) (grants []int, given bool) {
 	return grants, d.Verdict == policy.Allow && d.Role == t.role
 }
 
-// key is equal for trials with the same result. set is the index among the sets of breach.
+// key returns the same text for trials with the same result. set is the index among the sets of breach.
 func (t trial) key(met []int, set int) string {
 	return fmt.Sprint(t.role, t.supervised, t.clock, met, set)
 }
@@ -161,7 +162,7 @@ func (t trial) grant(holds []item) int {
 	return d.Grant
 }
 
-// bestMember is a member with these badges, all of them new, and with unlimited practice at the machine.
+// bestMember returns a member with these badges, all of them new, and with unlimited practice at the machine.
 func bestMember(p *policy.Policy, id policy.MemberID, m policy.MachineID, at time.Time, holds []item) *policy.Member {
 	return &policy.Member{
 		ID:       id,
@@ -176,9 +177,9 @@ func (t trial) gives(holds []item) bool {
 	return d.Verdict == policy.Allow && d.Role == t.role
 }
 
-// fewest returns the fewest of the badges that give the role; few is false if these are more than most. Up to twelve
-// badges it tries all sets, the smallest first (2^12 questions). With more badges it removes one after the other while
-// the role is still given.
+// fewest returns the smallest set of the badges that gives the role; few is false if that set has more than most
+// badges. Up to twelve badges it tries all sets, the smallest first (2^12 questions). With more badges it removes one
+// after the other while the role is still given.
 func (t trial) fewest(badges []item, most int) (holds []item, few bool) {
 	if len(badges) > 12 {
 		for i := 0; i < len(badges); {

@@ -30,8 +30,8 @@ func holdingsOf(p *policy.Policy, all []item, fresh policy.Holding) (out []polic
 	return out
 }
 
-// itemsOf returns the items that make a difference at the machine: the badges that its grants name, the foreign badges
-// that those accept, and the badges that an entry asks for besides.
+// itemsOf returns the items that matter at the machine: the badges that its grants name, the foreign badges that those
+// badges accept, and the badges in «with:» of the entries.
 func itemsOf(p *policy.Policy, m *policy.Machine) (out []item) {
 	named := badgesOf(m)
 	for _, id := range named {
@@ -58,14 +58,15 @@ func itemsOf(p *policy.Policy, m *policy.Machine) (out []item) {
 	return out
 }
 
-// maxBesides bounds the badges in «with:» that one rule under never: tries with and without: 2^6 sets. Beyond that,
-// sets that hold both badges are tried too, so the analysis may report a case that cannot occur, but never misses one.
+// maxBesides bounds the badges in «with:» that one rule under never: tries with and without: 2^6 sets. For further
+// badges, sets that hold both badges are tried too. The analysis may then report a case that cannot occur, but it never
+// misses one.
 const maxBesides = 6
 
 // without returns the largest sets of items in which nothing counts as one of the badges in the role. A foreign badge
-// that counts as one of them, with the badge that its entry asks for besides, is treated as that badge. In a role in
-// which the entry does not count, it is not. Where an entry asks for another badge besides, a set leaves out either
-// that badge or the foreign one.
+// that counts as one of the badges, together with the badge in «with:» of its entry, is treated as that badge. In a
+// role in which the entry does not count, the foreign badge is kept. If an entry has a «with:», a set leaves out either
+// the badge in «with:» or the foreign badge.
 func without(p *policy.Policy, all []item, badges []policy.BadgeID, r policy.Role) [][]item {
 	rest := slices.DeleteFunc(
 		slices.Clone(all),
@@ -101,7 +102,7 @@ func without(p *policy.Policy, all []item, badges []policy.BadgeID, r policy.Rol
 	return out
 }
 
-// lacking is the set without these foreign badges.
+// lacking returns the set without these foreign badges.
 func lacking(set []item, others ...policy.OtherBadge) []item {
 	return slices.DeleteFunc(slices.Clone(set), func(x item) bool {
 		return x.badge == "" && slices.ContainsFunc(others, x.other.Same)
@@ -120,7 +121,7 @@ func split(set []item) (own []policy.BadgeID, others []policy.OtherBadge) {
 	return own, others
 }
 
-// asked returns the items that these grants ask for.
+// asked returns the items that these grants need.
 func (t trial) asked(all []item, grants []int) []item {
 	named := func(b policy.BadgeID) bool {
 		return slices.ContainsFunc(grants, func(i int) bool { return t.m.Grants[i].Needs.Names(b) })

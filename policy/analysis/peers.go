@@ -6,13 +6,13 @@ import (
 	"portillon/policy"
 )
 
-// canSuperviseEachOther reports whether two members who meet the grant could each be the other's mentor. That is so if
-// the site's own badges that meet the grant also meet its supervisor: need, or if a foreign badge meets both.
+// canSuperviseEachOther reports whether two members who meet the grant could each be the other's mentor. They could if
+// the site's own badges that meet the grant also meet its supervisor: need, or if a foreign badge meets both needs.
 func canSuperviseEachOther(p *policy.Policy, g *policy.Grant) bool {
 	if g.Supervisor == nil {
 		return false
 	}
-	held := []policy.OtherBadge{{}} // first, none
+	held := []policy.OtherBadge{{}} // the first entry means no foreign badge
 	for _, n := range leaves(g.Needs) {
 		if b, ok := p.Badge(n.Badge); ok {
 			for i := range b.Accepts {
@@ -27,8 +27,8 @@ func canSuperviseEachOther(p *policy.Policy, g *policy.Grant) bool {
 	})
 }
 
-// answersFor reports whether what meets a need of the badge n in a role also meets a mentor's need of the badge o.
-// other is a foreign badge that is held where n accepts it; zero: none.
+// answersFor reports whether holdings that meet a need of the badge n in a role also meet a mentor's need of the badge
+// o. other is a foreign badge that is held instead of n, or zero for none.
 func answersFor(p *policy.Policy, n policy.BadgeID, role policy.Role, other policy.OtherBadge, o policy.BadgeID) bool {
 	own := n
 	has := []policy.OtherBadge{other}

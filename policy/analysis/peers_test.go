@@ -6,12 +6,12 @@ import (
 	"portillon/policy"
 )
 
-// Whoever holds a badge of another issuer that counts as both badges could answer for a learner, and a learner for
-// them.
-func TestPeersAreSeenThroughAcceptedBadges(t *testing.T) {
+// Two members each hold a badge of another issuer that counts as the learner's and as the mentor's badge. Each could
+// supervise the other.
+func TestAcceptedBadgesThatMakePeersMentorsAreDetected(t *testing.T) {
 	theirs := policy.OtherBadge{Issuer: "other", Achievement: "urn:f0"}
 	for name, c := range map[string]struct {
-		learner, mentor, third []policy.Accept // what the badge of the learner, of the mentor and a third one accept
+		learner, mentor, third []policy.Accept // entries under accepts: of the three badges
 		needs                  policy.Need
 		want                   bool
 	}{

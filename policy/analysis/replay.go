@@ -8,22 +8,23 @@ import (
 	"portillon/policy"
 )
 
-// Replayed is the result of asking a decision of the past again under another policy.
+// Replayed is the result of replaying a past decision under another policy.
 type Replayed struct {
 	Was     policy.Verdict `json:"was"`
 	Would   policy.Verdict `json:"would"`             // the answer of the other policy; undefined if Why is set
 	Reasons []policy.Code  `json:"reasons,omitempty"` // the reasons of the other policy's answer
-	Why     string         `json:"why,omitempty"`     // why the decision cannot be asked again; empty if it can
+	Why     string         `json:"why,omitempty"`     // why the decision cannot be replayed; empty: it can
 }
 
 // Changed reports whether the other policy gives another answer.
 func (r Replayed) Changed() bool { return r.Why == "" && r.Was != r.Would }
 
-// Replay asks p what the policy before decided on the basis b, which the record of the decision holds.
+// Replay asks p the question that the policy before decided on the basis b. The record of the decision holds b.
 //
 // The basis lists only badges that before names. If p names more badges, or pins other keys of an issuer, the basis
-// does not say whether the member held them. Since another badge never takes access away, Replay asks p twice: as if
-// nobody held such badges, and as if everybody did. If the answers differ, the result has a Why and no answer.
+// does not tell whether the member held those badges. An additional badge never takes access away, so Replay asks p
+// twice: as if nobody held such badges, and as if everybody did. If the answers differ, the result has a Why and no
+// answer.
 func Replay(b policy.Basis, machine policy.MachineID, p, before *policy.Policy) Replayed {
 	out := Replayed{Was: b.Verdict}
 	q, err := b.Question(machine)
@@ -44,7 +45,7 @@ func Replay(b policy.Basis, machine policy.MachineID, p, before *policy.Policy) 
 	return out
 }
 
-// unknownBadges returns the badges of p that a member may have held without before's knowledge.
+// unknownBadges returns the badges of p that a member may have held although before did not recognise them.
 func unknownBadges(p, before *policy.Policy) (out []policy.BadgeID) {
 	for i := range p.Badges {
 		b := &p.Badges[i]
@@ -67,7 +68,7 @@ func sameIssuer(p, before *policy.Policy, id policy.IssuerID) bool {
 		slices.Equal(policy.StatusProfiles(p.Issuers, *a), policy.StatusProfiles(before.Issuers, *b))
 }
 
-// memberUnder is the member with the badges that before recognised, as p counts them.
+// memberUnder returns the member with the badges that before recognised, in the form in which p counts them.
 func memberUnder(m *policy.Member, p, before *policy.Policy) *policy.Member {
 	if m == nil {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"portillon/policy"
 )
 
-// replayed is a policy of one machine whose users need a badge of one issuer.
+// replayed returns a policy with one machine whose users need a badge of one issuer.
 func replayed(t *testing.T, needs policy.BadgeID, key string) *policy.Policy {
 	return mustNew(t, policy.Model{Site: "s", Issuers: []policy.Issuer{{ID: "i", Profile: "did:x", Keys: []string{key}}},
 		Badges: []policy.Badge{{ID: needs, Name: policy.Text{FR: "B"}, Issuer: "i", Achievement: "urn:" + string(needs)}},
@@ -17,7 +17,7 @@ func replayed(t *testing.T, needs policy.BadgeID, key string) *policy.Policy {
 		}})
 }
 
-func TestReplayAsksOnlyWhatTheBasisCanTell(t *testing.T) {
+func TestReplayGivesNoAnswerIfTheBasisDoesNotDecide(t *testing.T) {
 	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	before := replayed(t, "a", "k")
 	holder := &policy.Member{
@@ -56,7 +56,7 @@ func TestReplayAsksOnlyWhatTheBasisCanTell(t *testing.T) {
 	}
 }
 
-// Asked again of the policy that decided, a decision is what it was.
+// A decision that is replayed under the policy that made it stays the same.
 func TestAReplayUnderTheSamePolicyGivesTheSameAnswer(t *testing.T) {
 	g := newGen(21, 23)
 	seen := map[policy.Verdict]int{}

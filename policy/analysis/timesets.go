@@ -14,7 +14,7 @@ import (
 // times is a set of time slots: bit i stands for slot i. nil is the empty set.
 type times []uint64
 
-// set adds a slot to a set that none made.
+// set adds slot i. t must have been made by none.
 func (t times) set(i int)      { t[i/64] |= 1 << (i % 64) }
 func (t times) has(i int) bool { return t != nil && t[i/64]&(1<<(i%64)) != 0 }
 
@@ -33,7 +33,7 @@ func (t times) add(o times) {
 	}
 }
 
-// without is the slots of t that are not in o.
+// without returns the slots of t that are not in o.
 func (t times) without(o times) times {
 	out := slices.Clone(t)
 	for i := range min(len(t), len(o)) {
@@ -42,23 +42,23 @@ func (t times) without(o times) times {
 	return out
 }
 
-// and is the slots of t that are also in o.
+// and returns the slots of t that are also in o.
 func (t times) and(o times) times { return t.without(t.without(o)) }
 
-// within reports whether all of t is in o.
+// within reports whether all slots of t are in o.
 func (t times) within(o times) bool { return t.without(o).count() == 0 }
 
 const minutesPerDay = 24 * 60
 
-// year is the time slots that a comparison asks about: the coming year, and slots of later years that are unlike all of
-// those.
+// year lists the time slots that a comparison asks about: those of the coming year, and slots of later years that
+// differ from all of these.
 type year []timeslot
 
 // none is an empty set to which slots can be added.
 func (y year) none() times { return make(times, len(y)/64+1) }
 
-// when describes a set of slots: the times in it or, if that is shorter, the times that are not. Both are empty for the
-// set of all slots.
+// when describes a set of slots by the times in it (in) or, if that is shorter, by the times that are missing from it
+// (except). Both results are empty for the set of all slots.
 func (y year) when(t times) (in, except []string) {
 	var yes, not []timeslot
 	for i, s := range y {
@@ -86,7 +86,7 @@ func minutes(slots []timeslot) (n int) {
 	return n
 }
 
-// hours is how much of a set of slots lies in the seven days from a day on, in hours, rounded.
+// hours returns how much time of the slots lies in the seven days from a day on, in hours, rounded.
 func (y year) hours(t times, from policy.Date) int {
 	minutes := 0
 	for i, s := range y {
@@ -143,7 +143,8 @@ func byDay(slots []timeslot) map[policy.Date][]policy.Span {
 		slices.SortFunc(list, func(a, b policy.Span) int { return a.From - b.From })
 		merged := list[:1]
 		for _, s := range list[1:] {
-			if last := &merged[len(merged)-1]; s.From <= last.To { // overlaps where a booking ends within a minute
+			// such an overlap occurs if a booking ends within a minute
+			if last := &merged[len(merged)-1]; s.From <= last.To {
 				last.To = max(last.To, s.To)
 			} else {
 				merged = append(merged, s)
@@ -199,8 +200,8 @@ func spanInWords(s policy.Span) string {
 	return fmt.Sprintf("%02d:%02d-%02d:%02d", s.From/60, s.From%60, s.To/60, s.To%60)
 }
 
-// daysInWords is "Mo-Fr" if the days are most of a year's Mondays to Fridays, otherwise the first three dates or ranges
-// of dates.
+// daysInWords returns weekdays such as "Mo-Fr" if the days are most of a year's Mondays to Fridays. Otherwise it
+// returns the first three dates or ranges of dates.
 func daysInWords(days []policy.Date) string {
 	if whole := wholeWeekdays(days); len(whole) > 0 {
 		return ranges(whole)
@@ -226,7 +227,7 @@ func daysInWords(days []policy.Date) string {
 
 var weekOrder = []string{"Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"}
 
-// wholeWeekdays returns the weekdays of which the days hold at least 26, half of a year's, Monday first.
+// wholeWeekdays returns the weekdays that occur at least 26 times among the days (half of a year), Monday first.
 func wholeWeekdays(days []policy.Date) (out []string) {
 	var on [7]int
 	for _, d := range days {

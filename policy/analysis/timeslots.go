@@ -10,31 +10,31 @@ import (
 	"portillon/policy"
 )
 
-// timeslot is a part of the day in which no rule on time changes its answer, on all days of one kind. One moment in it
-// stands for all of them.
+// timeslot is a part of the day in which no rule on time changes its answer, on all days of one kind. One moment in the
+// slot represents all its moments.
 type timeslot struct {
 	at       time.Time
 	from, to int           // minutes since midnight, rounded outwards
-	days     []policy.Date // the days of this kind in the coming year or, if there is none, the first ones later
+	days     []policy.Date // days of this kind in the coming year or, if it has none, the first later ones
 	beyond   bool          // no day of the coming year is of this kind
 }
 
 // timeslotsOf divides the time from a moment on into slots, so that every combination of opening hours and bookings
-// that ever occurs has one. Each list of bookings is one machine's. Days that are booked at the same hours are of one
-// kind, whoever booked them.
+// that ever occurs has a slot. Each list of bookings belongs to one machine. Days that are booked at the same hours are
+// of one kind, whoever booked them.
 func timeslotsOf(zone *time.Location, from time.Time, hours []*policy.Hours, bookings ...[]policy.Booking) []timeslot {
 	c := calendar{zone: zone, hours: hours, bookings: bookings, seen: map[string]place{}, kinds: map[string]place{}}
 	first := policy.DateOf(from, zone).Number()
 	end := first + aYearsDays
 	c.walk(first, end)
 	c.putOff()
-	// Add what occurs only in later years.
+	// Add combinations that occur only in later years.
 	c.beyond = true
 	if slices.ContainsFunc(hours, (*policy.Hours).NamesDates) {
 		c.walk(end, first+allYearsDays)
 		end = first + allYearsDays
 	}
-	for _, edge := range c.edges() { // a rule with a year holds from its date on: one week shows all its kinds of day
+	for _, edge := range c.edges() { // a rule with a year starts at its date: one week shows all its kinds of day
 		c.walk(max(end, edge-1), edge+8)
 		end = max(end, edge+8)
 	}
@@ -57,15 +57,15 @@ type calendar struct {
 	timeslots []timeslot
 	seen      map[string]place // slots by the rules that apply to a day
 	kinds     map[string]place // slots by the hours that these rules give
-	odd       []policy.Date    // days of a clock change, taken last: an ordinary day of the same kind represents it better
-	last      bool             // days of a clock change are taken now
-	beyond    bool             // the days taken now are later than the coming year
+	odd       []policy.Date    // days of a clock change, examined last: other days represent their kind better
+	last      bool             // now examining the days of a clock change
+	beyond    bool             // now examining days after the coming year
 }
 
-// place is the first slot of a kind of day, and their number.
+// place is the index of the first slot of a kind of day, and the number of its slots.
 type place struct{ first, n int }
 
-// walk takes the days from one number to another, the latter excluded.
+// walk examines the days with the numbers from to to-1.
 func (c *calendar) walk(from, to int) {
 	before := c.rules(policy.DateOfNumber(from - 1))
 	for n := from; n < to; n++ {
@@ -76,7 +76,7 @@ func (c *calendar) walk(from, to int) {
 	}
 }
 
-// putOff takes the days of a clock change that were put off.
+// putOff examines the days of a clock change that walk postponed.
 func (c *calendar) putOff() {
 	c.last = true
 	for _, w := range c.odd {
@@ -85,7 +85,7 @@ func (c *calendar) putOff() {
 	c.last, c.odd = false, nil
 }
 
-// day takes one day. rules are the rules that apply to it and to the day before, from which hours may last past
+// day examines one day. rules are the rules that apply to the day and to the day before, whose hours may last past
 // midnight. Most days are recognised by these rules alone.
 func (c *calendar) day(w policy.Date, rules string) {
 	marks := c.marks(w)
@@ -113,7 +113,7 @@ func (c *calendar) day(w policy.Date, rules string) {
 	}
 }
 
-// mostDates is how many days beyond the coming year a slot keeps. Sentences name no more.
+// mostDates bounds the days beyond the coming year that a slot stores. Sentences name at most this many.
 const mostDates = 4
 
 // mark is a booking that touches a day.
@@ -157,8 +157,8 @@ func (c *calendar) rules(w policy.Date) string {
 	return string(out)
 }
 
-// booked describes the bookings of a day: their machines, times, and which are of the same member. On a day of a clock
-// change one local time may occur twice, so such a day is like no other.
+// booked describes the bookings of a day: their machines, their times, and which bookings are of the same member. On a
+// day of a clock change a local time may occur twice, so such a day is treated as different from all others.
 func (c *calendar) booked(w policy.Date, marks []mark) string {
 	var b strings.Builder
 	var by []policy.MemberID
@@ -175,7 +175,8 @@ func (c *calendar) booked(w policy.Date, marks []mark) string {
 	return b.String()
 }
 
-// kind describes all that opening hours and bookings say of a day. Days with an equal description have equal slots.
+// kind describes everything that opening hours and bookings say about a day. Days with equal descriptions have equal
+// slots.
 func (c *calendar) kind(w policy.Date, marks []mark) string {
 	var b strings.Builder
 	for _, h := range c.hours {
@@ -237,7 +238,7 @@ func (c *calendar) edges() []int {
 	return slices.Compact(out)
 }
 
-// atMinute is the moment of a minute since midnight, local time.
+// atMinute returns the moment of a minute since midnight, local time.
 func atMinute(d policy.Date, zone *time.Location, minute int) time.Time {
 	return time.Date(d.Year, d.Month, d.Day, 0, minute, 0, 0, zone)
 }
@@ -261,7 +262,7 @@ func distinctHours(machines ...*policy.Machine) []*policy.Hours {
 	return out
 }
 
-// span is the slot in words: "Mo-Fr 09:00-21:00", or with its first dates if it has no whole weekday.
+// span describes the slot: "Mo-Fr 09:00-21:00", or its first dates if the slot does not cover a whole weekday.
 func (s timeslot) span() string {
 	return daysInWords(s.days) + " " + spanInWords(policy.Span{From: s.from, To: s.to})
 }

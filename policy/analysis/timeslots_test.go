@@ -48,9 +48,9 @@ func TestTimeslotsCoverEveryCombinationOfHours(t *testing.T) {
 	}
 }
 
-// Whatever a moment is to hours and bookings, some slot's is: in any year, at any second, and in the hour that comes
-// twice.
-func TestEveryMomentHasASlotLikeIt(t *testing.T) {
+// For every moment there is a slot with the same hours and bookings: in any year, at any second, and in the hour that
+// occurs twice.
+func TestEveryMomentIsRepresentedByASlot(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")
 	}
@@ -127,7 +127,7 @@ func TestEveryMomentHasASlotLikeIt(t *testing.T) {
 	}
 }
 
-// toTheSecond is a time on the wall in Paris.
+// toTheSecond parses a local time in Paris.
 func toTheSecond(t *testing.T, s string) time.Time {
 	t.Helper()
 	at, err := time.ParseInLocation("2006-01-02 15:04:05", s, paris())

@@ -11,8 +11,8 @@ import (
 	"portillon/policy"
 )
 
-// Setting is a part of a policy that differs and that Compare does not cover. Before and After are both empty for long
-// values. One of them is empty if the part was added or removed.
+// Setting is a part of a policy that differs and that Compare does not cover. Before and After are both empty if the
+// values are too long to print. One of them is empty if the part was added or removed.
 type Setting struct {
 	Path   string `json:"path"` // as in policy.yaml: machines.laser.cooldown
 	Before string `json:"before,omitempty"`
@@ -44,11 +44,11 @@ func Uncompared(before, after *policy.Policy) []Setting {
 	return d
 }
 
-// uncompared is the list while it is collected.
+// uncompared collects the settings that Uncompared returns.
 type uncompared []Setting
 
-// weighed are the fields that Compare covers, or that Uncompared compares part by part. A new field is listed by
-// Uncompared until it is added here.
+// weighed lists the fields that Compare covers, or that Uncompared compares part by part. Uncompared lists every field
+// that is missing here, so a new field is listed until it is added.
 var weighed = map[string]bool{
 	"Holidays": true,
 	"Issuers":  true,
@@ -65,7 +65,7 @@ var weighed = map[string]bool{
 	"Bookings": true,
 }
 
-// decideHolders are the settings that decide which members hold which badge.
+// decideHolders lists the settings that determine which members hold which badge.
 var decideHolders = map[string]bool{
 	"status-grace":   true,
 	"issuers":        true,
@@ -76,7 +76,7 @@ var decideHolders = map[string]bool{
 	"status-issuers": true,
 }
 
-// namesOfFields are the fields whose key in policy.yaml does not follow from their Go name.
+// namesOfFields lists the fields whose key in policy.yaml does not follow from their Go name.
 var namesOfFields = map[string]string{
 	"Zone":           "timezone",
 	"Names":          "panel.names",
@@ -124,7 +124,7 @@ func (d *uncompared) keyed(path string, a, b reflect.Value) {
 	}
 }
 
-// byID makes a map of a list, by id.
+// byID returns a map from the id of each element of a list to the element.
 func byID[K comparable, V any](all []V, id func(V) K) reflect.Value {
 	out := map[K]V{}
 	for _, v := range all {
@@ -133,7 +133,7 @@ func byID[K comparable, V any](all []V, id func(V) K) reflect.Value {
 	return reflect.ValueOf(out)
 }
 
-// keyOf is a field's key in policy.yaml: WhenIdle is when-idle.
+// keyOf returns a field's key in policy.yaml: WhenIdle is when-idle.
 func keyOf(name string) string {
 	if known, ok := namesOfFields[name]; ok {
 		return known
@@ -148,7 +148,7 @@ func keyOf(name string) string {
 	return b.String()
 }
 
-// brief is a value that fits into a line, or empty.
+// brief returns a value in words, or "" if the text does not fit into a line.
 func brief(v any) string {
 	switch v := v.(type) {
 	case time.Duration:

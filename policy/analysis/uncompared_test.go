@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// differing are the settings of a model that a change touches, in a line.
+// differing returns, in one line, the settings of a model that a change touches.
 func differing(t *testing.T, change func(*policy.Model)) string {
 	t.Helper()
 	m := ruled(t, func(*policy.Machine) {}).Model
@@ -30,7 +30,7 @@ func differing(t *testing.T, change func(*policy.Model)) string {
 	return strings.Join(out, "; ")
 }
 
-func TestSettingsThatNoCaseWeighsAreListed(t *testing.T) {
+func TestSettingsThatCompareIgnoresAreListed(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*policy.Model)
 		want   string
@@ -80,8 +80,8 @@ func TestSettingsThatNoCaseWeighsAreListed(t *testing.T) {
 	}
 }
 
-// Whatever can be written of a machine is a case or a setting: a field that is new and forgotten is listed.
-func TestEveryFieldIsWeighedOrListed(t *testing.T) {
+// Each field of a machine must be covered by a case or listed as a setting. A new field that was forgotten is listed.
+func TestEveryFieldIsComparedOrListed(t *testing.T) {
 	for _, x := range []any{policy.Model{}, policy.Machine{}, policy.Issuer{}, policy.Badge{}, policy.EvidenceRule{}} {
 		for i := range reflect.TypeOf(x).NumField() {
 			f := reflect.TypeOf(x).Field(i)

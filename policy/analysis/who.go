@@ -23,15 +23,15 @@ func (s RoleSet) Roles() (out []policy.Role) {
 	return out
 }
 
-// MemberRoles is the roles that a member can take at a machine at one moment: alone, and with a mentor.
+// MemberRoles holds the roles that a member can take at a machine at one moment: alone, and with a mentor.
 type MemberRoles struct {
 	Member            *policy.Member
 	Alone, Supervised RoleSet
 }
 
-// Who returns the roles of each member at a machine at a moment, assuming a card that proves itself, a trusted clock
-// and a new bundle. The result has one entry per member, or is nil if the policy has no such machine. A nil member has
-// no roles.
+// Who returns the roles of each member at a machine at a moment, assuming a card that authenticates itself, a trusted
+// clock and a new bundle. The result has one entry per member, or is nil if the policy has no such machine. A nil
+// member has no roles.
 func Who(p *policy.Policy, id policy.MachineID, members []*policy.Member, at time.Time) []MemberRoles {
 	m, ok := p.Machine(id)
 	if !ok {
@@ -65,8 +65,8 @@ func rolesNow(p *policy.Policy, m *policy.Machine, member *policy.Member, at tim
 	return out
 }
 
-// favourable is the question of a member who taps alone, with everything but badges, time and membership as favourable
-// as possible.
+// favourable returns the question of a member who taps alone. Everything but badges, time and membership is as
+// favourable as possible.
 func favourable(m *policy.Machine, member *policy.Member, at time.Time) policy.Question {
 	return policy.Question{At: at, Clock: policy.Trusted, Machine: m.ID, Member: member, Card: policy.AES, Issued: at}
 }
@@ -81,8 +81,8 @@ type Right struct {
 	Now        bool          // at the moment of the question: open, not booked by another, and time left of the quota
 }
 
-// Rights returns the roles that each member has at a machine at some time; Who returns those of one moment. A right
-// that holds at any time replaces the narrower ones of the same role. The order is that of the grants.
+// Rights returns the roles that each member has at a machine at some time; Who returns the roles at one moment. A right
+// that holds at any time replaces the narrower rights of the same role. Rights are in the order of the grants.
 func Rights(p *policy.Policy, id policy.MachineID, members []*policy.Member, at time.Time) [][]Right {
 	m, ok := p.Machine(id)
 	if !ok {
@@ -121,13 +121,13 @@ func rightsOf(p *policy.Policy, m *policy.Machine, member *policy.Member, at tim
 	return out
 }
 
-// lasts reports whether a reason also denies access at other times. Hours, bookings and quotas pass, and a mentor may
-// come.
+// lasts reports whether a reason also denies access at other times. Hours, bookings and quotas do not last, and a
+// mentor may arrive.
 func lasts(r policy.Reason) bool {
 	return r.Code != policy.OutsideHours && r.Code != policy.QuotaUsed && r.Code != policy.NeedsSupervisor
 }
 
-// includes reports whether a member with the right r gains nothing from y.
+// includes reports whether the right y adds nothing for a member who has the right r.
 func (r Right) includes(y Right) bool {
 	return r.Role == y.Role && r.Supervised == y.Supervised && (r == y || r.Hours == nil && !r.Booked && (r.Now || !y.Now))
 }

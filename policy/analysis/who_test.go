@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-// Who and Decide are one judge: on random policies and members they say the same.
+// On random policies and members, Who gives the same answer as Decide.
 func TestWhoAgreesWithDecide(t *testing.T) {
 	g := newGen(9, 10)
 	some := 0
@@ -54,14 +54,14 @@ func TestWhoAgreesWithDecide(t *testing.T) {
 	}
 }
 
-// Rights and Who are one judge: what somebody may be now is a right that holds now.
-func TestRightsThatHoldNowAreWhatWhoSays(t *testing.T) {
+// The roles that Rights reports for now are the roles that Who returns.
+func TestRightsThatHoldNowEqualTheRolesOfWho(t *testing.T) {
 	g := newGen(11, 12)
 	later := 0
 	for range 500 {
 		p := mustNew(t, g.Model())
 		q := g.Question()
-		if q.Member != nil && g.IntN(2) == 0 { // a membership that ended
+		if q.Member != nil && g.IntN(2) == 0 { // a membership that has ended
 			q.Member.Until = policy.DateOf(q.At.AddDate(0, 0, -1-g.IntN(400)), p.Zone)
 		}
 		place := Who(p, "m", []*policy.Member{q.Member}, q.At)[0]
@@ -113,8 +113,8 @@ func TestRightsNameTheirHours(t *testing.T) {
 	}
 }
 
-// A quota that is used up today is no reason to have no right tomorrow.
-func TestRightsOutliveAUsedQuota(t *testing.T) {
+// A quota that is used up today does not remove the right, because the member may use the machine tomorrow.
+func TestRightsRemainAfterTheQuotaIsUsedUp(t *testing.T) {
 	p := ruled(t, func(m *policy.Machine) {
 		m.Grants[0].Hours, m.Grants[0].Quota = nil, policy.Quota{Day: time.Hour}
 	})

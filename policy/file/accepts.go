@@ -63,8 +63,9 @@ func acceptsAlready(own *policy.Badge, a *policy.Accept) bool {
 	return false
 }
 
-// heldOf reads an example's badge of another issuer: { badge: laser-user, issuer: autre-lab } is the first badge of
-// that issuer that laser-user accepts. The result has a holding for each badge of the policy that it counts as.
+// heldOf reads an example's badge of another issuer. { badge: laser-user, issuer: autre-lab } means the first badge of
+// that issuer that laser-user accepts. The result has a holding for each badge of the policy that the other badge
+// counts as.
 func (r *reader) heldOf(n yamlfile.Node, h policy.Holding) (out []policy.Holding) {
 	id := policy.IssuerID(r.issuerIDs.ref(n, "issuer"))
 	other := r.acceptedOf(h.Badge, id)

@@ -8,7 +8,8 @@ import (
 	"portillon/policy"
 )
 
-// accepting is a policy whose badge «a» has what stands there, with a second issuer o, and more at the top.
+// accepting returns a policy whose badge «a» has this text under accepts:, with a second issuer o. top is added at the
+// top of the file.
 func accepting(accepts, top string) string {
 	in := small(top, "", "")
 	in = strings.Replace(
@@ -50,7 +51,7 @@ func TestAcceptsIsRead(t *testing.T) {
 	}
 }
 
-func TestAcceptsThatCannotBeKeptIsRefusedWhereItStands(t *testing.T) {
+func TestInvalidAcceptsEntriesAreRefusedWithTheirPosition(t *testing.T) {
 	const one = `issuer: other-lab, achievement: "https://o.example/1"`
 	for in, want := range map[string]string{
 		`[{ issuer: oter-lab, achievement: "https://o.example/1" }]`: `badges.a.accepts[0].issuer: unknown ` +
@@ -83,7 +84,7 @@ func TestAcceptsThatCannotBeKeptIsRefusedWhereItStands(t *testing.T) {
 	}
 }
 
-// What one takes the other takes, and what one refuses the other refuses.
+// The schema and the reader must accept the same values and refuse the same values.
 func TestSchemaAndReaderAgreeOnAccepts(t *testing.T) {
 	var schema map[string]any
 	if err := json.Unmarshal(Schema(), &schema); err != nil {
@@ -121,7 +122,7 @@ func TestAcceptsHasACanonicalForm(t *testing.T) {
 	}
 }
 
-// An example may hold another issuer's badge: it counts as whatever accepts it.
+// A member of an example may hold another issuer's badge, which counts as every badge that accepts it.
 func TestExamplesHoldBadgesOfOtherIssuers(t *testing.T) {
 	const with = `[{ issuer: other-lab, achievement: "https://o.example/1", with: m }]`
 	test := func(holds, expect string) string {

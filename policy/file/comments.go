@@ -7,8 +7,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// page is a file as the formatter sees it: its runes (the YAML library counts columns in runes), which of them are part
-// of scalars, and its comments.
+// page is a file as the formatter reads it: its runes (the YAML library counts columns in runes), which of the runes
+// are part of scalars, and its comments.
 type page struct {
 	src      []rune
 	lines    []int  // the offset of each line
@@ -136,8 +136,8 @@ func (g *page) quoteEnd(at int, quote, escape rune) int {
 	return len(g.src)
 }
 
-// blockEnd is the end of a scalar written with | or >: the end of the last line that is indented at least as far as the
-// first.
+// blockEnd returns the end of a scalar written with | or >: the end of the last line that is indented at least as far
+// as the first line.
 func (g *page) blockEnd(at, column int) int {
 	end := g.lineEnd(at)
 	deep := -1
@@ -192,7 +192,7 @@ func (g *page) find() {
 	}
 }
 
-// empty reports whether there is nothing but blanks between two offsets.
+// empty reports whether only blanks are between two offsets.
 func (g *page) empty(from, to int) bool {
 	for _, r := range g.src[from:to] {
 		if !isSpace(r) {
@@ -205,7 +205,7 @@ func (g *page) empty(from, to int) bool {
 // emptyLine reports whether line i is blank.
 func (g *page) emptyLine(i int) bool { return g.empty(g.lines[i], g.lineEnd(g.lines[i])) }
 
-// skip is the next offset from at on that is neither blank nor in a comment, or the end.
+// skip returns the next offset from at on that is neither blank nor in a comment, or the end of the file.
 func (g *page) skip(at int) int {
 	for at < len(g.blank) && isSpace(g.blank[at]) {
 		at++

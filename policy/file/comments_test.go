@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// sprinkle puts comments in random places of a policy: above lines and beside them, further in and less far in, one or
-// two, with and without blank lines around them, and into its brackets.
+// sprinkle inserts comments at random places of a policy: on lines of their own and beside lines, with more or less
+// indentation, one or two at a time, with and without blank lines around them, and inside brackets.
 func sprinkle(r *rand.Rand, text string) (out string, comments []string) {
 	one := func() string {
 		comments = append(comments, fmt.Sprintf("# K%03d, { it's: \"one\" ]", len(comments)))
@@ -29,7 +29,7 @@ func sprinkle(r *rand.Rand, text string) (out string, comments []string) {
 			}
 		}
 		if open := strings.IndexAny(l, "{["); open > 0 && !strings.Contains(l, "#") && r.IntN(6) == 0 {
-			// a bracket, and its commas
+			// inside a bracket and after its commas
 			cut := open + 1
 			if comma := strings.LastIndex(l, ", "); comma > open && strings.Count(l[:comma], `"`)%2 == 0 && r.IntN(2) == 0 {
 				cut = comma + 1
@@ -50,9 +50,9 @@ func sprinkle(r *rand.Rand, text string) (out string, comments []string) {
 	return strings.Join(lines, "\n"), comments
 }
 
-// Whatever comments stand in a policy, wherever they stand: each is there afterwards, once; what is written is
-// canonical; and the policy is the same.
-func TestNoCommentIsLostWhereverItStands(t *testing.T) {
+// Wherever comments are in a policy, Format must keep each comment exactly once, write a canonical file, and not change
+// the policy.
+func TestFormatKeepsEveryComment(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: reads hundreds of changed policies")
 	}
@@ -99,9 +99,9 @@ func formatted(in string, comments []string) string {
 	return ""
 }
 
-// A comment goes where the key goes that it stands above or beside; at the end of a block, of the file, or at its top,
-// it stays there.
-func TestCommentsStayWithWhatTheyAreAbout(t *testing.T) {
+// A comment moves together with the key that it is above or beside. A comment at the end of a block, at the top or at
+// the end of the file stays there.
+func TestCommentsMoveWithTheirKeys(t *testing.T) {
 	for _, path := range []string{"messy", "brackets"} {
 		in, err := os.ReadFile("testdata/" + path + ".yaml")
 		if err != nil {
@@ -130,7 +130,7 @@ func TestTheExampleIsCanonical(t *testing.T) {
 	}
 }
 
-// The last line of defence: the comments that the formatter itself finds in what it has written.
+// The last check compares the comments with those that the formatter finds in its own output.
 func TestALostCommentIsRefusedWithItsPlace(t *testing.T) {
 	in := []byte(strings.Replace(sample(t), "cooldown: 3m", "cooldown: 3m # the fan", 1))
 	doc, err := tree(in)
@@ -153,7 +153,7 @@ func TestALostCommentIsRefusedWithItsPlace(t *testing.T) {
 	}
 }
 
-// What is written is canonical, whatever the file.
+// The output is canonical for every file that Format accepts.
 func FuzzFormat(f *testing.F) {
 	f.Add([]byte(sample(f)))
 	for _, s := range []string{"portillon: 1 # a\nsite: s\ntimezone: UTC\nissuers: {} # b\nbadges: { # c\n}\n" +

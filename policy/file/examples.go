@@ -37,10 +37,11 @@ func (r *reader) test(x yamlfile.Node) policy.Test {
 	return t
 }
 
-// practice is the practice at the machine of the member of an example.
+// practice returns the practice at the machine of the member of an example.
 func practice(t *policy.Test) *policy.Practice { return &t.Question.Member.Practice[0] }
 
-// used reads the time used at the machine today and this week, unless the example says when the member last used it.
+// used reads the time used at the machine today and this week. If the example does not set the last use, used sets it
+// too.
 func (r *reader) used(n yamlfile.Node, t *policy.Test) {
 	var used policy.Quota
 	fill(r, n, r.tables.used, &used)
@@ -98,7 +99,7 @@ const (
 
 var momentIs, minuteIs = regexp.MustCompile(momentForm), regexp.MustCompile(minuteForm)
 
-// moment reads a day or a minute in the site's time zone, or a time with an offset of its own.
+// moment reads a day or a minute in the site's time zone, or a time with an offset.
 func (r *reader) moment(n yamlfile.Node) time.Time {
 	s := n.Str()
 	if !n.IsScalar() {
@@ -141,7 +142,8 @@ func RunTests(p *policy.Policy) []Result {
 	return out
 }
 
-// problem is how a decision differs from what the example expects; empty: not at all.
+// problem describes how a decision differs from what the example expects, or returns an empty text if it does not
+// differ.
 func problem(t policy.Test, d policy.Decision) policy.Text {
 	switch {
 	case d.Verdict != t.Expect:

@@ -108,14 +108,14 @@ type reader struct {
 	issuerIDs    names
 	badgeIDs     names
 	machineIDs   names
-	roles        []string // words of the roles that the site uses; siteRoles reads them when first needed
+	roles        []string // words of the roles that the site uses; siteRoles reads them on first use
 	achievements map[string]string
 	keys         int            // number of keys of all issuers so far
 	bareTrust    bool           // the file is not a policy: see ParseTrust
-	defaults     policy.Machine // the values of a machine that has none of its own
-	session      policy.Limits  // the limits of a grant that has none of its own
+	defaults     policy.Machine // the values for machines that do not set their own
+	session      policy.Limits  // the limits for grants that do not set their own
 
-	// Of the machine that is being read:
+	// State of the machine that is being read:
 	needs int   // number read so far
 	depth int   // how deep the current need is nested
 	kinds names // the kinds of intervention
@@ -157,8 +157,8 @@ func (r *reader) sections() []kind {
 	return []kind{{"issuers", &r.issuerIDs}, {"badges", &r.badgeIDs}, {"machines", &r.machineIDs}}
 }
 
-// consequences finds missing sections, and entries at the top level that are not indented enough. Each id in them would
-// be reported as unknown, although one fault explains them all.
+// consequences finds missing sections, and entries at the top level that are not indented enough. One such fault would
+// otherwise make every id in the section be reported as unknown.
 func (r *reader) consequences(root yamlfile.Node) {
 	pairs := root.Pairs()
 	for _, k := range r.sections() {
@@ -171,7 +171,7 @@ func (r *reader) consequences(root yamlfile.Node) {
 	}
 }
 
-// reportExplained reports the unknown ids that another fault seemed to explain, if there was no other fault: an unknown
+// reportExplained reports the unknown ids that another fault seemed to explain, if there was no such fault: an unknown
 // id must never be accepted.
 func (r *reader) reportExplained() {
 	for _, k := range r.sections() {
@@ -228,7 +228,8 @@ func (r *reader) issuerKeys(n yamlfile.Node) (out []string) {
 	return out
 }
 
-// everyIssuerSignsLists lets every issuer sign the status lists of the issuers without status-issuers: see ParseTrust.
+// everyIssuerSignsLists permits every issuer to sign the status lists of issuers without status-issuers: see
+// ParseTrust.
 func everyIssuerSignsLists(n yamlfile.Node, all []policy.Issuer) {
 	for i, e := range n.Pairs() {
 		if e.Value.Get("status-issuers").Present() {
@@ -267,7 +268,7 @@ func profile(_ *reader, n yamlfile.Node) string {
 	return absolute(n)
 }
 
-// profileOfKey is the id of an issuer without one in the file: the DID of its only key.
+// profileOfKey returns the id of an issuer that has no id in the file: the DID of its only key.
 func profileOfKey(n yamlfile.Node, keys []string) string {
 	if n.IsList() && len(n.List()) > 1 {
 		n.Fault("add id:, the issuer.id that stands in the badges",
@@ -298,7 +299,7 @@ func (r *reader) badges(n yamlfile.Node, m *policy.Model) {
 	}
 }
 
-// siteRole reads a role that the site uses. NoRole was reported.
+// siteRole reads a role that the site uses. NoRole means that the fault was already reported.
 func (r *reader) siteRole(n yamlfile.Node) policy.Role {
 	role, _ := policy.ParseRole(n.OneOf(r.siteRoles()...))
 	return role

@@ -21,7 +21,7 @@ func sample(t testing.TB) string {
 	return string(b)
 }
 
-// small is a policy with places where a value may be put: a line of the top, what a grant says, what the machine says.
+// small returns a policy with three places for values: a line at the top, a part of a grant, and a part of a machine.
 func small(top, grant, machine string) string {
 	return "portillon: 1\nsite: s\ntimezone: Europe/Paris\nissuers:\n  i: { keys: " +
 		"[\"did:key:z6MkeYkP3XG1tBSuGo99iPN2xT3A2kMc1h88v3iVo1qdmrTy\"] }\nbadges:\n" +
@@ -93,7 +93,7 @@ func TestParseReadsEveryPartOfTheSample(t *testing.T) {
 	}
 }
 
-// What a machine or a grant does not say is as under defaults:, and «none» takes a limit away.
+// A machine or a grant without a value uses the value under defaults:, and «none» removes a limit.
 func TestDefaultsApplyWhereAMachineHasNoValue(t *testing.T) {
 	p := mustParse(t, sample(t))
 	laser, _ := p.Machine("laser")
@@ -139,7 +139,7 @@ func TestSampleExamplesHold(t *testing.T) {
 	}
 }
 
-func TestExamplesThatDoNotHoldSayWhy(t *testing.T) {
+func TestFailedExamplesDescribeTheDifference(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
 		{
 			"holds: [], expect: deny, because: no-badge",
@@ -172,7 +172,7 @@ func TestExamplesThatDoNotHoldSayWhy(t *testing.T) {
 	}
 }
 
-// swap changes one place of the sample, which must be there.
+// swap replaces a text of the sample. The text must occur in the sample.
 func swap(t testing.TB, old, new string) string {
 	t.Helper()
 	s := sample(t)
@@ -182,7 +182,7 @@ func swap(t testing.TB, old, new string) string {
 	return strings.Replace(s, old, new, 1)
 }
 
-func TestFaultsNamePlaceProblemAndCure(t *testing.T) {
+func TestFaultsNamePositionProblemAndRemedy(t *testing.T) {
 	for _, c := range []struct{ name, old, new, want string }{
 		{"unknown key", "cooldown: 3m", "cooldwon: 3m", `machines.laser: unknown key "cooldwon" (did you mean "cooldown"?)`},
 		{
@@ -521,7 +521,7 @@ func TestFaultsNamePlaceProblemAndCure(t *testing.T) {
 	}
 }
 
-// A slip has consequences all over a file: they are not told as if they were more slips.
+// One mistake can cause unknown ids all over a file. These must not be reported as further faults.
 func TestConsequencesOfAFaultAreNotReported(t *testing.T) {
 	for _, c := range []struct {
 		name, old, new string
@@ -548,8 +548,8 @@ func TestConsequencesOfAFaultAreNotReported(t *testing.T) {
 	}
 }
 
-// Nothing unknown passes because it is taken for a consequence.
-func TestAnUnknownNameIsAFaultWhateverElseStandsThere(t *testing.T) {
+// An unknown name must never be accepted because another fault seems to explain it.
+func TestAnUnknownNameIsNeverAccepted(t *testing.T) {
 	for _, name := range []string{"defaults", "panel", "machines", "Laser-user", "~", "null", ""} {
 		_, err := Parse("policy.yaml", []byte(swap(t, "needs: laser-user,", "needs: \""+name+"\",")))
 		if err == nil || !strings.Contains(err.Error(), "unknown badge") {
@@ -577,7 +577,7 @@ func TestAnUnknownNameIsAFaultWhateverElseStandsThere(t *testing.T) {
 	}
 }
 
-func TestAllFaultsComeAtOnceWithExcerptAndCaret(t *testing.T) {
+func TestAllFaultsAreReportedTogetherWithExcerptAndCaret(t *testing.T) {
 	s := strings.NewReplacer(
 		"needs: laser-user,",
 		"needs: laser-usr,",
@@ -654,8 +654,8 @@ func indented(n int) string {
 	return b.String()
 }
 
-func TestParseNeverPassesWhatNewRefuses(t *testing.T) {
-	// What Parse accepts compiles: a fault without a place is of no use to an administrator.
+func TestParseRefusesEveryModelThatNewRefuses(t *testing.T) {
+	// A file that Parse accepts must compile: an error of New has no position, and does not help an administrator.
 	if _, err := Parse(
 		"p",
 		[]byte("portillon: 1\nsite: s\ntimezone: UTC\nissuers: {}\nbadges: {}\nmachines: {}\n"),

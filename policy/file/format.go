@@ -36,7 +36,7 @@ func Format(name string, data []byte) ([]byte, error) {
 	return out, checkKept(name, g, doc, out)
 }
 
-// lineFeeds ends all lines with a line feed, and removes a byte order mark.
+// lineFeeds replaces all line ends by line feeds, and removes a byte order mark.
 func lineFeeds(data []byte) []byte {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
@@ -55,7 +55,7 @@ func tree(data []byte) (*yaml.Node, error) {
 	return &doc, nil
 }
 
-// checkKept returns an error if an output is another policy than before, or lacks a comment.
+// checkKept returns an error if an output has another meaning than the input, or lacks a comment.
 func checkKept(name string, before *page, doc *yaml.Node, out []byte) error {
 	again, err := tree(out)
 	if err != nil || !sameMeaning(doc, again) {

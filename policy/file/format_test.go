@@ -37,7 +37,7 @@ func TestTheCanonicalFormIsTheSamePolicyWithItsComments(t *testing.T) {
 	}
 }
 
-func TestKeysAreOrderedAndSectionsParted(t *testing.T) {
+func TestKeysAreOrderedAndSectionsSeparated(t *testing.T) {
 	in := strings.Replace(
 		sample(t),
 		"role: maintainer, needs: laser-maintainer",
@@ -67,7 +67,7 @@ func TestKeysAreOrderedAndSectionsParted(t *testing.T) {
 	}
 }
 
-// A comment stays with its key, wherever it stands.
+// A comment stays with its key when the keys are reordered.
 func TestCommentsStayWithTheirKeys(t *testing.T) {
 	in := strings.Replace(sample(t), "holidays: [", "holidays:   # what PH means\n  [", 1)
 	out, err := Format("policy.yaml", []byte(in))
@@ -79,7 +79,7 @@ func TestCommentsStayWithTheirKeys(t *testing.T) {
 	}
 }
 
-// The library writes some folded texts in a way that it reads as another.
+// The YAML library writes some folded texts in a form that it reads back as another text.
 func TestMultilineScalarIsFormattedUnchanged(t *testing.T) {
 	for _, text := range []string{
 		">-\n      One\n       further in\n      and back",

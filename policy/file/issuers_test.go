@@ -12,9 +12,9 @@ const twoIssuers = `issuers:
   other: { keys: [z6MkrvfzkMnvCroEUP2DVc9SHPE48CRsvHiVSusHioxTYu1x] }
 `
 
-// In a policy nobody but the issuer signs its lists unless it says so; in a bare trust file everybody does unless it
-// says so.
-func TestStatusIssuersAreReadWhereTheyStand(t *testing.T) {
+// In a policy, only the issuer signs its status lists unless status-issuers names others. In a bare trust file, every
+// listed issuer does unless status-issuers is given.
+func TestStatusIssuersHaveDefaultsThatDependOnTheFile(t *testing.T) {
 	for _, c := range []struct{ head, more, want string }{
 		{"portillon: 1\n", "", "lab [], club [], other []"},
 		{"portillon: 1\n", ", status-issuers: [other]", "lab [other], club [], other []"},
@@ -39,7 +39,7 @@ func TestStatusIssuersAreReadWhereTheyStand(t *testing.T) {
 	}
 }
 
-func TestStatusIssuersThatMeanNobodyAreRefused(t *testing.T) {
+func TestInvalidStatusIssuersAreRefused(t *testing.T) {
 	for more, want := range map[string]string{
 		", status-issuers: [nobody]":       `t:2:85: issuers.lab.status-issuers[0]: unknown issuer "nobody"`,
 		", status-issuers: [lab]":          "an issuer may always sign the lists of its own badges",
@@ -55,8 +55,8 @@ func TestStatusIssuersThatMeanNobodyAreRefused(t *testing.T) {
 	}
 }
 
-// A did:web is refused where it is read, with its line, if it could lead elsewhere than where it seems to.
-func TestADidWebLeadsWhereItSeemsTo(t *testing.T) {
+// A did:web that could lead to another host than it seems to is refused by the reader, with its line.
+func TestAMisleadingDidWebIsRefused(t *testing.T) {
 	for did, ok := range map[string]bool{
 		"did:web:lab.example":           true,
 		"did:web:lab.example:badges:fr": true,

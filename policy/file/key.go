@@ -47,12 +47,12 @@ func (r *reader) keyList(n yamlfile.Node) []yamlfile.Node {
 
 // checkKey accepts the kinds of keys that badges are verified with: a multikey, alone or as did:key (multibase
 // base58btc of a multicodec prefix and the key: Ed25519 0xed, P-256 0x1200, P-384 0x1201; Controlled Identifiers 1.0,
-// section 2.2.3), a did:web, the https address of a document that lists keys, a public key in PEM. Whether a document
-// is there is seen when a badge is verified.
+// section 2.2.3), a did:web, the https address of a document that lists keys, and a public key in PEM. Whether the
+// document exists is checked only when a badge is verified.
 //
-// A multikey has no checksum. checkKey refuses a key that is not a point of its curve, which catches about half of all
-// mistyped letters. The other half are valid keys that nobody has; they show when a badge of this issuer does not
-// verify.
+// A multikey has no checksum. checkKey refuses a key that is not a point of its curve, which detects about half of all
+// mistyped letters. The other half give valid keys that nobody owns; such an error appears only when a badge of this
+// issuer fails to verify.
 func checkKey(n yamlfile.Node) bool {
 	if !n.IsScalar() {
 		n.Fault(keyKinds, "a key must be one value")
@@ -117,9 +117,9 @@ const webDIDs = "did:web:host, did:web:host:path or did:web:host%3A8443: nothing
 // plainChars are the characters of a DID that need no escape (Decentralized Identifiers 1.0, section 3.1: idchar).
 const plainChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 
-// isWebDID reports whether a did:web leads where a reader expects (did:web method specification, section 2.5.2): a
-// host, perhaps with %3A and a port, and plain parts of a path. Other escapes could lead elsewhere:
-// did:web:lab.example%2F.. is at another host.
+// isWebDID reports whether a did:web leads to the host that a reader sees (did:web method specification, section
+// 2.5.2). It accepts a host, optionally with %3A and a port, and plain parts of a path. Other escapes could lead
+// elsewhere: did:web:lab.example%2F.. is at another host.
 func isWebDID(s string) bool {
 	parts := strings.Split(strings.TrimPrefix(s, "did:web:"), ":")
 	name, port := parts[0], ""
@@ -174,7 +174,7 @@ func onEd25519(key []byte) bool {
 
 const base58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
-// multikey decodes z and base58btc. Leading zero bytes are dropped; no multicodec begins with them.
+// multikey decodes the letter z followed by base58btc. Leading zero bytes are dropped; no multicodec begins with them.
 func multikey(s string) ([]byte, bool) {
 	if len(s) < 2 || len(s) > 100 || s[0] != 'z' {
 		return nil, false

@@ -7,7 +7,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// tables are all mappings of a policy file. To add a key, add a row to its table, and the key to
+// tables are all mappings of a policy file. To add a key, add a row to its table, and add the key to
 // testdata/every-key.yaml.
 type tables struct {
 	policy     table[policy.Model]
@@ -66,7 +66,7 @@ func (t *tables) mappings() map[string]mapping {
 	return out
 }
 
-// policyTable is the whole file: what the site is called, how it works, who may do what, and the examples.
+// policyTable is the whole file: the site's name and settings, the rules, and the examples.
 func policyTable() table[policy.Model] {
 	type model = policy.Model
 	return newTable("policy", nil,
@@ -114,7 +114,7 @@ func policyTable() table[policy.Model] {
 	)
 }
 
-// membershipTable is what the end of a membership means.
+// membershipTable is the rule about the end of a membership.
 func membershipTable() table[policy.Membership] {
 	type membership = policy.Membership
 	return newTable("membership", nil,
@@ -129,7 +129,7 @@ func membershipTable() table[policy.Membership] {
 	)
 }
 
-// panelTable is what the panels show, and how: { names: initial, look: dark }.
+// panelTable is the settings of the panels: { names: initial, look: dark }.
 func panelTable() table[policy.Model] {
 	type model = policy.Model
 	return newTable("panel", nil,
@@ -200,7 +200,7 @@ func acceptTable() table[policy.Accept] {
 	)
 }
 
-// evidenceTable says which interventions earn a badge.
+// evidenceTable is a rule about the interventions that earn a badge.
 func evidenceTable() table[policy.EvidenceRule] {
 	type rule = policy.EvidenceRule
 	return newTable("evidence", thing{"dependentRequired": thing{"endorsed": []string{"endorsed-by"}}},

@@ -101,7 +101,7 @@ func usedTable() table[policy.Quota] {
 	)
 }
 
-// neverTable is what the policy must never allow, whichever badges a member holds.
+// neverTable is a rule under never:, which must hold whichever badges a member holds.
 func neverTable() table[policy.Invariant] {
 	type never = policy.Invariant
 	return newTable("never", oneIsRequired("without", "at"),

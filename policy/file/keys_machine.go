@@ -34,7 +34,7 @@ func ruleKeys() []key[policy.Machine] {
 	}
 }
 
-// clockKey is which rules are ignored without a trusted clock.
+// clockKey names the rules that are ignored while the clock is not trusted.
 func clockKey() key[policy.Machine] {
 	return keyWith("clock", inline(clockTable()), "what holds after a power cut, before the clock is set",
 		func(r *reader, n yamlfile.Node, m *policy.Machine) {
@@ -79,7 +79,7 @@ func bundleTable() table[policy.Machine] {
 	)
 }
 
-// defaultsTable is the values of machines and grants that have none of their own.
+// defaultsTable is the values for machines and grants that do not set their own.
 func defaultsTable() table[policy.Machine] {
 	session := keyWith("session", mappingForm("session"), "what holds for a session",
 		func(r *reader, n yamlfile.Node, _ *policy.Machine) { r.session = r.limits(n, policy.Limits{}) })

@@ -18,7 +18,7 @@ type entry struct {
 	head    []*comment // comments above the entry
 	opening []*comment // beside the key, the dash or the opening bracket, if the value begins on a later line
 	beside  []*comment // behind the value
-	foot    []*comment // comments at the end of the value, on lines of their own
+	foot    []*comment // comments at the end of the value, on separate lines
 	closing []*comment // beside the closing bracket
 }
 
@@ -70,7 +70,7 @@ func (g *page) entry(key, value *yaml.Node, start, column int) *entry {
 	return e
 }
 
-// colon is the offset behind the colon that follows a key, if there is one.
+// colon returns the offset after the colon that follows a key, or at if no colon follows.
 func (g *page) colon(at int) int {
 	if i := g.skip(at); i < len(g.blank) && g.blank[i] == ':' {
 		return i + 1
@@ -113,7 +113,7 @@ func (g *page) fill(e *entry, column int) {
 	}
 }
 
-// innermost is the smallest entry that contains the offset at.
+// innermost returns the smallest entry that contains the offset at.
 func innermost(e *entry, at int) *entry {
 	if i := e.after(at); i > 0 && at < e.entries[i-1].to {
 		return innermost(e.entries[i-1], at)
@@ -126,7 +126,8 @@ func (e *entry) after(at int) int {
 	return sort.Search(len(e.entries), func(i int) bool { return e.entries[i].start > at })
 }
 
-// attachBeside attaches a comment to what precedes it on its line. It returns false if nothing there can take it.
+// attachBeside attaches a comment to the entry before it on the same line. It returns false if no entry there can have
+// the comment.
 func (g *page) attachBeside(root *entry, c *comment) bool {
 	at := c.at - 1
 	for at > 0 && isSpace(g.blank[at]) {
@@ -152,7 +153,7 @@ func (g *page) attachBeside(root *entry, c *comment) bool {
 	return true
 }
 
-// besideComma gives a comment behind a comma to the entry before the comma.
+// besideComma attaches a comment after a comma to the entry before the comma.
 func (e *entry) besideComma(c *comment, at int) {
 	if i := e.after(at); i > 0 {
 		e.entries[i-1].beside = append(e.entries[i-1].beside, c)
@@ -161,10 +162,10 @@ func (e *entry) besideComma(c *comment, at int) {
 	}
 }
 
-// attachAbove attaches a comment on a line of its own: to the entry that follows, or to the end of a block that ends
+// attachAbove attaches a comment on a separate line: to the entry that follows, or to the end of a block that ends
 // above and is not indented further than the comment. It returns the entry that follows. limit is the column of the
-// previous comment if the same entry follows both: the comment counts as indented at most that far, or the two would
-// change places.
+// previous comment if the same entry follows both comments: the comment counts as indented at most that far, because
+// otherwise the two comments would swap places.
 func (g *page) attachAbove(root *entry, c *comment, last *entry, limit *int) *entry {
 	e := innermost(root, c.at)
 	if e.value.Kind == yaml.ScalarNode || e.flow && c.at < e.from || e.flow && len(e.entries) == 0 && e != root {
@@ -204,8 +205,8 @@ func (g *page) attachAbove(root *entry, c *comment, last *entry, limit *int) *en
 	return follows
 }
 
-// lastEnded is the innermost block that ends with the entry before, inside the block e, and that begins at column or
-// less but further in than the entry that follows.
+// lastEnded returns the innermost block inside the block e that ends with the entry before, and whose column is at most
+// column but greater than the column of the entry that follows.
 func lastEnded(before *entry, column int, e, next *entry) *entry {
 	var out *entry
 	least := -1
@@ -220,8 +221,8 @@ func lastEnded(before *entry, column int, e, next *entry) *entry {
 	return out
 }
 
-// attachAtTop moves comments that are above the first key and apart from it to the file, because another key may become
-// the first.
+// attachAtTop attaches comments above the first key, and separated from it, to the file, because formatting may move
+// another key to the top.
 func attachAtTop(root *entry) {
 	if len(root.entries) == 0 {
 		return

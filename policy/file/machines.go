@@ -110,7 +110,7 @@ func (r *reader) grant(n yamlfile.Node) policy.Grant {
 	return g
 }
 
-// limits reads the limits of a session. Missing ones are those of usual. «none» removes a limit.
+// limits reads the limits of a session. Limits that are not given are copied from usual. «none» removes a limit.
 func (r *reader) limits(n yamlfile.Node, usual policy.Limits) policy.Limits {
 	l := usual
 	fill(r, n, r.tables.session, &l)

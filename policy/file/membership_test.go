@@ -27,7 +27,7 @@ func TestMembershipIsReadAndWritten(t *testing.T) {
 	}
 }
 
-func TestFaultsOfTheMembershipNameWhatWouldDo(t *testing.T) {
+func TestFaultsOfTheMembershipNameAValidValue(t *testing.T) {
 	for in, want := range map[string]string{
 		"{ grace: 12h }":     `"12h" is no number of days`,
 		"{ grace: 0 }":       "as 14d, at most 9999d",
@@ -45,7 +45,7 @@ func TestFaultsOfTheMembershipNameWhatWouldDo(t *testing.T) {
 	}
 }
 
-func TestExamplesSayUntilAndTheCardsState(t *testing.T) {
+func TestExamplesMaySetUntilAndTheCardState(t *testing.T) {
 	p, err := Parse(
 		"p",
 		[]byte(

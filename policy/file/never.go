@@ -5,7 +5,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// never reads what the policy must never allow, whichever badges a member holds.
+// never reads the rules under never:, which must hold whichever badges a member holds.
 func (r *reader) never(n yamlfile.Node, m *policy.Model) {
 	for _, x := range n.List() {
 		if n.Enough() {
@@ -24,7 +24,7 @@ func (r *reader) never(n yamlfile.Node, m *policy.Model) {
 	}
 }
 
-// neverRoles reads one role or several. An empty list would never find anything, so it is refused.
+// neverRoles reads one role or several. An empty list would match nothing, so it is refused.
 func neverRoles(_ *reader, n yamlfile.Node) (out []policy.Role) {
 	all := roleWords(policy.Roles())
 	for _, y := range listOrOne(n, len(all), "name at least one role", "no role: this rule can never find anything") {

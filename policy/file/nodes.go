@@ -13,7 +13,7 @@ import (
 )
 
 // onlyKeys reports all keys but these, and keys without a value: an empty "hours:" must not mean "at any hour". It
-// returns false if it reported a key. A key that seems to be missing may then only be misspelt.
+// returns false if it reported a key, because a key that seems to be missing may then only be misspelt.
 func onlyKeys(n yamlfile.Node, keys ...string) bool {
 	n.Only(keys...)
 	sound := true
@@ -33,7 +33,7 @@ func refuseEmpty(n yamlfile.Node) {
 	}
 }
 
-// Bounds on the entries of lists: more than any real policy needs, few enough that a hostile file costs little.
+// Bounds on the entries of lists: higher than any real policy needs, and low enough that a hostile file costs little.
 const (
 	maxHolidays = 1000
 	maxHolds    = 200
@@ -109,14 +109,14 @@ const (
 	maxUnknown   = 100
 )
 
-// collect takes the keys of a section as ids.
+// collect records the keys of a section as ids.
 func (s *names) collect(section yamlfile.Node) {
 	for _, e := range section.Pairs() {
 		s.add(e)
 	}
 }
 
-// add takes the key of an entry as an id.
+// add records the key of an entry as an id.
 func (s *names) add(e yamlfile.Pair) string {
 	if s.set == nil {
 		s.set = map[string]bool{}
@@ -133,7 +133,7 @@ func (s *names) add(e yamlfile.Pair) string {
 	return id
 }
 
-// known is the id of an entry that collect has seen, or "" for a key that was reported.
+// known returns the id of an entry that collect has recorded, or "" for a key whose fault was reported.
 func (s *names) known(e yamlfile.Pair) string {
 	if !s.set[e.Key] {
 		return ""
@@ -168,7 +168,7 @@ func (s *names) key(e yamlfile.Pair, kind string) string {
 	return e.Key
 }
 
-// miss notes an id that nothing defines. All its uses are one fault.
+// miss records an id that nothing defines. All uses of the id are one fault.
 func (s *names) miss(n yamlfile.Node, id, kind string) {
 	if s.absent || s.stray[strings.ToLower(id)] {
 		s.explained = &unknown{at: n, id: id, kind: kind}
@@ -211,7 +211,7 @@ func (s *names) hint(i int, u *unknown) string {
 	return "name it under " + u.kind + "s:"
 }
 
-// positive reads a duration above zero. Zero is refused, because the model takes zero for "no limit".
+// positive reads a duration above zero. Zero is refused, because zero means "no limit" in the model.
 func positive(n yamlfile.Node) time.Duration {
 	d := n.Duration()
 	if !n.IsScalar() || d > 0 {

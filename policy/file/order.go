@@ -2,8 +2,8 @@ package file
 
 import "slices"
 
-// shape is what may occur at a place of the file: a mapping of known keys, or a mapping of ids. A list has the shape of
-// its entries. The zero shape is a value without keys.
+// shape describes what may occur at a place of the file: a mapping of known keys, or a mapping of ids. A list has the
+// shape of its entries. The zero shape is a value without keys.
 type shape struct {
 	all  map[string]mapping
 	name string // of the mapping; "": none
@@ -25,7 +25,8 @@ func (s shape) under(key string) shape {
 	return shape{all: s.all}
 }
 
-// place is the rank of a known key in its table. Unknown keys come after it, and ids keep the order of the file.
+// place returns the rank of a known key in its table. Unknown keys follow after the known keys, and ids keep the order
+// of the file.
 func (s shape) place(key string) int {
 	if s.ids {
 		return 0

@@ -51,7 +51,7 @@ func (e *entry) commented() bool {
 	return len(e.foot) > 0
 }
 
-// onOwnLines marks comments that get a line of their own, without blank lines around them.
+// onOwnLines marks comments that are written on separate lines, without blank lines around them.
 func onOwnLines(cs []*comment) []*comment {
 	for _, c := range cs {
 		c.before, c.after = false, false
@@ -83,7 +83,7 @@ func (p *printer) blank() {
 	}
 }
 
-// comments appends comments on lines of their own.
+// comments appends comments, each on a separate line.
 func (p *printer) comments(cs []*comment, indent int) {
 	for _, c := range cs {
 		if c.before {
@@ -152,8 +152,8 @@ func (p *printer) entry(e *entry, indent int) {
 	p.comments(e.foot, indent+2)
 }
 
-// scalar returns the lines of a value that is not a block: one line, or those of a scalar written with | or >, of which
-// all but the first are indented further.
+// scalar returns the lines of a value that is not a block. It is one line, or the lines of a scalar written with | or
+// >, of which all but the first are indented further.
 func (g *page) scalar(e *entry) []string {
 	switch {
 	case e.collection():
@@ -205,7 +205,8 @@ func (g *page) brackets(e *entry) string {
 	}
 }
 
-// word is a scalar as the file has it, so that quotes are kept. A scalar over several lines is put on one.
+// word returns a scalar as it is written in the file, so that quotes are kept. A scalar over several lines is joined
+// into one line.
 func (g *page) word(n *yaml.Node) string {
 	at := g.offset(n)
 	raw := g.src[at:max(at, g.scalarEnd(n, 0))]
@@ -219,12 +220,12 @@ func (g *page) word(n *yaml.Node) string {
 	if strings.Contains(n.Value, "\n") {
 		one.Style = yaml.DoubleQuotedStyle
 	}
-	// Inside a list the library quotes a scalar as it must be quoted among others.
+	// Encode the scalar inside a list, so that the library adds the quotes that a scalar in a list needs.
 	list := encode(&yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle, Content: []*yaml.Node{one}})
 	return strings.TrimSuffix(strings.TrimPrefix(list, "["), "]")
 }
 
-// withoutComments is a copy of a scalar without the comments that the library attached to it.
+// withoutComments returns a copy of a scalar without the comments that the library attached to the scalar.
 func withoutComments(n *yaml.Node) *yaml.Node {
 	return &yaml.Node{Kind: n.Kind, Style: n.Style, Tag: n.Tag, Value: n.Value}
 }
@@ -240,8 +241,8 @@ func encode(n *yaml.Node) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// String is the file. Comments behind neighbouring lines of the same indentation are aligned, unless a line becomes too
-// long.
+// String returns the formatted file. Comments after neighbouring lines of the same indentation are aligned, unless a
+// line becomes too long.
 func (p *printer) String() string {
 	var b strings.Builder
 	column := 0

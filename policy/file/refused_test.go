@@ -9,7 +9,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// What would be read as something else than it says, or as nothing, is refused where it stands.
+// A rule that would have another meaning than it seems to have, or no effect, is refused with its position.
 func TestRulesWithoutEffectAreRefused(t *testing.T) {
 	for _, c := range []struct{ name, top, grant, machine, want string }{
 		{"null intervention", "", "", "    interventions: { ~: W }", "p:15:22: an empty key"},
@@ -116,9 +116,9 @@ func TestRulesWithoutEffectAreRefused(t *testing.T) {
 	}
 }
 
-// A letter of a key that is wrong often gives no key at all. Where it gives another one, nobody can tell: there is no
-// checksum.
-func TestAKeyThatIsNoPointOfItsCurveIsRefused(t *testing.T) {
+// A mistyped letter often gives an invalid key, which is refused. If it gives another valid key, nothing can detect
+// that: there is no checksum.
+func TestAKeyThatIsNotAPointOfItsCurveIsRefused(t *testing.T) {
 	for name, key := range map[string]string{
 		"Ed25519": "z6MkeYkP3XG1tBSuGo99iPN2xT3A2kMc1h88v3iVo1qdmrTy",
 		"P-256":   "zDnaerx9CtbPJ1q36T5Ln5wYt3MQYeGRG5ehnPAmxcf5mDZpv",
@@ -148,9 +148,9 @@ func TestAKeyThatIsNoPointOfItsCurveIsRefused(t *testing.T) {
 	}
 }
 
-// Hours past midnight are written as OpenStreetMap's opening_hours has them: "18:00-25:00" ends at one in the morning,
-// as 18:00-01:00 does.
-func TestHoursPastMidnightAreTaken(t *testing.T) {
+// Hours past midnight may be written as in OpenStreetMap's opening_hours: "18:00-25:00" ends at one in the morning,
+// like 18:00-01:00.
+func TestHoursPastMidnightAreAccepted(t *testing.T) {
 	for hours, want := range map[string]bool{
 		"18:00-24:00": true,
 		"18:00-25:00": true,
@@ -166,7 +166,7 @@ func TestHoursPastMidnightAreTaken(t *testing.T) {
 	}
 }
 
-// A value is quoted so far that it can be found, and never whole.
+// A fault quotes enough of a value to find it, but never a whole long value.
 func TestNoFaultRepeatsALongValue(t *testing.T) {
 	long := strings.Repeat("x", 5000)
 	for form, where := range map[string]string{

@@ -8,8 +8,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// Schema is the JSON Schema (draft 2020-12) of a policy file, for editors. What a schema cannot express (that a badge
-// is defined, that hours can be parsed) only Parse checks.
+// Schema returns the JSON Schema (draft 2020-12) of a policy file, for editors. Only Parse checks rules that a schema
+// cannot express (that a badge is defined, that hours can be parsed).
 func Schema() []byte {
 	all := newTables().mappings()
 	s := all["policy"].object()
@@ -50,7 +50,7 @@ func (m mapping) object() thing {
 	return o
 }
 
-// just is the mapping with only one of its keys, which is required.
+// just returns the mapping with only one of its keys, which is required.
 func (m mapping) just(name string) mapping {
 	out := mapping{name: m.name}
 	for _, k := range m.keys {
@@ -62,7 +62,7 @@ func (m mapping) just(name string) mapping {
 	return out
 }
 
-// thing is a part of a JSON Schema.
+// thing is a part of a JSON Schema, as a map of keywords.
 type thing = map[string]any
 
 // valueForms are the forms of single values. They have no description, because editors would show it instead of the
@@ -95,7 +95,7 @@ func ref(name string) thing { return thing{"$ref": "#/$defs/" + name} }
 // describe is the schema t with the text that editors show for the key.
 func describe(about string, t thing) thing { return with(maps.Clone(t), "description", about) }
 
-// list is a list of at least least entries. most may be 0 if the reader sets no bound.
+// list returns the schema of a list of at least least entries. most may be 0 if the reader sets no bound.
 func list(of thing, least, most int) thing {
 	l := thing{"type": "array", "items": of}
 	if least > 0 {
@@ -115,7 +115,7 @@ func mapOf(of thing) thing {
 	return thing{"type": "object", "propertyNames": ref("slug"), "additionalProperties": of}
 }
 
-// oneIsRequired says that the mapping must have at least one of these keys.
+// oneIsRequired returns a schema in which the mapping must have at least one of these keys.
 func oneIsRequired(keys ...string) thing {
 	var forms []any
 	for _, k := range keys {

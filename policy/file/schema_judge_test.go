@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// judgeBy is the part of JSON Schema that Schema uses: enough to try it, no validator. A word that it does not know is
-// a fault.
+// judgeBy implements the part of JSON Schema that Schema uses. It is enough for these tests, but not a general
+// validator: it reports an unknown schema keyword as a fault.
 func judgeBy(root, s map[string]any, v any, at string) (faults []string) {
 	bad := func(format string, a ...any) { faults = append(faults, at+": "+fmt.Sprintf(format, a...)) }
 	for _, word := range slices.Sorted(maps.Keys(s)) {
@@ -57,7 +57,7 @@ func judgeBy(root, s map[string]any, v any, at string) (faults []string) {
 	return faults
 }
 
-// judgeMore judges by words that hold for one kind of value, and say nothing about others.
+// judgeMore applies schema keywords that concern one kind of value and ignore other kinds.
 func judgeMore(root, s map[string]any, word string, v any, at string) (faults []string) {
 	bounds := map[string]func(n, of float64) bool{
 		"min": func(n, of float64) bool { return n >= of },
@@ -131,7 +131,8 @@ func judgeObject(root, s map[string]any, word string, v map[string]any, at strin
 	return faults
 }
 
-// plain is the text of a date without quotes: the test's YAML has a type for it, Portillon and editors read the text.
+// plain converts a date without quotes to text: the test's YAML library returns a date, while Portillon and editors
+// read the text.
 func plain(v any) any {
 	t, is := v.(time.Time)
 	switch {

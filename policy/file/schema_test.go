@@ -8,8 +8,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// The shipped samples are good by the schema, and a key that the reader refuses is refused by the schema too.
-func TestSamplesAreGoodByTheSchema(t *testing.T) {
+// The shipped samples are valid by the schema. A key that the reader refuses is refused by the schema too.
+func TestSamplesAreValidByTheSchema(t *testing.T) {
 	var schema map[string]any
 	if err := json.Unmarshal(Schema(), &schema); err != nil {
 		t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// What one takes the other takes, and what one refuses the other refuses.
+// The schema and the reader must accept the same values and refuse the same values.
 func TestSchemaAndReaderAgreeOnValues(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: reads hundreds of changed policies")
@@ -51,7 +51,7 @@ type values struct{ good, bad string }
 
 func some200(word string, n int) string { return "[" + strings.Repeat(word+",", n) + "]" }
 
-// valuesOf are places, where = is what is put there, and values that do and do not.
+// valuesOf returns lines with a placeholder =, and the valid and invalid values to put there.
 func valuesOf() map[string]values {
 	positive := values{
 		"1s | 45s | 10m | 1h30m | 2h | 180d | 1d12h | 99999d | 8760h | 1d2h3m4s",
@@ -152,7 +152,7 @@ func manyItems(n int) string {
 	return "{ " + b.String() + "}"
 }
 
-// An id is the same to both: what names a machine.
+// The schema and the reader must accept the same ids. The test tries ids of machines.
 func TestSchemaAndReaderAgreeOnIDs(t *testing.T) {
 	var schema map[string]any
 	if err := json.Unmarshal(Schema(), &schema); err != nil {
@@ -180,7 +180,7 @@ func TestSchemaAndReaderAgreeOnIDs(t *testing.T) {
 	}
 }
 
-// Editors show a description beside each key.
+// Each key needs a description, which editors show beside it.
 func TestEveryKeyOfTheSchemaIsDescribed(t *testing.T) {
 	var schema map[string]any
 	if err := json.Unmarshal(Schema(), &schema); err != nil {

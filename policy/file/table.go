@@ -3,13 +3,13 @@ package file
 import "portillon/yamlfile"
 
 // key describes one key of a mapping that is read into a T. The key's position in the table is its position in the
-// canonical order, read stores its value in the model, and the rest is for the JSON Schema.
+// canonical order. read stores the key's value in the model. The other fields are for the JSON Schema.
 type key[T any] struct {
 	spec
 	read func(r *reader, n yamlfile.Node, to *T) // called only if the key has a value
 }
 
-// spec is what the printer and the schema need of a key, without the type that it is read into.
+// spec holds what the printer and the schema need to know about a key, without the type that the key is read into.
 type spec struct {
 	name     string
 	about    string // the text that editors show for the key
@@ -17,14 +17,14 @@ type spec struct {
 	form
 }
 
-// form is how a value is written: its JSON Schema, and which mapping is below it.
+// form describes how a value is written: its JSON Schema, and the mapping below it.
 type form struct {
 	schema thing
 	below  string // the name of the mapping that the value, or each entry of its list, is; "": none
 	ids    bool   // the value maps ids of the file to the mapping below; ids keep their order
 }
 
-// value is a form with its reader. Keys with the same kind of value share one.
+// value is a form with its reader. Keys with the same kind of value share one value.
 type value[V any] struct {
 	form
 	read func(r *reader, n yamlfile.Node) V
@@ -35,7 +35,7 @@ func keyOf[T, V any](name string, v value[V], about string, set func(to *T, v V)
 	return keyWith(name, v.form, about, func(r *reader, n yamlfile.Node, to *T) { set(to, v.read(r, n)) })
 }
 
-// keyWith makes a key with a reader of its own.
+// keyWith makes a key with a separate reader.
 func keyWith[T any](name string, f form, about string, read func(r *reader, n yamlfile.Node, to *T)) key[T] {
 	return key[T]{spec{name: name, about: about, form: f}, read}
 }

@@ -33,7 +33,7 @@ func TestEveryKeyHasAReaderAnOrderAndASchema(t *testing.T) {
 		}
 	}
 	for name, m := range mappings {
-		if !listed[name] && name != "need" { // which is made of two tables
+		if !listed[name] && name != "need" { // "need" is made of two tables
 			t.Errorf("%s is no table", name)
 		}
 		for i, k := range m.keys {
@@ -81,11 +81,11 @@ func visit(n *yaml.Node, s shape, f func(n *yaml.Node, s shape)) {
 	}
 }
 
-func TestTheSampleOfEveryKeyHasThemAllInOrder(t *testing.T) {
+func TestTheSampleHasEveryKeyInCanonicalOrder(t *testing.T) {
 	text, doc := everyKey(t)
 	missing := map[string]bool{}
 	for name, m := range newTables().mappings() {
-		if name == "badge-need" || name == "several-needs" { // both stand as need
+		if name == "badge-need" || name == "several-needs" { // both occur under the name need
 			continue
 		}
 		for _, k := range m.keys {
@@ -105,7 +105,7 @@ func TestTheSampleOfEveryKeyHasThemAllInOrder(t *testing.T) {
 	}
 }
 
-// Without any one of its keys, the sample is another policy or none.
+// If any one key is removed from the sample, the sample must give another policy or be refused.
 func TestEveryKeyIsReadIntoTheModel(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: reads hundreds of changed policies")
@@ -132,7 +132,7 @@ func TestEveryKeyIsReadIntoTheModel(t *testing.T) {
 	})
 }
 
-// A field that is new in the model has a key in the tables, or is named here with its reason.
+// A new field of the model must have a key in the tables, or be listed here with a reason.
 func TestEveryFieldOfTheModelHasAKey(t *testing.T) {
 	text, _ := everyKey(t)
 	filled := map[string]bool{}
@@ -151,7 +151,7 @@ func TestEveryFieldOfTheModelHasAKey(t *testing.T) {
 	}
 }
 
-// fields notes for each exported field below v whether any value of its type fills it.
+// fields records for each exported field below v whether some value of its type sets it.
 func fields(v reflect.Value, filled map[string]bool) {
 	switch v.Kind() {
 	case reflect.Pointer:

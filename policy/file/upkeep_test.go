@@ -46,7 +46,7 @@ func TestUpkeepIsRead(t *testing.T) {
 	}
 }
 
-func TestUpkeepFaultsSayWhereAndWhatWouldDo(t *testing.T) {
+func TestUpkeepFaultsNamePositionAndRemedy(t *testing.T) {
 	many := "{ "
 	for _, c := range "abcdefghijklm" {
 		many += string(c) + ": x, "

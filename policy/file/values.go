@@ -97,7 +97,7 @@ func wholeValue(least, most int) value[int] {
 	}
 }
 
-// choice is one of a few words, or "" for another word, which is reported.
+// choice is one of a few words. For another word it reports a fault and returns "".
 func choice(words ...string) value[string] {
 	return value[string]{
 		form{schema: oneOf(words...)},
@@ -171,7 +171,7 @@ func siteRolesValue() value[[]policy.Role] {
 	}
 }
 
-// cardValue is what a card must prove.
+// cardValue is the strength that a card must prove.
 func cardValue() value[policy.CardStrength] {
 	return value[policy.CardStrength]{defined("card"), func(_ *reader, n yamlfile.Node) policy.CardStrength {
 		out, _ := policy.ParseCardStrength(n.OneOf("number", "aes")) // OneOf reports unknown words

@@ -9,14 +9,14 @@ import (
 	"portillon/policy"
 )
 
-// theirs are badges of another issuer that policies may accept.
+// theirs lists badges of another issuer that policies may accept.
 var theirs = []string{"f0", "f1", "f2"}
 
 func otherBadge(url string) policy.OtherBadge {
 	return policy.OtherBadge{Issuer: "o", Achievement: url}
 }
 
-// accepts gives some badges of a model entries of accepts:, no two of which are for one role.
+// accepts adds random entries under accepts: to badges of a model. No two entries of a badge are for the same role.
 func (g gen) accepts(m *policy.Model) {
 	for i := range m.Badges {
 		b := &m.Badges[i]
@@ -53,9 +53,9 @@ func (g gen) accepts(m *policy.Model) {
 	}
 }
 
-// ways are the ways in Cedar in which a need of a badge, in an assurance, is met: by the badge itself, and by each that
-// it accepts in a grant of the role, with what is asked for besides. what is said of the badge that is held: of how it
-// is called in the context.
+// ways returns the ways in Cedar in which a need of a badge, with an assurance, is met: by the badge itself, and by
+// each badge that it accepts in a grant of the role, together with the badge in With. what returns the Cedar condition
+// on the held badge, given its name in the context.
 func ways(b *policy.Badge, least policy.Assurance, who string, as policy.Role, what func(held string) string) string {
 	held := func(name string) string { return fmt.Sprintf("context.%s.%s%d", who, name, least) }
 	or := []string{held(string(b.ID)) + ".counts" + what(held(string(b.ID)))}
@@ -76,8 +76,9 @@ func ways(b *policy.Badge, least policy.Assurance, who string, as policy.Role, w
 	return "(" + strings.Join(or, " || ") + ")"
 }
 
-// others are the badges of another issuer that a member holds. As a machine's roster does, each is held as every badge
-// that accepts it; at times one is held as a badge that does not: it must count for nothing.
+// others adds badges of another issuer to a member. Like a machine's roster, it adds a holding for every badge that
+// accepts the other badge. Sometimes it adds a holding for a badge that does not accept it; such a holding must not
+// count.
 func (g gen) others(s site, m *policy.Member, at time.Time) {
 	for range g.IntN(4) {
 		url := theirs[g.IntN(len(theirs))]
@@ -94,7 +95,7 @@ func (g gen) others(s site, m *policy.Member, at time.Time) {
 	}
 }
 
-// is reports whether a holding is of the thing of that name: a badge of the policy itself, or another issuer's.
+// is reports whether a holding is the badge with that name: a badge of the policy itself, or another issuer's badge.
 func is(h policy.Holding, name string) bool {
 	if h.Other == nil {
 		return string(h.Badge) == name
@@ -103,7 +104,7 @@ func is(h policy.Holding, name string) bool {
 	return url == name
 }
 
-// names are all things that may be held.
+// names returns the names of all badges that may be held.
 func names() (out []string) {
 	for _, b := range badges {
 		out = append(out, string(b))

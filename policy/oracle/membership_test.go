@@ -12,7 +12,7 @@ import (
 	"portillon/policy"
 )
 
-// membership is a rule on memberships; every third policy has none.
+// membership returns a random rule on memberships; every third policy has none.
 func (g gen) membership() (x policy.Membership) {
 	if g.IntN(3) == 0 {
 		return x
@@ -26,12 +26,12 @@ func (g gen) membership() (x policy.Membership) {
 	return x
 }
 
-// lapsed is the rule in Cedar: whether the membership of "member" or "supervisor" has lapsed.
+// lapsed returns the rule in Cedar that tests whether the membership of "member" or "supervisor" has lapsed.
 func lapsed(x policy.Membership, who string) string {
 	return fmt.Sprintf("(context.%s.hasEnd && context.%s.daysOver > %d)", who, who, x.Grace/day)
 }
 
-// lapse forbids the grants of a role that lapsed members do not keep.
+// lapse returns Cedar that forbids the grants of a role that lapsed members do not keep.
 func lapse(x policy.Membership, grant int, r policy.Role) string {
 	if slices.Contains(x.After, r) {
 		return ""
@@ -44,7 +44,7 @@ func lapse(x policy.Membership, grant int, r policy.Role) string {
 	)
 }
 
-// answers adds to what a supervisor must be that their membership has not lapsed, unless mentors keep their role.
+// answers adds to the condition on a supervisor that their membership has not lapsed, unless mentors keep their role.
 func answers(x policy.Membership, then string) string {
 	if slices.Contains(x.After, policy.Mentor) || !strings.HasPrefix(then, "(context.supervised") {
 		return then
@@ -52,7 +52,7 @@ func answers(x policy.Membership, then string) string {
 	return then + " && !" + lapsed(x, "supervisor")
 }
 
-// terms gives most members no end, and the others one around a moment.
+// terms gives most members a membership without end, and the remaining members one that ends around a moment.
 func (g gen) terms(m *policy.Member, at time.Time) {
 	if g.IntN(3) == 0 {
 		y, mon, d := at.AddDate(0, 0, 10-g.IntN(60)).In(zone).Date()
@@ -60,8 +60,7 @@ func (g gen) terms(m *policy.Member, at time.Time) {
 	}
 }
 
-// circumstances are the state of the card, and when the machine last had a trusted clock: never, or in the last
-// weeks.
+// circumstances sets the state of the card, and when the machine last had a trusted clock: never, or in the last weeks.
 func (g gen) circumstances(q *policy.Question) {
 	if g.IntN(15) == 0 {
 		q.CardState = policy.CardState(1 + g.IntN(3))
@@ -71,9 +70,8 @@ func (g gen) circumstances(q *policy.Question) {
 	}
 }
 
-// daysOver counts the days since the last day of a membership as people do, on a calendar: day by day. The moment
-// is the question's or, while the clock is not trusted, the later one of the bundle's issue and the last trusted
-// record.
+// daysOver counts the days since the last day of a membership one by one on a calendar. The reference is the question's
+// time or, while the clock is not trusted, the later of the bundle's time of issue and the last trusted record.
 func daysOver(q policy.Question, who *policy.Member) types.Record {
 	if who.Until == (policy.Date{}) {
 		return types.NewRecord(types.RecordMap{"hasEnd": types.Boolean(false), "daysOver": types.Long(0)})
@@ -93,7 +91,7 @@ func daysOver(q policy.Question, who *policy.Member) types.Record {
 	return types.NewRecord(types.RecordMap{"hasEnd": types.Boolean(true), "daysOver": types.Long(n)})
 }
 
-// with adds the fields of a record to another.
+// with adds the fields of one record to another.
 func with(r, more types.Record) types.Record {
 	out := types.RecordMap{}
 	for _, x := range []types.Record{r, more} {
@@ -104,7 +102,7 @@ func with(r, more types.Record) types.Record {
 	return types.NewRecord(out)
 }
 
-// tally counts the grants that nothing but a membership, or the state of a card, refuses or leaves waiting.
+// tally counts the grants that only a membership, or only the state of a card, refuses or leaves waiting.
 type tally struct{ memberships, supervisors, cards int }
 
 func (x *tally) count(o policy.Outcome) {

@@ -30,7 +30,7 @@ var (
 
 type gen struct{ *rand.Rand }
 
-// hours are weekly hours in both languages.
+// hours holds weekly hours that can be written in both languages.
 type hours struct {
 	days     [7]bool // by time.Weekday
 	from, to int     // minutes; to may be past midnight
@@ -46,7 +46,7 @@ func (g gen) hours() hours {
 	return h
 }
 
-// text is the hours as policy.yaml writes them.
+// text returns the hours as policy.yaml writes them.
 func (h hours) text() string {
 	var on []string
 	for d, yes := range h.days {
@@ -57,7 +57,7 @@ func (h hours) text() string {
 	return fmt.Sprintf("%s %02d:00-%02d:00", strings.Join(on, ","), h.from/60, h.to/60)
 }
 
-// cedar is the hours over a day of the week and a minute of the day.
+// cedar returns the hours as a Cedar condition on the day of the week and the minute of the day.
 func (h hours) cedar() string {
 	var or []string
 	for d, yes := range h.days {
@@ -138,7 +138,7 @@ func (g gen) site(t testing.TB) site {
 	return site{m, ps, &m.Machines[0]}
 }
 
-// unless is a rule on time in Cedar: judged while the clock is trusted, else passed over or refused.
+// unless returns a rule on time in Cedar: judged while the clock is trusted, otherwise ignored (passed) or refused.
 func unless(rule string, passed bool) string {
 	return fmt.Sprintf("(if context.trusted then %s else %v)", rule, passed)
 }
@@ -170,7 +170,7 @@ func (g gen) grant(site *policy.Model, m *policy.Machine) (x policy.Grant, when,
 	if x.Role != policy.Maintainer && (x.Booked || len(m.Bookings) > 0) {
 		rule := `context.booking == "mine"`
 		text := unless("("+rule+")", m.Pass&policy.PassHours != 0)
-		if !x.Booked { // what had ended when the bundle was made keeps the machine for nobody, whatever the clock shows
+		if !x.Booked { // a booking that had ended when the bundle was made does not count
 			text = `(!context.trusted && context.bookingsOver || ` + unless(
 				`(context.booking != "other")`,
 				m.Pass&policy.PassHours != 0,
@@ -317,8 +317,8 @@ func (g gen) question(s site) policy.Question {
 	return q
 }
 
-// request is the question as Cedar is asked it. Everything here is written again, from the words of the policy
-// package's documentation.
+// request converts a question to Cedar's input. The code is written independently, from the documentation of the policy
+// package.
 func request(s site, q policy.Question) types.Record {
 	local := q.At.In(zone)
 	c := types.RecordMap{
@@ -362,7 +362,7 @@ func startOfWeek(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day()-back, 0, 0, 0, 0, zone)
 }
 
-// seconds are rounded up: a limit of whole seconds is kept by the same durations.
+// seconds converts a duration to seconds, rounded up: with limits of whole seconds the comparison stays the same.
 func seconds(d time.Duration) types.Long {
 	n := types.Long(d / time.Second)
 	if d%time.Second > 0 {
@@ -392,8 +392,8 @@ func booking(m *policy.Machine, q policy.Question) string {
 	return "none"
 }
 
-// person is a member: for each badge, of other issuers too, and each assurance whether one counts, and how old the
-// newest of those is.
+// person converts a member to Cedar's input. For each badge (also of other issuers) and each assurance, it holds
+// whether a badge counts, and the age of the newest badge that counts.
 func person(m *policy.Machine, q policy.Question, who *policy.Member) types.Record {
 	out := types.RecordMap{"logged": types.Long(0), "sinceUse": types.Long(1 << 40)}
 	for _, p := range who.Practice {
@@ -502,19 +502,19 @@ func TestDecisionsAgreeWithCedar(t *testing.T) {
 	}
 }
 
-// BenchmarkSameQuestions puts the same questions to both, and wants the same answer: the verdict of each of a machine's
-// five grants. Made ahead are, on our side, the policy; on Cedar's side the parsed policies, and the contexts, in which
-// the ages of badges and the minute of the week are calculated already. A decision of ours chooses the grant and its
-// limits, and notes all that is missing for each grant; reasons are not written out.
+// BenchmarkSameQuestions asks both evaluators the same questions, and requires the same answer: the verdict of each of
+// a machine's five grants. Prepared beforehand are, for policy, the compiled policy; for Cedar, the parsed policies and
+// the contexts, which already contain the ages of badges and the minute of the week. Decide also chooses the grant and
+// its limits, and finds all that is missing for each grant; reasons are not written out.
 //
-// ns-decide and times are of members that were prepared (Policy.Prepare: which of their badges may meet which need).
-// ns-unprepared and times-unprepared are of members as a roster makes them when a card is tapped.
+// ns-decide and times are for members that were prepared (Policy.Prepare: which of their badges may meet which need).
+// ns-unprepared and times-unprepared are for members as a roster makes them when a card is tapped.
 func BenchmarkSameQuestions(b *testing.B) {
 	g := gen{rand.New(rand.NewPCG(7, 8))}
 	type asked struct {
 		s        site
 		p        *policy.Policy
-		q, ready policy.Question // with members as they are, and prepared
+		q, ready policy.Question // the question with unprepared and with prepared members
 		contexts types.Record
 	}
 	var all []asked

@@ -13,7 +13,7 @@ var Badges = []policy.BadgeID{"a", "b", "c", "d", "e", "f"}
 // Gen makes random models, members and questions.
 type Gen struct{ *rand.Rand }
 
-// Model is a random model with one machine «m».
+// Model returns a random model with one machine «m».
 func (g Gen) Model() policy.Model {
 	m := policy.Model{Site: "s", Zone: Paris(), Issuers: []policy.Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}}}
 	for _, id := range Badges {
@@ -30,7 +30,7 @@ func (g Gen) Model() policy.Model {
 	return m
 }
 
-// Grant is a random grant.
+// Grant returns a random grant.
 func (g Gen) Grant() policy.Grant {
 	out := policy.Grant{
 		Role:    policy.Role(1 + g.IntN(5)),
@@ -47,7 +47,7 @@ func (g Gen) Grant() policy.Grant {
 	return out
 }
 
-// Need is a random need. depth is how deep it is nested: below 2 it is a single badge.
+// Need returns a random need. depth is the nesting depth: at depths below 2 the need is a single badge.
 func (g Gen) Need(depth int) policy.Need {
 	if depth > 2 || g.IntN(2) == 0 {
 		n := policy.Need{Badge: Badges[g.IntN(len(Badges))]}
@@ -72,7 +72,7 @@ func (g Gen) Need(depth int) policy.Need {
 	return policy.Need{Any: list}
 }
 
-// Bookings are within the fortnight of Question.
+// Bookings returns random bookings within the fortnight of Question.
 func (g Gen) Bookings() (out []policy.Booking) {
 	at := Monday.Add(-time.Hour)
 	for range g.IntN(4) {
@@ -83,7 +83,7 @@ func (g Gen) Bookings() (out []policy.Booking) {
 	return out
 }
 
-// Holding is a random badge, valid or not, as of the time at.
+// Holding returns a random badge, valid or not, relative to the time at.
 func (g Gen) Holding(at time.Time) policy.Holding {
 	h := policy.Holding{
 		Badge:    Badges[g.IntN(len(Badges))],
@@ -101,7 +101,7 @@ func (g Gen) Holding(at time.Time) policy.Holding {
 	return h
 }
 
-// Member has up to four random badges, and practice at «m» in half of the cases.
+// Member returns a member with up to four random badges, and with practice at «m» in half of the cases.
 func (g Gen) Member(id policy.MemberID, at time.Time) *policy.Member {
 	m := &policy.Member{ID: id, Blocked: g.IntN(20) == 0}
 	for range g.IntN(5) {
@@ -115,7 +115,7 @@ func (g Gen) Member(id policy.MemberID, at time.Time) *policy.Member {
 	return m
 }
 
-// Question is a random tap at «m» within a fortnight from Monday.
+// Question returns a random tap at «m» within a fortnight from Monday.
 func (g Gen) Question() policy.Question {
 	at := Monday.Add(time.Duration(g.IntN(14*24*60)) * time.Minute)
 	q := policy.Question{At: at, Clock: policy.Trusted, Machine: "m", Tagged: g.IntN(6) == 0, Fault: g.IntN(12) == 0}
@@ -133,7 +133,7 @@ func (g Gen) Question() policy.Question {
 
 var OtherBadges = []string{"urn:f0", "urn:f1"}
 
-// Accepting is a random model in which some badges accept badges of another issuer.
+// Accepting returns a random model in which some badges accept badges of another issuer.
 func (g Gen) Accepting() policy.Model {
 	m := g.Model()
 	m.Issuers = append(m.Issuers, policy.Issuer{ID: "other", Profile: "did:y", Keys: []string{"k"}})
@@ -169,7 +169,7 @@ func (g Gen) GiveAccepts(m *policy.Model) {
 	}
 }
 
-// Foreign returns one random badge of the other issuer as the holdings that the policies make of it.
+// Foreign returns one random badge of the other issuer, as holdings of all badges that accept it in the policies.
 func (g Gen) Foreign(at time.Time, policies ...*policy.Policy) (out []policy.Holding) {
 	h, url := g.Holding(at), OtherBadges[g.IntN(len(OtherBadges))]
 	h.Assurance = policy.Assurance(g.IntN(6) / 5)
@@ -198,7 +198,7 @@ func (g Gen) WithForeign(q policy.Question, policies ...*policy.Policy) policy.Q
 	return q
 }
 
-// PlainModel has badges and issuers, but no machine.
+// PlainModel returns a model with badges and issuers, but no machine.
 func (Gen) PlainModel() policy.Model {
 	m := policy.Model{
 		Site: "s",

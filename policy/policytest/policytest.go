@@ -1,5 +1,5 @@
-// Package policytest holds the models, members and random questions with which the tests of package policy and of
-// policy/analysis try their code. Nothing else imports it.
+// Package policytest holds models, members and random questions for the tests of package policy and of policy/analysis.
+// Only tests import it.
 package policytest
 
 import (
@@ -54,7 +54,7 @@ func MustNew(t testing.TB, m policy.Model) *policy.Policy {
 	return p
 }
 
-// Ruled is a policy with one machine, whose users need one badge. change adds the rule under test.
+// Ruled returns a policy with one machine, whose users need one badge. change adds the rule under test.
 func Ruled(t *testing.T, change func(*policy.Machine)) *policy.Policy {
 	t.Helper()
 	m := policy.Model{
@@ -94,7 +94,7 @@ func SmallModel(change func(*policy.Machine)) policy.Model {
 	return m
 }
 
-// Bearer is a member who holds these badges, verified and new.
+// Bearer returns a member who holds these badges, verified and new.
 func Bearer(b ...policy.BadgeID) *policy.Member {
 	m := &policy.Member{ID: "m-1"}
 	for _, id := range b {
@@ -108,8 +108,8 @@ const (
 	TheirAll  = "https://other.example/a/all"
 )
 
-// AcceptingModel is the model of Ruled with a badge «induction», in which the badge of accepts one of the issuer
-// «other».
+// AcceptingModel returns the model of Ruled with a badge «induction», in which the badge of accepts one badge of the
+// issuer «other».
 func AcceptingModel(t *testing.T, of policy.BadgeID, with policy.BadgeID, roles ...policy.Role) policy.Model {
 	t.Helper()
 	m := Ruled(t, func(*policy.Machine) {}).Model
@@ -144,9 +144,10 @@ var FrenchHolidays = policy.NewHolidays(
 	policy.Date{Year: 0, Month: 5, Day: 1},
 	policy.Date{Year: 0, Month: 12, Day: 25},
 	policy.Date{Year: 2026, Month: 4, Day: 6},
-) // Easter Monday, whose date differs each year
+) // Easter Monday has another date each year
 
-// Crowd is a policy of 20 machines with five grants each, one with nested needs, and 1,000 members with 15 badges each.
+// Crowd returns a policy of 20 machines with five grants each, one of them with nested needs, and 1,000 members with 15
+// badges each.
 func Crowd(tb testing.TB) (*policy.Policy, []*policy.Member) {
 	m := policy.Model{Site: "s", Zone: Paris(), Issuers: []policy.Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}}}
 	var all []policy.BadgeID
@@ -206,7 +207,7 @@ func Crowd(tb testing.TB) (*policy.Policy, []*policy.Member) {
 	return MustNew(tb, m), members
 }
 
-// Fortnight has 14 days of grace, and maintainers keep their role after it.
+// Fortnight has 14 days of grace. Maintainers keep their role after the grace.
 var Fortnight = policy.Membership{Grace: 14 * Days, Warn: 30 * Days, After: []policy.Role{policy.Maintainer}}
 
 // ParseDate reads a day, as in 2026-12-31.

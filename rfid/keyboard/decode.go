@@ -103,7 +103,8 @@ func at(b []byte, size int) time.Duration {
 type Format uint8
 
 const (
-	// Decimal is one decimal number. The card's bytes are this number, big endian, in 4 bytes or as many as it needs.
+	// Decimal is one decimal number. The card's bytes are this number, big endian, in 4 bytes, or in more if the number
+	// needs more.
 	Decimal Format = iota
 	Hex            // hexadecimal, two digits a byte
 )

@@ -101,7 +101,7 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 	}
 }
 
-// until makes the end of ctx interrupt reads of the file, until the returned function is called.
+// until arranges that the end of ctx interrupts reads of the file, until the returned function is called.
 func (r *Reader) until(ctx context.Context) (release func()) {
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

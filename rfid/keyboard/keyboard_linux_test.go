@@ -46,7 +46,7 @@ func TestReaderAcceptsEventsInAnySplit(t *testing.T) {
 	}
 }
 
-// A missing Enter must be reported within a second of the first card, not with the next card.
+// A missing Enter must be reported within a second of the first card, and not only when the next card is typed.
 func TestLineWithoutEnterIsReportedBeforeTheNextCard(t *testing.T) {
 	now := time.Duration(0)
 	r, out := wire(t, Hex, 0)
@@ -112,7 +112,7 @@ func TestCardTypedTwiceIsOneTap(t *testing.T) {
 	}
 }
 
-// The process was suspended or busy, so that the person who tapped may have left.
+// The process was suspended or busy, so the person who tapped may have left.
 func TestStaleLineIsNotATap(t *testing.T) {
 	r, out := wire(t, Hex, time.Minute)
 	out.Write(bytesOf(then(time.Minute-stale-time.Millisecond, typed("62E3086CED\n")), r.size))

@@ -122,7 +122,7 @@ func TestLinesAreDecodedToCards(t *testing.T) {
 	}
 }
 
-// The digits' key codes run from 7 to 9 first on the keypad, and from 1 to 0 on the top row.
+// The keypad's key codes are in the order 7 to 9 first; the top row's are in the order 1 to 0.
 func TestDigitsOfTopRowAndKeypadAreDecoded(t *testing.T) {
 	for i, code := range []uint16{11, 2, 3, 4, 5, 6, 7, 8, 9, 10, 82, 79, 80, 81, 75, 76, 77, 71, 72, 73} {
 		// KEY_0 KEY_1 … KEY_9, KEY_KP0 KEY_KP1 … KEY_KP9

@@ -51,7 +51,7 @@ func (d *Decoder) Unread() (u rfid.Unread, ok bool) {
 // Pending reports whether a line has begun and not ended.
 func (d *Decoder) Pending() bool { return len(d.raw) > 0 || len(d.line) > 0 }
 
-// Idle ends a line that is followed by a pause: its other half was lost, or the reader sends no Enter.
+// Idle ends a line that is followed by a pause: the rest of the line was lost, or the reader sends no Enter.
 func (d *Decoder) Idle(now time.Duration) {
 	if d.Pending() && (now-d.last).Abs() > pause {
 		d.end()

@@ -137,8 +137,8 @@ func TestVirtualKeyboardIsOpenedExclusively(t *testing.T) {
 	}
 }
 
-// Three cards typed while Read is not called do not fit in the kernel's buffer. What remains of them must not be a
-// card, and the next card must be read.
+// Three cards are typed while Read is not called, which is more than the kernel's buffer can hold. The remaining events
+// must not give a card, and the next card must be read.
 func TestEventsLostByTheKernelAreNotACard(t *testing.T) {
 	k := newTypist(t)
 	r := opened(t, k)
@@ -167,7 +167,7 @@ func TestUnpluggedVirtualKeyboardIsAnError(t *testing.T) {
 	}
 }
 
-// A reader that ends lines with Tab is read. One that sends no end is reported, and reading continues.
+// Lines that end with Tab are read. A line without an end is reported, and reading continues.
 func TestVirtualKeyboardLinesEndWithTabOrAreReported(t *testing.T) {
 	k := newTypist(t)
 	r := opened(t, k)

@@ -71,7 +71,7 @@ const (
 	commandTime = 25 * time.Millisecond
 	// lookPause is the pause between two reads of a register, about ten transfers of three bytes at 1 MHz.
 	lookPause = 250 * time.Microsecond
-	// earlyWakes bounds how often the IRQ pin may shorten one wait, so that a faulty pin costs only a few extra reads.
+	// earlyWakes bounds how often the IRQ pin may shorten one wait, so that a faulty pin causes only a few extra reads.
 	earlyWakes = 4
 )
 

@@ -9,9 +9,9 @@ import (
 	"portillon/rfid/mfrc522/mfrc522test"
 )
 
-// puppet is a chip that gives scripted values for interrupts, errors and FIFO while a card is read. A script's byte
-// with its two lowest bits zero leaves the true value; after any other byte follows the value to return. After the
-// script's end all values are true.
+// puppet is a chip that returns scripted values for interrupts, errors and FIFO while a card is read. If the two lowest
+// bits of a script's byte are zero, the chip returns the true value. After any other byte of the script, the next byte
+// is returned. After the end of the script, all values are true.
 type puppet struct {
 	script []byte
 	frames [][]byte // bytes read from the FIFO, by transfer

@@ -21,7 +21,7 @@ import (
 var (
 	four  = []byte{0xDE, 0xAD, 0xBE, 0xEF}
 	seven = []byte{0x04, 0x0C, 0xAC, 0x12, 0xED, 0x4C, 0x81}
-	// The 88 is the seventh byte of ten: part of the number, not a cascade tag.
+	// The 88 is the seventh byte of ten, so it is part of the number and not a cascade tag.
 	ten = []byte{0x04, 0x11, 0x22, 0x33, 0x44, 0x55, 0x88, 0x77, 0x99, 0xAA}
 )
 
@@ -448,7 +448,7 @@ func TestFaultyPinsDoNotPreventReading(t *testing.T) {
 	}
 }
 
-// An answer with too few or too many bits must only cost one look.
+// An answer with too few or too many bits must only make one look find no card.
 func TestAnswerOfAnotherLengthIsNotACard(t *testing.T) {
 	for more := -9; more <= 17; more++ {
 		for spoilt := 1; spoilt <= 5 && more != 0; spoilt++ { // WUPA, then two answers per level

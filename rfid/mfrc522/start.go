@@ -188,7 +188,7 @@ func (d *Device) runSelfTest() ([]byte, error) {
 	if err := b.write(regCommand, cmdMem); err != nil {
 		return nil, err
 	}
-	// Mem should end. If it does not, the comparison of the bytes fails.
+	// The command Mem should end. If it does not end, the comparison of the bytes fails.
 	if _, err := b.until(regCommand, commandTime, func(c byte) bool { return c&0x0F == cmdIdle }); err != nil &&
 		!errors.Is(err, errStuck) {
 		return nil, err

@@ -139,9 +139,9 @@ func (c *client) connect(name string) (card, code, error) {
 	return card{handle, protocol}, rv, c.broken(err)
 }
 
-// disconnect ends the connection to a card that has left, without a reset. With a reset, if the card is already back
-// and pcscd (1.9.9 and 2.3.3, SCardDisconnect) cannot reset it, pcscd lists the reader as empty until that card leaves
-// too. When the client's connection ends, pcscd resets a present card, so that no proof remains.
+// disconnect ends the connection to a removed card, without a reset. With a reset, if the card is already back and
+// pcscd (1.9.9 and 2.3.3, SCardDisconnect) cannot reset it, pcscd lists the reader as empty until the card is removed
+// again. When the client's connection ends, pcscd resets a present card, so that no proof remains.
 func (c *client) disconnect(k card) error {
 	_, err := c.call(cmdDisconnect, words(k.handle, leaveCard, 0), nil, sizeDisconnect)
 	return err

@@ -8,8 +8,9 @@ import (
 // Socket is the path of pcscd's socket on Debian (pcscd.socket of its package).
 const Socket = "/run/pcscd/pcscd.comm"
 
-// Open opens the first PC/SC reader whose name begins with prefix; "" opens the first of all. It blocks for 4 s at
-// most. For the last second it polls the reader, so that a card that was already there is known when Open returns.
+// Open opens the first PC/SC reader whose name begins with prefix; "" selects the first reader. It blocks for 4 s at
+// most. In the last second it polls the reader, so that a card that is already on the reader is known when Open
+// returns.
 func Open(prefix string) (*Device, error) { return openAt(Socket, prefix) }
 
 func openAt(socket, prefix string) (*Device, error) {

@@ -50,9 +50,9 @@ import (
 )
 
 const (
-	// lookTime bounds one look. Before a hanging reader is an error, a card goes unread for at most two looks and two
-	// pauses of rfid.Polling (100 ms): 800 ms, less than rfid.Gone. A hanging pcscd therefore never causes a second tap of
-	// a present card.
+	// lookTime bounds one look. Before a hanging reader becomes an error, a card is not read for at most two looks and
+	// two pauses of rfid.Polling (100 ms): 800 ms, less than rfid.Gone. A hanging pcscd therefore never causes a second
+	// tap of a present card.
 	lookTime = 300 * time.Millisecond
 	// patience is how long pcscd may take to answer an abandoned request: an exchange (rfid.MaxPoll) and the look after
 	// it.
@@ -60,9 +60,9 @@ const (
 	// openTime bounds Open before its first look. systemd starts pcscd at the first use of the socket, which takes time on
 	// a Pi.
 	openTime = 2 * time.Second
-	// settle is how long Open polls the reader before it returns. After being plugged in, an ACR122U looks for cards every
-	// 250 or 500 ms (ACR122U API v2.04, PICC operating parameter), and pcscd polls it every 400 ms
-	// (PCSCLITE_STATUS_POLL_RATE). A card that was already there must be seen before taps count.
+	// settle is how long Open polls the reader before it returns. After being plugged in, an ACR122U looks for cards
+	// every 250 or 500 ms (ACR122U API v2.04, PICC operating parameter), and pcscd polls it every 400 ms
+	// (PCSCLITE_STATUS_POLL_RATE). A card that was on the reader before must be detected before taps count.
 	settle = time.Second
 	pace   = 100 * time.Millisecond
 )
@@ -182,8 +182,8 @@ func (d *Device) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 	return a.b, a.err
 }
 
-// within runs f with the reader, and waits for the result until limit or ctx ends. After that, f continues for patience
-// at most and its result is discarded; the next caller waits for its end. Close ends f too.
+// within runs f with the reader, and waits for the result until limit or the end of ctx. After that, f may continue for
+// at most patience, and its result is discarded; the next caller waits until f ends. Close also ends f.
 func within[T any](ctx context.Context, d *Device, limit time.Duration, f func() T) (none T, err error) {
 	end := time.NewTimer(limit)
 	defer end.Stop()

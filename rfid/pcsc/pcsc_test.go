@@ -186,8 +186,8 @@ func TestCardThatCannotBePoweredIsIgnored(t *testing.T) {
 	}
 }
 
-// However long pcscd hangs while a card is present, there must be one tap, or the reader must fail and its reopening
-// must report the card as not tapped.
+// However long pcscd hangs while a card is present, there must be only one tap. Otherwise the reader must fail, and
+// after reopening it must report the card as not tapped.
 func TestHangingPcscdCausesNoSecondTap(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: waits for a daemon that hangs")
@@ -308,8 +308,8 @@ func TestExchangeReturnsTheCardsAnswer(t *testing.T) {
 	})
 }
 
-// A card removed during a computation may occupy pcscd for longer than an exchange may last. The reader must remain
-// usable.
+// A card that is removed during a computation may block pcscd for longer than an exchange may last. The reader must
+// remain usable.
 func TestTimedOutExchangeLeavesTheReaderUsable(t *testing.T) {
 	for delay, lives := range map[time.Duration]bool{
 		600 * time.Millisecond: true, 700 * time.Millisecond: true, 2 * time.Second: false,

@@ -104,8 +104,8 @@ func (c code) err(doing string) error {
 	return fmt.Errorf("%s: pcscd answers %#x", doing, uint32(c))
 }
 
-// errGarbage reports an answer that does not match the request. Because the following bytes cannot be interpreted, the
-// connection is closed.
+// errGarbage reports an answer that does not match the request. The connection is then closed, because the following
+// bytes cannot be interpreted.
 var errGarbage = errors.New("pcscd's answer does not match the request")
 
 // words encodes 32-bit fields in the computer's byte order.

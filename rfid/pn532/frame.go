@@ -16,7 +16,7 @@ const (
 	maxSent  = 252 // bytes of data after TFI and command in a normal frame, InDataExchange's target number among them
 )
 
-// kind is the kind of a packet. The zero kind is no packet.
+// kind is the kind of a packet. The zero kind means that there is no packet.
 type kind uint8
 
 const (

@@ -20,7 +20,8 @@ import (
 type link interface {
 	wake() error
 	send(frame []byte) error
-	// receive waits for bytes until ctx is done, and returns none then. n is how many to read on a bus that needs a count.
+	// receive waits for bytes and returns none if ctx is done first. n is the number of bytes to read on a bus that
+	// needs a count.
 	receive(ctx context.Context, n int) ([]byte, error)
 	// whole reports whether each receive returns exactly one packet.
 	whole() bool

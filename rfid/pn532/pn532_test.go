@@ -28,7 +28,7 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-// Frames of the manual, of nfcpy's tests and of libnfc's tests.
+// The frames are from the manual, from nfcpy's tests and from libnfc's tests.
 func TestFramesOfOtherProgramsAreDecoded(t *testing.T) {
 	for in, want := range map[string]packet{
 		"00 00 FF 03 FD D5 41 00 EA 00":          {data, []byte{0x41, 0}},
@@ -123,7 +123,7 @@ type spiConn struct{ pn532test.SPI }
 
 func (spiConn) TxPackets([]spi.Packet) error { return errors.New("not used") }
 
-// each plays a story on each kind of connection, in synctest time.
+// each runs a story on each kind of connection, in synctest time.
 func each(t *testing.T, story func(t *testing.T, c *pn532test.Chip, l link)) {
 	for name, l := range links() {
 		t.Run(name, func(t *testing.T) {
@@ -356,7 +356,7 @@ func TestClosedReaderRefusesAllCalls(t *testing.T) {
 	})
 }
 
-// A tap through a real serial line: a pseudo-terminal and the serial library.
+// The test reads a tap through a pseudo-terminal and the serial library.
 func TestTapOnASerialLine(t *testing.T) {
 	chip, path, err := rfidtest.OpenPTY()
 	if err != nil {

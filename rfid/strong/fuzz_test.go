@@ -77,7 +77,7 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// heard is a channel with scripted answers: for each, a byte of length, then the answer.
+// heard is a channel with scripted answers. Each answer in b is preceded by a byte with its length.
 type heard struct{ b []byte }
 
 func (h *heard) Exchange(context.Context, []byte) ([]byte, error) {

@@ -67,7 +67,7 @@ func (c *card) create(ctx context.Context) error {
 	return c.meet(ctx)
 }
 
-// give changes the keys that are not changed yet, key 0 last.
+// give changes the keys that are not changed yet, and key 0 last.
 func (s Site) give(ctx context.Context, c *card, fresh block) error {
 	own := c.key(s.Key, 0)
 	n, err := c.authenticate(ctx, 0, own)
@@ -97,7 +97,8 @@ func (s Site) give(ctx context.Context, c *card, fresh block) error {
 	return n.changeOwn(ctx, own)
 }
 
-// giveOthers changes those of keys 1 to 4 of an NTAG 424 DNA that are not this site's yet, and verifies each.
+// giveOthers changes those of the keys 1 to 4 of an NTAG 424 DNA that are not yet this site's keys, and verifies each
+// key.
 func (s Site) giveOthers(ctx context.Context, n *ev2, fresh block) error {
 	for no := byte(1); no < ntagKeys; no++ {
 		v, err := n.keyVersion(ctx, no)

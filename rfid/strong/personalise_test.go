@@ -62,7 +62,7 @@ func TestPersonaliseDetectsACardThatIgnoresCommands(t *testing.T) {
 	})
 }
 
-// Until a card is completely personalised, no machine may accept it.
+// A card must not be accepted by any machine before it is completely personalised.
 func TestHalfPersonalisedNTAGProvesNothing(t *testing.T) {
 	s := theSite(t, secret)
 	for at := 1; at < 100; at++ {

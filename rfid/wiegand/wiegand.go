@@ -129,7 +129,7 @@ func ones(x uint64) (n int) {
 // Reader reads taps from two lines.
 type Reader struct {
 	// Keys, if set, is called during Read when somebody starts to press keys of the reader's keypad, at most once a
-	// minute. It must not block. It does not learn which keys, because they may be a PIN.
+	// minute. It must not block. It is not told which keys were pressed, because they may be a PIN.
 	Keys func()
 	// Unread, if set, is called during Read for each invalid frame. It must not block.
 	Unread func(rfid.Unread)

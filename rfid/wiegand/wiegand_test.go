@@ -146,7 +146,7 @@ func FuzzDecoder(f *testing.F) {
 	})
 }
 
-func TestOnesAreCounted(t *testing.T) {
+func TestOnesCountsTheBitsThatAreSet(t *testing.T) {
 	for range 100 {
 		if x := rand.Uint64(); ones(x) != bits.OnesCount64(x) {
 			t.Fatal(x)

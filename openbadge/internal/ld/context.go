@@ -28,7 +28,7 @@ type term struct {
 	scoped    *context // context for the term's values, or for nodes of this type
 }
 
-// context is a compiled JSON-LD context with its terms sorted by name. In every context, id and type are the terms for
+// context is a compiled JSON-LD context. Its terms are sorted by name. In every context, id and type are the terms for
 // @id and @type.
 type context struct {
 	protected bool   // its terms cannot be redefined, except in the scope of a property
@@ -61,7 +61,7 @@ func (t *term) same(o *term) bool {
 	return t == o || t.iri == o.iri && t.typ == o.typ && t.container == o.container && t.scoped.same(o.scoped)
 }
 
-// same reports whether two contexts define the same.
+// same reports whether two contexts define the same terms with the same meaning.
 func (c *context) same(o *context) bool {
 	if c == o || c == nil || o == nil {
 		return c == o
@@ -88,7 +88,7 @@ func (a *active) find(name string) (*term, bool) {
 	return nil, false
 }
 
-// protected reports whether the term is protected. It stays protected if an unprotected context repeats the same
+// protected reports whether the term is protected. A term stays protected if an unprotected context repeats the same
 // definition.
 func (a *active) protected(name string) bool {
 	for ; a != nil; a = a.up {
@@ -134,7 +134,8 @@ func (a *active) holds(c *context) error {
 	return nil
 }
 
-// says reports whether a context changes nothing: the stack has all its terms with the same definitions.
+// says reports whether adding the context would change nothing: the stack already has all its terms with the same
+// definitions.
 func (a *active) says(c *context) bool {
 	for i := range c.terms {
 		if old, ok := a.find(c.terms[i].name); !ok || !old.same(&c.terms[i]) {

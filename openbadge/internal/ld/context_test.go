@@ -10,8 +10,8 @@ import (
 	"portillon/openbadge/internal/otherstest"
 )
 
-// Compares the tables with the published contexts: all terms with their IRI, coercion, container and scope, and no
-// others.
+// The test compares the tables with the published contexts: they must have the same terms, with their IRI, coercion,
+// container and scope.
 func TestTablesEqualThePublishedContexts(t *testing.T) {
 	var index map[string]struct{ File string }
 	if err := json.Unmarshal(otherstest.File(t, "contexts", "index.json"), &index); err != nil {
@@ -81,8 +81,8 @@ func compareTerm(t *testing.T, at string, x *term, def any, scope []map[string]a
 	}
 }
 
-// expand returns the IRI for a value in the surrounding contexts: another term, as in AchievementCredential, or
-// prefix:rest, as in xsd:float.
+// expand returns the IRI for a value in the surrounding contexts. The value is another term, as in
+// AchievementCredential, or prefix:rest, as in xsd:float.
 func expand(v any, scope []map[string]any) string {
 	s, _ := v.(string)
 	find := func(name string) (any, bool) {
@@ -227,7 +227,7 @@ func TestNestedContextsMustChangeNothing(t *testing.T) {
 		{"", list(vc1, ob301, ob300), list(ob300)},
 		{"unknown-context", list(vc1, ob301, ob300), list(ob301)}, // would redefine terms of ob300
 		{"unknown-context", list(VC, OB), list(VC, OB, Extensions)},
-		// same definitions as VC, but not a context of the document
+		// these definitions equal those of VC, but the context is not one of the document's
 		{"unknown-context", list(VC, OB), list("https://www.w3.org/ns/credentials/status/v1")},
 		{"unknown-context", list(VC, OB), `null`},
 		{"unknown-context", list(VC, OB), `[null]`},

@@ -27,7 +27,7 @@ type canonical struct {
 // error is a Fault.
 func Open(words Object) (*Document, error) { return open(words, nil, maxText) }
 
-// OpenList is Open for a status list, whose one long text may be longer than that of a badge. The additional length
+// OpenList is Open for a status list, which has one text that may be longer than a badge allows. The additional length
 // does not count as work for one canonical form and one further hash, which a subject without an id needs.
 func OpenList(words Object) (*Document, error) {
 	d, err := open(words, nil, maxListText)
@@ -95,7 +95,7 @@ func Values(objects []Object) []any {
 	return out
 }
 
-// Canonical returns the document's statements without its proofs, as canonical N-Quads: RDFC-1.0 with SHA-256 or
+// Canonical returns the document's statements without its proofs as canonical N-Quads, by RDFC-1.0 with SHA-256 or
 // SHA-384. The caller must not change the result.
 func (d *Document) Canonical(h crypto.Hash) ([]byte, error) {
 	c, done := d.texts[h]

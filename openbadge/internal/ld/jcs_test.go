@@ -13,7 +13,7 @@ import (
 	"portillon/openbadge/internal/otherstest"
 )
 
-// The test vectors of RFC 8785's author (cyberphone/json-canonicalization).
+// These are the test vectors of RFC 8785's author (cyberphone/json-canonicalization).
 func TestJCSMatchesTheVectors(t *testing.T) {
 	dir := otherstest.Path(t, "cyberphone+json-canonicalization", "testdata")
 	entries, err := os.ReadDir(filepath.Join(dir, "input"))
@@ -45,7 +45,7 @@ func decode(t testing.TB, b []byte) (v any) {
 	return v
 }
 
-// The forms of numbers in ECMAScript (RFC 8785, appendix B).
+// These are the forms of numbers in ECMAScript (RFC 8785, appendix B).
 func TestJCSWritesNumbersLikeECMAScript(t *testing.T) {
 	for in, want := range map[json.Number]string{
 		"-0":                      "0",
@@ -93,7 +93,7 @@ func TestJCSRejectsValuesOutsideJSON(t *testing.T) {
 	}
 }
 
-// Another implementation of RFC 8785 gives the same output.
+// The test compares the output with another implementation of RFC 8785.
 func FuzzJCS(f *testing.F) {
 	for _, s := range []string{
 		`{"a":[1,2.5e3,-0,1e-7,"é\n😀\u0001\u007f\u2028",true,null,{}]}`,

@@ -319,7 +319,7 @@ func (x *expander) value(t *term, v any, s scopes, graph node) (node, error) {
 			return spoken(t, o)
 		}
 		if _, ok := o["id"]; ok && len(o) == 1 {
-			return x.nested(t, o, s.inner, graph) // it is a reference, and no node of its own
+			return x.nested(t, o, s.inner, graph) // the object is a reference and not a separate node
 		}
 		return x.nested(t, o, s.outer, graph)
 	}

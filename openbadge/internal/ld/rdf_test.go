@@ -113,7 +113,7 @@ func TestPrefixesOfATypeApplyToItsIDs(t *testing.T) {
 	}
 }
 
-// The terms of a type do not apply to nested nodes, and arrays have no order, except lists.
+// The terms of a type do not apply to nested nodes. Arrays have no order, except lists.
 func TestTypeScopesEndAtNestedNodes(t *testing.T) {
 	if _, err := lines(t, `"criteria":{"achievementType":"x"}`); !strings.Contains(errText(err), "unknown-term") {
 		t.Errorf("a word of the achievement holds within its criteria: %v", err)
@@ -135,7 +135,7 @@ func TestTypeScopesEndAtNestedNodes(t *testing.T) {
 	}
 }
 
-// A signed statement can only be written with one term, for all combinations of known contexts: so no term that a
+// A signed statement can be written with only one term, for all combinations of known contexts. So no term that a
 // reader looks for can be renamed.
 func TestEachStatementHasOneTerm(t *testing.T) {
 	word, aliases := map[string]string{}, map[string]bool{}
@@ -178,7 +178,7 @@ func TestEachStatementHasOneTerm(t *testing.T) {
 	}
 }
 
-// Long ids in many statements would give gigabytes: the size is checked before they are written.
+// Long ids in many statements would need gigabytes, so the size is checked before the statements are written.
 func TestSizeOfStatementsIsLimited(t *testing.T) {
 	many := `"tag":["` + strings.Repeat(`x","`, 3000) + `"]`
 	if _, err := lines(
@@ -202,7 +202,7 @@ func TestSizeOfStatementsIsLimited(t *testing.T) {
 	}
 }
 
-// A document can be canonicalised with both hashes, even if it repeats statements.
+// A document can be canonicalised with SHA-256 and with SHA-384, even if it repeats statements.
 func TestDocumentsCanBeCanonicalisedWithBothHashes(t *testing.T) {
 	open := func() *Document {
 		d, err := Parse(
@@ -270,7 +270,7 @@ func FuzzOpen(f *testing.F) {
 			t.Fatal(err)
 		}
 		if words, err = Parse(sorted); err != nil {
-			return // with escapes it may be too long
+			return // with escapes the text may be too long
 		}
 		if doc, err = Open(words); err != nil {
 			t.Fatal(err)

@@ -12,9 +12,9 @@ import (
 	"strconv"
 )
 
-// maxWork is the limit for naming a document's blank nodes, in bytes hashed, compared and copied. A badge needs a few
-// thousand, the most difficult of the W3C's regular vectors (044 to 046) 823,000, and a poison graph more than any
-// limit.
+// maxWork is the limit for naming a document's blank nodes, in bytes that are hashed, compared and copied. A badge
+// needs a few thousand. The most difficult of the W3C's regular vectors (044 to 046) needs 823,000. A poison graph
+// exceeds every limit.
 const maxWork = 1_200_000
 
 // dataset sorts statements in place and removes repetitions: a dataset is a set.
@@ -23,8 +23,8 @@ func dataset(quads []quad) []quad {
 	return slices.Compact(quads)
 }
 
-// canonicalise implements RDFC-1.0 with SHA-256 or SHA-384 (W3C Recommendation of 21 May 2024): it returns a dataset as
-// sorted N-Quads, with blank nodes named by their surroundings.
+// canonicalise implements RDFC-1.0 with SHA-256 or SHA-384 (W3C Recommendation of 21 May 2024). It returns a dataset as
+// sorted N-Quads. Blank nodes get names that depend on their surroundings.
 func canonicalise(quads []quad, h crypto.Hash) ([]byte, error) { return spending(new(int), quads, h) }
 
 // spending is canonicalise with a limit that several calls share: *work is the work of the earlier calls. Two bytes of
@@ -45,7 +45,7 @@ func spending(work *int, quads []quad, h crypto.Hash) ([]byte, error) {
 	return text, nil
 }
 
-// affordable returns an error if the work on a document has reached the limit.
+// affordable returns an error if the work on a document has exceeded the limit.
 func affordable(work int) error {
 	if work > maxWork {
 		return Faultf("too-complex", "the document is too large for so many proofs")
@@ -202,7 +202,7 @@ func (c *canon) sum(b []byte) string {
 	return hex.EncodeToString(h[:])
 }
 
-// name is the main part of the algorithm (section 4.4.3).
+// name names all blank nodes. It is the main part of the algorithm (section 4.4.3).
 func (c *canon) name() error {
 	all := make([]int32, len(c.of))
 	for b := range all {

@@ -73,7 +73,8 @@ func unescape(t testing.TB, s string) string {
 // vector is an entry of the W3C's manifest.
 type vector struct{ ID, Type, Action, Result, HashAlgorithm string }
 
-// The W3C's RDFC-1.0 vectors (rdf-canon): canonical forms, one graph that must be rejected, and names of blank nodes.
+// The W3C's RDFC-1.0 vectors (rdf-canon) contain canonical forms, one graph that must be rejected, and names of blank
+// nodes.
 func TestCanonicalFormsMatchTheW3CVectors(t *testing.T) {
 	dir := otherstest.Path(t, "w3c+rdf-canon", "tests")
 	var manifest struct{ Entries []vector }
@@ -137,7 +138,7 @@ func (v vector) judge(t *testing.T, dir string) string {
 	return ""
 }
 
-// A clique of n blank nodes has n! paths: it must be rejected by the limit of work, not by time.
+// A clique of n blank nodes has n! paths. The limit of work must reject it, not a time limit.
 func TestGraphsThatNeedTooMuchWorkAreRejected(t *testing.T) {
 	var quads []quad
 	for i := range 12 {

@@ -121,8 +121,8 @@ func connect(t *testing.T, c *Chip) wire {
 	return wire{t, conn}
 }
 
-// Each setting that a driver must make to wake a card is necessary. (Only TAuto affects the end of a silence instead of
-// the answer.)
+// Each setting that a driver must make to wake a card is necessary. (TAuto alone affects only when the chip stops
+// waiting for an answer.)
 func TestCardIsHeardOnlyWithAllSettings(t *testing.T) {
 	settings := []struct {
 		reg, value byte

@@ -155,7 +155,7 @@ func (c *Chip) finish() {
 	c.reg[comIrq] |= 0x10
 }
 
-// calcCRC runs the CRC unit, or the self-test that it starts (§16.1.1).
+// calcCRC runs the CRC unit, or the self-test if AutoTestReg selects it (§16.1.1).
 func (c *Chip) calcCRC() {
 	if c.reg[autoTest]&0x0F == 0x09 {
 		if !c.Faults.SelfTestHangs && c.internal == [25]byte{} && len(c.fifo) == 1 && c.fifo[0] == 0 {

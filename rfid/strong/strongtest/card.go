@@ -41,7 +41,7 @@ type Card struct {
 	state
 }
 
-// state is what a card loses when it leaves the field.
+// state holds the data that a card loses when it leaves the field.
 type state struct {
 	chosen   bool     // the application is selected
 	lost     bool     // a selection failed: nothing is selected

@@ -205,7 +205,7 @@ func (m *mutator) mutate(doc object) {
 	}
 }
 
-// word returns a key: mostly one from the document, because others have no meaning in most places.
+// word returns a key. Most keys are taken from the document, because other keys have no meaning in most places.
 func (m *mutator) word(all []place) string {
 	if m.IntN(8) > 0 {
 		if p := pick(m, all); p.key != "" {
@@ -409,7 +409,8 @@ var (
 	seed      = flag.Uint64("seed", 1, "which ones")
 )
 
-// Of 220,000 mutated documents, this package accepts none that json-gold rejects, and both create the same statements.
+// The test mutates 220,000 documents. This package must accept none that json-gold rejects, and both must create the
+// same statements.
 func TestMutatedDocumentsGiveTheSameStatements(t *testing.T) {
 	o, c := newOracle(t), count{why: map[string]int{}}
 	var seeds []object

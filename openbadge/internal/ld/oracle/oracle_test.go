@@ -121,7 +121,7 @@ var examples = ld.Extra{"https://www.w3.org/ns/credentials/examples/v2": {
 	"alumniOf":         "https://www.w3.org/ns/credentials/examples#alumniOf",
 }}
 
-// ours is canonical with this library.
+// ours returns the same canonical form as oracle.canonical, computed by package ld.
 func ours(data []byte) (string, error) {
 	words, err := ld.Parse(data)
 	if err != nil {
@@ -325,7 +325,7 @@ func proofs(t testing.TB, path string, doc map[string]any) map[string][]byte {
 	return out
 }
 
-// json-gold creates the same statements for every document of others.
+// json-gold and package ld must create the same statements for every document of others.
 func TestDocumentsOfOthersGiveTheSameStatements(t *testing.T) {
 	o, c := newOracle(t), count{why: map[string]int{}}
 	all := fixtures(t)
