@@ -7,7 +7,7 @@ import (
 	"portillon/rfid"
 )
 
-// BootLine is a line of a Pi's config.txt, and why it is there.
+// BootLine is a line of a Pi's config.txt, and the reason for the line.
 type BootLine = bootconfig.Line
 
 // Boot returns the lines that config.txt needs for this wiring (raspberrypi/documentation, config_txt: gpio, dtparam,
@@ -48,7 +48,7 @@ func (c Config) Boot() []BootLine {
 	return out
 }
 
-// Fragment is the lines of Boot as text for config.txt.
+// Fragment returns the lines of Boot as text for config.txt.
 func (c Config) Fragment(file string) string {
 	out := fmt.Sprintf("# The machine %s, from: portillon firmware render %s\n", c.Machine, file) +
 		"# This belongs at the end of /boot/firmware/config.txt\n" + bootconfig.Fragment(c.Boot())
@@ -64,7 +64,7 @@ func (c Config) Missing(config string, b bootconfig.Board) []BootLine {
 	return bootconfig.Missing(config, c.Boot(), b)
 }
 
-// BootMachine is what this machine needs of its Pi.
+// BootMachine returns what this machine needs from its Pi.
 func (c Config) BootMachine() bootconfig.Machine {
 	return bootconfig.Machine{Name: c.Machine, Lines: c.Boot(), Serial: c.Serial()}
 }
