@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// A loop that does not turn feeds no watchdog, and systemd is told of the end.
+// If the machine's loop hangs, the watchdog gets no reports. At a stop, systemd gets a report that the daemon is
+// stopping.
 func TestWatchdogIsFedOnlyByALivingLoop(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	s, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -41,7 +42,7 @@ func TestWatchdogIsFedOnlyByALivingLoop(t *testing.T) {
 		}
 	}
 	alive.Store(false)
-	for next(200*time.Millisecond) != "" { // what was under way
+	for next(200*time.Millisecond) != "" { // drain the reports that were already sent
 	}
 	if got := next(300 * time.Millisecond); got != "" {
 		t.Errorf("a dead loop said %q", got)
