@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// Bounds on the files beside hub.yaml that are examined.
+// Limits for the files beside hub.yaml that are examined.
 const (
 	maxBeside     = 200
 	maxBesideSize = 1 << 20
