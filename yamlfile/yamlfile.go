@@ -51,7 +51,7 @@ func Parse(name string, data []byte) *Doc {
 		d.syntax(data, err)
 		return d
 	}
-	// A file has one document. What follows it is a mistake, even if it is valid YAML.
+	// A file has one document. Text after the document is a mistake, even if it is valid YAML.
 	var second yaml.Node
 	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
 		d.more(data, err == nil, second.Line)
@@ -62,8 +62,8 @@ func Parse(name string, data []byte) *Doc {
 	return d
 }
 
-// Private removes file lines from the faults, because an error about a members' file is more easily passed on than the
-// file.
+// Private removes file lines from the faults, because people send error messages to others, and a line of a members'
+// file is private.
 func (d *Doc) Private() *Doc {
 	d.private = true
 	for i := range d.faults {
@@ -72,7 +72,7 @@ func (d *Doc) Private() *Doc {
 	return d
 }
 
-// more reports text after the document.
+// more reports a fault if there is text after the document.
 func (d *Doc) more(data []byte, document bool, line int) {
 	if s, ok := diagnose(data); ok && !document {
 		d.add(s.fault())
@@ -117,7 +117,7 @@ func (s suspect) fault() Fault {
 	return Fault{Line: s.line, Column: s.column, Problem: "this is not YAML: " + s.problem, Hint: s.hint}
 }
 
-// plain refuses YAML features that a reader could misunderstand, and reports whether the tree below n can be read.
+// plain rejects YAML features that a reader could misunderstand, and reports whether the tree below n can be read.
 func (d *Doc) plain(n *yaml.Node, depth int) bool {
 	at := Node{d: d, n: n}
 	switch {
@@ -137,7 +137,7 @@ func (d *Doc) plain(n *yaml.Node, depth int) bool {
 		return false
 	}
 	ok := true
-	// The nodes of a mapping are keys and values in turn.
+	// The nodes of a mapping are keys and values, alternating.
 	seen := map[string]int{}
 	for i, c := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 0 {
@@ -148,7 +148,7 @@ func (d *Doc) plain(n *yaml.Node, depth int) bool {
 	return ok
 }
 
-// key checks a key of a mapping. seen has the lines of the keys before it.
+// key checks a key of a mapping. seen holds the line of each earlier key.
 func (d *Doc) key(k *yaml.Node, seen map[string]int) bool {
 	at := Node{d: d, n: k}
 	if k.Kind != yaml.ScalarNode || k.Tag == "!!merge" {
@@ -167,7 +167,7 @@ func (d *Doc) key(k *yaml.Node, seen map[string]int) bool {
 	return true
 }
 
-// add adds a fault, unless the list is full or has the same fault.
+// add adds a fault, unless the list is full or already has the same fault.
 func (d *Doc) add(f Fault) {
 	f.File, f.Problem, f.Hint = d.name, clip(f.Problem, maxWords), clip(f.Hint, maxWords)
 	if d.full() || slices.ContainsFunc(d.faults, f.again) {
@@ -185,10 +185,10 @@ func (d *Doc) add(f Fault) {
 // Enough reports whether the maximum of faults is reached, so that reading further is useless.
 func (x Node) Enough() bool { return x.d.full() }
 
-// full reports whether no further mistake is recorded.
+// full reports whether the maximum of faults is reached. Further faults are not recorded.
 func (d *Doc) full() bool { return len(d.faults) >= maxFaults }
 
-// Err returns nil, or Faults with all faults so far.
+// Err returns nil, or all faults so far as Faults.
 func (d *Doc) Err() error {
 	if len(d.faults) == 0 {
 		return nil
@@ -200,7 +200,8 @@ func (d *Doc) Err() error {
 // Root returns the whole document.
 func (d *Doc) Root() Node { return Node{d: d, n: d.root} }
 
-// Node is a place in a file. A missing or wrong value reads as the zero value; a wrong one has been reported.
+// Node is a position in a file. A missing or wrong value reads as the zero value; for a wrong value a fault has been
+// recorded.
 type Node struct {
 	d      *Doc
 	n      *yaml.Node
@@ -266,7 +267,7 @@ func (x Node) Get(key string) Node {
 	return out
 }
 
-// join is the path of a key below a path.
+// join returns the path of a key below a path.
 func join(path, key string) string {
 	key = clip(key, maxName)
 	if path == "" {
@@ -340,7 +341,7 @@ func (x Node) IsList() bool { return x.Present() && x.n.Kind == yaml.SequenceNod
 // IsMap reports whether the node is a mapping.
 func (x Node) IsMap() bool { return x.Present() && x.n.Kind == yaml.MappingNode }
 
-// is reports whether the node is present and of this kind, and reports another kind as a fault.
+// is reports whether the node is present and of this kind. It records a fault for another kind.
 func (x Node) is(k yaml.Kind, what string) bool {
 	if !x.Present() || x.d.full() {
 		return false
@@ -360,7 +361,7 @@ func (x Node) Str() string {
 	return x.n.Value
 }
 
-// word returns a scalar's text, and whether the node is one. A fault was reported for anything else.
+// word returns a scalar's text, and whether the node is a scalar. It records a fault for any other node.
 func (x Node) word() (string, bool) {
 	s := x.Str()
 	return s, x.IsScalar()
@@ -378,7 +379,7 @@ func (x Node) Strs() []string {
 	return out
 }
 
-// OneOf returns a word of a closed list, or "" after reporting a fault.
+// OneOf returns a word of a closed list, or "" after recording a fault.
 func (x Node) OneOf(words ...string) string {
 	s, ok := x.word()
 	if !ok || slices.Contains(words, s) {
@@ -392,7 +393,7 @@ func (x Node) OneOf(words ...string) string {
 	return ""
 }
 
-// Int returns a whole number between least and most; 0 after reporting a fault.
+// Int returns a whole number between least and most, or 0 after recording a fault.
 func (x Node) Int(least, most int) int {
 	s, ok := x.word()
 	if !ok {
@@ -406,5 +407,5 @@ func (x Node) Int(least, most int) int {
 	return n
 }
 
-// Bool returns true or false; false after reporting a fault.
+// Bool returns true or false. It returns false after recording a fault.
 func (x Node) Bool() bool { return x.OneOf("true", "false") == "true" }

@@ -45,8 +45,8 @@ func junctionOf(model string, d Diodes) (Junction, error) {
 		return [...]Junction{JunctionOf(0.29, 0.1e-3, 1.1, celsius), {0.5e-6, 1.05, celsius + 273.15}, {7.5e-6, 1.05,
 			celsius + 273.15}}[d], nil
 	case "BAT85":
-		// NXP: at most 0.24 V at 0.1 mA and 2 µA at 25 V and 25 °C. Leakage when hot is a typical curve only (figure 4: some
-		// 100 µA at 25 V and 85 °C), so it is taken as 20 µA at 60 °C: ten times in 35 K.
+		// NXP: at most 0.24 V at 0.1 mA and 2 µA at 25 V and 25 °C. Leakage when hot is a typical curve only (figure
+		// 4: some 100 µA at 25 V and 85 °C), so the model uses 20 µA at 60 °C: ten times in 35 K.
 		return [...]Junction{JunctionOf(0.28, 0.1e-3, 1.1, celsius), {2e-6, 1.05, celsius + 273.15}, {20e-6, 1.05, celsius +
 			273.15}}[d], nil
 	}
@@ -60,10 +60,10 @@ func junctionOf(model string, d Diodes) (Junction, error) {
 // Threshold returns the smallest and largest VGS(th) of a transistor in V at 250 µA and 25 °C, and the gate's leakage
 // in A.
 //
-// AO3400A (Alpha & Omega, static parameters): 0.65 to 1.45 V; IGSS at most 100 nA at 12 V. The threshold of a hot
-// transistor is lower, by about 2 mV/K: 0.07 V at 60 °C. But 250 µA does not close a relay: one of 63 Ω opens at the
-// latest below 8 mA (10 % of 5 V), and 30 times the current needs 0.1 V or more at the gate. The smallest threshold is
-// therefore a safe limit of "open" for a hot transistor too.
+// AO3400A (Alpha & Omega, static parameters): 0.65 to 1.45 V; leakage IGSS at most 100 nA at 12 V. The threshold of a
+// hot transistor is lower, by about 2 mV/K: 0.07 V at 60 °C. But 250 µA does not close a relay: one of 63 Ω opens at
+// the latest below 8 mA (10 % of 5 V), and 30 times the current needs 0.1 V or more at the gate. The smallest
+// threshold is therefore a safe limit of "open" for a hot transistor too.
 func Threshold(model string) (least, most, leak float64, err error) {
 	if model != "AO3400A" {
 		return 0, 0, 0, fmt.Errorf("unknown transistor %s", model)
@@ -86,8 +86,8 @@ func transistorOf(model string, d Diodes, strong bool) (Bipolar, error) {
 	return q, nil
 }
 
-// clampOf returns a bidirectional suppressor's smallest and largest breakdown voltage in V, and its resistance above in
-// Ω.
+// clampOf returns a bidirectional suppressor's smallest and largest breakdown voltage in V, and its resistance above
+// the breakdown voltage in Ω.
 //
 // P6KE (Littelfuse and Vishay): 12CA 11.4 to 12.6 V at 1 mA, 16.7 V at 36 A, stands off 10.2 V; 39CA 37.1 to 41.0 V,
 // 53.9 V at 11.1 A, stands off 33.3 V.

@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	// seed fixes which of the candidates are tried.
+	// seed determines which of the candidates are tried.
 	seed = "portillon"
 	// least is the share of the generated mutants, in percent, that the tests must catch.
 	least = 90
-	// runTimeout bounds the run of one test without a mutant.
+	// runTimeout is the time limit for one test without a mutant.
 	runTimeout = 10 * time.Minute
 )
 
@@ -61,8 +61,8 @@ func Generated(t *testing.T, n int, explained map[string]string) {
 	t.Logf("%d candidates in the package", len(all))
 }
 
-// toTry are the mutants that the flags include. A sample leaves out those that are explained: no test catches them, and
-// each would run all tests.
+// toTry returns the mutants that the flags include. A sample leaves out mutants that are explained: no test catches
+// them, and each of them would run all tests.
 func toTry(picked []mutant, explained map[string]string) ([]mutant, error) {
 	matching, err := regexp.Compile(*only)
 	if err != nil {
@@ -78,7 +78,7 @@ func toTry(picked []mutant, explained map[string]string) ([]mutant, error) {
 	return out, nil
 }
 
-// judge compares the results with the list of explained survivors.
+// judge compares the results with the list of explained survivors, and fails the test for each difference.
 func judge(t *testing.T, results []result, explained map[string]string) {
 	caught, hung := 0, 0
 	for _, r := range results {
@@ -118,7 +118,7 @@ func (c *campaign) record(r result) {
 	fmt.Fprintf(f, "%v\t%d\t%s\t%s\n", r.caught, r.tests, r.by, r.id)
 }
 
-// hangs replaces a test's name if the tests exceeded their timeout.
+// hangs is recorded in place of a test's name if the tests exceeded their timeout.
 const hangs = "a timeout"
 
 // result is the outcome of one mutant.
@@ -193,7 +193,8 @@ func parallel(n int, do func(i int)) {
 	work.Wait()
 }
 
-// reach runs one test without a mutant. A test that fails without a mutant is left out.
+// reach runs one test without a mutant and records which mutants it reaches. A test that fails without a mutant is
+// left out.
 func (c *campaign) reach(ctx context.Context, b *binary, tmp, name string) reachingTest {
 	file := filepath.Join(tmp, name+".reached")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

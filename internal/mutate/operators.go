@@ -32,7 +32,7 @@ const most = 60
 //	never       the condition of an if is false
 //	without     an operand of && or || is left out
 //	boundary    < becomes <=, > becomes >=, and the reverse
-//	drop        a statement that is no declaration is left out
+//	drop        a statement other than a declaration is left out
 //	zero        a return statement returns zero values
 //	literal     true becomes false, and the reverse
 //	constant    an integer constant becomes one larger, a duration twice as long
@@ -62,7 +62,7 @@ func (s *source) candidates() []mutant {
 	return all
 }
 
-// functionName is a function's name, with its receiver's type if it is a method.
+// functionName returns a function's name, preceded by its receiver's type if it is a method.
 func functionName(d *ast.FuncDecl) string {
 	if d.Recv == nil || len(d.Recv.List) == 0 {
 		return d.Name.Name
@@ -295,7 +295,7 @@ func (w *walker) cases(s ast.Stmt, body *ast.BlockStmt) {
 	}
 }
 
-// zero returns zero values instead of the statement's own, unless they are zero already.
+// zero adds a mutant that returns zero values instead of the statement's own values, unless they are already zero.
 func (w *walker) zero(s *ast.ReturnStmt) {
 	if !slices.ContainsFunc(s.Results, func(e ast.Expr) bool { return !w.isZero(e) }) {
 		return

@@ -65,8 +65,8 @@ type process struct {
 	mutant  int    // number of the active switch; 0: none
 	reached string // file to which the numbers of reached mutants are appended
 	timeout time.Duration
-	// cpu bounds the processor time of each process; 0 means no bound. It ends a mutant that loops, even on a busy
-	// machine no earlier than needed.
+	// cpu is the limit of the processor time of each process; 0 means no limit. It ends a mutant that loops. On a busy
+	// computer it does not end a slow process too early.
 	cpu time.Duration
 }
 

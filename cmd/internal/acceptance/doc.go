@@ -1,18 +1,15 @@
-// Package acceptance is the list of tests that a machine passes before anybody works at it, and the run of that list.
+// Package acceptance contains the list of tests that a machine must pass before anybody works at it, and runs the list.
 //
-// The list is data (Steps): what to do, what must be seen, and what it means where something else is seen, in
-// French and English.
-// A run is a pure function,
+// The list is data (Steps): what to do, what must be seen, and what a different observation means, in French and
+// English. A run is a pure function:
 //
 //	Next(plan, Progress, Input) (Progress, Output)
 //
-// that reads no clock and touches nothing: whoever calls it shows the questions, asks the daemon, sends the signals
-// and keeps the
-// Progress on disk, because some steps take the Pi's power away. Its result is a Protocol, a text that the
-// machine's key signs.
+// Next reads no clock and has no side effects. Its caller shows the questions, asks the daemon, sends the signals and
+// stores the Progress on disk, because some steps cut the Pi's power. The result of a run is a Protocol, a text that
+// the machine's key signs.
 //
-// A step that was not done has not passed. A person may skip a step with a reason, which the protocol holds word
-// for word.
+// A step that was not done has not passed. A person may skip a step with a reason, which the protocol quotes.
 package acceptance
 
 import "portillon/policy"

@@ -37,8 +37,8 @@ func shipped(t *testing.T) map[string]daemoncmd.Config {
 	return out
 }
 
-// Every wiring that ships, on every model and OS: what firmware apply writes, and what -check and the doctor find
-// before it and after the reboot, is in testdata/models.
+// For every shipped wiring on every model and OS, testdata/models contains what firmware apply writes, and what -check
+// and the doctor report before firmware apply and after the reboot.
 //
 //	UPDATE=1 go test ./cmd/internal/doctor -run Model
 func TestEveryWiringOnEveryModel(t *testing.T) {

@@ -235,8 +235,8 @@ var figureMembers = flag.Int(
 // maxChange is the upper limit for a change of one member, in bytes on the wire to one machine.
 const maxChange = 64 << 10
 
-// TestFiguresOfOneChange prints what a change costs one machine: bytes of its connection both ways, the TLS handshake
-// and the manifest among them.
+// TestFiguresOfOneChange prints how many bytes one machine sends and receives for a change, including the TLS handshake
+// and the manifest.
 //
 //	go test ./cmd/internal/enrol -run FiguresOfOneChange -v -members 10000
 func TestFiguresOfOneChange(t *testing.T) {

@@ -26,8 +26,9 @@ import (
 	"portillon/wire"
 )
 
-// A backup is a tar of the hub's files, with paths relative to the folder of hub.yaml. Files outside that folder have
-// their full path below elsewhere/. Secrets are a tar inside the tar, encrypted with the recovery phrase.
+// Names of the parts of a backup. A backup is a tar of the hub's files, with paths relative to the folder of hub.yaml.
+// A file outside that folder has its full path below elsewhere/. The secrets are in an inner tar, which is encrypted
+// with the recovery phrase.
 const (
 	backupAbout   = "backup.json"
 	backupSecrets = "secrets.age"

@@ -10,7 +10,7 @@ import (
 // end is what is connected to a terminal.
 type end struct{ what, contact, wire policy.Text }
 
-// t is a text in both languages.
+// t returns a text in both languages.
 func t(fr, en string) policy.Text { return policy.Text{FR: fr, EN: en} }
 
 // The kinds of wire on the Pi's side. Below the table the sheet says to keep them apart from mains.
@@ -45,7 +45,7 @@ func terminal(w daemoncmd.Wire, c daemoncmd.Config) end {
 	return end{t(w.Key, w.Key), none(), signal()}
 }
 
-// inputs are the Pi's inputs, and a reader's own wires.
+// inputs returns what is connected to the Pi's inputs, and to a reader's separate wires.
 func inputs() map[string]end {
 	return map[string]end{
 		"relay.e-stop": {t("2e contact de l’arrêt d’urgence", "second contact of the emergency stop"),
@@ -70,12 +70,12 @@ func inputs() map[string]end {
 	}
 }
 
-// bus is the reader's bus, all lines together.
+// bus returns what is connected to the reader's bus, for all its lines together.
 func bus(c daemoncmd.Config) end {
 	return end{t("lecteur de cartes ("+c.Reader.Kind+")", "card reader ("+c.Reader.Kind+")"), none(), signal()}
 }
 
-// relay says how this machine's relay is driven.
+// relay returns how this machine's relay is driven.
 func relay(c daemoncmd.Config) []policy.Text {
 	contact := t("Son contact ne coupe que le 24 V de la bobine de K2, jamais le secteur.",
 		"Its contact switches the 24 V of K2's coil only, never mains.")
