@@ -33,7 +33,7 @@ const (
 	loadOhm    = 100.0 // Ω, a load; current through it shows that the circuit supplies it
 	insulation = 1e6   // Ω, of a supply without connection to ground
 	sourceOhm  = 0.1   // Ω, of a supply
-	strongFet  = 20.0  // A/V², of a power transistor, whose threshold gives the limits
+	strongFet  = 20.0  // A/V², slope of a power transistor; its threshold determines the limits
 )
 
 // Build returns the net of a circuit with faults. At first, contacts are open and pins float.

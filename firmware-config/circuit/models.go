@@ -21,13 +21,13 @@ func (d Diodes) Celsius() float64 { return [...]float64{0, 25, 60}[d] }
 //
 // BAT46 (STMicroelectronics, table 3): at most 0.25 V at 0.1 mA and 0.45 V at 10 mA and 25 °C; leakage at most 0.5 µA
 // at 1.5 V and 25 °C, 5 µA at 1.5 V and 7.5 µA at 10 V and 60 °C. A Schottky diode's drop rises by about 1.5 mV for
-// each kelvin below: 0.29 V at 0 °C. The leakage of a corner is used as its saturation current, which also gives the
-// smallest matching drop.
+// each kelvin below 25 °C: 0.29 V at 0 °C. The leakage of a corner is used as its saturation current, which also gives
+// the smallest matching drop.
 //
 // 1N4148 (Vishay): at most 1.0 V at 10 mA; 0.62 to 0.72 V at 5 mA for the 1N4448; typically 0.45 V at 0.1 mA.
 //
-// LED: red 1.6 to 2.2 V, amber 1.7 to 2.3 V, green (GaP, 570 nm) 1.8 to 2.5 V at 4 mA, according to makers of 5 mm LEDs
-// (Kingbright L-53 series). A green LED of 525 nm (InGaN) needs 2.8 to 3.4 V, which a pin does not deliver.
+// LED: red 1.6 to 2.2 V, amber 1.7 to 2.3 V, green (GaP, 570 nm) 1.8 to 2.5 V at 4 mA, according to makers of 5 mm
+// LEDs (Kingbright L-53 series). A green LED of 525 nm (InGaN) needs 2.8 to 3.4 V, which a pin does not deliver.
 func junctionOf(model string, d Diodes) (Junction, error) {
 	celsius := d.Celsius()
 	type drop struct{ volt, ampere, emission float64 }
@@ -61,9 +61,9 @@ func junctionOf(model string, d Diodes) (Junction, error) {
 // in A.
 //
 // AO3400A (Alpha & Omega, static parameters): 0.65 to 1.45 V; leakage IGSS at most 100 nA at 12 V. The threshold of a
-// hot transistor is lower, by about 2 mV/K: 0.07 V at 60 °C. But 250 µA does not close a relay: one of 63 Ω opens at
-// the latest below 8 mA (10 % of 5 V), and 30 times the current needs 0.1 V or more at the gate. The smallest
-// threshold is therefore a safe limit of "open" for a hot transistor too.
+// hot transistor is lower, by about 2 mV/K: 0.07 V at 60 °C. But 250 µA does not close a relay: a relay with a coil of
+// 63 Ω opens at the latest below 8 mA (10 % of 5 V), and 30 times the current needs 0.1 V or more at the gate. The
+// smallest threshold is therefore a safe limit of "open" for a hot transistor too.
 func Threshold(model string) (least, most, leak float64, err error) {
 	if model != "AO3400A" {
 		return 0, 0, 0, fmt.Errorf("unknown transistor %s", model)

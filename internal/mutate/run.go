@@ -48,7 +48,7 @@ func compile(ctx context.Context, tmp, dir string, files map[string]string) (*bi
 		return nil, "", err
 	}
 	b := &binary{path: filepath.Join(tmp, "mutant.test"), dir: dir}
-	// Vet has already checked the tests. Without symbol tables, linking takes half as long.
+	// The tests were already checked by vet. Linking without symbol tables takes half the time.
 	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", list, "-o", b.path, ".")
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()

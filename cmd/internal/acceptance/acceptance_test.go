@@ -72,7 +72,7 @@ func TestStepsOfInputsThatAreNotWiredAreLeftOut(t *testing.T) {
 			t.Errorf("%+v is tested with %q, want %q more", w, got, more)
 		}
 	}
-	for _, tells := range []bool{true, false} { // a Wiegand reader that is unplugged cannot be detected
+	for _, tells := range []bool{true, false} { // the daemon cannot detect an unplugged Wiegand reader
 		watched := false
 		for _, s := range Plan(Wiring{Reader: true, ReaderTells: tells}) {
 			watched = watched || slices.ContainsFunc(s.Beats, func(b Beat) bool { return b.Sight == ReaderLost })
@@ -156,7 +156,7 @@ func (d *driver) drive(t *testing.T) {
 	}
 }
 
-func TestARunPassesOnlyWhenEveryBeatIsAsItMustBe(t *testing.T) {
+func TestARunPassesOnlyIfEveryBeatPasses(t *testing.T) {
 	all := &driver{plan: Plan(Everything()), now: day}
 	all.drive(t)
 	if got := (Protocol{Results: all.p.Results}); !got.Passed() || got.Count(Passed) != len(Steps()) || all.boot != 2 {
@@ -196,7 +196,7 @@ func TestASkippedStepHoldsTheReasonThatThePersonTyped(t *testing.T) {
 	}
 }
 
-func TestPressingEnterIsNoPowerCut(t *testing.T) {
+func TestPressingEnterDoesNotCountAsAPowerCut(t *testing.T) {
 	pressed := 0
 	d := &driver{plan: Plan(Wiring{}), now: day, typed: func(o Output) (string, bool) {
 		if o.Keys != PowerOn {

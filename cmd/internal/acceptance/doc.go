@@ -69,7 +69,7 @@ type Step struct {
 type Beat struct {
 	Kind   Kind
 	Needs  Needs
-	Say    policy.Text // Act, Ask, Cut, Halt: what the person reads
+	Say    policy.Text // Act, Ask, Cut, Halt: the text for the person
 	Want   bool        // Ask: the answer that passes
 	Deed   Deed        // Perform
 	Sight  Sight       // Observe
@@ -82,9 +82,9 @@ type Kind uint8
 // The kinds of beats.
 const (
 	Act     Kind = iota + 1 // the person does something, then presses Enter
-	Ask                     // the person says yes or no
+	Ask                     // the person answers yes or no
 	Perform                 // the program does something
-	Observe                 // the program looks at the daemon's status
+	Observe                 // the program reads the daemon's status
 	Cut                     // the person disconnects the Pi's power; the run continues after the next boot
 	Halt                    // the program halts the Pi; the run continues after the next boot
 )

@@ -65,14 +65,14 @@ type Input struct {
 	Err    string // Did: the error; empty: success
 }
 
-// Call is what the caller does next. The zero Call ends the run: every step is over.
+// Call is the next action of the caller. The zero Call ends the run: every step is finished.
 type Call uint8
 
 // The calls.
 const (
 	End    Call = iota
 	Prompt      // show Text, then read a line
-	Look        // look at the daemon's status
+	Look        // read the daemon's status
 	Carry       // perform Deed
 	Off         // halt the Pi; the run continues after the next boot
 	Quit        // the person wants to stop here; the run can continue later

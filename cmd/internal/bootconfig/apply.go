@@ -38,9 +38,10 @@ const (
 // Apply returns config.txt and cmdline.txt with everything that the machine needs on this board. For an unknown board,
 // Apply adds what the machine needs on any board.
 //
-// If all settings are already present, nothing changes, whoever wrote the settings. Otherwise the machine's lines are
-// written to a separate block between two marks. A block of an earlier wiring is replaced in place. The block moves to
-// the end of the file if a later line overrides one of its settings. Lines outside the block are not changed.
+// If all settings are already present, nothing changes, even if a person wrote the settings. Otherwise the machine's
+// lines are written to a separate block between two marks. A block of an earlier wiring is replaced in place. The
+// block moves to the end of the file if a later line overrides one of its settings. Lines outside the block are not
+// changed.
 func Apply(config, cmdline string, m Machine, b Board) (Result, error) {
 	return apply(config, cmdline, m, b, func(text string) string { return text })
 }

@@ -97,7 +97,7 @@ func TestApplyChangesNothingIfAllLinesArePresent(t *testing.T) {
 	}
 }
 
-func TestBlockOfAnOlderWiringIsReplacedInItsPlace(t *testing.T) {
+func TestBlockOfAnOlderWiringIsReplacedInPlace(t *testing.T) {
 	old := laser()
 	old.Lines = append([]Line{{"all", "gpio=5=ip,pu", "relay.door"}}, old.Lines...)
 	tail := "[pi4]\narm_boost=1\n"

@@ -1,7 +1,7 @@
 // Package bootconfig reads and edits what a Raspberry Pi's firmware reads at power-on: config.txt and cmdline.txt.
 //
-// ReadBoard names the computer from its device tree. Settings evaluates a config.txt as the firmware of that board
-// does, with its conditional filters. Apply puts the lines of one machine into a marked block at the end of config.txt
+// ReadBoard names the computer from its device tree. Settings evaluates a config.txt like the firmware of that board,
+// including the conditional filters. Apply puts the lines of one machine into a marked block at the end of config.txt
 // and frees the serial port in cmdline.txt. These functions only transform text. Edit reads, copies and writes the
 // files.
 //

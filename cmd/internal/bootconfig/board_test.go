@@ -7,9 +7,9 @@ import (
 	"testing/fstest"
 )
 
-// The model strings are those that the firmware writes. The compatible strings are from the device trees of
+// The model strings are copied from the firmware. The compatible strings are copied from the device trees of
 // raspberrypi/linux.
-func TestBoardIsNamedByItsDeviceTree(t *testing.T) {
+func TestBoardIsIdentifiedByItsDeviceTree(t *testing.T) {
 	for _, x := range []struct {
 		model, compatible string
 		filters           string

@@ -33,7 +33,8 @@ type Plan struct {
 	Conflicts []string
 }
 
-// Edit compares the boot files under root with what the machine needs. It changes no files: Plan.Write does.
+// Edit compares the boot files under root with what the machine needs, and returns the required changes. It writes no
+// files: Plan.Write does.
 //
 // On Raspberry Pi OS since Bookworm the files are in /boot/firmware, in earlier releases in /boot. Root may also be a
 // boot partition in a card reader. If root does not identify the board, the plan covers every board.
@@ -204,8 +205,8 @@ func keep(root *os.Root, name, text string) (saved string, err error) {
 }
 
 // replace replaces the content of a file. A power cut leaves the old file or the new one. The FAT specification does
-// not make a rename atomic, but Linux writes the one directory sector that contains both names. For all other cases
-// there is the copy.
+// not make a rename atomic, but Linux writes the one directory sector that contains both names. In all other cases the
+// backup copy is complete.
 func replace(root *os.Root, name, text string) error {
 	temporary := name + ".new"
 	if err := root.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) { // left by a power cut
@@ -220,7 +221,7 @@ func replace(root *os.Root, name, text string) error {
 	return syncDir(root, path.Dir(name))
 }
 
-// writeFile writes a new file and syncs it to the disk. The mode is the one of every file on the FAT partition of
+// writeFile writes a new file and syncs it to the disk. The mode equals that of every file on the FAT partition of
 // Raspberry Pi OS.
 func writeFile(root *os.Root, name, text string) error {
 	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// Persistence is what the kernel does with an output after the program that used the output has died. The zero
+// Persistence says whether the kernel keeps an output driven after the program that used the output has died. The zero
 // Persistence is unknown.
 type Persistence uint8
 
-// What a kernel may do with an output after its program has died.
+// The possible behaviours of a kernel after the program of an output has died.
 const (
 	PersistenceUnknown Persistence = iota
 	Released                       // the line becomes an input, and a pull resistor decides its level

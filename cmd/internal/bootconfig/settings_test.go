@@ -8,7 +8,7 @@ import (
 
 // The table of conditional.adoc and its rules for combinations: filters of one type replace each other, filters of
 // different types combine, [all] resets all filters.
-func TestConditionalFiltersMatchAsTheFirmwareHasThem(t *testing.T) {
+func TestConditionalFiltersMatchLikeTheFirmware(t *testing.T) {
 	for _, x := range []struct {
 		config, yes, maybe string // the models, of those below, on which x=1 surely counts, and on which it may count
 	}{
@@ -109,7 +109,7 @@ func TestFilteredSettingMayOverrideAnUnfilteredOneButIsNotReliedOn(t *testing.T)
 	}
 }
 
-func TestOtherNamesOfAParameterCount(t *testing.T) {
+func TestAliasesOfAParameterAreRecognised(t *testing.T) {
 	pi4 := BoardOf("Raspberry Pi 4 Model B", nil)
 	for config, want := range map[string]string{
 		"dtparam=i2c=on":          "dtparam=i2c_arm=on",

@@ -42,7 +42,7 @@ func (c Config) Boot() []BootLine {
 		for _, m := range [...]string{"pi0", "pi3", "pi4"} {
 			add(m, "Bluetooth gives the good serial port up", "dtoverlay=disable-bt")
 		}
-		// The 5, the 500 and the Compute Module 5, whose Bluetooth has a port of its own.
+		// The 5, the 500 and the Compute Module 5, whose Bluetooth uses a separate port.
 		add("pi5", "the serial port of the header", "dtparam=uart0=on")
 	}
 	return out

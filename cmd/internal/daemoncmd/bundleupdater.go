@@ -59,7 +59,7 @@ type bundleUpdater struct {
 // that the bundle of this source was not rejected because of a key.
 type wrongKeyTexts struct{ stored, file, manifest string }
 
-// look is the interval at which the bundle file is checked for a change.
+// look is the interval between two checks of the bundle file for a change.
 const look = 2 * time.Second
 
 // first returns the roster for the start, from the stored bundle or from a newer bundle file. If there is no bundle
@@ -115,8 +115,8 @@ func (u *bundleUpdater) loadStored() (*roster.Roster, error) {
 // 10 ms each).
 const unverifiedAtStart = 200
 
-// verifyInForce loads the bundle that had too many unverified credentials for the start. It returns nil if there is
-// none.
+// verifyInForce loads the bundle that had too many unverified credentials for the start. It returns nil if no such
+// bundle waits.
 func (u *bundleUpdater) verifyInForce(ctx context.Context, refuse func(error)) *roster.Roster {
 	if !u.unverified {
 		return nil
@@ -153,8 +153,8 @@ func (u *bundleUpdater) load(m wire.Manifest) (*roster.Roster, error) {
 	return r, nil
 }
 
-// fromFile installs the bundle file if the file has changed since the last look and has a newer version. If nothing is
-// new, both results are nil.
+// fromFile installs the bundle file if the file has changed since the last check and has a newer version. If nothing
+// is new, both results are nil.
 func (u *bundleUpdater) fromFile() (_ *roster.Roster, err error) {
 	if u.conf.File == "" {
 		return nil, nil
@@ -209,7 +209,7 @@ func signedManifest(s wire.Store) []byte {
 	return b
 }
 
-// fromManifest installs a bundle whose manifest came over the network, and fetches missing chunks.
+// fromManifest installs a bundle whose manifest arrived over the network, and fetches missing chunks.
 func (u *bundleUpdater) fromManifest(ctx context.Context, manifest []byte) (*roster.Roster, error) {
 	if bytes.Equal(manifest, signedManifest(u.store)) {
 		return nil, nil
@@ -306,7 +306,7 @@ func (u *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refu
 	}
 }
 
-// withNewCardKeys asks the hub for its card keys, and loads the bundle again if they changed.
+// withNewCardKeys asks the hub for its card keys, and loads the bundle again if the card keys changed.
 func (u *bundleUpdater) withNewCardKeys(ctx context.Context) (*roster.Roster, error) {
 	changed, err := u.refreshCardKeys(ctx)
 	if changed {

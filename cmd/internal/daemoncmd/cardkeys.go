@@ -115,7 +115,7 @@ func cardKeysOf(o roster.Options) (out [][]byte) {
 }
 
 // cardKeySource asks the hub for the site's card keys and stores them. The zero value is for a machine that was not
-// enrolled: its keys never change.
+// enrolled, whose keys never change.
 type cardKeySource struct {
 	ask   func(context.Context) ([][]byte, error)               // asks the hub; nil: not enrolled
 	keep  func(given, held [][]byte) (kept [][]byte, err error) // stores keys on the disk (Config.keepCardKeys)

@@ -20,7 +20,7 @@ import (
 type Computer struct {
 	Now       time.Time
 	Unit      string                             // $CREDENTIALS_DIRECTORY; empty outside the systemd unit
-	Credstore string                             // the folder from which systemd takes credentials
+	Credstore string                             // the folder from which systemd loads credentials
 	Line      func(label string, line int) error // returns nil if a chip with this label has this line
 	Root      fs.FS                              // the computer's files; nil: not readable
 	Real      func(path string) string           // resolves symbolic links; nil: paths are used as they are
@@ -35,7 +35,7 @@ func Here(now time.Time) Computer {
 
 // Checked holds the results of a check.
 type Checked struct {
-	Faults   []error  // what a daemon would reject, or what would make the machine refuse every card
+	Faults   []error  // faults with which a daemon does not start, or with which the machine refuses every card
 	Warnings []string // what should be repaired although the machine works
 	Unseen   []string // what this user could not examine
 
@@ -96,8 +96,8 @@ func (x *checker) fault(err error) {
 	}
 }
 
-// password checks the broker's password. A missing one is a warning: the daemon reads it at each connection, and the
-// machine works without its broker.
+// password checks the broker's password. A missing password is a warning, because the daemon reads the password at
+// each connection, and the machine works without its broker.
 func (x *checker) password(s secrets) {
 	if x.c.MQTT.PasswordFile == "" {
 		return

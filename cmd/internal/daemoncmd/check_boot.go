@@ -8,7 +8,7 @@ import (
 )
 
 // pi checks the computer: what the kernel does with the relay's line when a program dies, whether this model has the
-// reader's bus, and whether the journal survives a reboot. It checks nothing if the machine uses no pins.
+// reader's bus, and whether the journal survives a reboot. If the machine uses no pins, pi checks nothing.
 func (x *checker) pi() {
 	if x.c.Simulated() {
 		return
@@ -29,7 +29,7 @@ func (c Config) RelayLine() (label string, line int, err error) { return gpioLin
 
 // PiFault is a fault of the computer. The doctor explains the fault in French and English under the name in Look.
 type PiFault struct {
-	Look string // persist, bus or storage
+	Look string // the doctor's name for the check: persist, bus or storage
 	Err  error
 }
 

@@ -73,7 +73,7 @@ func TestLevelModeIsRejectedIfOutputsStayDrivenAfterTheirProgram(t *testing.T) {
 	}
 }
 
-func TestHeartbeatModeIsWarnedIfOutputsStayDrivenAfterTheirProgram(t *testing.T) {
+func TestHeartbeatModeGetsAWarningIfOutputsStayDrivenAfterTheirProgram(t *testing.T) {
 	root := put(wellPi(t, "4-trixie"), "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", "Y\n")
 	found := piCheck(root, func(c *Config) { c.Relay.Heartbeat = true })
 	if found.Err() != nil || len(found.Warnings) != 1 ||

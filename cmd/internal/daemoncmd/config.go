@@ -58,7 +58,8 @@ type PanelConfig struct {
 	Screens             []netip.Addr // addresses of the machine's screens, in addition to this computer's own
 }
 
-// ReadConfig reads a machine.yaml. Relative paths in it are relative to its folder. The error lists every fault.
+// ReadConfig reads a machine.yaml. Relative paths in the file are relative to the file's folder. The error lists every
+// fault.
 func ReadConfig(path string) (Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -250,7 +250,7 @@ func (f *machineFolder) copyOf(t *testing.T) Config {
 
 // Each file under the data folder of a killed machine is damaged in six ways. At the next start a tap works and the
 // tag is in force, or the panel, the check and the status report why not, with the command that helps.
-func TestEachDamagedFileOfAMachineIsSurvivedOrReported(t *testing.T) {
+func TestEachDamagedFileOfAMachineIsHarmlessOrReported(t *testing.T) {
 	f := newMachineFolder(t)
 	names := f.files(t)
 	for _, must := range []string{"journal.db", "journal.db-wal", "journal.db-shm", "journal.db.lock", "acknowledged",

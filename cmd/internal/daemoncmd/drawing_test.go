@@ -57,7 +57,7 @@ func drawings(t *testing.T) (all string) {
 }
 
 // The drawings number the pins of the header, because a person who solders counts pins and not lines of a chip.
-func TestDrawingsNamePinsAsTheHeaderHasThem(t *testing.T) {
+func TestDrawingsUseThePinNumbersOfTheHeader(t *testing.T) {
 	drawn := regexp.MustCompile(`pin (\d+),? +(GPIO \d+|\+?5 V|3\.3 V|GND)`).FindAllStringSubmatch(drawings(t), -1)
 	if len(drawn) < 20 {
 		t.Fatalf("only %d pins are drawn", len(drawn))
@@ -114,8 +114,8 @@ func TestEachWireOfTheFullWiringIsDrawn(t *testing.T) {
 	}
 }
 
-// Each machine.yaml that ships has an emergency-stop input. Without it the release of the button could start a machine
-// whose session is still open.
+// Each machine.yaml that ships has an emergency-stop input. Without that input, the release of the button could start
+// a machine whose session is still open.
 func TestShippedMachinesReadTheirEmergencyStop(t *testing.T) {
 	paths, _ := filepath.Glob("../../../firmware-config/*.yaml")
 	for _, p := range paths {

@@ -15,8 +15,9 @@ type returner interface {
 	Return(ctx context.Context, manifest, policy []byte) error
 }
 
-// hubReturns sends the machine's bundle back to a hub that has lost it. A hub that was restored from a backup offers
-// an older bundle than the one in force. With the newer bundle the hub can continue above the newer version number.
+// hubReturns sends the machine's bundle back to a hub that has lost the bundle. A hub that was restored from a backup
+// offers an older bundle than the one in force. With the newer bundle the hub can continue above the newer version
+// number.
 type hubReturns struct {
 	to   returner // nil: this machine was not enrolled
 	log  *slog.Logger

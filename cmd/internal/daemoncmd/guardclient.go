@@ -75,10 +75,10 @@ func guardFlags(w relay.Wiring) []string {
 	return args
 }
 
-// off opens the relay that the file names, whichever program held the line. systemd runs it after a daemon has ended
-// (ExecStopPost). off reads no key. If a dying guard still holds the line, off retries for a second. A relay board
-// that a daemon would reject (relay.LevelFault) is switched off too: off drives the line to the level that opens the
-// relay, whatever the file says about resistors, supply and charge pump.
+// off opens the relay that the file names, whichever program held the line. systemd runs "portillond -off" after a
+// daemon has ended (ExecStopPost). off reads no key. If a dying guard still holds the line, off retries for a second.
+// A relay board that a daemon would reject (relay.LevelFault) is switched off too: off drives the line to the level
+// that opens the relay, whatever the file says about resistors, supply and charge pump.
 func (c Config) off() error {
 	w := c.wiring()
 	w.PullUp, w.Supply, w.Heartbeat = w.ActiveLow, relay.Supply33, false

@@ -19,8 +19,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// HubConfig is the hub at which the machine was enrolled (portillond enrol). It is zero for a machine whose files were
-// installed by hand.
+// HubConfig is the hub at which the machine was enrolled (portillond enrol). HubConfig is zero for a machine whose
+// files were installed by hand.
 type HubConfig struct {
 	Address string // host:port of the hub's listener for machines
 	Name    string // the name in the hub's certificate

@@ -36,7 +36,7 @@ func TestHubConfirmsOnlyAClockWithinAMinuteOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestHubOfAMachineNamesAddressAndName(t *testing.T) {
+func TestHubSectionNeedsAnAddressAndAName(t *testing.T) {
 	text, err := os.ReadFile("../../../firmware-config/usb-reader-relay.yaml")
 	if err != nil {
 		t.Fatal(err)

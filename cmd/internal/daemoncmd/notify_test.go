@@ -13,7 +13,7 @@ import (
 
 // If the machine's loop hangs, the watchdog gets no reports. At a stop, systemd gets a report that the daemon is
 // stopping.
-func TestWatchdogIsFedOnlyByALivingLoop(t *testing.T) {
+func TestWatchdogGetsReportsOnlyWhileTheLoopRuns(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	s, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {

@@ -17,7 +17,7 @@ type PCSCFault struct {
 	Unseen     bool // this user may not connect to pcscd; the daemon's user may be allowed
 }
 
-// pcscLook holds what the check found out about pcscd and its readers.
+// pcscLook holds the results of the check of pcscd and its readers.
 type pcscLook struct {
 	prefix    string   // the beginning of the configured reader's name
 	readers   []string // names of the readers at pcscd

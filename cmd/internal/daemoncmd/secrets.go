@@ -28,7 +28,7 @@ var errUnseen = errors.New("only root may read the file: check with sudo, or whe
 // secrets finds the secrets that a file names.
 type secrets struct {
 	unit     string // $CREDENTIALS_DIRECTORY; empty outside of a unit
-	store    string // outside of a unit, the folder from which systemd takes them; empty: not examined
+	store    string // outside of a unit, the folder from which systemd loads them; empty: not examined
 	instance string // the %i of the unit
 }
 

@@ -38,8 +38,8 @@ func spoken(l policy.Language, format string, a []any) string {
 	return fmt.Sprintf(format, in...)
 }
 
-// Summary returns what Portillon does and does not do at this machine. People use it to decide what else the machine
-// needs, so each input that is not wired has a sentence about what is missing.
+// Summary returns what Portillon does and does not do at this machine. People use the summary to decide what else the
+// machine needs, so each input that is not wired has a sentence about what is missing.
 func (c Config) Summary() []Point {
 	var p points
 	p.doesNot("remplacer l’arrêt d’urgence, les protecteurs et leurs verrouillages : "+
@@ -110,7 +110,7 @@ func (c Config) relayMode() policy.Text {
 	return policy.Text{FR: "par une carte active à l’état haut", EN: "through an active-high board"}
 }
 
-// inputPoints adds what each input detects, or what is not detected without it.
+// inputPoints adds what each wired input detects, and what stays undetected because an input is not wired.
 func (c Config) inputPoints(p *points) {
 	r := c.Relay
 	if r.EStop != "" {

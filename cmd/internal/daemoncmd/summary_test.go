@@ -134,7 +134,7 @@ func TestSummaryHasEverySentenceInFrenchAndEnglish(t *testing.T) {
 	}
 }
 
-func TestRealRelayWithoutAnEStopIsWarnedOf(t *testing.T) {
+func TestRealRelayWithoutAnEStopCausesAWarning(t *testing.T) {
 	for _, x := range []struct {
 		relay RelayConfig
 		warns bool

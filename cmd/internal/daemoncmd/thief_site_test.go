@@ -343,7 +343,7 @@ func (v *victim) restart() {
 	}
 }
 
-// offer makes the machine fetch a bundle as from a hub.
+// offer makes the machine fetch a bundle, like after a message from a hub.
 func (v *victim) offer(b *site.Built) error {
 	v.s.t.Helper()
 	for sha, data := range b.Chunks {

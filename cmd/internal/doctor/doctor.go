@@ -24,8 +24,8 @@ type State uint8
 
 const (
 	Unknown State = iota // could not be examined, for example without sudo
-	Well                 // as it should be
-	Ill                  // something is wrong: Cure says what to do
+	Well                 // no fault
+	Ill                  // a fault: Cure says how to repair it
 )
 
 // MarshalText implements encoding.TextMarshaler.
@@ -36,8 +36,8 @@ func (s State) MarshalText() ([]byte, error) {
 // Finding is the result of one check, which is called a look. Its JSON is printed by «portillon doctor --json»; the
 // names of looks are stable.
 type Finding struct {
-	// Look is check, boot, persist, watchdog, clock, disk, wear, reader, screen, hub, broker, certificate, daemon, bundle,
-	// pump, acceptance, policy-key
+	// Look is the name of the check: check, boot, persist, watchdog, clock, disk, wear, reader, screen, hub, broker,
+	// certificate, daemon, bundle, pump, acceptance, policy-key
 	Look  string      `json:"look"`
 	State State       `json:"state"`
 	Fact  policy.Text `json:"fact"`
@@ -61,7 +61,7 @@ type System struct {
 	Watchdog func(context.Context) (string, error)
 	// Real resolves symbolic links. nil: paths are used as they are.
 	Real func(path string) string
-	// Hub reads the keys in a hub.yaml. nil: there is no hub.yaml here.
+	// Hub reads the keys in a hub.yaml. A nil Hub means that this computer has no hub.yaml.
 	Hub      func() (Pinned, error)
 	Accepted Accepted // nil: the acceptance test is not examined
 }
@@ -91,7 +91,7 @@ func Examine(ctx context.Context, c daemoncmd.Config, s System) []Finding {
 	// The machine's file, and whether its keys equal the hub's.
 	x.check()
 	x.keys()
-	// What the daemon depends on while it runs.
+	// The clock, the disk and the disk's wear, on which the running daemon depends.
 	x.clock(ctx)
 	x.disk()
 	x.wear()

@@ -72,7 +72,7 @@ func (s System) text(path string) string {
 	return string(b)
 }
 
-// says sets the answer of systemd.
+// says sets the watchdog timeout that systemctl prints.
 func (s *System) says(span string) {
 	s.Watchdog = func(context.Context) (string, error) { return span, nil }
 }

@@ -27,7 +27,7 @@ import (
 	"portillon/wire"
 )
 
-// Options are what a person gives on the command line.
+// Options holds what a person gives on the command line.
 type Options struct {
 	Address string // the hub's URL or host:port
 	Code    string
@@ -65,7 +65,7 @@ func (e *Enrolment) path(p string) string { return filepath.Join(e.Root, p) }
 // store returns the folder of systemd's credentials.
 func (e *Enrolment) store() string { return e.path("etc/credstore") }
 
-// live reports whether the files are those of the running computer.
+// live reports whether Root is the root of the running computer.
 func (e *Enrolment) live() bool { return e.Folder == "" && filepath.Clean(e.Root) == "/" }
 
 // file returns the path of a machine's machine.yaml.
@@ -133,7 +133,7 @@ type machine struct {
 	tlsKey []byte
 }
 
-// prepare creates the machine's file and keys. They take effect only after keep has stored them.
+// prepare creates the machine's file and keys. The file and the keys take effect only after keep has stored them.
 func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error) {
 	m := &machine{file: e.file(j.Code.Machine)}
 	wiring, err := e.wiring(m.file)
@@ -212,7 +212,7 @@ func (e *Enrolment) rooted(c daemoncmd.Config) daemoncmd.Config {
 	return c
 }
 
-// machineKey creates the machine's key, or uses an existing one, because a machine that is enrolled again keeps its
+// machineKey creates the machine's key, or uses an existing key, because a machine that is enrolled again keeps its
 // journal.
 func (e *Enrolment) machineKey(m *machine) error {
 	path, err := m.config.KeyFile(e.store(), m.config.MachineKey)

@@ -28,7 +28,7 @@ func (e *Enrolment) link(t *testing.T, c daemoncmd.Config, trusted bool) *hublin
 	return l
 }
 
-// After an enrolment each file that the unit needs exists, with permissions for nobody else.
+// After an enrolment, each file that the unit needs exists, and no other user can read it.
 func TestMachineJoinsByItsCode(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")

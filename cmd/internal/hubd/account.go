@@ -20,7 +20,7 @@ import (
 )
 
 // accountVerb runs «portillon-hub account reset NAME»: it creates a code with which NAME can set a new password. Every
-// user who can read the hub's files may run it, also while the hub runs.
+// user who can read the hub's files may run the command, also while the hub runs.
 func accountVerb(ctx context.Context, args []string, out, errs io.Writer) int {
 	const usage = "portillon-hub account reset [-config hub.yaml] NAME"
 	if len(args) == 0 || args[0] != "reset" {

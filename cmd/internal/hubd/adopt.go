@@ -99,7 +99,7 @@ func (a *adoption) run(ctx context.Context) (err error) {
 			err = errors.Join(err, os.RemoveAll(a.new))
 		}
 	}()
-	// takeBundle needs the folders that copyFolders copies: the bundle in force is one of them.
+	// takeBundle needs the folder with the bundle in force, which is one of the folders that copyFolders copies.
 	for _, step := range []func(context.Context) error{a.copyFolders, a.takeBundle, a.writeConfig, a.copyDatabase} {
 		if err := step(ctx); err != nil {
 			return err
@@ -135,7 +135,7 @@ func (a *adoption) read() (*site.Site, error) {
 	if there, err := os.ReadDir(a.to); err == nil && len(there) > 0 {
 		return nil, fmt.Errorf("the folder %s is not empty: an adoption overwrites nothing", a.to)
 	}
-	// Machines keep the keys they pinned, so the new hub has to sign with the same ones.
+	// The new hub must sign with the keys of the old hub, because the machines pinned these keys.
 	switch {
 	case s.Policy.Site != a.conf.Site:
 		return nil, fmt.Errorf("the folder %s is the site %q's, %s is %q's", a.site, s.Policy.Site, a.config, a.conf.Site)
@@ -186,7 +186,7 @@ func (a *adoption) takeBundle(context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	// The new hub hashes cards with this key, and machines compare them with the bundle in force.
+	// The new hub hashes cards with this key, and machines compare the hashes with those in the bundle in force.
 	if err := wire.CheckCardKey(a.before, a.keyHex); err != nil {
 		return fmt.Errorf("%s is not the card key of the bundle in force: %w", a.cardKey, err)
 	}

@@ -61,7 +61,8 @@ func existingConfig(dir string) (string, error) {
 	return "", nil
 }
 
-// slug makes an id from a folder's name: lower-case letters, digits and hyphens, or "site" if nothing is left.
+// slug returns an id made from a folder's name: lower-case letters, digits and hyphens, or "site" if no such character
+// is left.
 func slug(name string) string {
 	id := strings.Map(func(r rune) rune {
 		switch {

@@ -44,7 +44,7 @@ func frenchOf(t *testing.T, text string) string {
 	return strings.NewReplacer("\u00a0", " ", "\u202f", " ", "’", "'").Replace(out.String())
 }
 
-func TestLinesOfTheHubAreFrench(t *testing.T) {
+func TestLinesOfTheHubAreTranslatedIntoFrench(t *testing.T) {
 	for _, c := range []struct{ given, want string }{
 		{"portillon-hub: open http://127.0.0.1:8040\n  no owner yet: open http://127.0.0.1:8040/code/owner?code=A\n",
 			"portillon-hub: ouvrir http://127.0.0.1:8040\n" +

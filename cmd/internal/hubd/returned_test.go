@@ -34,7 +34,7 @@ type restorable struct {
 	link   *hublink.Link
 	store  wire.Store // the machine's store
 	number uint64
-	later  atomic.Int64 // additional advance of the hub's clock: a machine may return a bundle twice a minute
+	later  atomic.Int64 // how far the hub's clock was advanced by returns: the hub accepts few returns per minute
 }
 
 // newRestorable creates the hub in a folder. If apart is true, its policy has a separate key, which the hub does not

@@ -364,7 +364,7 @@ func (l *Link) Move(ctx context.Context, address string) error {
 	return nil
 }
 
-// Finder looks for hubs on the network. Its results are not trusted before Move has verified them.
+// Finder searches the network for hubs. Its results are not trusted before Move has verified them.
 type Finder interface {
 	// Find returns a few addresses as host:port. It returns at the latest when ctx ends.
 	Find(ctx context.Context) ([]string, error)

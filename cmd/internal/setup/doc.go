@@ -1,7 +1,7 @@
 // Package setup turns a Raspberry Pi with the installed package into a machine that has passed its acceptance test.
 //
-// It asks how the machine is wired, writes its machine.yaml and its boot fragment, creates its key, and lists what is
-// still missing. If config.txt has changed, it requests a restart of the Pi. Then it starts the daemon, shows the
+// Setup asks how the machine is wired, writes its machine.yaml and its boot fragment, creates its key, and lists what
+// is still missing. If config.txt has changed, it requests a restart of the Pi. Then it starts the daemon, shows the
 // doctor's findings, and guides the person through the acceptance test, for which a lamp is connected in place of the
 // machine.
 //

@@ -99,7 +99,7 @@ func SoundIn(dir, name, text string) (daemoncmd.Config, error) {
 	return c, err
 }
 
-// Sound parses a text as a machine's file, and returns what is wrong with it.
+// Sound parses a text as a machine's file. The error lists all faults of the text.
 func Sound(name, text string) (daemoncmd.Config, error) {
 	dir, err := os.MkdirTemp("", "portillon-setup-")
 	if err != nil {

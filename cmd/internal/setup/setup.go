@@ -22,7 +22,7 @@ import (
 	"portillon/wire"
 )
 
-// Options holds what a person or a script gives on the command line.
+// Options holds the values that a person or a script gives on the command line.
 type Options struct {
 	Answers
 	// LampInPlace confirms that a lamp is connected in place of the machine, so that the acceptance test may close the
@@ -200,7 +200,7 @@ func (s *Setup) write(ctx context.Context, path, was, text string) error {
 // replace replaces a file whose old text is known. It shows the change and asks for confirmation. Without a yes it
 // writes nothing.
 func (s *Setup) replace(ctx context.Context, path, was, text string, mode os.FileMode) error {
-	if was != "" { // show what changes, ask, and keep a copy
+	if was != "" { // show the change, ask, and keep a copy
 		fmt.Fprint(s.Term.out, printable(Diff(was, text)))
 		yes, err := s.Term.Confirm(ctx, tf("Changer %s ainsi ?", "Change %s so?", path))
 		if err != nil {

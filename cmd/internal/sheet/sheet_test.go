@@ -241,7 +241,8 @@ func TestFullestSheetIsShortEnoughForOnePage(t *testing.T) {
 	}
 }
 
-// A machine.yaml may come from an attacker: no text of it becomes markup, and the page loads and runs nothing.
+// A machine.yaml may come from an attacker, so no text from the file may become markup, and the page must load and run
+// nothing.
 func TestSheetRunsNoScriptAndLoadsNothing(t *testing.T) {
 	evil := `"><script>alert(1)</script><img src=x onerror=y>&lt;`
 	c := daemoncmd.Config{Site: evil, Machine: evil + "m",
