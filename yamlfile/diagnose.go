@@ -37,7 +37,7 @@ func diagnose(data []byte) (suspect, bool) {
 	return *d.found, true
 }
 
-// splitLines returns the lines as the YAML library and editors count them.
+// splitLines returns the lines of a text, counted like in the YAML library and in editors.
 func splitLines(data []byte) []string {
 	text := strings.TrimPrefix(string(data), "\ufeff")
 	if strings.Contains(text, "\r") {
@@ -59,8 +59,8 @@ func trusted(data []byte, s suspect) bool {
 	if len(data) > maxTried || Entries(data) > maxTriedEntries {
 		return true
 	}
-	// The text before the mistake must be valid. The text up to a few lines after it must not be: a later line may
-	// complete what looked wrong.
+	// The text before the mistake must be valid. The text up to a few lines after it must be invalid: otherwise a
+	// later line has completed the suspected mistake.
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	good := func(n int) bool {
 		return yaml.Unmarshal(bytes.Join(lines[:n], nil), new(yaml.Node)) == nil
@@ -172,7 +172,7 @@ func (d *diagnosis) isIndentedBySpaces(indentation []rune, rest string) bool {
 	return true
 }
 
-// skipBlanks returns the index of the first character from i on that is neither space nor tab.
+// skipBlanks returns the index of the first character at or after i that is neither space nor tab.
 func skipBlanks(l []rune, i int) int {
 	for i < len(l) && isBlank(l[i]) {
 		i++

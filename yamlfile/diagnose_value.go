@@ -140,7 +140,7 @@ func (d *diagnosis) colon(l []rune, from, i int) {
 	d.here(i, hint, "a second colon, with a space behind it, in one line")
 }
 
-// bare reads a line, or the text after a dash, that has no key.
+// bare reads a line without a key, or the text without a key after a dash.
 func (d *diagnosis) bare(l []rune, i int, dash bool) {
 	n := len(d.levels)
 	switch {
@@ -278,7 +278,7 @@ func (d *diagnosis) flowWords(l []rune, i int) int {
 	return i
 }
 
-// close closes a bracket at index i, and reports whether others are still open.
+// close closes a bracket at index i, and reports whether other brackets are still open.
 func (d *diagnosis) close(l []rune, i int) bool {
 	n := len(d.brackets)
 	if b := d.brackets[n-1]; closer(b.rune) != l[i] {

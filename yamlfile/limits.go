@@ -6,10 +6,11 @@ import (
 	"unicode/utf8"
 )
 
+// Limits of a file. A file beyond them is rejected.
 const (
 	MaxBytes   = 4 << 20 // bytes of a file; a members.yaml with 10,000 people has about 2 MB
-	MaxEntries = 400_000 // entries of a file; that members.yaml has about 150,000
-	MaxDepth   = 32
+	MaxEntries = 400_000 // entries of a file; a members.yaml with 10,000 people has about 150,000
+	MaxDepth   = 32      // levels of nested mappings and lists
 	// maxFaults is the largest number of reported faults, for readability and for speed on a hostile file. Reading
 	// stops at this limit.
 	maxFaults = 50

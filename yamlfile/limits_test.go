@@ -47,7 +47,7 @@ func TestForbiddenCharactersAreReportedWithTheirPosition(t *testing.T) {
 	}
 }
 
-// Lines are counted as in editors and in the library, so that each fault is shown with its own line.
+// Lines are counted like in editors and in the YAML library, so that each fault is shown with the correct line.
 func TestLineEndsOfAllSystemsAreCounted(t *testing.T) {
 	for _, end := range []string{"\n", "\r\n", "\r"} {
 		err := read("level: 3" + end + "# a comment" + end + "wait: soon" + end)

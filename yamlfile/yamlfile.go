@@ -1,10 +1,10 @@
 // Package yamlfile reads the YAML files that people of a site write: policy, members, machine, hub.
 //
-// It accepts one document of plain mappings, lists and scalars. It refuses anchors, aliases, merge keys, tags,
+// It accepts one document of plain mappings, lists and scalars. It rejects anchors, aliases, merge keys, tags,
 // duplicate and empty keys, unknown keys, control characters, line ends that editors do not show (U+2028), encodings
 // other than UTF-8, more than MaxBytes or MaxEntries, and nesting deeper than MaxDepth. It does not stop at the first
-// fault: all faults are collected, each once, with file, line, column, field, the given value, and a valid one. Only an
-// error in YAML itself ends the reading. The package then searches the text for its place, because the YAML library
+// fault: all faults are collected, each once, with file, line, column, field, the given value, and a valid one. Only
+// an error in YAML itself ends the reading. The package then searches the text for its place, because the YAML library
 // does not report it.
 package yamlfile
 
@@ -33,7 +33,8 @@ type Doc struct {
 	letters int   // comparisons used for hints
 }
 
-// Parse reads data; name is the file's name in faults. Parse always returns a Doc: Err reports whether it is usable.
+// Parse reads data; name is the file's name in faults. Parse always returns a Doc. Err reports whether the Doc is
+// usable.
 func Parse(name string, data []byte) *Doc {
 	d := &Doc{name: name}
 	if f, bad := tooMuch(data); bad {
@@ -221,7 +222,7 @@ func (x Node) Path() string {
 	return join(x.path, x.key)
 }
 
-// Line returns the node's line, from 1; 0 if it is absent.
+// Line returns the node's line number, from 1. For an absent node it returns 0.
 func (x Node) Line() int {
 	if x.n == nil {
 		return 0
@@ -253,7 +254,7 @@ func (x Node) Required() Node {
 	return x
 }
 
-// Get returns the value of a key. Only must have allowed the key.
+// Get returns the value of a key. A call of Only must have allowed the key before.
 func (x Node) Get(key string) Node {
 	out := Node{d: x.d, parent: x.n, path: x.Path(), key: key}
 	if x.n == nil || x.n.Kind != yaml.MappingNode || x.d.full() {
@@ -276,7 +277,7 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-// Only reports a fault for every key except these, and for a node that is not a mapping.
+// Only reports a fault for every key that is not in keys, and for a node that is not a mapping.
 func (x Node) Only(keys ...string) Node {
 	if !x.is(yaml.MappingNode, mapping) {
 		return x

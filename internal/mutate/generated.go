@@ -24,11 +24,12 @@ const (
 )
 
 // Generated tries n generated mutants of the package under test. explained gives, by mutant id, the reason why no test
-// catches a mutant. Without -mutants Generated does nothing, so that an edit of the package does not require an edit of
-// the list.
+// catches a mutant. Without -mutants Generated does nothing, so that an edit of the package does not require an edit
+// of the list.
 //
-// With -every, the short form of the tests runs first, and all tests run for mutants that survive it: a sample for
-// every commit, which leaves explained mutants out. With -every 1, each mutant runs every test that reaches it.
+// With -every, the short form of the tests runs first, and all tests run for the mutants that survive the short form.
+// This is meant as a sample for every commit, and leaves out explained mutants. With -every 1, each mutant runs every
+// test that reaches it.
 func Generated(t *testing.T, n int, explained map[string]string) {
 	t.Helper()
 	if !*try {
@@ -163,7 +164,7 @@ func (c *campaign) run(ctx context.Context, tmp string, mutants []mutant) ([]res
 	c.tests = make([]reachingTest, len(names))
 	parallel(len(names), func(i int) { c.tests[i] = c.reach(ctx, b, tmp, names[i]) })
 	c.tests = slices.DeleteFunc(c.tests, func(r reachingTest) bool { return r.name == "" })
-	// The fastest tests run first, because one test that fails is enough.
+	// The fastest tests run first, because one failing test is enough to catch a mutant.
 	slices.SortStableFunc(c.tests, func(a, b reachingTest) int { return int(a.took - b.took) })
 	c.log("%d tests ran once in %v", len(c.tests), time.Since(start).Round(time.Second))
 	results := make([]result, len(mutants))

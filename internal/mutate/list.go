@@ -18,7 +18,7 @@ const listTimeout = 5 * time.Minute
 type Edit = struct{ File, Old, New string }
 
 // List checks that each edit still applies and, with -mutants, that the tests of the package catch each one. notCaught
-// gives, by New text, the reason why no test catches an edit.
+// maps the New text of an edit to the reason why no test catches that edit.
 func List(t *testing.T, edits []Edit, notCaught map[string]string) {
 	t.Helper()
 	dir := packageDir(t)

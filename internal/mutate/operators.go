@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// mutant is one generated change. It wraps the source between two positions, so that the code is changed while its
-// switch is on and unchanged while it is off.
+// mutant is one generated change. It wraps the source between two positions. The wrapped code is changed while the
+// mutant's switch is on, and unchanged while the switch is off.
 type mutant struct {
 	file          int
 	id            string // function, operator and source text; unique in the package
 	from, to      token.Pos
 	before, after string // the constant number is replaced by the switch's number
-	inner         int    // of two mutants that wrap the same source, the larger value is inside
+	inner         int    // order around the same source: the mutant with the larger value is inside
 }
 
 // number is the placeholder for a switch's number in a mutant's text. It cannot occur in Go source.
@@ -110,7 +110,7 @@ type walker struct {
 	found   []mutant
 }
 
-// function walks a function's body. A function literal inside it is walked as part of it.
+// function walks the body of a function. A function literal in the body is treated as part of the body.
 func (w *walker) function(t *ast.FuncType, body *ast.BlockStmt) {
 	outer := *w
 	w.results, w.body, w.within = nil, body.List, nil

@@ -120,8 +120,8 @@ func (s *source) choose(all []mutant, seed string, n int) ([]mutant, error) {
 	return picked, nil
 }
 
-// compiling returns the mutants that compile, each alone and all together. It checks all at once, and only in functions
-// with errors each one separately.
+// compiling returns the mutants that compile both separately and together. It checks all mutants at once. Only in
+// functions with errors does it check each mutant separately.
 func (s *source) compiling(mutants []mutant) ([]mutant, error) {
 	alone := map[string]bool{} // by id: whether the mutant compiles alone
 	for {

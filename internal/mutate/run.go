@@ -18,7 +18,7 @@ import (
 const (
 	// grace is the time for a test process to exit after its timeout.
 	grace = 10 * time.Second
-	// memoryKB bounds the address space of a test process, because a mutant may allocate without end.
+	// memoryKB is the limit of a test process's address space in KiB, because a mutant may allocate without end.
 	memoryKB = 12 << 20
 )
 
@@ -28,8 +28,8 @@ type binary struct {
 	dir  string // the package's folder, where the binary runs
 }
 
-// compile builds the tests of the package in dir, with files replacing or added to the package's own. On an error it
-// returns the compiler's output.
+// compile builds the tests of the package in dir. files replaces files of the package, or adds further files. On an
+// error compile returns the compiler's output.
 func compile(ctx context.Context, tmp, dir string, files map[string]string) (*binary, string, error) {
 	replace := map[string]string{}
 	for name, text := range files {

@@ -8,7 +8,8 @@ import (
 
 func t(fr, en string) policy.Text { return policy.Text{FR: fr, EN: en} }
 
-// IsLampLit is the question of most beats: a test may answer it by looking at the lamp.
+// IsLampLit returns the question of most beats: is the lamp lit? A program that simulates the person can answer the
+// question from the state of the lamp.
 func IsLampLit() policy.Text { return t("La lampe est-elle allumée ?", "Is the lamp lit?") }
 
 func act(fr, en string) Beat            { return Beat{Kind: Act, Say: t(fr, en)} }

@@ -25,7 +25,7 @@ type Change struct {
 	old, new string
 }
 
-// Plan is what must change on a Pi for one machine.
+// Plan holds the changes of the boot files on a Pi that one machine needs.
 type Plan struct {
 	Board     Board
 	Path      string // of config.txt

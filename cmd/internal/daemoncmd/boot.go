@@ -69,8 +69,8 @@ func (c Config) BootMachine() bootconfig.Machine {
 	return bootconfig.Machine{Name: c.Machine, Lines: c.Boot(), Serial: c.Serial()}
 }
 
-// ApplyBoot changes the texts of config.txt and cmdline.txt for this machine on this board. It writes no files;
-// bootconfig.Edit does.
+// ApplyBoot changes the texts of config.txt and cmdline.txt for this machine on this board. To write files, call
+// bootconfig.Edit.
 func (c Config) ApplyBoot(config, cmdline string, b bootconfig.Board) (bootconfig.Result, error) {
 	return bootconfig.Apply(config, cmdline, c.BootMachine(), b)
 }

@@ -101,7 +101,7 @@ func (d *Daemon) canOpen(ctx context.Context) bool {
 	if err == nil {
 		return j.Close() == nil
 	}
-	// the file was replaced: the restarted daemon tries to salvage it
+	// the file was replaced: the restarted daemon tries to salvage the new file
 	return journal.IsDamaged(err) && d.stamp() != d.brokenStamp
 }
 

@@ -48,8 +48,8 @@ type Checked struct {
 // (unix(7)).
 const maxSocket = 107
 
-// Check examines everything that the file names: keys, pins, folders, and the bundle file if there is one. It changes
-// nothing.
+// Check examines everything that the file names: keys, pins, folders, and the bundle file if there is one. Check
+// changes no file.
 func (c Config) Check(on Computer) Checked {
 	x := checker{c: c, on: on}
 	s := secrets{unit: on.Unit, store: on.Credstore, instance: c.instance}

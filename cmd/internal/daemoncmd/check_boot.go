@@ -33,7 +33,10 @@ type PiFault struct {
 	Err  error
 }
 
+// Error implements error.
 func (f PiFault) Error() string { return f.Err.Error() }
+
+// Unwrap returns the fault without the name of the look.
 func (f PiFault) Unwrap() error { return f.Err }
 
 // KeptWarning is the beginning of the warning that the doctor explains under the name persist.

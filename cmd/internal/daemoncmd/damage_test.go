@@ -220,7 +220,7 @@ func (f *machineFolder) files(t *testing.T) (out []string) {
 		}
 		name, err := filepath.Rel(f.data, path)
 		if strings.HasPrefix(name, "bundle/chunks/") {
-			if chunks++; chunks > 1 { // TestEachDamagedFileIsRepairedOrNamed has one of each kind
+			if chunks++; chunks > 1 { // TestEachDamagedFileIsRepairedOrNamed has one chunk of each kind
 				return nil
 			}
 		}

@@ -1,4 +1,4 @@
-// Package daemoncmd assembles the packages of one machine into the program portillond.
+// Package daemoncmd is the program portillond: it connects the packages that one machine needs.
 package daemoncmd
 
 import (

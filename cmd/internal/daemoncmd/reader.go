@@ -13,7 +13,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// opener returns a function that opens the reader, or nil if there is none.
+// opener returns a function that opens the reader, or nil for a machine without a reader.
 func (c ReaderConfig) opener() func() (rfid.Reader, error) {
 	s := c.spec()
 	if s.Open == nil {

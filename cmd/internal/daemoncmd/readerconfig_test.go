@@ -167,7 +167,8 @@ func TestReaderOnTheCommandLineEqualsItsLineInMachineYAML(t *testing.T) {
 	}
 }
 
-// No section of a machine.yaml makes the check panic, and no value passes the check that a spec refuses.
+// No reader section of a machine.yaml makes the check panic. The check accepts no value that the spec of the reader
+// refuses.
 func FuzzReaderSection(f *testing.F) {
 	for _, s := range readerSpecs() {
 		if c, err := ReaderArgument(s.Example, nil); err == nil {

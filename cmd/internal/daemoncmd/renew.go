@@ -44,7 +44,7 @@ func (l *localJournal) renew(k keys) error {
 			carried[daemon.FactRemoved+id] = []byte("1")
 		}
 		tags = was.tags
-		// Set the file aside and open an empty one in its place.
+		// Rename the old journal, and open an empty journal under its path.
 		if err := l.journal.Close(); err != nil {
 			return err
 		}

@@ -22,7 +22,7 @@ const credential = "credential:"
 // credstore is the folder from which systemd loads the unit's credentials. Only root can read it.
 const credstore = "/etc/credstore"
 
-// errUnseen is the error for a secret that this user may not read, and that may be correct.
+// errUnseen is the error for a secret that this user has no permission to read. The secret may be correct.
 var errUnseen = errors.New("only root may read the file: check with sudo, or when the unit starts")
 
 // secrets finds the secrets that a file names.

@@ -408,7 +408,7 @@ func (x *exam) port() {
 	if bus, file, ok := strings.Cut(p, ":"); ok && (bus == "serial" || bus == "i2c" || bus == "spi") {
 		p = file
 	}
-	if p == "" || x.c.Reader.Kind == "pcsc" { // no reader, or one without a device file: check examines those
+	if p == "" || x.c.Reader.Kind == "pcsc" { // without a device file: check examines those readers
 		return
 	}
 	if _, err := fs.Stat(x.s.Root, strings.TrimPrefix(path.Clean(p), "/")); err != nil {

@@ -366,7 +366,7 @@ func (e *Enrolment) own(m *machine) error {
 // patience is the longest wait for a daemon to start. Its unit has a timeout of one minute.
 const patience = 70 * time.Second
 
-// start checks the machine's file as the unit does, and starts the unit.
+// start checks the machine's file like the unit, and starts the unit.
 func (e *Enrolment) start(ctx context.Context, m *machine) error {
 	if err := e.own(m); err != nil {
 		return err

@@ -117,7 +117,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// bundle builds the site as this version.
+// bundle builds the site's bundle with this version number.
 func (w *world) bundle(version uint64) {
 	w.t.Helper()
 	s, err := site.Read(filepath.Join(w.dir, "site"))

@@ -152,7 +152,7 @@ func (a *adoption) read() (*site.Site, error) {
 				"and as hub-key: in each machine.yaml",
 				a.conf.Bundle.Key.Name(), strings.SplitN(own, "+", 2)[0], a.config)
 	}
-	// Cards in the register are hashed with the card key, so a new one would make every card unknown.
+	// Cards in the register are hashed with the card key. With a new card key, every card would be unknown.
 	if a.cardKey == "" {
 		a.cardKey = a.conf.Join.CardKey
 	}

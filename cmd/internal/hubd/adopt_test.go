@@ -100,7 +100,7 @@ func (o *oldHub) write(name, text string) {
 	}
 }
 
-// build builds the site's bundle as "portillon bundle build" does.
+// build builds the site's bundle like "portillon bundle build".
 func (o *oldHub) build(version uint64) {
 	o.t.Helper()
 	s, err := site.Read(o.files)

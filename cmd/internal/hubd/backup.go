@@ -106,7 +106,7 @@ func filesOf(config string, c hub.Config) (b backedUp, err error) {
 	return b, nil
 }
 
-// existing returns the paths that are regular files, each once.
+// existing returns those paths that are regular files, without duplicates.
 func existing(paths []string) (out []string) {
 	for _, p := range paths {
 		if fi, err := os.Stat(p); p != "" && err == nil && fi.Mode().IsRegular() && !slices.Contains(out, p) {
@@ -167,7 +167,7 @@ func writeBackup(ctx context.Context, config, to string, withSecrets bool, out i
 			a.Secrets, a.Lacks = append(a.Secrets, name), nil
 		}
 	}
-	// O_EXCL: a backup never overwrites an older one.
+	// With O_EXCL a backup never overwrites an older file.
 	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return a, err

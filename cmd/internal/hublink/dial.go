@@ -88,7 +88,8 @@ func (p Peer) connect(ctx context.Context) (*conn, error) {
 	return connect(ctx, dialer(p.Dial), p.Address, config)
 }
 
-// connect opens a TLS connection whose HTTP requests cannot open another one.
+// connect opens a TLS connection and an HTTP client that uses only this connection. If the hub closes the connection,
+// further requests fail.
 func connect(ctx context.Context, d Dial, address string, config *tls.Config) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -39,7 +39,7 @@ var ErrOtherHub = errors.New(
 		"was sent to it",
 )
 
-// Joining is a machine that is joining a site.
+// Joining is a machine that is joining a site, with its connection to the hub.
 type Joining struct {
 	Identity wire.HubIdentity
 	Code     wire.CodeAnswer

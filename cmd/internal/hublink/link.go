@@ -29,7 +29,7 @@ import (
 
 // Names of the files in a Link's folder.
 const (
-	caFile      = "authority.crt" // the certificate of the authority that signs the hub's
+	caFile      = "authority.crt" // certificate of the authority that signs the hub's certificate
 	keyFile     = "machine.key"   // the private key for the machine's certificate
 	certFile    = "machine.crt"
 	addressFile = "address" // host:port where the hub was last found; missing: the address in machine.yaml
@@ -62,7 +62,7 @@ type Link struct {
 	renews  sync.Mutex       // one renewal at a time
 }
 
-// Open reads the files that the enrolment wrote.
+// Open reads the files that the enrolment wrote, and returns the machine's connection to its hub.
 func Open(c Config) (*Link, error) {
 	l := &Link{c: c, address: c.Address}
 	ca, err := os.ReadFile(filepath.Join(c.Dir, caFile))
@@ -366,11 +366,11 @@ func (l *Link) Move(ctx context.Context, address string) error {
 
 // Finder searches the network for hubs. Its results are not trusted before Move has verified them.
 type Finder interface {
-	// Find returns a few addresses as host:port. It returns at the latest when ctx ends.
+	// Find returns a few addresses as host:port. It returns no later than the end of ctx.
 	Find(ctx context.Context) ([]string, error)
 }
 
-// Find searches for the hub if it does not answer at its address.
+// Find searches the network for the hub if the hub does not answer at its known address.
 func (l *Link) Find(ctx context.Context) error {
 	err := l.Move(ctx, l.Address())
 	if err == nil || l.c.Finder == nil {

@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// reboot restarts the Pi if its config.txt has changed since it started.
+// reboot restarts the Pi if config.txt has changed since the Pi started.
 func (s *Setup) reboot(ctx context.Context) error {
 	if _, err := os.Stat(s.path(mark)); err != nil {
 		return nil

@@ -30,7 +30,7 @@ type Options struct {
 	LampInPlace bool
 	Wiring      string // a sample in /usr/share/portillon, or a file
 	Root        string // the root of this computer's files: /
-	Live        bool   // Root is the running computer: it may be restarted, and its services started
+	Live        bool   // Root is the running computer: setup may restart it and start its services
 	Dir         string // the folder of machine files below Root: /etc/portillon
 	CardKey     string // a file to install as the site's card key
 	Bundle      string // a file to install as the site's bundle
@@ -50,7 +50,7 @@ type Setup struct {
 	Doctor func(context.Context, daemoncmd.Config) (ill int) // prints findings, returns the number of faults
 }
 
-// Errors of a run that stopped early. The reason was printed.
+// Errors of a run that stopped early. The reason was already printed.
 var (
 	ErrIncomplete = errors.New("the setup is not complete")
 	ErrNotPassed  = errors.New("the acceptance test is not passed")

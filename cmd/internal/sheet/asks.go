@@ -5,7 +5,7 @@ import (
 	"portillon/policy"
 )
 
-// ask is a heading with its items, in both languages.
+// ask is a heading with a list of requests, in both languages.
 type ask struct {
 	title policy.Text
 	items []policy.Text

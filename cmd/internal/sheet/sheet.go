@@ -33,7 +33,7 @@ type Row struct {
 	What, Contact, Wire string
 }
 
-// Ask is a heading with the requests to the electrician under it.
+// Ask is a heading with a list of requests to the electrician.
 type Ask struct {
 	Title string
 	Items []string

@@ -18,7 +18,7 @@ func Card(member int) string { return fmt.Sprintf("6A%08X", member) }
 // ID returns a member's pseudonym.
 func ID(member int) string { return fmt.Sprintf("m-%06d", member) }
 
-// badges are the 15 badges of the site. A member holds three of them.
+// badges are the 15 badges of the site. Each member holds three of these badges.
 var badges = []string{"laser-first-steps", "laser-user", "laser-host", "laser-mentor", "laser-maintainer",
 	"vinyl-first-steps", "vinyl-user", "vinyl-host", "vinyl-mentor", "vinyl-maintainer", "fdm-first-steps", "fdm-user",
 	"fdm-host", "fdm-mentor", "fdm-maintainer"}
