@@ -80,8 +80,8 @@ func TestKilledDaemonOpensTheRelayAndItsSessionIsClosedWithTheCause(t *testing.T
 	}
 }
 
-// A session that was ended by a power cut counts with its last stored length, so that pulling the plug does not reset
-// a member's time of the day.
+// A session that was ended by a power cut counts with its last stored length. So a member who pulls the plug does not
+// get back the time used on that day.
 func TestSessionEndedByAPowerCutCountsItsKnownLength(t *testing.T) {
 	l := tapped(t)
 	l.signal(syscall.SIGKILL)
@@ -282,7 +282,7 @@ func TestReaderUnpluggedDuringASessionLeavesItRunning(t *testing.T) {
 	l.within(30*time.Second, "the reader back", func() bool { return l.status().Reader })
 	var last time.Time
 	l.within(15*time.Second, "the card ends the session", func() bool {
-		if time.Since(last) > 1200*time.Millisecond { // unsteady card: retry until it counts
+		if time.Since(last) > 1200*time.Millisecond { // retry the unsteady card until its tap counts
 			line.WriteString(rfidtest.Frame)
 			last = time.Now()
 		}

@@ -69,7 +69,7 @@ type lab struct {
 	t       testing.TB
 	site    string
 	dir     string
-	hubKey  string // as a verifier key
+	hubKey  string // the verifier key of the hub
 	machine string // the machine's verifier key
 	reader  string
 	broker  string

@@ -73,7 +73,7 @@ func TestTwentyPanelsAndManyTapsLeaveMemoryFlat(t *testing.T) {
 	}
 }
 
-// hourly performs the actions of two seconds.
+// hourly performs the actions of one interval of two seconds.
 func hourly(l *lab, panel string, n, members int) {
 	card := sitetest.Card(n % members)
 	if n%10 == 9 {
@@ -88,7 +88,7 @@ func hourly(l *lab, panel string, n, members int) {
 	l.ask(control.Request{Do: "stop"})
 }
 
-// report reports a problem, like the page.
+// report reports a problem with the same requests as the panel's page.
 func report(t testing.TB, panel string) {
 	t.Helper()
 	resp, err := http.Post(panel+"/form", "application/json", strings.NewReader(`{"do":"report"}`))

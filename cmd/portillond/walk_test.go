@@ -209,8 +209,8 @@ func refusals(t *testing.T, l *lab) int {
 	return n
 }
 
-// ownSite returns the same site with a badge that the test signs. Tests that are not about badges use it, because it
-// needs no downloaded fixtures.
+// ownSite returns the same site with a badge that the test signs. Tests that are not about badges use ownSite, because
+// the badge needs no downloaded fixtures.
 func ownSite(t *testing.T) *lab {
 	t.Helper()
 	k, err := openbadge.GenerateKey("a test's")

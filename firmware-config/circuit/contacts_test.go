@@ -14,7 +14,7 @@ type ladder struct {
 	net    *Net
 	pulled map[string]bool // K2, KM1
 	welded string          // a welded contact, which stays closed
-	order  bool            // the relay K1 is ordered closed
+	order  bool            // the relay K1 gets the command to close
 	lied   bool            // the feedback differed from the command at least once
 }
 

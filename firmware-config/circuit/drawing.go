@@ -68,7 +68,7 @@ var units = []struct {
 }{{"kΩ", 1e3}, {"MΩ", 1e6}, {"Ω", 1}, {"µF", 1e-6}, {"nF", 1e-9}, {"mA", 1e-3}, {"ms", 1e-3}, {"A", 1}, {"V", 1}, {"s",
 	1}}
 
-// quantity parses a value with its unit, such as 4.7kΩ.
+// quantity parses a value with its unit, such as 4.7kΩ. The result is in Ω, F, V, A or s.
 func quantity(s string) (float64, error) {
 	for _, u := range units {
 		number, ok := strings.CutSuffix(s, u.suffix)

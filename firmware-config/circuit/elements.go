@@ -203,7 +203,7 @@ func (n *Net) tame(j Junction, next, last float64) float64 {
 	return v
 }
 
-// diode is a diode from a to b.
+// diode is a diode with its anode at a and its cathode at b.
 type diode struct {
 	pair
 	j    Junction
@@ -222,7 +222,7 @@ func (n *Net) D(name, anode, cathode string, j Junction) {
 	n.add(name, &diode{pair: pair{n.node(anode), n.node(cathode)}, j: j})
 }
 
-// clamp is a bidirectional suppressor: it conducts in both directions above a voltage.
+// clamp is a bidirectional suppressor, which conducts in both directions above its breakdown voltage.
 type clamp struct {
 	pair
 	volt, ohm float64

@@ -10,7 +10,7 @@ const (
 	Cold Diodes = iota
 	// Fresh is a small drop at 25 °C with the leakage of 25 °C.
 	Fresh
-	// Hot is the largest leakage, at 60 °C: the inside of a closed box beside a machine in summer.
+	// Hot is the largest leakage, at 60 °C: the temperature in a closed box at a machine in summer.
 	Hot
 )
 

@@ -125,7 +125,7 @@ func haltSteps() []Step {
 	}
 }
 
-// isolationSteps returns the step for the isolator, the only device that makes a machine safe to open.
+// isolationSteps returns the step for the disconnector, the only device that makes a machine safe to open.
 func isolationSteps() []Step {
 	return []Step{
 		{ID: "isolation", Title: t("Sectionneur", "Main disconnector"),

@@ -36,7 +36,7 @@ type PiFault struct {
 // Error implements error.
 func (f PiFault) Error() string { return f.Err.Error() }
 
-// Unwrap returns the fault without the name of the look.
+// Unwrap returns the error without the name in Look.
 func (f PiFault) Unwrap() error { return f.Err }
 
 // KeptWarning is the beginning of the warning that the doctor explains under the name persist.
