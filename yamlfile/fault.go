@@ -44,7 +44,7 @@ func window(line string, column int) (string, int) {
 	const wide, before = 140, 60
 	r := []rune(strings.ToValidUTF8(line, "\ufffd"))
 	for i, c := range r {
-		if unicode.IsControl(c) && c != '\t' { // a terminal would interpret it
+		if unicode.IsControl(c) && c != '\t' { // a terminal would interpret the control character
 			r[i] = '\ufffd'
 		}
 	}

@@ -25,12 +25,12 @@ import (
 // Doc is a file being read.
 type Doc struct {
 	name    string
-	lines   []string // for excerpts and columns
+	lines   []string // lines of the file, for excerpts and columns
 	root    *yaml.Node
 	faults  Faults
 	private bool  // faults contain no excerpt
 	seen    Fault // line and excerpt of the last fault
-	letters int   // comparisons used for hints
+	letters int   // letters compared so far for hints
 }
 
 // Parse reads data; name is the file's name in faults. Parse always returns a Doc. Err reports whether the Doc is

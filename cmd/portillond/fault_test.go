@@ -212,7 +212,7 @@ func smallDisk(t *testing.T, l *lab) (fill func()) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		for size := 64 << 10; size >= 1; size /= 2 { // to the last byte
+		for size := 64 << 10; size >= 1; size /= 2 { // fills the disk to the last byte
 			for {
 				if _, err := f.Write(make([]byte, size)); err != nil {
 					break

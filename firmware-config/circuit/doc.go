@@ -21,8 +21,8 @@
 //	TIME        none                                2.5ms
 //
 // The node "gnd" is the reference of all voltages. For each part, one text of the drawing must show the part's name (S0
-// for S0.1) together with its value, and some text must show its tolerance; otherwise Read rejects the drawing. The word
-// of a contact or a load may be in another text than its name. The drawing need not show the names of V, PIN and TIME.
+// for S0.1) together with its value, and some text must show its tolerance; otherwise Read rejects the drawing. A text
+// without the name may show the word of a contact or a load. The drawing need not show the names of V, PIN and TIME.
 //
 // Net is the solver: nodal analysis with Newton's method, backward Euler in time. Its models are only as detailed as a
 // worst-case computation needs. Each limit comes from a data sheet, which models.go names.

@@ -145,7 +145,7 @@ type reachingTest struct {
 	name    string        // of the test function
 	took    time.Duration // elapsed time
 	cpu     time.Duration // processor time
-	mutants map[int]bool  // numbers of the mutants it reaches
+	mutants map[int]bool  // numbers of the mutants that the test reaches
 }
 
 // run compiles one binary with all mutants and runs the tests for each of them.

@@ -58,7 +58,7 @@ type list struct {
 	dir     string        // folder of the package
 	edits   []Edit        // the mutants
 	texts   []string      // the changed file of each edit
-	timeout time.Duration // of one run of the tests
+	timeout time.Duration // time limit for one run of the tests
 }
 
 // caught tries the mutants of the given indexes and returns how many of them a test catches.

@@ -254,7 +254,7 @@ func (w *walker) droppable(s ast.Stmt) bool {
 			return false
 		}
 		block, ok := w.within[len(w.within)-1].(*ast.BlockStmt)
-		return !ok || len(block.List) > 1 // otherwise it equals the operator never
+		return !ok || len(block.List) > 1 // otherwise the mutant equals the one of operator never
 	}
 	return false
 }

@@ -105,7 +105,7 @@ type driver struct {
 	now   time.Time
 	boot  int
 	wrong place
-	typed func(Output) (string, bool) // what the person types; nil: the right answer
+	typed func(Output) (string, bool) // the input of the person; nil: the right answer
 }
 
 // place is a beat of a plan. The zero place is never the beat under test, because every plan begins with an action.

@@ -60,8 +60,8 @@ type Step struct {
 	With  string // the earlier step whose power cut is used for this step too
 	Title policy.Text
 	Do    policy.Text // what to do
-	See   policy.Text // what must be seen
-	Means policy.Text // what it means if the expected result is not seen, and what to do then
+	See   policy.Text // the result that must be seen
+	Means policy.Text // the meaning of a different result, and what to do then
 	Beats []Beat
 }
 

@@ -18,7 +18,7 @@ type Line struct {
 type Machine struct {
 	Name   string // the machine's id, which marks its block in config.txt
 	Lines  []Line
-	Serial bool // its reader needs the Pi's own serial port
+	Serial bool // the machine's reader needs the Pi's own serial port
 }
 
 // Result holds the texts of the two files after Apply.
@@ -87,7 +87,7 @@ func (m Machine) place(config string, b Board, expand func(string) string) (stri
 	}
 	outside := before + after
 	if nl := newline(outside); after != "" && endsFiltered(expand(before)) {
-		outside = before + "[all]" + nl + after // the lines after the block depended on its [all]
+		outside = before + "[all]" + nl + after // the lines after the block depended on the block's [all]
 	}
 	block := m.block(expand(outside), newline(withNewline(outside)))
 	there, last := before+block+after, withNewline(outside)+block

@@ -38,7 +38,7 @@ type Board struct {
 	Model   string   // from the device tree, for example Raspberry Pi 4 Model B Rev 1.5
 	Filters []string // the model filters of config.txt that match this board
 	Types   []uint32 // possible types in the revision code; exactly one if the revision is known
-	Serial  uint32   // the last eight digits of its serial number; 0: not known
+	Serial  uint32   // the last eight digits of the board's serial number; 0: not known
 	Family  Family
 }
 

@@ -18,7 +18,7 @@ const maxIncludes = 5
 
 // Change is one file that Edit changes.
 type Change struct {
-	Path string `json:"path"` // from the root
+	Path string `json:"path"` // path relative to the root
 	Copy string `json:"copy"` // path of the backup copy; "" before the file is written
 	Diff string `json:"diff"` // unified diff
 
@@ -28,7 +28,7 @@ type Change struct {
 // Plan holds the changes of the boot files on a Pi that one machine needs.
 type Plan struct {
 	Board     Board
-	Path      string // of config.txt
+	Path      string // path of config.txt
 	Changes   []Change
 	Conflicts []string
 }

@@ -14,7 +14,7 @@ const maxLine = 98
 type Setting struct {
 	Text  string
 	Line  int  // in the file, from 1; in an included file, the line of the include
-	Maybe bool // its filter depends on something unknown: a monitor, a pin's level, a serial number
+	Maybe bool // the setting's filter depends on something unknown: a monitor, a pin's level, a serial number
 
 	key string // what the setting changes; see settingOf
 	nth int    // index in the file
@@ -36,7 +36,7 @@ func (t truth) and(o truth) truth { return min(t, o) }
 type filters struct {
 	model, board, serial truth
 	other                map[string]truth // by type: edid, gpio, hdmi …
-	none                 truth            // yes: no [none] is in force
+	none                 truth            // whether no [none] is in force
 }
 
 func noFilters() filters { return filters{model: yes, board: yes, serial: yes, none: yes} }

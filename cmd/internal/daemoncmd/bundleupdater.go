@@ -50,7 +50,7 @@ type bundleUpdater struct {
 	// start.
 	unverified bool
 
-	state                  daemon.BundleState       // of the bundle on the disk
+	state                  daemon.BundleState       // state of the bundle on the disk
 	onState                func(daemon.BundleState) // called when state changes; may be nil
 	repairedAt, verifiedAt time.Time                // times of the last repair and of the last check for damage
 }
@@ -76,7 +76,7 @@ func (u *bundleUpdater) first() (*roster.Roster, error) {
 		return r, nil
 	}
 	if errors.Is(why, roster.ErrUnverified) {
-		why, u.lastFile, u.wrongKey.file = nil, "", "" // run reads the file again
+		why, u.lastFile, u.wrongKey.file = nil, "", "" // so that run reads the file again
 	}
 	u.setState(u.state)
 	r, err := u.loadStored()

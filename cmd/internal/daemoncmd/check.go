@@ -36,7 +36,7 @@ func Here(now time.Time) Computer {
 // Checked holds the results of a check.
 type Checked struct {
 	Faults   []error  // faults with which a daemon does not start, or with which the machine refuses every card
-	Warnings []string // what should be repaired although the machine works
+	Warnings []string // what should be repaired although the machine still works
 	Unseen   []string // what this user could not examine
 
 	// PCSC is why the PC/SC reader cannot be used, or nil if it can be used or none is configured. The machine starts

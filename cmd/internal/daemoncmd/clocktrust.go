@@ -18,7 +18,7 @@ import (
 // trust. A step changes the difference from the time since boot, which runs at the same rate and never steps.
 type clockTrust struct {
 	asks func() bool                                 // reports whether the kernel calls the clock synchronised now
-	now  func() (wall time.Time, mono time.Duration) // mono: since boot
+	now  func() (wall time.Time, mono time.Duration) // wall clock, and time since boot
 
 	mu   sync.Mutex
 	ever bool
@@ -29,7 +29,7 @@ type clockTrust struct {
 type syncRecord struct {
 	Boot string        `json:"boot"`
 	Wall time.Time     `json:"wall"`
-	Mono time.Duration `json:"mono"` // since boot
+	Mono time.Duration `json:"mono"` // time since boot
 }
 
 const (
@@ -38,7 +38,7 @@ const (
 	trustFor = 30 * 24 * time.Hour
 	step     = 2 * time.Second // a leap second is smaller
 
-	factClockSync   = "vouched" // the journal's fact: a syncRecord
+	factClockSync   = "vouched" // name of the journal's fact that holds a syncRecord
 	syncRecordEvery = time.Hour // how often the fact is written while the clock is synchronised
 )
 

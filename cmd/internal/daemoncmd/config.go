@@ -41,15 +41,15 @@ type Config struct {
 
 // BundleConfig holds the sources of bundles.
 type BundleConfig struct {
-	Key  string // verifies bundles
-	File string // a bundle file, read again when it changes
+	Key  string // the key that verifies bundles
+	File string // path of a bundle file, which is read again when the file changes
 	From string // a folder or https URL from which chunks of a new manifest are fetched
 }
 
 // MQTTConfig holds the connection to the broker. If Broker is empty, the machine has no hub.
 type MQTTConfig struct {
 	Broker, Username, PasswordFile string
-	HubKey                         string // verifies the hub's acknowledgements and commands
+	HubKey                         string // the key that verifies the hub's acknowledgements and commands
 }
 
 // PanelConfig holds the settings of the panel's page.

@@ -9,8 +9,8 @@ import (
 
 // Limits on the open connections of a panel. Each connection uses memory, and a stranger could open thousands.
 const (
-	maxPerAddress = 24  // from one other computer
-	maxOthers     = 160 // from all others, not counting this computer and the screens in machine.yaml
+	maxPerAddress = 24  // connections from one other computer
+	maxOthers     = 160 // connections from all computers except this one and the screens in machine.yaml
 )
 
 // limitConnections returns a listener that closes connections beyond these limits. Each of the screens has a separate

@@ -44,8 +44,8 @@ type machineFolder struct {
 	config Config
 	hub    note.Signer
 	public string // the machine's public key, as in hub.yaml
-	data   string // killed while running: the newest records are only in the write-ahead log
-	early  string // from an earlier day, before the tag
+	data   string // data folder of the killed machine: the newest records are only in the write-ahead log
+	early  string // data folder of an earlier day, before the tag
 	length uint64 // records at the stop
 }
 

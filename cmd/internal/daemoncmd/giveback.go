@@ -21,7 +21,7 @@ type returner interface {
 type hubReturns struct {
 	to   returner // nil: this machine was not enrolled
 	log  *slog.Logger
-	last time.Time // of the last return
+	last time.Time // time of the last return
 }
 
 const (

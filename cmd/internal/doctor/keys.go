@@ -9,7 +9,7 @@ import (
 
 // Pinned holds the public keys in a hub.yaml and the machine's own public key. An empty key is not compared.
 type Pinned struct {
-	File    string // the hub.yaml
+	File    string // path of the hub.yaml
 	Machine string // under machines:, for this machine
 	Bundle  string // under bundle:
 	Policy  string // under bundle: policy-key:; empty if bundles are signed with the same key

@@ -32,7 +32,7 @@ type many struct {
 	t       *testing.T
 	key     *openbadge.Key
 	text    []byte
-	policy  *policy.Policy // of the initial text
+	policy  *policy.Policy // policy of the initial text
 	members []site.Member
 	badges  []site.File
 	memory  site.Memory

@@ -47,8 +47,8 @@ type Enrolment struct {
 	Options
 	Host    setup.Host
 	Out     io.Writer
-	Dial    hublink.Dial // nil: the network
-	Program string       // its version, sent to the hub
+	Dial    hublink.Dial // nil: dial the network
+	Program string       // version of the program, which is sent to the hub
 }
 
 // ErrIncomplete reports that the machine has joined but cannot start yet. The missing parts were printed.

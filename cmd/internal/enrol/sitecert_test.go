@@ -87,7 +87,7 @@ func (a authority) server(dir, name string) (c hub.JoinConfig) {
 // use.
 func TestMachinesJoinAHubWithTheSitesOwnCertificate(t *testing.T) {
 	w := newWorld(t)
-	_, before := w.joined(t, "machine-1") // pins the hub's own authority
+	_, before := w.joined(t, "machine-1") // this machine pins the hub's own authority
 	w.stop()
 	site := newAuthority(t)
 	own := site.server(w.dir, "hub.test")

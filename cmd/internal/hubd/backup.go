@@ -34,7 +34,7 @@ const (
 	backupSecrets = "secrets.age"
 	elsewhere     = "elsewhere"
 	phraseFile    = "recovery.phrase"
-	maxBackupFile = 16 << 30 // bytes: the largest file that restore accepts
+	maxBackupFile = 16 << 30 // size limit in bytes of a file that restore accepts
 )
 
 // about is the description of a backup. The backup contains it as JSON.

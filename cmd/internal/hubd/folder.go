@@ -38,7 +38,7 @@ func findConfig(dir string, n hub.NewHub, out io.Writer) (string, error) {
 		n.Site = policy.SiteID(slug(filepath.Base(abs)))
 	}
 	if n.Host, err = os.Hostname(); err != nil {
-		n.Host = "" // hub.Create chooses a name
+		n.Host = "" // empty, so that hub.Create chooses a name
 	}
 	made, err := hub.Create(abs, n)
 	if err != nil {

@@ -47,7 +47,7 @@ type Peer struct {
 	Cert    func() *tls.Certificate // the machine's certificate; nil, or a nil result: none yet
 	Now     func() time.Time
 	Trusted func() bool // reports whether Now can be trusted
-	Dial    Dial        // nil: the network
+	Dial    Dial        // nil: dial the network
 }
 
 // TLS verifies the hub by the pinned authority and by its name. Dates are checked once the machine's clock is trusted.

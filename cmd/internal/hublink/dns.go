@@ -33,9 +33,9 @@ const (
 type record struct {
 	name    string // in lower case, with a final dot
 	kind    uint16
-	address netip.Addr // typeA
-	port    uint16     // typeSRV
-	target  string     // typeSRV
+	address netip.Addr // set for typeA
+	port    uint16     // set for typeSRV
+	target  string     // set for typeSRV
 }
 
 // pointerQuery returns a message that asks for the PTR records of a name.

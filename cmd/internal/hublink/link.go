@@ -37,7 +37,7 @@ const (
 
 // Config holds the parameters of a Link.
 type Config struct {
-	Dir     string // the folder of its files
+	Dir     string // the folder of the link's files
 	Site    policy.SiteID
 	Machine policy.MachineID
 	Name    string         // the hub's name in its certificate

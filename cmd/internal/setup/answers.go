@@ -23,7 +23,7 @@ type Answers struct {
 	HubKey        string // the hub's verifier key; empty: the site's key
 	Reader        string // the name of a reader in offers
 	Port          string // the reader's device file
-	Format        string // keyboard: decimal or hex
+	Format        string // of a keyboard reader: decimal or hex
 	Relay         string // high, transistor or pump
 	Inputs        string // names of inputs, separated by commas, or "none"
 }

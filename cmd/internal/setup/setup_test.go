@@ -150,7 +150,7 @@ type lab struct {
 	relay  bool
 	lost   bool // the reader is unplugged
 	faults []string
-	dead   bool // the next request fails, the one after succeeds
+	dead   bool // the next request fails, later requests succeed
 	mute   bool
 	deeds  []string
 	calls  []string

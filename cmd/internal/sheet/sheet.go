@@ -41,7 +41,7 @@ type Ask struct {
 
 // Sheet is the content of a machine's sheet in one language.
 type Sheet struct {
-	Lang                string // fr or en
+	Lang                string // language: fr or en
 	Machine, Site, File string
 	Rows                []Row
 	Relay               []string // how the relay is driven
