@@ -10,16 +10,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// suspect is a place where a text stops being YAML, with the probable mistake.
+// suspect is a position at which a text stops being YAML, with the probable mistake.
 type suspect struct {
 	line, column  int // from 1
 	problem, hint string
 	sure          bool // a mistake even if YAML accepts the text
 }
 
-// diagnose searches for the mistake in a text that the YAML library has refused. The library's errors name the line
-// where it stopped, which is often the line where the block began. diagnose knows only the common mistakes, and finds
-// none in valid YAML.
+// diagnose searches for the mistake in a text that the YAML library has rejected. The library's errors name the line
+// at which it stopped, which is often the line at which the block began. diagnose knows only the common mistakes, and
+// reports none in valid YAML.
 func diagnose(data []byte) (suspect, bool) {
 	d := &diagnosis{}
 	for i, l := range splitLines(data) {
@@ -37,7 +37,7 @@ func diagnose(data []byte) (suspect, bool) {
 	return *d.found, true
 }
 
-// splitLines returns the lines as the YAML library and editors count them.
+// splitLines returns the lines of a text, counted like in the YAML library and in editors.
 func splitLines(data []byte) []string {
 	text := strings.TrimPrefix(string(data), "\ufeff")
 	if strings.Contains(text, "\r") {
@@ -46,8 +46,8 @@ func splitLines(data []byte) []string {
 	return strings.Split(text, "\n")
 }
 
-// maxTried and maxTriedEntries bound texts for which a diagnosis is checked, which parses them up to ten times: a
-// hostile file must not cost much time.
+// maxTried and maxTriedEntries limit the texts for which a diagnosis is checked. The check parses a text up to ten
+// times, so a hostile file must not cost much time.
 const (
 	maxTried        = 64 << 10
 	maxTriedEntries = 6000
@@ -59,8 +59,8 @@ func trusted(data []byte, s suspect) bool {
 	if len(data) > maxTried || Entries(data) > maxTriedEntries {
 		return true
 	}
-	// The text before the mistake must be valid. The text up to a few lines after it must not be: a later line may
-	// complete what looked wrong.
+	// The text before the mistake must be valid. The text up to a few lines after it must be invalid: otherwise a
+	// later line has completed the suspected mistake.
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	good := func(n int) bool {
 		return yaml.Unmarshal(bytes.Join(lines[:n], nil), new(yaml.Node)) == nil
@@ -76,7 +76,7 @@ func trusted(data []byte, s suspect) bool {
 	return true
 }
 
-// diagnosis reads a text line by line, like YAML, and stops at the first mistake.
+// diagnosis reads a text line by line according to the rules of YAML, and stops at the first mistake.
 type diagnosis struct {
 	at       int // present line, from 1
 	levels   []level
@@ -117,7 +117,7 @@ func (d *diagnosis) here(i int, hint, format string, a ...any) {
 	d.suspect(d.at, i+1, hint, format, a...)
 }
 
-// space reports a character at index i that looks like a space and is not.
+// space reports a character at index i that looks like a space but is another character.
 func (d *diagnosis) space(i int, r rune, where string) {
 	d.here(i, "write ordinary spaces", "%s stands %s", nameOf(r), where)
 	d.found.sure = r != '\t'
@@ -160,8 +160,8 @@ func (d *diagnosis) read(l []rune) {
 	}
 }
 
-// isIndentedBySpaces reports the first character of an indentation that is not an ordinary space. A tab is a mistake
-// only before an entry of a block.
+// isIndentedBySpaces reports whether an indentation consists of ordinary spaces, and records a fault for the first
+// other character. A tab is a mistake only before an entry of a block.
 func (d *diagnosis) isIndentedBySpaces(indentation []rune, rest string) bool {
 	for i, r := range indentation {
 		if r != ' ' && (r != '\t' || entryLike.MatchString(rest)) {
@@ -172,7 +172,7 @@ func (d *diagnosis) isIndentedBySpaces(indentation []rune, rest string) bool {
 	return true
 }
 
-// skipBlanks returns the index of the first character from i on that is neither space nor tab.
+// skipBlanks returns the index of the first character at or after i that is neither space nor tab.
 func skipBlanks(l []rune, i int) int {
 	for i < len(l) && isBlank(l[i]) {
 		i++
@@ -183,7 +183,8 @@ func skipBlanks(l []rune, i int) int {
 // isBlank reports whether the rune separates words in YAML.
 func isBlank(r rune) bool { return r == ' ' || r == '\t' }
 
-// goOn reads a line inside brackets or quotes. If the line is clearly the next entry, they were never closed.
+// goOn reads a line inside brackets or quotes. If the line is clearly the next entry, the brackets or quotes were
+// never closed.
 func (d *diagnosis) goOn(l []rune, in int, rest string) {
 	open := d.quote
 	if open.rune == 0 {
@@ -283,7 +284,7 @@ func keyEnd(l []rune, i int) int {
 	return -1
 }
 
-// quotedKeyEnd is keyEnd for a quoted key whose quote opens at index i.
+// quotedKeyEnd returns the index of the colon after a quoted key whose quote opens at index i, or -1.
 func quotedKeyEnd(l []rune, i int) int {
 	quote := l[i]
 	for i++; i < len(l) && l[i] != quote; i++ {

@@ -227,7 +227,7 @@ func shipped(t *testing.T) map[string]string {
 		if err != nil || e.IsDir() || filepath.Ext(path) != ".yaml" && filepath.Ext(path) != ".yml" {
 			return err
 		}
-		if e.Name() == "openapi.yaml" { // it has aliases and is not written by people of a site
+		if e.Name() == "openapi.yaml" { // the file has aliases and is not written by people of a site
 			return nil
 		}
 		b, err := os.ReadFile(path)
@@ -259,8 +259,9 @@ func TestDiagnosisFindsNothingInValidYAML(t *testing.T) {
 	}
 }
 
-// Lines of the example are damaged in typical ways. If the library then refuses the file, the right line must be found.
-func TestDamagedLinesOfTheExampleAreFound(t *testing.T) {
+// Lines of the example are damaged in typical ways. If the library then rejects the file, the diagnosis must report
+// the right line.
+func TestDamagedLinesOfTheExampleAreReported(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: reads hundreds of changed files")
 	}

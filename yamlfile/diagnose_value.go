@@ -33,8 +33,8 @@ func (d *diagnosis) place(column int, dash bool) {
 	}
 }
 
-// closeBlocks ends the blocks that are more indented than an entry at column, and returns the last of them: the zero
-// level if none ends.
+// closeBlocks ends the blocks that are more indented than an entry at column. It returns the last ended block, or the
+// zero level if none ends.
 func (d *diagnosis) closeBlocks(column int, dash bool) (left level) {
 	n := len(d.levels)
 	for ; n > 0 && d.levels[n-1].column > column; n-- {
@@ -69,8 +69,8 @@ func (d *diagnosis) misplaced(column int, dash bool, top, left level) {
 	}
 }
 
-// beginIn returns a hint with the column where an entry should begin. If the block has only one entry, that entry may
-// be the wrong one.
+// beginIn returns a hint with the column at which an entry should begin. If the block has only one entry, the column
+// of that entry may be the wrong one.
 func beginIn(l level) string {
 	if l.many {
 		return fmt.Sprintf("begin it in column %d", l.column+1)
@@ -108,7 +108,7 @@ func (d *diagnosis) value(l []rune, i int) {
 	}
 }
 
-// words reads a plain scalar to the end of a line.
+// words reads a plain scalar up to the end of a line.
 func (d *diagnosis) words(l []rune, i int) {
 	from := i
 	for ; i < len(l); i++ {
@@ -140,7 +140,7 @@ func (d *diagnosis) colon(l []rune, from, i int) {
 	d.here(i, hint, "a second colon, with a space behind it, in one line")
 }
 
-// bare reads a line, or the text after a dash, that has no key.
+// bare reads a line without a key, or the text without a key after a dash.
 func (d *diagnosis) bare(l []rune, i int, dash bool) {
 	n := len(d.levels)
 	switch {
@@ -175,10 +175,11 @@ func touching(l []rune, i int) int {
 	return -1
 }
 
-// maxIndent bounds the measured indentation, which is read for each bracket of a line.
+// maxIndent is the largest measured indentation. It is a limit, because the indentation is measured for each bracket
+// of a line.
 const maxIndent = 200
 
-// indent is the number of leading spaces of a line.
+// indent returns the number of leading spaces of a line.
 func (d *diagnosis) indent(l []rune) int {
 	n := 0
 	for n < len(l) && n < maxIndent && l[n] == ' ' {
@@ -277,7 +278,7 @@ func (d *diagnosis) flowWords(l []rune, i int) int {
 	return i
 }
 
-// close closes a bracket at index i, and reports whether others are still open.
+// close closes a bracket at index i, and reports whether other brackets are still open.
 func (d *diagnosis) close(l []rune, i int) bool {
 	n := len(d.brackets)
 	if b := d.brackets[n-1]; closer(b.rune) != l[i] {

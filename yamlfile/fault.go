@@ -10,7 +10,7 @@ import (
 // Fault is one error in a file.
 type Fault struct {
 	File         string
-	Line, Column int    // from 1; 0: the whole file
+	Line, Column int    // from 1; 0: the fault concerns the whole file
 	Field        string // "machines.laser.grants[0].role"
 	Problem      string // what is wrong, with the given value
 	Hint         string // a valid value; may be empty
@@ -44,7 +44,7 @@ func window(line string, column int) (string, int) {
 	const wide, before = 140, 60
 	r := []rune(strings.ToValidUTF8(line, "\ufffd"))
 	for i, c := range r {
-		if unicode.IsControl(c) && c != '\t' { // a terminal would interpret it
+		if unicode.IsControl(c) && c != '\t' { // a terminal would interpret the control character
 			r[i] = '\ufffd'
 		}
 	}
@@ -93,7 +93,7 @@ func (f Fault) again(g Fault) bool {
 	return f.Line == g.Line && f.Column == g.Column && f.Field == g.Field && f.Problem == g.Problem
 }
 
-// excerpt returns the part of a line that may be shown.
+// excerpt returns the part of a line that may be shown, without secrets.
 func excerpt(line string) string {
 	if len(line) > maxLine || secret(line) {
 		return ""
@@ -104,7 +104,7 @@ func excerpt(line string) string {
 // hexKey matches a card key or an AES key: 32 or more hexadecimal digits that are not part of a longer word.
 var hexKey = regexp.MustCompile(`(?i)(^|[^0-9a-z+/_-])[0-9a-f]{32,}($|[^0-9a-z+/_-])`)
 
-// secret reports whether a line seems to be from a key file that was given by mistake: a key of Portillon, PEM, a
+// secret reports whether a line seems to come from a key file that was given by mistake: a key of Portillon, PEM, a
 // multikey, a JWK, or the digits of a card key.
 func secret(line string) bool {
 	for _, mark := range []string{"PRIVATE+KEY", "PRIVATE KEY", "secretKey", `"d":`, `"d" :`} {

@@ -6,21 +6,23 @@ import (
 	"unicode/utf8"
 )
 
+// Limits of a file. A file beyond them is rejected.
 const (
-	MaxBytes   = 4 << 20 // bytes of a file; a members.yaml of 10,000 people has about 2 MB
-	MaxEntries = 400_000 // entries of a file; that members.yaml has about 150,000
-	MaxDepth   = 32
-	// maxFaults bounds the reported faults, for readability and for speed on a hostile file. At the limit reading stops.
+	MaxBytes   = 4 << 20 // bytes of a file; a members.yaml with 10,000 people has about 2 MB
+	MaxEntries = 400_000 // entries of a file; a members.yaml with 10,000 people has about 150,000
+	MaxDepth   = 32      // levels of nested mappings and lists
+	// maxFaults is the largest number of reported faults, for readability and for speed on a hostile file. Reading
+	// stops at this limit.
 	maxFaults = 50
 	maxWords  = 1000     // length of a problem or a hint, in bytes
 	maxLine   = 64 << 10 // length of a line that is shown, in bytes
-	maxName   = 64       // length of a key in a path, in bytes, as of an id
-	maxLetter = 2 << 20  // comparisons of letters for all hints of a file
+	maxName   = 64       // length of a key in a path, in bytes, equal to that of an id
+	maxLetter = 2 << 20  // letters compared for all hints of a file
 )
 
-// Entries returns an upper bound of the entries in a text, without parsing it. Each entry follows a comma, an opening
-// bracket, the end of a line, or a dash, colon or question mark with a space. Those inside words and comments count
-// too.
+// Entries returns an upper limit of the number of entries in a text, without parsing it. Each entry follows a comma,
+// an opening bracket, the end of a line, or a dash, colon or question mark with a space. Such characters inside words
+// and comments are counted too.
 func Entries(data []byte) int {
 	n := 1
 	for i, c := range data {
@@ -36,7 +38,7 @@ func Entries(data []byte) int {
 	return n
 }
 
-// tooMuch refuses files that would cost much to parse, before the YAML library runs.
+// tooMuch returns a fault for a file that would be expensive to parse. It runs before the YAML library.
 func tooMuch(data []byte) (Fault, bool) {
 	if len(data) > MaxBytes {
 		return Fault{
@@ -56,13 +58,13 @@ func tooMuch(data []byte) (Fault, bool) {
 	return Fault{}, false
 }
 
-// tooDeep reports whether brackets are nested too deep.
+// tooDeep reports whether brackets are nested too deeply.
 func tooDeep(data []byte) bool {
 	depth := 0
 	for _, c := range data {
 		switch c {
 		case '[', '{':
-			if depth++; depth > 4*MaxDepth { // brackets also stand in quoted words
+			if depth++; depth > 4*MaxDepth { // brackets inside quotes are counted too
 				return true
 			}
 		case ']', '}', '\n':
@@ -105,7 +107,7 @@ func unreadable(data []byte, lines []string) (Fault, bool) {
 	return Fault{}, false
 }
 
-// badLetter describes what is wrong with the character at the beginning of rest; "" if nothing is.
+// badLetter returns what is wrong with the character at the beginning of rest, or "" if the character is allowed.
 func badLetter(r rune, rest string) (problem, hint string) {
 	switch {
 	case r == utf8.RuneError && !strings.HasPrefix(rest, string(utf8.RuneError)):

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Characters that editors do not show, or show differently, must be refused with their place.
-func TestForbiddenCharactersAreReportedWithTheirPlace(t *testing.T) {
+// Characters that editors do not show, or show differently, must be rejected with their position.
+func TestForbiddenCharactersAreReportedWithTheirPosition(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"NUL", "level: 3\nwait: \"é\x00\"\n", "f.yaml:2:9: this is not YAML: U+0000 is a control character (remove it)"},
 		{"escape", "level: 3 # \x1b[2J\n", "f.yaml:1:12: this is not YAML: U+001B is a control character"},
@@ -47,7 +47,7 @@ func TestForbiddenCharactersAreReportedWithTheirPlace(t *testing.T) {
 	}
 }
 
-// Lines are counted as in editors and in the library, so that each fault is shown with its own line.
+// Lines are counted like in editors and in the YAML library, so that each fault is shown with the correct line.
 func TestLineEndsOfAllSystemsAreCounted(t *testing.T) {
 	for _, end := range []string{"\n", "\r\n", "\r"} {
 		err := read("level: 3" + end + "# a comment" + end + "wait: soon" + end)
@@ -58,7 +58,7 @@ func TestLineEndsOfAllSystemsAreCounted(t *testing.T) {
 	}
 }
 
-// An excerpt goes to a terminal, which would interpret control characters.
+// An excerpt is printed to a terminal, which would interpret control characters.
 func TestExcerptHasNoControlCharacters(t *testing.T) {
 	err := read("level: 3\nwait: \x1b[31mred\n")
 	if err == nil || strings.Contains(err.Error(), "\x1b") || !strings.Contains(err.Error(), "wait: \ufffd[31mred") {
@@ -66,7 +66,7 @@ func TestExcerptHasNoControlCharacters(t *testing.T) {
 	}
 }
 
-func TestEmptyKeyIsRefused(t *testing.T) {
+func TestEmptyKeyIsRejected(t *testing.T) {
 	for in, want := range map[string]string{
 		"level: 3\n~: 4\n":    "f.yaml:2:1: an empty key (put it in quotes if it is meant as a word)",
 		"level: 3\nnull: 4\n": "f.yaml:2:1: an empty key",
@@ -80,7 +80,8 @@ func TestEmptyKeyIsRefused(t *testing.T) {
 	}
 }
 
-// Entries must be at least a third of the real number: a key, its value, and the mapping that they may form.
+// The result of Entries must be at least a third of the real number of nodes: an entry may be a key, its value, and
+// the mapping that both form.
 func TestEntriesIsAnUpperBound(t *testing.T) {
 	texts := shipped(t)
 	for i, s := range []string{
@@ -174,7 +175,7 @@ func TestDurationHasOneWrittenForm(t *testing.T) {
 	}
 }
 
-// A long value, key, path or line must never be repeated in full.
+// A long value, key, path or line must never be repeated in full in a fault.
 func TestFaultsHaveBoundedLength(t *testing.T) {
 	long := strings.Repeat("x", 100_000)
 	d := Parse("f.yaml", []byte("a: "+long+"\n? "+long+"\n: [1, { ? "+long+"\n  : y }]\n"))
@@ -202,8 +203,8 @@ func TestFaultsHaveBoundedLength(t *testing.T) {
 	}
 }
 
-// Hints are for people. After many of them in one file, they must cost no more time.
-func TestHintsHaveABudget(t *testing.T) {
+// Hints are for people. After many hints in one file, further hints must not cost time.
+func TestHintsHaveATimeBudget(t *testing.T) {
 	words := make([]string, 1000)
 	for i := range words {
 		words[i] = strings.Repeat("mentor", 10)

@@ -5,11 +5,11 @@ import (
 	"unicode/utf8"
 )
 
-// DidYouMean returns a hint with the most similar of words; "" if none is similar, or if the file's limit for hints is
-// reached.
+// DidYouMean returns a hint with the most similar of words, or "" if none is similar or if the file's limit for hints
+// is reached.
 func (x Node) DidYouMean(given string, words []string) string {
 	n := utf8.RuneCountInString(given)
-	best, dist := "", n/3+2 // one wrong letter in a short word, more in a long one
+	best, dist := "", n/3+2 // allows one wrong letter in a short word, more in a long word
 	if len(given) > 100 || x.d.full() || x.d.letters > maxLetter {
 		return ""
 	}

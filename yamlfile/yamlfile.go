@@ -1,10 +1,10 @@
 // Package yamlfile reads the YAML files that people of a site write: policy, members, machine, hub.
 //
-// It accepts one document of plain mappings, lists and scalars. It refuses anchors, aliases, merge keys, tags,
+// It accepts one document of plain mappings, lists and scalars. It rejects anchors, aliases, merge keys, tags,
 // duplicate and empty keys, unknown keys, control characters, line ends that editors do not show (U+2028), encodings
 // other than UTF-8, more than MaxBytes or MaxEntries, and nesting deeper than MaxDepth. It does not stop at the first
-// fault: all faults are collected, each once, with file, line, column, field, the given value, and a valid one. Only an
-// error in YAML itself ends the reading. The package then searches the text for its place, because the YAML library
+// fault: all faults are collected, each once, with file, line, column, field, the given value, and a valid one. Only
+// an error in YAML itself ends the reading. The package then searches the text for its place, because the YAML library
 // does not report it.
 package yamlfile
 
@@ -25,15 +25,16 @@ import (
 // Doc is a file being read.
 type Doc struct {
 	name    string
-	lines   []string // for excerpts and columns
+	lines   []string // lines of the file, for excerpts and columns
 	root    *yaml.Node
 	faults  Faults
 	private bool  // faults contain no excerpt
 	seen    Fault // line and excerpt of the last fault
-	letters int   // comparisons used for hints
+	letters int   // letters compared so far for hints
 }
 
-// Parse reads data; name is the file's name in faults. Parse always returns a Doc: Err reports whether it is usable.
+// Parse reads data; name is the file's name in faults. Parse always returns a Doc. Err reports whether the Doc is
+// usable.
 func Parse(name string, data []byte) *Doc {
 	d := &Doc{name: name}
 	if f, bad := tooMuch(data); bad {
@@ -51,7 +52,7 @@ func Parse(name string, data []byte) *Doc {
 		d.syntax(data, err)
 		return d
 	}
-	// A file has one document. What follows it is a mistake, even if it is valid YAML.
+	// A file has one document. Text after the document is a mistake, even if it is valid YAML.
 	var second yaml.Node
 	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
 		d.more(data, err == nil, second.Line)
@@ -62,8 +63,8 @@ func Parse(name string, data []byte) *Doc {
 	return d
 }
 
-// Private removes file lines from the faults, because an error about a members' file is more easily passed on than the
-// file.
+// Private removes file lines from the faults, because people send error messages to others, and a line of a members'
+// file is private.
 func (d *Doc) Private() *Doc {
 	d.private = true
 	for i := range d.faults {
@@ -72,7 +73,7 @@ func (d *Doc) Private() *Doc {
 	return d
 }
 
-// more reports text after the document.
+// more reports a fault if there is text after the document.
 func (d *Doc) more(data []byte, document bool, line int) {
 	if s, ok := diagnose(data); ok && !document {
 		d.add(s.fault())
@@ -117,7 +118,7 @@ func (s suspect) fault() Fault {
 	return Fault{Line: s.line, Column: s.column, Problem: "this is not YAML: " + s.problem, Hint: s.hint}
 }
 
-// plain refuses YAML features that a reader could misunderstand, and reports whether the tree below n can be read.
+// plain rejects YAML features that a reader could misunderstand, and reports whether the tree below n can be read.
 func (d *Doc) plain(n *yaml.Node, depth int) bool {
 	at := Node{d: d, n: n}
 	switch {
@@ -137,7 +138,7 @@ func (d *Doc) plain(n *yaml.Node, depth int) bool {
 		return false
 	}
 	ok := true
-	// The nodes of a mapping are keys and values in turn.
+	// The nodes of a mapping are keys and values, alternating.
 	seen := map[string]int{}
 	for i, c := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 0 {
@@ -148,7 +149,7 @@ func (d *Doc) plain(n *yaml.Node, depth int) bool {
 	return ok
 }
 
-// key checks a key of a mapping. seen has the lines of the keys before it.
+// key checks a key of a mapping. seen holds the line of each earlier key.
 func (d *Doc) key(k *yaml.Node, seen map[string]int) bool {
 	at := Node{d: d, n: k}
 	if k.Kind != yaml.ScalarNode || k.Tag == "!!merge" {
@@ -167,7 +168,7 @@ func (d *Doc) key(k *yaml.Node, seen map[string]int) bool {
 	return true
 }
 
-// add adds a fault, unless the list is full or has the same fault.
+// add adds a fault, unless the list is full or already has the same fault.
 func (d *Doc) add(f Fault) {
 	f.File, f.Problem, f.Hint = d.name, clip(f.Problem, maxWords), clip(f.Hint, maxWords)
 	if d.full() || slices.ContainsFunc(d.faults, f.again) {
@@ -185,10 +186,10 @@ func (d *Doc) add(f Fault) {
 // Enough reports whether the maximum of faults is reached, so that reading further is useless.
 func (x Node) Enough() bool { return x.d.full() }
 
-// full reports whether no further mistake is recorded.
+// full reports whether the maximum of faults is reached. Further faults are not recorded.
 func (d *Doc) full() bool { return len(d.faults) >= maxFaults }
 
-// Err returns nil, or Faults with all faults so far.
+// Err returns nil, or all faults so far as Faults.
 func (d *Doc) Err() error {
 	if len(d.faults) == 0 {
 		return nil
@@ -200,7 +201,8 @@ func (d *Doc) Err() error {
 // Root returns the whole document.
 func (d *Doc) Root() Node { return Node{d: d, n: d.root} }
 
-// Node is a place in a file. A missing or wrong value reads as the zero value; a wrong one has been reported.
+// Node is a position in a file. A missing or wrong value reads as the zero value; for a wrong value a fault has been
+// recorded.
 type Node struct {
 	d      *Doc
 	n      *yaml.Node
@@ -220,7 +222,7 @@ func (x Node) Path() string {
 	return join(x.path, x.key)
 }
 
-// Line returns the node's line, from 1; 0 if it is absent.
+// Line returns the node's line number, from 1. For an absent node it returns 0.
 func (x Node) Line() int {
 	if x.n == nil {
 		return 0
@@ -252,7 +254,7 @@ func (x Node) Required() Node {
 	return x
 }
 
-// Get returns the value of a key. Only must have allowed the key.
+// Get returns the value of a key. A call of Only must have allowed the key before.
 func (x Node) Get(key string) Node {
 	out := Node{d: x.d, parent: x.n, path: x.Path(), key: key}
 	if x.n == nil || x.n.Kind != yaml.MappingNode || x.d.full() {
@@ -266,7 +268,7 @@ func (x Node) Get(key string) Node {
 	return out
 }
 
-// join is the path of a key below a path.
+// join returns the path of a key below a path.
 func join(path, key string) string {
 	key = clip(key, maxName)
 	if path == "" {
@@ -275,7 +277,7 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-// Only reports a fault for every key except these, and for a node that is not a mapping.
+// Only reports a fault for every key that is not in keys, and for a node that is not a mapping.
 func (x Node) Only(keys ...string) Node {
 	if !x.is(yaml.MappingNode, mapping) {
 		return x
@@ -340,7 +342,7 @@ func (x Node) IsList() bool { return x.Present() && x.n.Kind == yaml.SequenceNod
 // IsMap reports whether the node is a mapping.
 func (x Node) IsMap() bool { return x.Present() && x.n.Kind == yaml.MappingNode }
 
-// is reports whether the node is present and of this kind, and reports another kind as a fault.
+// is reports whether the node is present and of this kind. It records a fault for another kind.
 func (x Node) is(k yaml.Kind, what string) bool {
 	if !x.Present() || x.d.full() {
 		return false
@@ -360,7 +362,7 @@ func (x Node) Str() string {
 	return x.n.Value
 }
 
-// word returns a scalar's text, and whether the node is one. A fault was reported for anything else.
+// word returns a scalar's text, and whether the node is a scalar. It records a fault for any other node.
 func (x Node) word() (string, bool) {
 	s := x.Str()
 	return s, x.IsScalar()
@@ -378,7 +380,7 @@ func (x Node) Strs() []string {
 	return out
 }
 
-// OneOf returns a word of a closed list, or "" after reporting a fault.
+// OneOf returns a word of a closed list, or "" after recording a fault.
 func (x Node) OneOf(words ...string) string {
 	s, ok := x.word()
 	if !ok || slices.Contains(words, s) {
@@ -392,7 +394,7 @@ func (x Node) OneOf(words ...string) string {
 	return ""
 }
 
-// Int returns a whole number between least and most; 0 after reporting a fault.
+// Int returns a whole number between least and most, or 0 after recording a fault.
 func (x Node) Int(least, most int) int {
 	s, ok := x.word()
 	if !ok {
@@ -406,5 +408,5 @@ func (x Node) Int(least, most int) int {
 	return n
 }
 
-// Bool returns true or false; false after reporting a fault.
+// Bool returns true or false. It returns false after recording a fault.
 func (x Node) Bool() bool { return x.OneOf("true", "false") == "true" }

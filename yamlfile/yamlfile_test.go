@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestFaultsHavePlaceValueAndHint(t *testing.T) {
+func TestFaultsHavePositionValueAndHint(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"unknown key", "levle: 3\n", `f.yaml:1:1: unknown key "levle" (did you mean "level"?)`},
 		{"twice", "level: 3\nlevel: 4\n", `f.yaml:2:1: the key "level" stands twice (it stands on line 1 already)`},
@@ -45,7 +45,7 @@ func TestAllFaultsAreReportedAtOnce(t *testing.T) {
 	}
 }
 
-func TestGoodFileHasNoFault(t *testing.T) {
+func TestValidFileHasNoFault(t *testing.T) {
 	if err := read("level: 3 # of nine\nwait: 180d\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestKeyFileGivenByMistakeIsNotShown(t *testing.T) {
 	}
 }
 
-// A value of the wrong kind must be reported once, and not again for its missing text.
+// A value of the wrong kind must be reported once, without a second fault for its missing text.
 func TestFaultIsReportedOnce(t *testing.T) {
 	d := Parse("f.yaml", []byte("int: [1]\nbool: {}\nword: [x]\ntime: [2h]\nslug: [a]\nmap: 3\n"))
 	r := d.Root().Only("int", "bool", "word", "time", "slug", "map")
@@ -93,7 +93,7 @@ func TestHintNamesTheLookalikeLetterOfAKey(t *testing.T) {
 	}
 }
 
-// Lines with grants are long, and have most faults.
+// Lines with grants are long, and most faults are in them.
 func TestLongLineIsShownAroundTheFault(t *testing.T) {
 	words := strings.Repeat("é, ", 100)
 	for _, c := range []struct{ name, in, want string }{

@@ -1,8 +1,8 @@
-// Command portillon-hub is the office of a site: it keeps what the machines recorded, and hands out the bundle they
-// work from.
+// Command portillon-hub is the central server of a site: it stores the machines' records, and distributes the bundle
+// of members and rules to the machines.
 //
-//	portillon-hub -config hub.yaml          run it
-//	portillon-hub -config hub.yaml -check   say what is wrong with the file, and end
+//	portillon-hub -config hub.yaml          run the hub
+//	portillon-hub -config hub.yaml -check   report the faults of the file, and exit
 package main
 
 import (

@@ -12,9 +12,9 @@ import (
 	"portillon/cmd/internal/sitetest"
 )
 
-// BenchmarkStart starts the real portillond on bundles of 1,000 and 10,000 members with three badges each, which it has
-// verified once. It says how long it took until it was ready for a tap, and how much memory it then holds, the guard
-// apart.
+// BenchmarkStart starts the real portillond with bundles of 1,000 and 10,000 members with three badges each, which the
+// daemon has verified before. It reports the time until the daemon is ready for a tap, and the daemon's memory after
+// that, without the guard's.
 //
 //	go test ./cmd/portillond -run '^$' -bench Start -benchtime 5x
 func BenchmarkStart(b *testing.B) {
@@ -58,18 +58,18 @@ func benchmarkStart(b *testing.B, members int) {
 	b.ReportMetric(float64(took[len(took)/2].Milliseconds()), "ms-ready")
 	b.ReportMetric(float64(least.Milliseconds()), "ms-ready-least")
 	b.ReportMetric(float64(used.Milliseconds())/float64(len(took)), "ms-processor")
-	b.ReportMetric(float64(rss)*1024/1e6, "MB-resident") // /proc counts in KiB
+	b.ReportMetric(float64(rss)*1024/1e6, "MB-resident") // /proc reports KiB
 }
 
-// verified waits until the bundle is in force: a start with hundreds of unverified badges verifies them beside the
-// taps.
+// verified waits until the bundle is in force. After a start with hundreds of unverified badges, the daemon verifies
+// them while it serves taps.
 func (l *lab) verified() {
 	l.t.Helper()
 	l.within(2*time.Minute, "a bundle in force", func() bool { return l.status().Bundle != 0 })
 }
 
-// processor is what a process has used of the processors, in user and kernel mode: a busy machine does not change it
-// much.
+// processor returns the processor time of a process, in user and kernel mode. Unlike elapsed time, it hardly depends
+// on the load of the computer.
 func processor(b *testing.B, pid int) time.Duration {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -85,7 +85,7 @@ func processor(b *testing.B, pid int) time.Duration {
 	return time.Duration(user+kernel) * 10 * time.Millisecond
 }
 
-// resident is the process's resident memory in kB, five seconds after it became ready: it stands idle.
+// resident returns the process's resident memory in kB, five seconds after it became ready, while it is idle.
 func resident(b *testing.B, pid int) int {
 	<-time.After(5 * time.Second)
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// What would stop the daemon, or leave a machine that lets nobody in, is found before it is started; and nothing is
-// left behind.
-func TestCheckFindsWhatWouldStopTheDaemon(t *testing.T) {
-	t.Parallel() // it waits more than it works
+// The check reports each fault that would stop the daemon, or leave a machine that refuses everybody. It leaves no
+// files behind.
+func TestCheckReportsFaultsThatWouldStopTheDaemon(t *testing.T) {
+	t.Parallel() // mostly waits
 	l := newLab(t, teamworkPolicy, teamworkMembers, map[string][]byte{"simple.json": fixture(t, "simple.json")})
 	for name, x := range map[string]struct {
 		change func(string) string
@@ -53,7 +53,7 @@ func TestCheckFindsWhatWouldStopTheDaemon(t *testing.T) {
 	}
 }
 
-func TestDaemonSaysItsVersion(t *testing.T) {
+func TestDaemonPrintsItsVersion(t *testing.T) {
 	if out, err := exec.Command(program(t, "portillond"), "-version").CombinedOutput(); err != nil ||
 		!strings.HasPrefix(string(out), "portillond 0.") {
 		t.Errorf("%v %s", err, out)

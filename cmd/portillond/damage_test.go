@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// without is a bundle file that ends well, one chunk short.
+// without returns a well-formed bundle file without one of its chunks.
 func without(t *testing.T, bundle []byte) []byte {
 	t.Helper()
 	type entry struct {
@@ -40,7 +40,8 @@ func without(t *testing.T, bundle []byte) []byte {
 	return out.Bytes()
 }
 
-// flipped is a bundle file with one letter of its policy changed: the chunk's length stays.
+// flipped returns a bundle file in which one letter of the policy is changed, so that the chunk's length stays the
+// same.
 func flipped(bundle []byte) []byte {
 	return bytes.Replace(bundle, []byte("needs: teamwork"), []byte("needs: teamwerk"), 1)
 }

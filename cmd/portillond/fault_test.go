@@ -25,11 +25,11 @@ import (
 	"portillon/wire"
 )
 
-// atLast bounds the wait for what a real process does at once. How soon it does is tested in daemon/relay, where the
-// clock is the test's own: here a busy machine would decide.
+// atLast is the time limit for an immediate reaction of a real process. The tests of daemon/relay check how fast the
+// reaction is, with a simulated clock. Here the result would depend on the load of the computer.
 const atLast = 20 * time.Second
 
-// guardOf finds the guard's process: a child of the daemon.
+// guardOf returns the guard's process, a child of the daemon.
 func guardOf(t *testing.T, l *lab) int {
 	t.Helper()
 	pid := strconv.Itoa(l.cmd.Process.Pid)
@@ -66,7 +66,7 @@ func causes(t *testing.T, l *lab) []wire.Cause {
 	return out
 }
 
-func TestKilledDaemonDropsTheRelayAndItsSessionIsClosedWithTheCause(t *testing.T) {
+func TestKilledDaemonOpensTheRelayAndItsSessionIsClosedWithTheCause(t *testing.T) {
 	l := tapped(t)
 	l.signal(syscall.SIGKILL)
 	l.within(atLast, "the relay off", func() bool { return !l.lit() })
@@ -80,8 +80,8 @@ func TestKilledDaemonDropsTheRelayAndItsSessionIsClosedWithTheCause(t *testing.T
 	}
 }
 
-// What a session had used when it was last looked at counts, though a power cut ended it: whoever pulls the plug has no
-// new day.
+// A session that was ended by a power cut counts with its last stored length. So a member who pulls the plug does not
+// get back the time used on that day.
 func TestSessionEndedByAPowerCutCountsItsKnownLength(t *testing.T) {
 	l := tapped(t)
 	l.signal(syscall.SIGKILL)
@@ -128,7 +128,7 @@ func TestSessionEndedByAPowerCutCountsItsKnownLength(t *testing.T) {
 	}
 }
 
-func TestStoppedDaemonDropsTheRelay(t *testing.T) {
+func TestStoppedDaemonOpensTheRelay(t *testing.T) {
 	l := tapped(t)
 	l.signal(syscall.SIGSTOP)
 	l.within(atLast, "the relay off", func() bool { return !l.lit() })
@@ -146,12 +146,13 @@ func TestKilledGuardPutsTheMachineInFault(t *testing.T) {
 	l := tapped(t)
 	syscall.Kill(guardOf(t, l), syscall.SIGKILL)
 	l.within(atLast, "the relay off", func() bool { return !l.lit() })
-	// The next guard may be there after 20 ms, which clears the fault before status is asked for: the journal keeps it.
+	// The next guard may start within 20 ms and clear the fault before the test reads the status. So the test reads
+	// the journal, which keeps the fault.
 	l.within(atLast, "the session ended by a fault", func() bool {
 		return slices.Equal(causes(t, l), []wire.Cause{wire.CauseFault})
 	})
-	// What the tap is answered depends on whether the next guard is there already: within 2 s of the last tap it is no
-	// start either way.
+	// The answer to the tap depends on whether the next guard already runs. In both cases the tap starts no session,
+	// because it comes within 2 s of the last tap.
 	if rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"}); l.lit() {
 		t.Errorf("a tap started a session without a guard: %+v", rep)
 	}
@@ -161,7 +162,7 @@ func TestKilledGuardPutsTheMachineInFault(t *testing.T) {
 	}
 }
 
-func TestEndedDaemonDropsTheRelayFirstAndClosesItsJournal(t *testing.T) {
+func TestEndedDaemonOpensTheRelayFirstAndClosesItsJournal(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		l := tapped(t)
 		l.signal(s)
@@ -177,7 +178,7 @@ func TestEndedDaemonDropsTheRelayFirstAndClosesItsJournal(t *testing.T) {
 	}
 }
 
-func TestEStopOpensTheRelayAtOnceAndHoldsTheMachine(t *testing.T) {
+func TestEStopOpensTheRelayAtOnceAndBlocksTheMachine(t *testing.T) {
 	l := tapped(t)
 	if err := sim.Drive(l.path("estop"), true); err != nil {
 		t.Fatal(err)
@@ -191,7 +192,7 @@ func TestEStopOpensTheRelayAtOnceAndHoldsTheMachine(t *testing.T) {
 	}
 }
 
-// smallDisk is a disk of one megabyte, as the daemon's data.
+// smallDisk mounts a disk of one megabyte as the daemon's data folder. fill fills the disk.
 func smallDisk(t *testing.T, l *lab) (fill func()) {
 	t.Helper()
 	dir := l.path("data")
@@ -211,7 +212,7 @@ func smallDisk(t *testing.T, l *lab) (fill func()) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		for size := 64 << 10; size >= 1; size /= 2 { // to the last byte
+		for size := 64 << 10; size >= 1; size /= 2 { // fills the disk to the last byte
 			for {
 				if _, err := f.Write(make([]byte, size)); err != nil {
 					break
@@ -222,7 +223,7 @@ func smallDisk(t *testing.T, l *lab) (fill func()) {
 }
 
 func TestFullDiskStartsNoSessionAndLetsARunningOneEnd(t *testing.T) {
-	t.Parallel() // it waits more than it works
+	t.Parallel() // mostly waits
 	l := ownSite(t)
 	fill := smallDisk(t, l)
 	l.start()
@@ -254,7 +255,7 @@ func TestFullDiskStartsNoSessionAndLetsARunningOneEnd(t *testing.T) {
 }
 
 func TestReaderUnpluggedDuringASessionLeavesItRunning(t *testing.T) {
-	t.Parallel() // it waits more than it works
+	t.Parallel() // mostly waits
 	line, port, err := rfidtest.OpenPTY()
 	if err != nil {
 		t.Fatal(err)
@@ -281,7 +282,7 @@ func TestReaderUnpluggedDuringASessionLeavesItRunning(t *testing.T) {
 	l.within(30*time.Second, "the reader back", func() bool { return l.status().Reader })
 	var last time.Time
 	l.within(15*time.Second, "the card ends the session", func() bool {
-		if time.Since(last) > 1200*time.Millisecond { // a card that swings is one tap: presented again until it counts
+		if time.Since(last) > 1200*time.Millisecond { // retry the unsteady card until its tap counts
 			line.WriteString(rfidtest.Frame)
 			last = time.Now()
 		}
@@ -289,8 +290,8 @@ func TestReaderUnpluggedDuringASessionLeavesItRunning(t *testing.T) {
 	})
 }
 
-func TestRefusedBundlesLeaveTheOldOneInForce(t *testing.T) {
-	t.Parallel() // it waits more than it works
+func TestRejectedBundlesLeaveTheOldOneInForce(t *testing.T) {
+	t.Parallel() // mostly waits
 	l := tapped(t)
 	l.ask(control.Request{Do: "stop"})
 	good, err := os.ReadFile(l.path("site.bundle"))
@@ -332,7 +333,7 @@ func TestRefusedBundlesLeaveTheOldOneInForce(t *testing.T) {
 		if s := l.status(); s.Bundle != 1 {
 			t.Fatalf("%s: the machine now works from %d", c.why, s.Bundle)
 		}
-		// A tap within two seconds of the last one means nothing.
+		// A tap within two seconds of the last tap is ignored.
 		l.within(
 			10*time.Second,
 			c.why+": a tap under the old bundle",

@@ -9,7 +9,7 @@ import (
 	"portillon/wire"
 )
 
-// records reads a journal as anyone may, verifies its tree, and returns its records.
+// records reads a journal from outside the daemon, verifies its hash tree, and returns its records.
 func records(t *testing.T, path string) []wire.Record {
 	t.Helper()
 	j, err := journal.OpenReadOnly(path)

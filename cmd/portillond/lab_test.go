@@ -25,7 +25,8 @@ import (
 )
 
 // The tests of this package run the real programs: portillond with its guard on a simulated pin, the operator's tool,
-// and, where a test wants one, mosquitto. They wait for what must come, under a deadline; they never sleep for a guess.
+// and, if a test needs a broker, mosquitto. They wait for events with a time limit, and never sleep for an estimated
+// time.
 
 var bin struct {
 	once sync.Once
@@ -68,13 +69,13 @@ type lab struct {
 	t       testing.TB
 	site    string
 	dir     string
-	hubKey  string // the verifier's form
+	hubKey  string // the verifier key of the hub
 	machine string // the machine's verifier key
 	reader  string
 	broker  string
 
 	cmd  *exec.Cmd
-	said *lockedBuffer // on its standard output
+	said *lockedBuffer // standard output of the daemon
 	log  *lockedBuffer
 	done chan error
 }
@@ -108,7 +109,7 @@ func newLab(t *testing.T, policy, members string, badges map[string][]byte) *lab
 	return l
 }
 
-// furnish makes the keys and the first bundle of a site that stands in the folder.
+// furnish creates the keys and the first bundle of a site in the lab's folder.
 func (l *lab) furnish() {
 	l.t.Helper()
 	l.write("card.key", []byte(strings.Repeat("5a", 32)))
@@ -139,10 +140,10 @@ func (l *lab) key(file, name string) string {
 	return vkey
 }
 
-// bundle builds the site into the bundle file, as an operator does.
+// bundle builds the site into the bundle file, like an operator.
 func (l *lab) bundle(version int) {
 	l.t.Helper()
-	next := l.path("next.bundle") // bundle build writes over no bundle of another key
+	next := l.path("next.bundle") // bundle build does not overwrite a bundle of another key
 	out, err := exec.Command(program(l.t, "portillon"), "bundle", "build", l.path("site"), "--key", l.path("hub.key"),
 		"--card-key", l.path("card.key"),
 		"--version", fmt.Sprint(version), "-o", next).
@@ -175,7 +176,8 @@ clock: trusted
 %s`, l.site, l.socket(), l.hubKey, l.reader, mqtt)
 }
 
-// socket is short: the path of a Unix socket has at most 107 bytes.
+// socket returns the path of the control socket. The path is short, because the path of a Unix socket has at most 107
+// bytes.
 func (l *lab) socket() string { return l.path("s") }
 
 // start runs portillond and waits until it is ready for a tap.
@@ -220,7 +222,7 @@ func (l *lab) signal(s syscall.Signal) {
 	}
 }
 
-// ended waits for the daemon's end.
+// ended waits until the daemon has exited.
 func (l *lab) ended() error {
 	l.t.Helper()
 	select {
@@ -273,13 +275,13 @@ func (l *lab) answers() {
 	l.within(10*time.Second, "the reader answers", func() bool { return l.status().Reader })
 }
 
-// lit is the relay's level as anyone can read it at the pin.
+// lit reports whether the relay is on, from the file of the simulated pin.
 func (l *lab) lit() bool {
 	on, err := sim.Level(l.path("pin"))
 	return err == nil && on
 }
 
-// within waits until what holds, or fails.
+// within waits until holds returns true, and fails the test after d.
 func (l *lab) within(d time.Duration, what string, holds func() bool) {
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(l.t.Context(), d)
@@ -325,7 +327,7 @@ func mosquitto(t *testing.T) string {
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	end, tick := time.After(10*time.Second), time.NewTicker(10*time.Millisecond)
 	defer tick.Stop()
-	for { // polled: the broker does not say when it listens
+	for { // poll: the broker does not report when it listens
 		if c, err := net.Dial("tcp", addr); err == nil {
 			c.Close()
 			return "tcp://" + addr

@@ -1,9 +1,9 @@
-// Command portillond stands beside one machine: it reads cards, decides, records, and switches the relay.
+// Command portillond controls the access to one machine: it reads cards, decides, records, and switches the relay.
 //
-//	portillond -config machine.yaml     run the daemon
-//	portillond -config machine.yaml -check   say what is wrong with the file, and end
-//	portillond enrol https://hub.local:8443 CODE   bring this machine into its site
-//	portillond guard …                  hold the relay's pin; the daemon starts this itself
+//	portillond -config machine.yaml                run the daemon
+//	portillond -config machine.yaml -check         report the faults of the file, and exit
+//	portillond enrol https://hub.local:8443 CODE   join this machine to its site
+//	portillond guard …                             drive the relay's pin; only the daemon starts this
 package main
 
 import (

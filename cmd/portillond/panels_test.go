@@ -19,20 +19,21 @@ import (
 	"portillon/daemon/control"
 )
 
-// most is what a daemon may allocate, in MB: 9.5 on amd64, of which 1.2 for the forms of 1,000 members' cards. Pages of
-// the program itself do not count: the kernel keeps as many of them as it has room for, and takes them back. grow is
-// what an hour may add after the first quarter: what the collector leaves lying.
+// most is the limit for a daemon's allocated memory in MB. Measured: 9.5 on amd64, including 1.2 for the forms of
+// 1,000 members' cards. Pages of the program itself do not count, because the kernel can drop them and read them from
+// the file again. grow is the limit for the growth in an hour after the first quarter: garbage that is not yet
+// collected.
 const (
 	most = 12.0
 	grow = 2.0
 )
 
-// hour has the test below run for an hour of a busy machine, a tap every two seconds, without the waiting. Without it
-// the test runs for a tenth of that, which shows a leak of a kilobyte a tap.
+// hour makes the test below simulate an hour of a busy machine, with a tap every two seconds but without the waiting.
+// Otherwise the test simulates a tenth of an hour, which still reveals a leak of a kilobyte per tap.
 var hour = flag.Bool("hour", false, "tap for an hour of a busy machine: 1,800 taps, not 180")
 
-// Sessions begin and end, strangers tap in between, problems are reported, and twenty panels are open all the while.
-// The daemon's memory must not grow with it.
+// Sessions begin and end, unknown cards tap in between, problems are reported, and twenty panels are open all the
+// time. The daemon's memory must not grow.
 func TestTwentyPanelsAndManyTapsLeaveMemoryFlat(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: runs a daemon through some hundred sessions")
@@ -72,7 +73,7 @@ func TestTwentyPanelsAndManyTapsLeaveMemoryFlat(t *testing.T) {
 	}
 }
 
-// hourly is what happens every two seconds.
+// hourly performs the actions of one interval of two seconds.
 func hourly(l *lab, panel string, n, members int) {
 	card := sitetest.Card(n % members)
 	if n%10 == 9 {
@@ -87,7 +88,7 @@ func hourly(l *lab, panel string, n, members int) {
 	l.ask(control.Request{Do: "stop"})
 }
 
-// report tells of a problem as the page does.
+// report reports a problem with the same requests as the panel's page.
 func report(t testing.TB, panel string) {
 	t.Helper()
 	resp, err := http.Post(panel+"/form", "application/json", strings.NewReader(`{"do":"report"}`))
@@ -111,7 +112,7 @@ func report(t testing.TB, panel string) {
 	}
 }
 
-// watch opens so many panels and counts what they are sent, until the test ends.
+// watch opens n panels and counts the bytes that they receive, until the test ends.
 func watch(t *testing.T, panel string, n int, heard *atomic.Int64) {
 	t.Helper()
 	var open sync.WaitGroup
@@ -132,7 +133,7 @@ func watch(t *testing.T, panel string, n int, heard *atomic.Int64) {
 	}
 }
 
-// holds is what a process has allocated and not given back, in MB (RssAnon, proc_pid_status(5)).
+// holds returns the memory that a process has allocated and not released, in MB (RssAnon, proc_pid_status(5)).
 func holds(t testing.TB, pid int) float64 {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

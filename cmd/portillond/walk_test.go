@@ -18,7 +18,7 @@ import (
 	"portillon/wire"
 )
 
-// The badge and its key are others': 1EdTech's fixtures, whose key is pinned here.
+// The badge and its key come from 1EdTech's fixtures; the test pins that key.
 const inspector = "../../../shared/openbadges/1EdTech+digital-credentials-public-validator/inspector-vc/src/test/" +
 	"resources/ob30"
 
@@ -61,7 +61,7 @@ members:
   - { id: m-test, name: Léa Martin, subject: "did:example:ebfeb1f712ebc6f1c276e12ec21", cards: ["62E3086CED"] }
 `
 
-// subscriber hears everything on a broker.
+// subscriber receives all messages of a broker.
 type subscriber struct {
 	mu   sync.Mutex
 	said map[string][]string
@@ -86,7 +86,7 @@ func subscribe(t *testing.T, broker string) *subscriber {
 	return s
 }
 
-// kinds are the kinds of the records heard, in order, once each.
+// kinds returns the kinds of the received records, in order, each once.
 func (s *subscriber) kinds(t *testing.T) []wire.Kind {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,9 +119,9 @@ func (s *subscriber) everything() string {
 	return b.String()
 }
 
-// The whole walk on real input: bytes on a serial line, a badge that others issued, the relay's pin, a real broker.
+// The whole path with real input: bytes on a serial line, a badge from another issuer, the relay's pin, a real broker.
 func TestFrameOnTheLineSwitchesTheRelayAndItsRecordsReachTheBroker(t *testing.T) {
-	t.Parallel() // it waits more than it works
+	t.Parallel() // mostly waits
 	badge := fixture(t, "simple.json")
 	broker := mosquitto(t)
 	heard := subscribe(t, broker)
@@ -137,7 +137,7 @@ func TestFrameOnTheLineSwitchesTheRelayAndItsRecordsReachTheBroker(t *testing.T)
 		t.Fatal("the relay is on before any card")
 	}
 	l.answers()
-	for i := range len(rfidtest.Frame) { // as slowly as it likes to arrive
+	for i := range len(rfidtest.Frame) { // bytes may arrive slowly
 		line.Write([]byte{rfidtest.Frame[i]})
 	}
 	l.within(5*time.Second, "the relay on", l.lit)
@@ -168,8 +168,8 @@ func TestFrameOnTheLineSwitchesTheRelayAndItsRecordsReachTheBroker(t *testing.T)
 	}
 }
 
-func TestExpiredBadgeOnTheSameFrameIsRefused(t *testing.T) {
-	t.Parallel() // it waits more than it works
+func TestExpiredBadgeWithTheSameFrameIsRefused(t *testing.T) {
+	t.Parallel() // mostly waits
 	badge := fixture(t, "simple-err-expired.json")
 	line, port, err := rfidtest.OpenPTY()
 	if err != nil {
@@ -209,8 +209,8 @@ func refusals(t *testing.T, l *lab) int {
 	return n
 }
 
-// ownSite is the same site with a badge of our own making, for the tests that are not about badges: they need nothing
-// from elsewhere.
+// ownSite returns the same site with a badge that the test signs. Tests that are not about badges use ownSite, because
+// the badge needs no downloaded fixtures.
 func ownSite(t *testing.T) *lab {
 	t.Helper()
 	k, err := openbadge.GenerateKey("a test's")
@@ -242,7 +242,7 @@ func ownSite(t *testing.T) *lab {
 	return newLab(t, policy, teamworkMembers, map[string][]byte{"own.json": badge})
 }
 
-// tapped is a lab whose machine is on.
+// tapped returns a lab whose machine is on after a tap.
 func tapped(t *testing.T) *lab {
 	t.Helper()
 	l := ownSite(t)

@@ -6,10 +6,9 @@ import (
 	"testing"
 )
 
-// Worst cases of a Pi's pin. BCM2711 (raspberrypi/documentation, gpio-on-raspberry-pi.adoc): input leakage at most 10
-// µA at 85 °C, an output delivers at least 2.6 V at 4 mA and sinks 4 mA at 0.4 V at most, pulls are 33 to 73 kΩ;
-// BCM2835: 0.9 and 1.6 V, 5 µA, 50 to 65 kΩ. For RP1 (Pi 5) the values of BCM2711 are used, because its data sheet has
-// none.
+// Limits of a Pi's pin. BCM2711 (raspberrypi/documentation, gpio-on-raspberry-pi.adoc): input leakage at most 10 µA at
+// 85 °C, an output delivers at least 2.6 V at 4 mA and sinks 4 mA at 0.4 V at most, pulls are 33 to 73 kΩ; BCM2835:
+// 0.9 and 1.6 V, 5 µA, 50 to 65 kΩ. For RP1 (Pi 5) the values of BCM2711 are used, because its data sheet has none.
 const (
 	inputLeak   = 10e-6
 	sinkOhm     = 100.0 // 0.4 V at 4 mA
@@ -17,9 +16,10 @@ const (
 	pullMost    = 73e3
 	lowAtMost   = 0.8
 	highAtLeast = 2.0
-	// A, current of a pin that keeps its level (BCM2711: 7 mA at 2.6 V; BCM2835: 8 mA by default)
+	// A, maximum current of a pin that keeps its level (BCM2711: 7 mA at 2.6 V; BCM2835: 8 mA by default)
 	pinAtMost = 8e-3
-	// A, limit for all these circuits together on the 3.3 V pins: that of the first Pi; later ones allow more
+	// A, limit for all these circuits together on the 3.3 V pins. It is the limit of the first Pi; later models allow
+	// more.
 	railAtMost         = 50e-3
 	floating           = 1e9 // Ω
 	coilHolds          = openBelow * coilVolt
@@ -32,7 +32,7 @@ type state struct {
 	set  func(n *Net)
 }
 
-// offStates returns these states for an active-high or an active-low line.
+// offStates returns the states in which the relay must be open, for an active-high or an active-low line.
 func offStates(activeLow bool) []state {
 	rail := railVolt * (1 + railTolerance)
 	drive := func(volt, ohm float64) func(*Net) {
@@ -73,7 +73,7 @@ func boardCorners(parts []Part, strong bool) (out []Corner) {
 	for _, up := range []bool{false, true} {
 		high := map[string]bool{}
 		for _, p := range parts {
-			// supplies high with resistors low, and the reverse
+			// for example supplies high with resistors low, and the reverse
 			high[p.Name] = up != (p.Kind == "R" || p.Kind == "COIL")
 		}
 		for _, d := range []Diodes{Cold, Fresh, Hot} {
@@ -90,7 +90,7 @@ func protection(n *Net, parts []Part) {
 	}
 }
 
-// coilVoltage returns the largest or the smallest voltage across K1 over the corners.
+// coilVoltage returns the largest or the smallest voltage across K1 over all corners.
 func coilVoltage(t *testing.T, parts []Part, corners []Corner, set func(*Net), worst func(a, b float64) float64,
 	f ...Fault) float64 {
 	t.Helper()
@@ -114,7 +114,7 @@ func coilVoltage(t *testing.T, parts []Part, corners []Corner, set func(*Net), w
 	return v
 }
 
-// judgeBoard returns the states in which the relay may close without an order, and whether an order closes it.
+// judgeBoard returns the states in which the relay may close without a command, and whether a command closes it.
 func judgeBoard(t *testing.T, parts []Part, activeLow bool, f ...Fault) (closes []string, works bool) {
 	t.Helper()
 	for _, s := range offStates(activeLow) {
@@ -141,7 +141,7 @@ func boards(t *testing.T) []struct {
 	}
 }
 
-func TestRelayBoardsCloseOnlyOnOrder(t *testing.T) {
+func TestRelayBoardsCloseOnlyOnCommand(t *testing.T) {
 	for _, b := range boards(t) {
 		closes, works := judgeBoard(t, parts(t, b.drawing, b.circuit), b.low)
 		if len(closes) > 0 || !works {
@@ -150,8 +150,8 @@ func TestRelayBoardsCloseOnlyOnOrder(t *testing.T) {
 	}
 }
 
-// A wet board or a long wire adds a leakage of 15 µA to that of the pin. The resistors must keep the relay open;
-// without them it must close, which shows that the test can fail.
+// A wet board or a long wire adds a leakage of 15 µA to that of the pin. The resistors must keep the relay open.
+// Without the resistors the relay must close, which shows that the test can fail.
 func TestResistorsKeepTheRelayOpenOnAWetBoard(t *testing.T) {
 	for _, b := range boards(t) {
 		p := parts(t, b.drawing, b.circuit)
@@ -169,8 +169,8 @@ func TestResistorsKeepTheRelayOpenOnAWetBoard(t *testing.T) {
 	}
 }
 
-// Circuits that earlier documentation recommended must be refused.
-func TestBoardsThatCloseWithoutAProgramAreRefused(t *testing.T) {
+// Circuits that earlier documentation recommended must be rejected.
+func TestBoardsThatCloseWithoutAProgramAreRejected(t *testing.T) {
 	opto := func(first string) string {
 		return "OUT PIN pin GPIO17\nV3 V rail gnd 3.3V ±5%\n" + first + "V5 V five gnd 5V ±5%\nR5 R five x 1kΩ " +
 			"±5%\nU5 OPTO x pin five t PC817\n" +

@@ -2,14 +2,14 @@ package circuit
 
 import "fmt"
 
-// Fault is one broken part. The zero Fault means that nothing is broken.
+// Fault is one broken part. The zero Fault means that no part is broken.
 type Fault struct {
 	Part  string
 	Short bool   // shorted; otherwise open
 	Pins  [2]int // which pins of a part with three pins are shorted
 }
 
-// Corner is one combination of tolerances: each value at one end of its tolerance.
+// Corner is one combination of tolerances: the value of each part is at one end of the part's tolerance.
 type Corner struct {
 	High   map[string]bool // parts with the upper value; all others have the lower one
 	Middle bool            // all values are nominal
@@ -30,10 +30,10 @@ func (c Corner) Of(p Part) float64 {
 
 const (
 	shorted    = 0.05  // Ω
-	loadOhm    = 100.0 // Ω, a load, which shows whether the circuit supplies it
+	loadOhm    = 100.0 // Ω, a load; current through it shows that the circuit supplies it
 	insulation = 1e6   // Ω, of a supply without connection to ground
 	sourceOhm  = 0.1   // Ω, of a supply
-	strongFet  = 20.0  // A/V², of a power transistor, whose threshold gives the limits
+	strongFet  = 20.0  // A/V², slope of a power transistor; its threshold determines the limits
 )
 
 // Build returns the net of a circuit with faults. At first, contacts are open and pins float.

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// fall returns how long a coil's current takes to fall from its steady value to a part of it after its contact opens.
+// fall returns how long a coil's current needs to fall from its steady value to the fraction part, after the contact
+// opens.
 func fall(t *testing.T, p []Part, c Corner, part float64) (seconds, peak float64) {
 	t.Helper()
 	coil, _ := Find(p, "KM1")
@@ -46,13 +47,13 @@ func fall(t *testing.T, p []Part, c Corner, part float64) (seconds, peak float64
 	return seconds, peak
 }
 
-func TestSuppressorLetsTheContactorOpenFast(t *testing.T) {
+func TestContactorOpensFastWithTheSuppressor(t *testing.T) {
 	type span struct{ least, most, peak float64 }
 	got := map[string]span{}
 	for _, name := range []string{"tvs", "diode"} {
 		p := parts(t, "suppressor.svg", name)
 		s := span{least: math.Inf(1)}
-		for _, high := range []bool{false, true} { // supply and clamp both high or low, the coil the reverse
+		for _, high := range []bool{false, true} { // supply and clamp both high or both low, the coil the reverse
 			for _, clamp := range []bool{false, true} {
 				c := Corner{High: map[string]bool{"V24": high, "KM1": !high, "D1": clamp}}
 				seconds, peak := fall(t, p, c, 0.1)
@@ -89,7 +90,7 @@ func TestSuppressorWithTooLowVoltageIsDetected(t *testing.T) {
 	}
 }
 
-func TestLampsStayWithinThePinsLimits(t *testing.T) {
+func TestLampsStayWithinTheLimitsOfThePins(t *testing.T) {
 	lamps := parts(t, "signals.svg", "lamps")
 	total, least, most := 0.0, math.Inf(1), 0.0
 	for _, c := range []Corner{{Diodes: Cold}, {Diodes: Hot}, {Diodes: Cold, High: map[string]bool{"R1": true, "R2": true,

@@ -7,15 +7,15 @@ import (
 	"testing"
 )
 
-// ladder simulates the start circuit of wiring.svg: the contacts as people and Portillon operate them, and whether the
-// contactors stay closed.
+// ladder simulates the start circuit of wiring.svg. People and Portillon operate the contacts; the simulation shows
+// whether the contactors stay closed.
 type ladder struct {
 	t      *testing.T
 	net    *Net
 	pulled map[string]bool // K2, KM1
 	welded string          // a welded contact, which stays closed
-	order  bool            // the relay K1 is ordered closed
-	lied   bool            // feedback disagreed with the order at least once
+	order  bool            // the relay K1 gets the command to close
+	lied   bool            // the feedback differed from the command at least once
 }
 
 // A contactor of 24 V DC closes at 70 to 80 % of its voltage and opens at 10 to 25 % (Schneider LC1D: 0.7 to 1.25 Uc,
@@ -109,8 +109,9 @@ func TestMachineStartsByItsButtonAndNotByACardAlone(t *testing.T) {
 	}
 }
 
-// The first drawing had Portillon's contact in series with the coil and no self-holding. That must be refused.
-func TestContactWithoutSelfHoldIsRefused(t *testing.T) {
+// The first drawing had Portillon's contact in series with the coil and no self-holding contact. The tests must reject
+// such a circuit.
+func TestCircuitWithoutASelfHoldingContactIsRejected(t *testing.T) {
 	old := netlist(t,
 		"V3 V rail gnd 3.3V\nR1 R rail fb 680Ω\nV24 V plus gnd 24V\nF1 FUSE plus a 1A\nS0.1 NC a b e-stop\nK1 NO b "+
 			"coil Portillon\nKM1 COIL coil gnd 107Ω")
@@ -309,7 +310,7 @@ func TestContactorCutsAllPolesButNotThePisSupply(t *testing.T) {
 				t.Errorf("%s: %s open, the Pi is fed: %v", c.name, off, fed)
 			}
 		}
-		// each pole interrupts its conductor: without it the machine does not work
+		// each pole interrupts its conductor: with one pole open the machine does not work
 		for _, pole := range c.poles {
 			whole, less := switched(t, p, ""), switched(t, p, pole)
 			if near(whole.Through("M1"), less.Through("M1"), 1e-3) && near(whole.Through("M3"), less.Through("M3"), 1e-3) {

@@ -1,5 +1,5 @@
-// Package circuit recomputes the circuits of the wiring page from the drawings' own files, so that a drawing cannot
-// differ from what is tested. Only tests use it: no program imports it.
+// Package circuit computes the circuits of the wiring page from the files of the drawings, so that the tested circuit
+// cannot differ from the drawn one. Only tests use the package: no program imports it.
 //
 // A drawing (firmware-config/*.svg) contains its netlist in <metadata>, as text. A line "circuit NAME" begins a
 // circuit; every other line is a part:
@@ -7,7 +7,7 @@
 //	NAME KIND NODES… VALUE [±N%]
 //
 //	kind        nodes                               value
-//	R, C, FUSE  two                                 470Ω, 0.47µF, 1A; a fuse in good order is a wire
+//	R, C, FUSE  two                                 470Ω, 0.47µF, 1A; an intact fuse is a wire
 //	V           +, −                                5V
 //	D, LED      anode, cathode                      the type of the part: BAT46, red
 //	TVS         two                                 the type of the part: P6KE12CA
@@ -20,10 +20,10 @@
 //	LOAD        two                                 what it is: a word
 //	TIME        none                                2.5ms
 //
-// The node "gnd" is the reference of all voltages. Read refuses a drawing that does not show each part's name (S0 for
-// S0.1) with its value in the same text, and its tolerance anywhere. The word of a contact or a load may be in another
-// text. The drawing need not show the names of V, PIN and TIME.
+// The node "gnd" is the reference of all voltages. For each part, one text of the drawing must show the part's name (S0
+// for S0.1) together with its value, and some text must show its tolerance; otherwise Read rejects the drawing. A text
+// without the name may show the word of a contact or a load. The drawing need not show the names of V, PIN and TIME.
 //
-// Net is the solver: nodal analysis with Newton's method, backward Euler in time. Its models are as simple as a worst
-// case allows. Each limit comes from a data sheet, which models.go names.
+// Net is the solver: nodal analysis with Newton's method, backward Euler in time. Its models are only as detailed as a
+// worst-case computation needs. Each limit comes from a data sheet, which models.go names.
 package circuit

@@ -46,7 +46,7 @@ func Find(parts []Part, name string) (Part, bool) {
 	return Part{}, false
 }
 
-// kinds gives, for each kind of part, the number of nodes and whether the value is a quantity.
+// kinds maps each kind of part to the number of its nodes and whether its value is a quantity.
 var kinds = map[string]struct {
 	nodes    int
 	quantity bool
@@ -61,14 +61,14 @@ var kinds = map[string]struct {
 	"NC": {nodes: 2, word: true}, "NO": {nodes: 2, word: true}, "LOAD": {nodes: 2, word: true},
 }
 
-// units are tried from the longest to the shortest.
+// units are matched from the longest to the shortest.
 var units = []struct {
 	suffix string
 	factor float64
 }{{"kΩ", 1e3}, {"MΩ", 1e6}, {"Ω", 1}, {"µF", 1e-6}, {"nF", 1e-9}, {"mA", 1e-3}, {"ms", 1e-3}, {"A", 1}, {"V", 1}, {"s",
 	1}}
 
-// quantity parses a value with its unit, such as 4.7kΩ.
+// quantity parses a value with its unit, such as 4.7kΩ. The result is in Ω, F, V, A or s.
 func quantity(s string) (float64, error) {
 	for _, u := range units {
 		number, ok := strings.CutSuffix(s, u.suffix)
@@ -242,8 +242,8 @@ func hasWord(text, name string) bool {
 	}), name)
 }
 
-// contains reports whether a text has a value, with any spacing, that is not the end of another number: 7Ω is not in 47
-// Ω.
+// contains reports whether one of the texts contains a value, with any spacing, and not as the end of another number:
+// 7Ω is not in 47 Ω.
 func contains(texts []string, value string) bool {
 	for _, t := range texts {
 		for i, r := range t {

@@ -30,7 +30,7 @@ func TestEachDrawingIsValidAndHasAFrenchDescription(t *testing.T) {
 	}
 }
 
-// Each circuit of a drawing must be known to a test, so that a new circuit cannot stay untested.
+// Each circuit of a drawing must be covered by a test, so that a new circuit cannot stay untested.
 func TestEachCircuitIsCoveredByATest(t *testing.T) {
 	known := map[string]string{"charge-pump.svg": "pump", "inputs.svg": "ground-contact gold-contact busy opto",
 		"laser-lid.svg": "enable mains", "mains.svg": "single three",
@@ -51,7 +51,7 @@ R1 R a gnd 470Ω ±5%
 V5 V a gnd 5V
 </metadata><text x="1">R1 470 Ω</text><text>±5 %, +5 V</text></svg>`
 
-func TestDrawingThatDiffersFromItsNetlistIsRefused(t *testing.T) {
+func TestDrawingThatDiffersFromItsNetlistIsRejected(t *testing.T) {
 	if _, err := Read([]byte(small)); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func many() string {
 	return b.String()
 }
 
-func TestUnknownPartTypesAreRefused(t *testing.T) {
+func TestUnknownPartTypesAreRejected(t *testing.T) {
 	for _, line := range []string{"D1 D a gnd 1N9999", "U1 OPTO a gnd c gnd 4N25", "Q1 NPN a b gnd 2N2222",
 		"Q1 NMOS a b gnd 2N7002", "D1 TVS a gnd P6KE33CA"} {
 		if _, err := Build(netlist(t, line), Corner{}); err == nil {

@@ -11,7 +11,7 @@ type pair struct{ a, b int }
 
 func (pair) accept(*Net, float64) {}
 
-// resistor is a resistor, a contact (closed or open) or a wire.
+// resistor is a resistor, a wire, or a contact (closed or open).
 type resistor struct {
 	pair
 	g float64
@@ -40,7 +40,7 @@ func (n *Net) Close(name string, closed bool) bool {
 	return ok
 }
 
-// capacitor stores its voltage.
+// capacitor is a capacitor with its present voltage.
 type capacitor struct {
 	pair
 	farad, v float64
@@ -70,7 +70,7 @@ func (n *Net) Charge(name string, volt float64) bool {
 	return ok
 }
 
-// inductor stores its current.
+// inductor is an inductor with its present current.
 type inductor struct {
 	pair
 	henry, i float64
@@ -114,8 +114,8 @@ func (n *Net) V(name, a, b string, volt, ohm float64) {
 	n.add(name, &source{pair{n.node(a), n.node(b)}, volt, 1 / ohm})
 }
 
-// Drive sets the voltage and the resistance of a source; math.Inf(1) lets it float. It reports whether the source
-// exists.
+// Drive sets the voltage in V and the resistance in Ω of a source. A resistance of math.Inf(1) disconnects the source.
+// Drive reports whether the source exists.
 func (n *Net) Drive(name string, volt, ohm float64) bool {
 	s, ok := n.named[name].(*source)
 	if ok {
@@ -130,7 +130,8 @@ type sink struct {
 	i float64
 }
 
-// stamp lets the current end at zero volts: a leakage discharges a node and never makes it negative.
+// stamp lets the current become zero at zero volts, because a leakage discharges a node but never makes its voltage
+// negative.
 func (s *sink) stamp(n *Net, _ float64) {
 	g := s.i / 0.1
 	if v := n.across(s.a, s.b); v > 0.1 {
@@ -202,7 +203,7 @@ func (n *Net) tame(j Junction, next, last float64) float64 {
 	return v
 }
 
-// diode is a diode from a to b.
+// diode is a diode with its anode at a and its cathode at b.
 type diode struct {
 	pair
 	j    Junction
@@ -221,7 +222,7 @@ func (n *Net) D(name, anode, cathode string, j Junction) {
 	n.add(name, &diode{pair: pair{n.node(anode), n.node(cathode)}, j: j})
 }
 
-// clamp is a bidirectional suppressor: it conducts in both directions above a voltage.
+// clamp is a bidirectional suppressor, which conducts in both directions above its breakdown voltage.
 type clamp struct {
 	pair
 	volt, ohm float64

@@ -11,8 +11,8 @@ import (
 type row struct {
 	drawing, part, fault string
 	does, notices        string
-	closes               bool // the fault closes the relay or starts the machine without an order
-	seen                 bool // a person or the daemon notices
+	closes               bool // the fault closes the relay or starts the machine without a command
+	seen                 bool // a person or the daemon notices the fault
 }
 
 func (r row) key() string { return r.drawing + ": " + r.part + " " + r.fault }
@@ -48,7 +48,7 @@ const lidShorts = "direct opening breaks a weld; for a short in its cable, a saf
 const transistorShorts = "as a relay whose contact is welded: K1 starts no machine by itself (start circuit in " +
 	"wiring.svg), and `feedback` reports it at once"
 
-// faultsOf returns each way in which each part of a circuit can break. Wires, supplies and times do not break here.
+// faultsOf returns every way in which each part of a circuit can break. Wires, supplies and times are not broken here.
 func faultsOf(parts []Part) (out []Fault, names []string) {
 	add := func(f Fault, name string) { out, names = append(out, f), append(names, name) }
 	for _, p := range parts {
@@ -92,7 +92,7 @@ func pumpRows(t *testing.T) (rows []row) {
 
 const coilVolt = 5.0
 
-// open waits until K1 is certain to be open, and returns how long that took.
+// open waits until K1 is certainly open, and returns the time until then.
 func (p *Pump) open(t *testing.T, high bool) (seconds float64) {
 	for p.Coil() > openBelow*coilVolt && seconds < longest {
 		if _, _, err := p.Hold(high, 5e-3); err != nil {
@@ -112,8 +112,8 @@ func both(parts []Part, c1, c2, r2 bool) map[string]bool {
 	return high
 }
 
-// pumpRow computes one fault in three corners: the one that closes most easily, the one that holds worst, and the one
-// that opens last. C2 is small in the first and large in the last.
+// pumpRow computes one fault in three corners: the corner in which the relay closes most easily, the one in which it
+// holds worst, and the one in which it opens last. C2 is small in the first corner and large in the last.
 func pumpRow(t *testing.T, parts []Part, f Fault, name string, more ...Fault) row {
 	t.Helper()
 	r := row{drawing: "charge-pump.svg", part: f.Part, fault: name}
@@ -155,7 +155,7 @@ func pumpRow(t *testing.T, parts []Part, f Fault, name string, more ...Fault) ro
 	return pumpWords(r, level, edges, closed, holds, chatters, release)
 }
 
-// beats reports whether the heartbeat holds the relay in the corner that holds worst, and whether the relay chatters.
+// beats reports whether the heartbeat holds the relay in the worst corner, and whether the relay chatters.
 func beats(t *testing.T, parts []Part, faults []Fault) (holds, chatters bool) {
 	t.Helper()
 	holds = true
@@ -221,8 +221,8 @@ func pumpWords(r row, level float64, edges int, closed float64, holds, chatters 
 	return r
 }
 
-// TestFaultsMatchTheTable compares faults.md with the circuits, and refuses a fault that closes a relay unnoticed
-// without an accepted reason.
+// TestFaultsMatchTheTable compares faults.md with the circuits. It fails for a fault that closes a relay unnoticed,
+// unless accepted has a reason for the fault.
 func TestFaultsMatchTheTable(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: calculates the circuit for thousands of cases")

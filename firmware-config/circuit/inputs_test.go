@@ -22,7 +22,7 @@ var inputCircuits = []inputCircuit{
 	{"opto", "X4", "R8", false, 5e-3, 9.5e-3},
 }
 
-// level is the level that the Pi reads.
+// level is the logic level that the Pi reads.
 type level int
 
 const (
@@ -43,8 +43,8 @@ func levelOf(least, most float64) level {
 	return unsure
 }
 
-// pinVoltage returns the smallest and largest voltage at the pin over all corners, and the same of the contact's
-// current.
+// pinVoltage returns the smallest and largest voltage at the pin over all corners, and the smallest and largest
+// current of the contact.
 func pinVoltage(t *testing.T, parts []Part, c inputCircuit, closed bool, change func(*Net), f ...Fault) (least, most,
 	currentLeast, currentMost float64) {
 	t.Helper()
@@ -116,7 +116,7 @@ func TestInputsReadTheirContactsInEveryCorner(t *testing.T) {
 			}
 		}
 	}
-	// busy: its wire against ground.
+	// The wire of the busy input shorted to ground.
 	p := parts(t, "inputs.svg", "busy")
 	_, _, _, j := pinVoltage(t, p, inputCircuits[2], true, func(n *Net) { n.R("short", "wire", Ground, shorted) })
 	if all += j; all > railAtMost {
@@ -125,7 +125,7 @@ func TestInputsReadTheirContactsInEveryCorner(t *testing.T) {
 	t.Logf("all inputs together, with busy's wire against ground: %.1f mA from 3.3 V", all*1e3)
 }
 
-// A pin that a wrong configuration makes an output is connected to its contact through the series resistor.
+// A wrong configuration may turn an input into an output. The pin then drives the contact through the series resistor.
 func TestInputDrivenByMistakeDoesNotOverloadThePin(t *testing.T) {
 	for _, c := range inputCircuits {
 		p := parts(t, "inputs.svg", c.name)
@@ -153,8 +153,8 @@ func TestInputDrivenByMistakeDoesNotOverloadThePin(t *testing.T) {
 	}
 }
 
-// Circuits of earlier documentation must be refused.
-func TestWrongInputCircuitsAreRefused(t *testing.T) {
+// Circuits of earlier documentation must be rejected.
+func TestWrongInputCircuitsAreRejected(t *testing.T) {
 	for _, x := range []struct {
 		name, lines string
 		c           inputCircuit

@@ -10,7 +10,7 @@ const (
 	Cold Diodes = iota
 	// Fresh is a small drop at 25 °C with the leakage of 25 °C.
 	Fresh
-	// Hot is the largest leakage, at 60 °C: the inside of a closed box beside a machine in summer.
+	// Hot is the largest leakage, at 60 °C: the temperature in a closed box at a machine in summer.
 	Hot
 )
 
@@ -21,13 +21,13 @@ func (d Diodes) Celsius() float64 { return [...]float64{0, 25, 60}[d] }
 //
 // BAT46 (STMicroelectronics, table 3): at most 0.25 V at 0.1 mA and 0.45 V at 10 mA and 25 °C; leakage at most 0.5 µA
 // at 1.5 V and 25 °C, 5 µA at 1.5 V and 7.5 µA at 10 V and 60 °C. A Schottky diode's drop rises by about 1.5 mV for
-// each kelvin below: 0.29 V at 0 °C. The leakage of a corner is used as its saturation current, which also gives the
-// smallest matching drop.
+// each kelvin below 25 °C: 0.29 V at 0 °C. The leakage of a corner is used as its saturation current, which also gives
+// the smallest matching drop.
 //
 // 1N4148 (Vishay): at most 1.0 V at 10 mA; 0.62 to 0.72 V at 5 mA for the 1N4448; typically 0.45 V at 0.1 mA.
 //
-// LED: red 1.6 to 2.2 V, amber 1.7 to 2.3 V, green (GaP, 570 nm) 1.8 to 2.5 V at 4 mA, according to makers of 5 mm LEDs
-// (Kingbright L-53 series). A green LED of 525 nm (InGaN) needs 2.8 to 3.4 V, which a pin does not deliver.
+// LED: red 1.6 to 2.2 V, amber 1.7 to 2.3 V, green (GaP, 570 nm) 1.8 to 2.5 V at 4 mA, according to makers of 5 mm
+// LEDs (Kingbright L-53 series). A green LED of 525 nm (InGaN) needs 2.8 to 3.4 V, which a pin does not deliver.
 func junctionOf(model string, d Diodes) (Junction, error) {
 	celsius := d.Celsius()
 	type drop struct{ volt, ampere, emission float64 }
@@ -45,8 +45,8 @@ func junctionOf(model string, d Diodes) (Junction, error) {
 		return [...]Junction{JunctionOf(0.29, 0.1e-3, 1.1, celsius), {0.5e-6, 1.05, celsius + 273.15}, {7.5e-6, 1.05,
 			celsius + 273.15}}[d], nil
 	case "BAT85":
-		// NXP: at most 0.24 V at 0.1 mA and 2 µA at 25 V and 25 °C. Leakage when hot is a typical curve only (figure 4: some
-		// 100 µA at 25 V and 85 °C), so it is taken as 20 µA at 60 °C: ten times in 35 K.
+		// NXP: at most 0.24 V at 0.1 mA and 2 µA at 25 V and 25 °C. Leakage when hot is a typical curve only (figure
+		// 4: some 100 µA at 25 V and 85 °C), so the model uses 20 µA at 60 °C: ten times in 35 K.
 		return [...]Junction{JunctionOf(0.28, 0.1e-3, 1.1, celsius), {2e-6, 1.05, celsius + 273.15}, {20e-6, 1.05, celsius +
 			273.15}}[d], nil
 	}
@@ -60,10 +60,10 @@ func junctionOf(model string, d Diodes) (Junction, error) {
 // Threshold returns the smallest and largest VGS(th) of a transistor in V at 250 µA and 25 °C, and the gate's leakage
 // in A.
 //
-// AO3400A (Alpha & Omega, static parameters): 0.65 to 1.45 V; IGSS at most 100 nA at 12 V. The threshold of a hot
-// transistor is lower, by about 2 mV/K: 0.07 V at 60 °C. But 250 µA does not close a relay: one of 63 Ω opens at the
-// latest below 8 mA (10 % of 5 V), and 30 times the current needs 0.1 V or more at the gate. The smallest threshold is
-// therefore a safe limit of "open" for a hot transistor too.
+// AO3400A (Alpha & Omega, static parameters): 0.65 to 1.45 V; leakage IGSS at most 100 nA at 12 V. The threshold of a
+// hot transistor is lower, by about 2 mV/K: 0.07 V at 60 °C. But 250 µA does not close a relay: a relay with a coil of
+// 63 Ω opens at the latest below 8 mA (10 % of 5 V), and 30 times the current needs 0.1 V or more at the gate. The
+// smallest threshold is therefore a safe limit of "open" for a hot transistor too.
 func Threshold(model string) (least, most, leak float64, err error) {
 	if model != "AO3400A" {
 		return 0, 0, 0, fmt.Errorf("unknown transistor %s", model)
@@ -86,8 +86,8 @@ func transistorOf(model string, d Diodes, strong bool) (Bipolar, error) {
 	return q, nil
 }
 
-// clampOf returns a bidirectional suppressor's smallest and largest breakdown voltage in V, and its resistance above in
-// Ω.
+// clampOf returns a bidirectional suppressor's smallest and largest breakdown voltage in V, and its resistance above
+// the breakdown voltage in Ω.
 //
 // P6KE (Littelfuse and Vishay): 12CA 11.4 to 12.6 V at 1 mA, 16.7 V at 36 A, stands off 10.2 V; 39CA 37.1 to 41.0 V,
 // 53.9 V at 11.1 A, stands off 33.3 V.

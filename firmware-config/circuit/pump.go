@@ -34,7 +34,8 @@ type Pump struct {
 	coilOhm float64 // Ω, of K1; 0 if the circuit ends at Q1
 }
 
-// NewPump builds a pump in one corner of its tolerances; with supplyHigh, the Pi's 3.3 V has its upper limit.
+// NewPump builds a pump in one corner of its tolerances. If supplyHigh is true, the Pi's 3.3 V has its upper limit,
+// otherwise its lower limit.
 func NewPump(parts []Part, c Corner, supplyHigh bool, faults ...Fault) (*Pump, error) {
 	n, err := Build(parts, c, faults...)
 	if err != nil {
@@ -63,7 +64,7 @@ func NewPump(parts []Part, c Corner, supplyHigh bool, faults ...Fault) (*Pump, e
 // Gate returns the voltage at Q1's gate, in V.
 func (p *Pump) Gate() float64 { return p.net.At(p.gate) }
 
-// Coil returns the voltage across the relay K1, in V. A broken coil gives 0.
+// Coil returns the voltage across the relay K1, in V. A broken coil has 0 V.
 func (p *Pump) Coil() float64 { return p.net.Through("K1") * p.coilOhm }
 
 // Hold keeps the line at a level for a time. It returns the lowest and highest voltage at the gate.
@@ -87,8 +88,8 @@ func (p *Pump) Hold(high bool, seconds float64) (least, most float64, err error)
 	return least, most, nil
 }
 
-// Edges starts with discharged capacitors and a low line, which then changes n times. It returns the highest gate
-// voltage after each edge: element n−1 is the effect of n edges.
+// Edges discharges the capacitors, sets the line low, and then changes the line n times. It returns the highest gate
+// voltage after each edge: element n−1 belongs to n edges.
 func (p *Pump) Edges(n int, apart float64) (most []float64, err error) {
 	p.net.Rest()
 	p.dt = 0
@@ -151,7 +152,8 @@ func (p *Pump) beatOnce() (least, most float64, err error) {
 	return min(a, c), max(b, d), err
 }
 
-// Release returns how long the gate takes to fall below a voltage after the line stops; at most limit. In seconds.
+// Release returns how many seconds the gate needs to fall below the voltage under after the line stops. It computes at
+// most limit seconds.
 func (p *Pump) Release(high bool, under, limit float64) (seconds float64, err error) {
 	const look = 2e-3
 	for p.Gate() > under && seconds < limit {

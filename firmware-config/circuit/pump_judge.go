@@ -9,7 +9,7 @@ import (
 // Requirements for a charge pump. The relay behind it opens at the latest below 10 % of its voltage, and closes at 75 %
 // (Omron G5LE).
 const (
-	// PumpRelease is how long a pump may take to open its relay after the line stops.
+	// PumpRelease is the longest time in which a pump must open its relay after the line stops.
 	PumpRelease = 600 * time.Millisecond
 	strayEdges  = 5     // edges that must not close the relay: pins change at boot and when a program ends
 	ample       = 0.4   // V above the largest threshold, where the channel carries amperes and the coil needs 0.1 A
@@ -51,7 +51,7 @@ func PumpCorners(parts []Part) (corners []Corner, supplyHigh []bool) {
 	return corners, supplyHigh
 }
 
-// gateSide returns the parts without those at Q1's drain, which do not affect the gate.
+// gateSide returns the parts without the parts at Q1's drain, which do not affect the gate.
 func gateSide(parts []Part) (out []Part) {
 	for _, p := range parts {
 		if p.Kind != "COIL" && p.Kind != "V" && p.Kind != "FUSE" && p.Kind != "TVS" {
@@ -61,7 +61,7 @@ func gateSide(parts []Part) (out []Part) {
 	return out
 }
 
-// JudgePump computes one corner and returns which requirements the pump violates.
+// JudgePump computes one corner and returns the requirements that the pump violates.
 func JudgePump(parts []Part, c Corner, supplyHigh bool) (f PumpFigures, wrong []string, err error) {
 	p, err := NewPump(gateSide(parts), c, supplyHigh)
 	if err != nil {

@@ -37,7 +37,7 @@ func parts(t *testing.T, drawing, circuit string) []Part {
 	return p
 }
 
-// netlist parses lines of a netlist as in a drawing.
+// netlist parses lines of a netlist, in the format of a drawing.
 func netlist(t *testing.T, lines string) []Part {
 	t.Helper()
 	d := Drawing{Circuits: map[string][]Part{}}
@@ -71,8 +71,8 @@ func TestChargePumpHoldsOnlyWithTheHeartbeat(t *testing.T) {
 		strayEdges, all.Edges[1:], all.Least, all.Most, all.Stalled, all.Release)
 }
 
-// Wrong circuits must be refused: earlier drawings, and substitutes that shops sell for the specified parts.
-func TestWrongPumpsAreRefused(t *testing.T) {
+// Wrong circuits must be rejected: earlier drawings, and substitutes that shops sell for the specified parts.
+func TestWrongPumpsAreRejected(t *testing.T) {
 	t.Parallel()
 	single := func(r1, c1, c2, r2, beat, diode, tolerance string) string {
 		return "OUT PIN pin GPIO17\nR1 R pin a " + r1 + " ±5%\nC1 C a c " + c1 + " " + tolerance + "\nD2 D gnd c " + diode +

@@ -14,7 +14,7 @@ const (
 	leastConductance = 1e-9 // S (1 GΩ), from every node to ground, so that a floating node has a voltage
 	closedContact    = 0.05 // Ω
 	converged        = 2e-5 // V, largest change of a node in the last Newton iteration of a time step
-	// V, the same for a steady state, where rounding moves a floating node by 1e-5 (5 V at 20 S, in 1 GΩ)
+	// V, the same limit for a steady state, in which rounding moves a floating node by 1e-5 (5 V at 20 S, in 1 GΩ)
 	steady        = 2e-4
 	maxIterations = 300
 )
@@ -132,8 +132,8 @@ func (n *Net) Rest() {
 	}
 }
 
-// newton solves the equations. If that fails, it adds a conductance from every node to ground, and removes it step by
-// step.
+// newton solves the equations. If that fails, it adds a conductance from every node to ground, and reduces the
+// conductance step by step.
 func (n *Net) newton(dt float64) error {
 	n.resize()
 	err := n.iterate(dt)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// near reports whether got is within a relative deviation of want.
+// near reports whether got differs from want by at most the fraction part of want.
 func near(got, want, part float64) bool { return math.Abs(got-want) <= part*math.Abs(want) }
 
 func solved(t *testing.T, n *Net) *Net {

@@ -79,7 +79,8 @@ func (n *Net) NMOS(name, gate, drain, source string, m Fet) {
 	n.add(name, &nmos{n.node(gate), n.node(drain), n.node(source), m})
 }
 
-// opto is the output of an optocoupler: a current proportional to that of its LED, limited by the voltage across it.
+// opto is the output of an optocoupler: a current proportional to the current of its LED, limited by the voltage
+// across the output.
 type opto struct {
 	led  *diode
 	c, e int

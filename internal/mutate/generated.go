@@ -15,20 +15,21 @@ import (
 )
 
 const (
-	// seed fixes which of the candidates are tried.
+	// seed determines which of the candidates are tried.
 	seed = "portillon"
 	// least is the share of the generated mutants, in percent, that the tests must catch.
 	least = 90
-	// runTimeout bounds the run of one test without a mutant.
+	// runTimeout is the time limit for one test without a mutant.
 	runTimeout = 10 * time.Minute
 )
 
 // Generated tries n generated mutants of the package under test. explained gives, by mutant id, the reason why no test
-// catches a mutant. Without -mutants Generated does nothing, so that an edit of the package does not require an edit of
-// the list.
+// catches a mutant. Without -mutants Generated does nothing, so that an edit of the package does not require an edit
+// of the list.
 //
-// With -every, the short form of the tests runs first, and all tests run for mutants that survive it: a sample for
-// every commit, which leaves explained mutants out. With -every 1, each mutant runs every test that reaches it.
+// With -every, the short form of the tests runs first, and all tests run for the mutants that survive the short form.
+// This is meant as a sample for every commit, and leaves out explained mutants. With -every 1, each mutant runs every
+// test that reaches it.
 func Generated(t *testing.T, n int, explained map[string]string) {
 	t.Helper()
 	if !*try {
@@ -61,8 +62,8 @@ func Generated(t *testing.T, n int, explained map[string]string) {
 	t.Logf("%d candidates in the package", len(all))
 }
 
-// toTry are the mutants that the flags include. A sample leaves out those that are explained: no test catches them, and
-// each would run all tests.
+// toTry returns the mutants that the flags include. A sample leaves out mutants that are explained: no test catches
+// them, and each of them would run all tests.
 func toTry(picked []mutant, explained map[string]string) ([]mutant, error) {
 	matching, err := regexp.Compile(*only)
 	if err != nil {
@@ -78,7 +79,7 @@ func toTry(picked []mutant, explained map[string]string) ([]mutant, error) {
 	return out, nil
 }
 
-// judge compares the results with the list of explained survivors.
+// judge compares the results with the list of explained survivors, and fails the test for each difference.
 func judge(t *testing.T, results []result, explained map[string]string) {
 	caught, hung := 0, 0
 	for _, r := range results {
@@ -118,7 +119,7 @@ func (c *campaign) record(r result) {
 	fmt.Fprintf(f, "%v\t%d\t%s\t%s\n", r.caught, r.tests, r.by, r.id)
 }
 
-// hangs replaces a test's name if the tests exceeded their timeout.
+// hangs is recorded in place of a test's name if the tests exceeded their timeout.
 const hangs = "a timeout"
 
 // result is the outcome of one mutant.
@@ -144,7 +145,7 @@ type reachingTest struct {
 	name    string        // of the test function
 	took    time.Duration // elapsed time
 	cpu     time.Duration // processor time
-	mutants map[int]bool  // numbers of the mutants it reaches
+	mutants map[int]bool  // numbers of the mutants that the test reaches
 }
 
 // run compiles one binary with all mutants and runs the tests for each of them.
@@ -163,7 +164,7 @@ func (c *campaign) run(ctx context.Context, tmp string, mutants []mutant) ([]res
 	c.tests = make([]reachingTest, len(names))
 	parallel(len(names), func(i int) { c.tests[i] = c.reach(ctx, b, tmp, names[i]) })
 	c.tests = slices.DeleteFunc(c.tests, func(r reachingTest) bool { return r.name == "" })
-	// The fastest tests run first, because one test that fails is enough.
+	// The fastest tests run first, because one failing test is enough to catch a mutant.
 	slices.SortStableFunc(c.tests, func(a, b reachingTest) int { return int(a.took - b.took) })
 	c.log("%d tests ran once in %v", len(c.tests), time.Since(start).Round(time.Second))
 	results := make([]result, len(mutants))
@@ -193,7 +194,8 @@ func parallel(n int, do func(i int)) {
 	work.Wait()
 }
 
-// reach runs one test without a mutant. A test that fails without a mutant is left out.
+// reach runs one test without a mutant and records which mutants it reaches. A test that fails without a mutant is
+// left out.
 func (c *campaign) reach(ctx context.Context, b *binary, tmp, name string) reachingTest {
 	file := filepath.Join(tmp, name+".reached")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// listTimeout bounds one run of a package's tests against one mutant of a list. A mutant not caught in that time is an
-// error, because on a busy computer the tests may not have run far enough.
+// listTimeout is the time limit for one run of a package's tests with one mutant of a list. A mutant that is not
+// caught in that time is an error, because on a busy computer the tests may not have run far enough.
 const listTimeout = 5 * time.Minute
 
 // Edit is a mutant written by hand. Old must occur exactly once in File, a name relative to the package's folder. Edit
@@ -18,7 +18,7 @@ const listTimeout = 5 * time.Minute
 type Edit = struct{ File, Old, New string }
 
 // List checks that each edit still applies and, with -mutants, that the tests of the package catch each one. notCaught
-// gives, by New text, the reason why no test catches an edit.
+// maps the New text of an edit to the reason why no test catches that edit.
 func List(t *testing.T, edits []Edit, notCaught map[string]string) {
 	t.Helper()
 	dir := packageDir(t)
@@ -58,7 +58,7 @@ type list struct {
 	dir     string        // folder of the package
 	edits   []Edit        // the mutants
 	texts   []string      // the changed file of each edit
-	timeout time.Duration // of one run of the tests
+	timeout time.Duration // time limit for one run of the tests
 }
 
 // caught tries the mutants of the given indexes and returns how many of them a test catches.
@@ -84,8 +84,8 @@ func (l list) caught(which []int) (n int) {
 	return n
 }
 
-// fails tries one mutant and returns how it escaped the tests; "" if a test caught it. The short form of the tests runs
-// first, because it catches most mutants.
+// fails tries one mutant and returns how the mutant escaped the tests, or "" if a test caught it. The short form of
+// the tests runs first, because it catches most mutants.
 func (l list) fails(i int) string {
 	e := l.edits[i]
 	b, out, err := compile(l.t.Context(), l.t.TempDir(), l.dir, map[string]string{e.File: l.texts[i]})

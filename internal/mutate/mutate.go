@@ -1,6 +1,6 @@
 // Package mutate measures whether the tests of a package detect changes to its code. It is test support: a test calls
-// List with changes written by hand, or Generated with a number. Both do nothing slow unless the test binary was
-// started with -mutants.
+// List with changes written by hand, or Generated with a number. List and Generated run no slow tests unless the test
+// binary was started with -mutants.
 //
 // The source tree stays unchanged: mutants are compiled through the build overlay of the go command.
 //

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// tiny loads the package in testdata, whose mutants are known.
+// tiny loads the package in testdata, for which the tests know all mutants.
 func tiny(t *testing.T) *source {
 	t.Helper()
 	dir, err := filepath.Abs("testdata/tiny")

@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// mutant is one generated change. It wraps the source between two positions, so that the code is changed while its
-// switch is on and unchanged while it is off.
+// mutant is one generated change. It wraps the source between two positions. The wrapped code is changed while the
+// mutant's switch is on, and unchanged while the switch is off.
 type mutant struct {
 	file          int
 	id            string // function, operator and source text; unique in the package
 	from, to      token.Pos
 	before, after string // the constant number is replaced by the switch's number
-	inner         int    // of two mutants that wrap the same source, the larger value is inside
+	inner         int    // order around the same source: the mutant with the larger value is inside
 }
 
 // number is the placeholder for a switch's number in a mutant's text. It cannot occur in Go source.
@@ -32,7 +32,7 @@ const most = 60
 //	never       the condition of an if is false
 //	without     an operand of && or || is left out
 //	boundary    < becomes <=, > becomes >=, and the reverse
-//	drop        a statement that is no declaration is left out
+//	drop        a statement other than a declaration is left out
 //	zero        a return statement returns zero values
 //	literal     true becomes false, and the reverse
 //	constant    an integer constant becomes one larger, a duration twice as long
@@ -62,7 +62,7 @@ func (s *source) candidates() []mutant {
 	return all
 }
 
-// functionName is a function's name, with its receiver's type if it is a method.
+// functionName returns a function's name, preceded by its receiver's type if it is a method.
 func functionName(d *ast.FuncDecl) string {
 	if d.Recv == nil || len(d.Recv.List) == 0 {
 		return d.Name.Name
@@ -110,7 +110,7 @@ type walker struct {
 	found   []mutant
 }
 
-// function walks a function's body. A function literal inside it is walked as part of it.
+// function walks the body of a function. A function literal in the body is treated as part of the body.
 func (w *walker) function(t *ast.FuncType, body *ast.BlockStmt) {
 	outer := *w
 	w.results, w.body, w.within = nil, body.List, nil
@@ -254,7 +254,7 @@ func (w *walker) droppable(s ast.Stmt) bool {
 			return false
 		}
 		block, ok := w.within[len(w.within)-1].(*ast.BlockStmt)
-		return !ok || len(block.List) > 1 // otherwise it equals the operator never
+		return !ok || len(block.List) > 1 // otherwise the mutant equals the one of operator never
 	}
 	return false
 }
@@ -295,7 +295,7 @@ func (w *walker) cases(s ast.Stmt, body *ast.BlockStmt) {
 	}
 }
 
-// zero returns zero values instead of the statement's own, unless they are zero already.
+// zero adds a mutant that returns zero values instead of the statement's own values, unless they are already zero.
 func (w *walker) zero(s *ast.ReturnStmt) {
 	if !slices.ContainsFunc(s.Results, func(e ast.Expr) bool { return !w.isZero(e) }) {
 		return

@@ -65,7 +65,7 @@ type insertion struct {
 	order [3]int // sort key of insertions at the same offset
 }
 
-// rewriteFile is a file's text with all its mutants, each behind a switch.
+// rewriteFile returns a file's text with all its mutants, each behind a switch.
 func (s *source) rewriteFile(file int, mutants []mutant) string {
 	var all []insertion
 	for i, m := range mutants {
@@ -73,7 +73,8 @@ func (s *source) rewriteFile(file int, mutants []mutant) string {
 			continue
 		}
 		from, to, n := s.offset(m.from), s.offset(m.to), strconv.Itoa(i+1)
-		// At one offset, ends come before beginnings. Of two mutants that begin or end together, the longer is outside.
+		// At one offset, insertions that end a mutant come before insertions that begin one. Of two mutants that begin
+		// or end together, the longer is outside.
 		all = append(all,
 			insertion{from, strings.ReplaceAll(m.before, number, n), [3]int{1, -to, m.inner*len(mutants) + i}},
 			insertion{to, strings.ReplaceAll(m.after, number, n), [3]int{0, -from, -(m.inner*len(mutants) + i)}})
@@ -119,8 +120,8 @@ func (s *source) choose(all []mutant, seed string, n int) ([]mutant, error) {
 	return picked, nil
 }
 
-// compiling returns the mutants that compile, each alone and all together. It checks all at once, and only in functions
-// with errors each one separately.
+// compiling returns the mutants that compile both separately and together. It checks all mutants at once. Only in
+// functions with errors does it check each mutant separately.
 func (s *source) compiling(mutants []mutant) ([]mutant, error) {
 	alone := map[string]bool{} // by id: whether the mutant compiles alone
 	for {
@@ -140,7 +141,7 @@ func (s *source) compiling(mutants []mutant) ([]mutant, error) {
 		if len(mutants) < n {
 			continue
 		}
-		// Each compiles alone, but not together: remove the last of each function.
+		// The mutants compile alone, but not together: remove the last mutant of each function with an error.
 		for fn := range bad {
 			last := -1
 			for i, m := range mutants {
@@ -156,7 +157,7 @@ func (s *source) compiling(mutants []mutant) ([]mutant, error) {
 	}
 }
 
-// functionOf is the function in a mutant's id.
+// functionOf returns the function in a mutant's id.
 func functionOf(m mutant) string {
 	fn, _, _ := strings.Cut(m.id, ": ")
 	return fn

@@ -18,7 +18,7 @@ import (
 const (
 	// grace is the time for a test process to exit after its timeout.
 	grace = 10 * time.Second
-	// memoryKB bounds the address space of a test process, because a mutant may allocate without end.
+	// memoryKB is the limit of a test process's address space in KiB, because a mutant may allocate without end.
 	memoryKB = 12 << 20
 )
 
@@ -28,8 +28,8 @@ type binary struct {
 	dir  string // the package's folder, where the binary runs
 }
 
-// compile builds the tests of the package in dir, with files replacing or added to the package's own. On an error it
-// returns the compiler's output.
+// compile builds the tests of the package in dir. files replaces files of the package, or adds further files. On an
+// error compile returns the compiler's output.
 func compile(ctx context.Context, tmp, dir string, files map[string]string) (*binary, string, error) {
 	replace := map[string]string{}
 	for name, text := range files {
@@ -48,7 +48,7 @@ func compile(ctx context.Context, tmp, dir string, files map[string]string) (*bi
 		return nil, "", err
 	}
 	b := &binary{path: filepath.Join(tmp, "mutant.test"), dir: dir}
-	// Vet has already checked the tests. Without symbol tables, linking takes half as long.
+	// The tests were already checked by vet. Linking without symbol tables takes half the time.
 	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", list, "-o", b.path, ".")
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
@@ -65,8 +65,8 @@ type process struct {
 	mutant  int    // number of the active switch; 0: none
 	reached string // file to which the numbers of reached mutants are appended
 	timeout time.Duration
-	// cpu bounds the processor time of each process; 0 means no bound. It ends a mutant that loops, even on a busy
-	// machine no earlier than needed.
+	// cpu is the limit of the processor time of each process; 0 means no limit. It ends a mutant that loops. On a busy
+	// computer it does not end a slow process too early.
 	cpu time.Duration
 }
 

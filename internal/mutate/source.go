@@ -16,7 +16,7 @@ import (
 	"path/filepath"
 )
 
-// source is a package as the compiler sees it on this computer, without its tests.
+// source is a package in the form that the compiler uses on this computer, without the package's tests.
 type source struct {
 	dir     string         // folder of the package
 	path    string         // its import path
@@ -96,8 +96,8 @@ func (s *source) readExports() error {
 	return cmd.Wait()
 }
 
-// check type-checks the files as this package and returns the position of every error. It accepts what the compiler
-// accepts, in a fraction of the time.
+// check type-checks the files as this package and returns the position of every error. It accepts the same code as the
+// compiler, and needs a fraction of the compiler's time.
 func (s *source) check(fset *token.FileSet, files []*ast.File, info *types.Info) ([]token.Pos, error) {
 	var faults []token.Pos
 	var first error

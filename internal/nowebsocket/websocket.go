@@ -1,9 +1,9 @@
-// Package websocket stands in for github.com/gorilla/websocket, which the MQTT client library needs for brokers at a
-// ws: or wss: address. Portillon accepts no such address (wire/mqtt: tcp, mqtt, ssl, tls and mqtts), and the real
-// package adds 140 KB to portillond that nothing can reach. go.mod replaces it by this one.
+// Package websocket replaces github.com/gorilla/websocket, which the MQTT client library needs for brokers at a ws: or
+// wss: address. Portillon accepts no such address (wire/mqtt: tcp, mqtt, ssl, tls and mqtts), so the 140 KB of the
+// real package would be unreachable code in portillond. go.mod replaces the real package by this one.
 //
-// It declares what the client library names, and every call fails. A release of the library that names more does not
-// compile, and then this package needs the same name.
+// The package declares the names that the client library uses, and every call fails. If a release of the library uses
+// further names, it does not compile, and these names must be added here.
 package websocket
 
 import (
@@ -35,7 +35,7 @@ type Dialer struct {
 // Dial always fails.
 func (*Dialer) Dial(string, http.Header) (*Conn, *http.Response, error) { return nil, nil, errNone }
 
-// Conn is a connection that nobody has: Dial makes none.
+// Conn is the type of a connection. No value of it exists, because Dial always fails.
 type Conn struct{ net.Conn }
 
 // WriteMessage always fails.

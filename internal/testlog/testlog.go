@@ -1,5 +1,6 @@
-// Package testlog provides a logger for tests that may be used after the test has ended: later lines are dropped, while
-// writing to the test's own output would panic. Such lines come from the embedded broker and from an ending guard.
+// Package testlog provides a logger for tests that may be used after the test has ended. It drops later lines, because
+// writing to the test's own output would then panic. Such lines come from the embedded broker and from a guard that is
+// exiting.
 package testlog
 
 import (
@@ -9,7 +10,7 @@ import (
 	"testing"
 )
 
-// New returns a logger to the test's output, and to others, until the test has ended.
+// New returns a logger that writes to the test's output and to others until the test has ended.
 func New(t testing.TB, others ...io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(Writer(t, others...), nil))
 }
@@ -23,7 +24,7 @@ func Writer(t testing.TB, others ...io.Writer) io.Writer {
 
 type writer struct {
 	mu sync.Mutex
-	to io.Writer // nil once the test has ended
+	to io.Writer // nil after the test has ended
 }
 
 func (w *writer) end() {

@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// The ids are what the wiring page names.
+// The wiring page marks each step with the step's id.
 func TestTheListHoldsEveryStepOfTheWiringPage(t *testing.T) {
 	want := strings.Fields("supply-without-pi boot switch-left-on tap tap-again e-stop e-stop-wire daemon-killed " +
 		"daemon-stopped guard-killed pi-unplugged " +
@@ -27,7 +27,7 @@ func TestTheListHoldsEveryStepOfTheWiringPage(t *testing.T) {
 	}
 }
 
-func TestEveryStepSpeaksFrenchAndEnglishAndEndsWithALook(t *testing.T) {
+func TestEveryStepSpeaksFrenchAndEnglishAndEndsWithACheck(t *testing.T) {
 	said := func(x policy.Text) bool { return x.FR != "" && x.EN != "" && x.FR != x.EN }
 	for _, s := range Steps() {
 		if !said(s.Title) && s.ID != "exhaust" || !said(s.Do) || !said(s.See) || !said(s.Means) {
@@ -72,7 +72,7 @@ func TestStepsOfInputsThatAreNotWiredAreLeftOut(t *testing.T) {
 			t.Errorf("%+v is tested with %q, want %q more", w, got, more)
 		}
 	}
-	for _, tells := range []bool{true, false} { // a Wiegand reader that is unplugged tells nobody
+	for _, tells := range []bool{true, false} { // the daemon cannot detect an unplugged Wiegand reader
 		watched := false
 		for _, s := range Plan(Wiring{Reader: true, ReaderTells: tells}) {
 			watched = watched || slices.ContainsFunc(s.Beats, func(b Beat) bool { return b.Sight == ReaderLost })
@@ -85,7 +85,7 @@ func TestStepsOfInputsThatAreNotWiredAreLeftOut(t *testing.T) {
 
 var day = time.Date(2026, 11, 29, 10, 0, 0, 0, time.UTC)
 
-// sightOf is a status that shows the sight, and none that shows it not.
+// sightOf returns a status that shows the sight if shown is true, and a status that does not show it otherwise.
 func sightOf(s Sight, shown bool) Status {
 	if !shown {
 		return Status{Answers: true, Relay: s != RelayOn, Reader: s == ReaderLost, Phase: "on",
@@ -98,17 +98,17 @@ func sightOf(s Sight, shown bool) Status {
 	return st
 }
 
-// driver answers a run: right, but for one beat. It counts the power cuts.
+// driver answers every beat of a run correctly, except one beat that the test chooses. It counts the power cuts.
 type driver struct {
 	plan  []Step
 	p     Progress
 	now   time.Time
 	boot  int
 	wrong place
-	typed func(Output) (string, bool) // instead of the right answer
+	typed func(Output) (string, bool) // the input of the person; nil: the right answer
 }
 
-// place is a beat of a plan. The zero place is none that is looked at: every plan begins with a deed.
+// place is a beat of a plan. The zero place is never the beat under test, because every plan begins with an action.
 type place struct{ step, beat int }
 
 // drive runs the plan to its end.
@@ -136,7 +136,7 @@ func (d *driver) drive(t *testing.T) {
 			switch {
 			case typed:
 				in.Line = line
-			case out.Keys == Decide: // it stays failed
+			case out.Keys == Decide: // the step stays failed
 			case out.Keys == YesNo:
 				yes := d.plan[d.p.At].Beats[d.p.Beat].Want != wrong
 				in.Line = map[bool]string{true: "o", false: "n"}[yes]
@@ -156,7 +156,7 @@ func (d *driver) drive(t *testing.T) {
 	}
 }
 
-func TestARunPassesOnlyWhenEveryBeatIsAsItMustBe(t *testing.T) {
+func TestARunPassesOnlyIfEveryBeatPasses(t *testing.T) {
 	all := &driver{plan: Plan(Everything()), now: day}
 	all.drive(t)
 	if got := (Protocol{Results: all.p.Results}); !got.Passed() || got.Count(Passed) != len(Steps()) || all.boot != 2 {
@@ -178,7 +178,7 @@ func TestARunPassesOnlyWhenEveryBeatIsAsItMustBe(t *testing.T) {
 	}
 }
 
-func TestASkippedStepHoldsThePersonsReason(t *testing.T) {
+func TestASkippedStepHoldsTheReasonThatThePersonTyped(t *testing.T) {
 	asked := 0
 	d := &driver{plan: Plan(Wiring{}), now: day, typed: func(o Output) (string, bool) {
 		if o.Step.ID != "isolation" {
@@ -196,7 +196,7 @@ func TestASkippedStepHoldsThePersonsReason(t *testing.T) {
 	}
 }
 
-func TestPressingEnterIsNoPowerCut(t *testing.T) {
+func TestPressingEnterDoesNotCountAsAPowerCut(t *testing.T) {
 	pressed := 0
 	d := &driver{plan: Plan(Wiring{}), now: day, typed: func(o Output) (string, bool) {
 		if o.Keys != PowerOn {
@@ -214,7 +214,7 @@ func TestPressingEnterIsNoPowerCut(t *testing.T) {
 	}
 }
 
-func TestAFailedStepMayBeRepeatedWithItsPowerCut(t *testing.T) {
+func TestAFailedStepIsRepeatedWithItsPowerCut(t *testing.T) {
 	failed := false
 	d := &driver{plan: Plan(Wiring{}), now: day, typed: func(o Output) (string, bool) {
 		switch {
@@ -233,7 +233,7 @@ func TestAFailedStepMayBeRepeatedWithItsPowerCut(t *testing.T) {
 	}
 }
 
-func TestAStepThatAnUnexpectedPowerCutInterruptsBeginsAnew(t *testing.T) {
+func TestAStepInterruptedByAnUnexpectedPowerCutStartsAgain(t *testing.T) {
 	plan := Plan(Everything())
 	at := slices.IndexFunc(plan, func(s Step) bool { return s.ID == "e-stop" })
 	p, out := Next(plan, Progress{At: at, Beat: 6}, Input{Now: day, Boot: "another"})
@@ -242,9 +242,8 @@ func TestAStepThatAnUnexpectedPowerCutInterruptsBeginsAnew(t *testing.T) {
 	}
 }
 
-// Whatever is typed and seen, and whatever the file of a run says: no panic, and no step passes with fewer looks
-// than it has.
-func TestRandomInputNeverPanicsAndPassesNothingUnseen(t *testing.T) {
+// Random input and random progress files must not cause a panic, and no step may pass with fewer checks than it has.
+func TestRandomInputNeverPanicsAndNeverPassesAnUncheckedStep(t *testing.T) {
 	for seed := range uint64(300) {
 		chance := rand.New(rand.NewPCG(seed, 1))
 		plan, p := Plan(Everything()), Progress{}

@@ -1,23 +1,20 @@
-// Package acceptance is the list of tests that a machine passes before anybody works at it, and the run of that list.
+// Package acceptance contains the list of tests that a machine must pass before anybody works at it, and runs the list.
 //
-// The list is data (Steps): what to do, what must be seen, and what it means where something else is seen, in
-// French and English.
-// A run is a pure function,
+// The list is data (Steps): what to do, what must be seen, and what a different observation means, in French and
+// English. A run is a pure function:
 //
 //	Next(plan, Progress, Input) (Progress, Output)
 //
-// that reads no clock and touches nothing: whoever calls it shows the questions, asks the daemon, sends the signals
-// and keeps the
-// Progress on disk, because some steps take the Pi's power away. Its result is a Protocol, a text that the
-// machine's key signs.
+// Next reads no clock and has no side effects. Its caller shows the questions, asks the daemon, sends the signals and
+// stores the Progress on disk, because some steps cut the Pi's power. The result of a run is a Protocol, a text that
+// the machine's key signs.
 //
-// A step that was not done has not passed. A person may skip a step with a reason, which the protocol holds word
-// for word.
+// A step that was not done has not passed. A person may skip a step with a reason, which the protocol quotes.
 package acceptance
 
 import "portillon/policy"
 
-// Wiring is what of a machine decides which steps apply to it.
+// Wiring holds the properties of a machine that decide which steps apply to the machine.
 type Wiring struct {
 	EStop, Door, Feedback, Busy, Exhaust bool
 
@@ -25,10 +22,11 @@ type Wiring struct {
 	ReaderTells bool // the daemon notices that this kind of reader is unplugged
 }
 
-// Needs says which machines a step or a beat is for. The zero Needs is all machines.
+// Needs is the set of properties that a machine must have for a step or a beat. The zero Needs applies to all
+// machines.
 type Needs uint8
 
-// What a machine must have.
+// The properties that a step or a beat may need.
 const (
 	EStop Needs = 1 << iota
 	Door
@@ -52,65 +50,65 @@ func (w Wiring) has() (n Needs) {
 	return n
 }
 
-// Everything is a machine that has all there is to test.
+// Everything returns the wiring of a machine that has every property, so that every step applies.
 func Everything() Wiring { return Wiring{true, true, true, true, true, true, true} }
 
 // Step is one test of the list.
 type Step struct {
 	ID    string
 	Needs Needs
-	With  string // the earlier step whose power cut serves this one too
+	With  string // the earlier step whose power cut is used for this step too
 	Title policy.Text
 	Do    policy.Text // what to do
-	See   policy.Text // what must be seen
-	Means policy.Text // what it means where that is not seen, and what to do then
+	See   policy.Text // the result that must be seen
+	Means policy.Text // the meaning of a different result, and what to do then
 	Beats []Beat
 }
 
-// Beat is one thing of a step that somebody does or looks at.
+// Beat is one action or one check within a step.
 type Beat struct {
 	Kind   Kind
 	Needs  Needs
-	Say    policy.Text // Act, Ask, Cut, Halt: what the person reads
+	Say    policy.Text // Act, Ask, Cut, Halt: the text for the person
 	Want   bool        // Ask: the answer that passes
 	Deed   Deed        // Perform
 	Sight  Sight       // Observe
-	Within int         // Observe: seconds until the daemon's status must show the Sight
+	Within int         // Observe: seconds within which the daemon's status must show the Sight
 }
 
-// Kind is what a beat is. The zero Kind is none.
+// Kind is the kind of a beat. The zero Kind is invalid.
 type Kind uint8
 
 // The kinds of beats.
 const (
 	Act     Kind = iota + 1 // the person does something, then presses Enter
-	Ask                     // the person says yes or no
+	Ask                     // the person answers yes or no
 	Perform                 // the program does something
-	Observe                 // the program looks at the daemon's status
-	Cut                     // the person takes the Pi's power away; the run goes on after the next boot
-	Halt                    // the program halts the Pi; the run goes on after the next boot
+	Observe                 // the program reads the daemon's status
+	Cut                     // the person disconnects the Pi's power; the run continues after the next boot
+	Halt                    // the program halts the Pi; the run continues after the next boot
 )
 
-// Deed is what the program does by itself.
+// Deed is an action that the program performs without the person.
 type Deed string
 
 // The deeds.
 const (
 	Rest       Deed = "rest"        // end the session, if one is running
-	Untag      Deed = "untag"       // take off the tag that a contactor fault has put on
+	Untag      Deed = "untag"       // remove the tag that a contactor fault has set
 	KillDaemon Deed = "kill-daemon" // SIGKILL
 	StopDaemon Deed = "stop-daemon" // SIGSTOP; systemd's watchdog ends the daemon then
 	KillGuard  Deed = "kill-guard"  // SIGKILL
 )
 
-// Sight is what the daemon's status must show.
+// Sight is a condition that the daemon's status must show.
 type Sight string
 
-// The sights. A fault's name is as the daemon's status has it.
+// The sights. Each fault has the same name as in the daemon's status.
 const (
 	RelayOn        Sight = "relay on"
 	RelayOff       Sight = "relay off"
-	Ready          Sight = "ready" // the daemon and its reader answer, nothing holds the machine, and the relay is off
+	Ready          Sight = "ready" // the daemon and its reader answer, nothing blocks the machine, and the relay is off
 	NoFault        Sight = "no fault"
 	FaultEStop     Sight = "fault e-stop"
 	FaultDoor      Sight = "fault door"
@@ -120,15 +118,15 @@ const (
 	ReaderBack     Sight = "reader back"
 )
 
-// Status is what a run needs of the daemon's status. The zero Status is a daemon that does not answer.
+// Status is the part of the daemon's status that a run needs. The zero Status is a daemon that does not answer.
 type Status struct {
 	Answers, Relay bool
-	Reader         bool // the reader answers, or none is configured
+	Reader         bool // the reader answers, or no reader is configured
 	Phase          string
 	Faults         []string
 }
 
-// Plan is the steps that apply to a machine, each with the beats that apply.
+// Plan returns the steps that apply to a machine, each with only the beats that apply.
 func Plan(w Wiring) []Step {
 	has := w.has()
 	var out []Step

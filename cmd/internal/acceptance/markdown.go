@@ -7,10 +7,10 @@ import (
 	"portillon/policy"
 )
 
-// Mark is the HTML comment that stands before a step on a page that names every step.
+// Mark returns the HTML comment that marks a step on a page. A test compares these marks with the list of steps.
 func Mark(id string) string { return "<!-- acceptance:" + id + " -->" }
 
-// Markdown is the list for a page.
+// Markdown returns the list of steps in one language, as text for a Markdown page.
 func Markdown(steps []Step, l policy.Language) string {
 	not := t("Sinon", "If not")
 	var b strings.Builder

@@ -14,13 +14,14 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Protocol is what a run that is over has shown. Its text names the person who answered, so it stays on the machine.
+// Protocol is the result of a finished run. Its text names the person who answered, so the protocol stays on the
+// machine.
 type Protocol struct {
 	Site, Machine string
 	Wiring        string // SHA-256 of the machine.yaml, in hexadecimal
 	Program       string // the version of portillon
-	Computer      string // the model of the Pi, as its device tree names it
-	Clock         string // trusted or untrusted, as the daemon says
+	Computer      string // the model of the Pi, from its device tree
+	Clock         string // "trusted" or "untrusted", as the daemon's status reports
 	Began, Ended  time.Time
 	By            string
 	Results       []Result
@@ -35,7 +36,7 @@ const (
 
 const title = "portillon acceptance protocol 1"
 
-// Passed reports whether every step was passed, or skipped with a reason. No steps at all have not passed.
+// Passed reports whether every step was passed, or skipped with a reason. A protocol without steps has not passed.
 func (p Protocol) Passed() bool {
 	done := 0
 	for _, r := range p.Results {
@@ -50,7 +51,7 @@ func (p Protocol) Passed() bool {
 	return done > 0
 }
 
-// result is the protocol in one line: who reads only this line must see that steps were skipped.
+// result summarizes the protocol in one line. A person who reads only this line must see that steps were skipped.
 func (p Protocol) result() string {
 	out := map[bool]string{true: "passed", false: "not passed"}[p.Passed()]
 	if n := p.Count(Skipped); n > 0 {
@@ -59,7 +60,7 @@ func (p Protocol) result() string {
 	return out
 }
 
-// Count is how many steps ended so.
+// Count returns the number of steps that ended with this verdict.
 func (p Protocol) Count(v Verdict) (n int) {
 	for _, r := range p.Results {
 		if r.Verdict == v {
@@ -69,7 +70,7 @@ func (p Protocol) Count(v Verdict) (n int) {
 	return n
 }
 
-// Text is the protocol as it is signed: a line for each fact, then a line for each step.
+// Text returns the text that is signed: a line for each fact, then a line for each step.
 func (p Protocol) Text() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, title)
@@ -98,11 +99,11 @@ func (p *Protocol) fields() []field {
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// cell keeps a text from ending its column.
+// cell replaces "|" in a text, because "|" would end the table column.
 func cell(s string) string { return strings.ReplaceAll(OneLine(s), "|", "/") }
 
-// OneLine is a text on one line, without control characters, at most maxText bytes: what a person typed goes into a
-// file and to terminals.
+// OneLine returns a text on one line, without control characters, of at most maxText bytes. A text that a person typed
+// is written to a file and to terminals.
 func OneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -141,7 +142,7 @@ func Open(data []byte, keys note.Verifiers) (Protocol, error) {
 	return Parse(n.Text)
 }
 
-// Parse reads a protocol's text. What Text would not have written is refused.
+// Parse reads a protocol's text. It rejects every text that Text would not have written.
 func Parse(text string) (Protocol, error) {
 	var p Protocol
 	if len(text) > maxProtocol {
@@ -178,7 +179,7 @@ func Parse(text string) (Protocol, error) {
 		}
 		p.Results = append(p.Results, r)
 	}
-	if p.Text() != text { // the result among it: it follows from the steps
+	if p.Text() != text { // this also checks the result line, which follows from the steps
 		return p, errors.New("the protocol’s text is not as portillon writes it")
 	}
 	return p, nil
@@ -198,17 +199,17 @@ func parseResult(line string) (Result, error) {
 	return Result{Step: cells[0], Verdict: v, At: at, By: cells[3], Why: cells[4]}, nil
 }
 
-// Folder is where a machine's protocols are, beside its journal.
+// Folder returns the folder of a machine's protocols, inside the machine's data folder.
 func Folder(data string) string { return filepath.Join(data, "acceptance") }
 
-// maxFiles bounds how many protocols Last looks at: the newest.
+// maxFiles is how many protocols Last reads, from the newest to older ones.
 const maxFiles = 50
 
-// fileTime is a protocol's file name: their order is the order of the tests.
+// fileTime is the format of a protocol's file name. The names sort in the order of the tests.
 const fileTime = "2006-01-02T150405Z"
 
-// File is where the protocol of a test that ended now goes. Where a file of a later time is there already, from a
-// clock that ran ahead, the name follows that one: otherwise Last would never see the new protocol.
+// File returns the path for the protocol of a test that ended now. If the folder already has a file with a later time,
+// because the clock was ahead, the new name sorts after that file. Otherwise Last would never find the new protocol.
 func File(folder string, now time.Time) string {
 	now = now.UTC().Truncate(time.Second)
 	entries, _ := os.ReadDir(folder)
@@ -221,8 +222,8 @@ func File(folder string, now time.Time) string {
 	return filepath.Join(folder, now.Format(fileTime)+".txt")
 }
 
-// Last is the newest protocol of those that the machine's key has signed, passed or not: a failed test after one that
-// passed counts. Without one it answers fs.ErrNotExist.
+// Last returns the newest protocol that the machine's key has signed, passed or not: a failed test replaces an earlier
+// test that passed. Without a signed protocol Last returns fs.ErrNotExist.
 func Last(folder string, keys note.Verifiers) (Protocol, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -234,7 +235,7 @@ func Last(folder string, keys note.Verifiers) (Protocol, error) {
 			names = append(names, e.Name())
 		}
 	}
-	slices.Sort(names) // they begin with their date
+	slices.Sort(names) // the names begin with the date
 	slices.Reverse(names)
 	for _, name := range names[:min(len(names), maxFiles)] {
 		if p, err := Read(filepath.Join(folder, name), keys); err == nil {
@@ -244,7 +245,7 @@ func Last(folder string, keys note.Verifiers) (Protocol, error) {
 	return Protocol{}, fmt.Errorf("%s: no protocol signed by this machine’s key: %w", folder, os.ErrNotExist)
 }
 
-// Read opens the protocol in a file.
+// Read opens the protocol in a file and verifies its signature.
 func Read(path string, keys note.Verifiers) (Protocol, error) {
 	fi, err := os.Stat(path)
 	if err != nil {

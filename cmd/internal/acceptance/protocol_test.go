@@ -54,7 +54,7 @@ func TestAProtocolIsReadAsItWasSigned(t *testing.T) {
 	if _, err := Open(data, others); err == nil {
 		t.Error("another key's protocol is accepted")
 	}
-	for i := range data { // one bit changed anywhere
+	for i := range data { // change one bit at each position
 		bad := bytes.Clone(data)
 		bad[i] ^= 1
 		if got, err := Open(bad, keys); err == nil && got.Text() != p.Text() {
@@ -118,13 +118,13 @@ func TestLastIsTheNewestProtocolOfThisKey(t *testing.T) {
 	if got, err := Last(dir, keys); err != nil || got.By != "second" {
 		t.Errorf("%+v %v", got, err)
 	}
-	put("2026-03.txt", s, func(p *Protocol) { p.Results[0].Verdict = Failed }) // an earlier one that passed is out of date
+	put("2026-03.txt", s, func(p *Protocol) { p.Results[0].Verdict = Failed }) // newer than the passed one
 	if got, err := Last(dir, keys); err != nil || got.Passed() {
 		t.Errorf("after a failed test: %+v %v", got, err)
 	}
 }
 
-func TestAProtocolFromAClockThatRanAheadDoesNotHideLaterOnes(t *testing.T) {
+func TestAProtocolDatedInTheFutureDoesNotHideLaterOnes(t *testing.T) {
 	s, keys := keyPair(t, 1)
 	dir := t.TempDir()
 	for _, x := range []struct {

@@ -8,7 +8,7 @@ import (
 	"portillon/policy"
 )
 
-// Verdict is how a step ended. The zero Verdict is a step that was not done.
+// Verdict is the outcome of a step. The zero Verdict is a step that was not done.
 type Verdict string
 
 // The verdicts.
@@ -18,7 +18,7 @@ const (
 	Skipped Verdict = "skipped"
 )
 
-// Result is one step's.
+// Result is the outcome of one step.
 type Result struct {
 	Step    string    `json:"step"`
 	Verdict Verdict   `json:"verdict"`
@@ -27,31 +27,32 @@ type Result struct {
 	Why     string    `json:"why"` // skipped: the person's reason; failed: the beat that failed
 }
 
-// Progress is a test under way: what is kept while the Pi has no power. The zero Progress is a test that has not begun.
+// Progress is the state of a test in progress. It is stored on disk, because the test includes power cuts. The zero
+// Progress is a test that has not begun.
 type Progress struct {
 	Wiring string `json:"wiring"` // SHA-256 of the machine.yaml, in hexadecimal
-	// The version of portillon: another one may have another plan.
+	// The version of portillon. Another version may have another plan.
 	Program string    `json:"program"`
 	By      string    `json:"by"` // who answers
 	Began   time.Time `json:"began"`
-	At      int       `json:"at"`   // the step under way, by its place in the plan
-	Beat    int       `json:"beat"` // the beat under way
-	// Why the step under way has failed, until the person has decided what to do.
+	At      int       `json:"at"`   // index of the current step in the plan
+	Beat    int       `json:"beat"` // index of the current beat in the step
+	// Why the current step failed, until the person decides what to do.
 	Failure string    `json:"failure"`
-	Boot    string    `json:"boot"`             // the kernel's boot ID when the power was to be cut
-	Since   time.Time `json:"since,omitzero"`   // since when the program looks for a sight
-	Results []Result  `json:"results,omitzero"` // one for each step that is over
+	Boot    string    `json:"boot"`             // the kernel's boot ID when the power cut was requested
+	Since   time.Time `json:"since,omitzero"`   // when the program started to look for the current sight
+	Results []Result  `json:"results,omitzero"` // one for each finished step
 }
 
-// Event is what has happened. The zero Event asks what is next.
+// Event is what has happened. The zero Event asks for the next call.
 type Event uint8
 
 // The events.
 const (
 	Begin Event = iota
 	Line        // the person typed a line
-	Seen        // the daemon's status was looked at
-	Did         // the program did what it was asked to
+	Seen        // the daemon's status was read
+	Did         // the program has performed the Deed
 )
 
 // Input is an event and its time.
@@ -61,34 +62,34 @@ type Input struct {
 	Boot   string // the kernel's boot ID
 	Line   string
 	Status Status
-	Err    string // Did: what went wrong; empty: nothing
+	Err    string // Did: the error; empty: success
 }
 
-// Call is what the caller does next. The zero Call ends the run: every step is over.
+// Call is the next action of the caller. The zero Call ends the run: every step is finished.
 type Call uint8
 
 // The calls.
 const (
 	End    Call = iota
 	Prompt      // show Text, then read a line
-	Look        // look at the daemon's status
-	Carry       // carry out Deed
-	Off         // halt the Pi; the run goes on after the next boot
-	Quit        // the person wants to stop here; the run goes on another time
+	Look        // read the daemon's status
+	Carry       // perform Deed
+	Off         // halt the Pi; the run continues after the next boot
+	Quit        // the person wants to stop here; the run can continue later
 )
 
 // Output is what to do next.
 type Output struct {
 	Call  Call
 	Step  Step
-	First bool        // the step begins: show what it is about
-	Again policy.Text // why the last line was no answer; shown before Text
+	First bool        // the step begins: show its introduction
+	Again policy.Text // why the last line was not accepted; shown before Text
 	Text  policy.Text // Prompt
 	Keys  Keys        // Prompt
 	Deed  Deed        // Carry
 }
 
-// Keys are what a prompt takes.
+// Keys is the kind of input that a prompt accepts.
 type Keys uint8
 
 // The kinds of prompts.
@@ -96,11 +97,11 @@ const (
 	Done    Keys = iota + 1 // Enter
 	YesNo                   // y or n
 	Decide                  // after a failure: r to repeat the step, Enter to leave it as failed
-	PowerOn                 // Enter counts only after another boot
+	PowerOn                 // Enter is accepted only after another boot
 )
 
-// Next is the run of a plan as a pure function. What it returns must be kept before it is carried out: the power
-// may go at any moment.
+// Next computes the next state and the next call of a run. It is a pure function. The caller must store the returned
+// Progress before it executes the call: the power may fail at any moment.
 func Next(plan []Step, p Progress, in Input) (Progress, Output) {
 	r := run{plan: plan, p: p, in: in}
 	switch {
@@ -124,12 +125,13 @@ type run struct {
 	p     Progress
 	in    Input
 	again policy.Text
-	call  Call // Off or Quit, where the line said so
+	call  Call // Off or Quit, if the typed line requested it
 }
 
 func (r *run) over() bool { return r.p.At < 0 || r.p.At >= len(r.plan) }
 
-// beatIndex is the beat under way. A Progress from a file may name none: then the step begins anew.
+// beatIndex returns the index of the current beat. If the index in a Progress file is out of range, the step starts
+// again.
 func (r *run) beatIndex() int {
 	if r.p.Beat < 0 || r.p.Beat >= len(r.plan[r.p.At].Beats) {
 		r.p.Beat = 0
@@ -144,15 +146,15 @@ func (r *run) beat() Beat {
 	return Beat{}
 }
 
-// resume takes a run up again. A step whose power cut is over goes on after it; any other begins anew: its session
-// may have ended meanwhile.
+// resume continues a run after an interruption. A step whose power cut has happened continues after the cut. Any other
+// step starts again, because its session may have ended meanwhile.
 func (r *run) resume() {
 	if r.over() {
 		return
 	}
 	off := func(b Beat) bool { return b.Kind == Cut || b.Kind == Halt }
 	switch before := r.plan[r.p.At].Beats[:r.beatIndex()]; {
-	case off(r.beat()) && r.p.Boot != "" && r.p.Boot != r.in.Boot: // the power was away
+	case off(r.beat()) && r.p.Boot != "" && r.p.Boot != r.in.Boot: // the Pi was without power
 		r.p.Boot = ""
 		r.pass()
 	case !slices.ContainsFunc(before, off):
@@ -160,7 +162,7 @@ func (r *run) resume() {
 	}
 }
 
-// repeat begins the step anew, or the earlier step that it shares a power cut with.
+// repeat restarts the step, or the earlier step that shares its power cut.
 func (r *run) repeat() {
 	if i := slices.IndexFunc(r.plan, func(s Step) bool { return s.ID == r.plan[r.p.At].With }); i >= 0 && i < r.p.At {
 		again := r.plan[i:r.p.At]
@@ -172,7 +174,7 @@ func (r *run) repeat() {
 	r.p.Beat, r.p.Failure, r.p.Boot, r.p.Since = 0, "", "", time.Time{}
 }
 
-// pass goes to the next beat, or ends the step as passed.
+// pass continues with the next beat, or ends the step as passed.
 func (r *run) pass() {
 	if r.over() {
 		return
@@ -189,14 +191,14 @@ func (r *run) fail(why string) {
 	}
 }
 
-// end writes the step's result down and goes to the next step.
+// end records the step's result and continues with the next step.
 func (r *run) end(v Verdict, why string) {
 	r.p.Results = append(slices.Clone(r.p.Results), Result{Step: r.plan[r.p.At].ID, Verdict: v, At: r.in.Now,
 		By: r.p.By, Why: why})
 	r.p.At, r.p.Beat, r.p.Failure, r.p.Boot, r.p.Since = r.p.At+1, 0, "", "", time.Time{}
 }
 
-// line takes what the person typed.
+// line handles the line that the person typed.
 func (r *run) line() {
 	if r.over() {
 		return
@@ -265,13 +267,13 @@ func (r *run) answered(word string) {
 	}
 }
 
-// seen compares the daemon's status with what the beat wants.
+// seen compares the daemon's status with the sight that the beat requires.
 func (r *run) seen() {
 	if r.over() || r.beat().Kind != Observe {
 		return
 	}
 	b := r.beat()
-	if r.p.Since.IsZero() || r.in.Now.Before(r.p.Since) { // the first look, or a clock that was set back meanwhile
+	if r.p.Since.IsZero() || r.in.Now.Before(r.p.Since) { // the first look, or the clock was set back meanwhile
 		r.p.Since = r.in.Now
 	}
 	switch {
@@ -299,7 +301,7 @@ func (r *run) output() Output {
 	case Ask:
 		out.Text, out.Keys = b.Say, YesNo
 	case Cut:
-		r.p.Boot = r.in.Boot // from here on the power may go
+		r.p.Boot = r.in.Boot // from here on the power may be cut
 		out.Text, out.Keys = b.Say, PowerOn
 	case Halt:
 		out.Text, out.Keys = b.Say, Done
@@ -310,7 +312,7 @@ func (r *run) output() Output {
 		out.Call, out.Deed = Carry, b.Deed
 	case Observe:
 		out.Call = Look
-	default: // a step without beats proves nothing
+	default: // a step without beats proves nothing, so it fails
 		r.p.Failure = "the step has nothing to do"
 		out.Keys, out.Text = Decide, step.Means
 	}
@@ -342,7 +344,7 @@ func (s Sight) in(st Status) bool {
 	return false
 }
 
-// String is the status in a protocol.
+// String returns the status as a protocol shows it.
 func (st Status) String() string {
 	if !st.Answers {
 		return "the daemon does not answer"

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A sight is seen only where the daemon answers, and a fault only where the relay is off with it.
+// A sight matches only if the daemon answers. A fault matches only if the relay is also off.
 func TestStatusMatchesAStepOnlyIfAllItsConditionsHold(t *testing.T) {
 	on := Status{Answers: true, Relay: true, Reader: true, Phase: "on"}
 	off := Status{Answers: true, Reader: true, Phase: "off"}
@@ -38,7 +38,7 @@ func TestStatusMatchesAStepOnlyIfAllItsConditionsHold(t *testing.T) {
 	}
 }
 
-// beatOf is the place of the first beat of this kind, or with this deed, in the step.
+// beatOf returns the position of the first beat in the step for which is returns true.
 func beatOf(plan []Step, id string, is func(Beat) bool) Progress {
 	at := slices.IndexFunc(plan, func(s Step) bool { return s.ID == id })
 	return Progress{At: at, Beat: slices.IndexFunc(plan[at].Beats, is)}

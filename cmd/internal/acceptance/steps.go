@@ -8,7 +8,8 @@ import (
 
 func t(fr, en string) policy.Text { return policy.Text{FR: fr, EN: en} }
 
-// IsLampLit is the question of most beats: a test may answer it by looking at the lamp.
+// IsLampLit returns the question of most beats: is the lamp lit? A program that simulates the person can answer the
+// question from the state of the lamp.
 func IsLampLit() policy.Text { return t("La lampe est-elle allumée ?", "Is the lamp lit?") }
 
 func act(fr, en string) Beat            { return Beat{Kind: Act, Say: t(fr, en)} }
@@ -17,19 +18,19 @@ func lamp(lit bool) Beat                { return Beat{Kind: Ask, Say: IsLampLit(
 func perform(d Deed) Beat               { return Beat{Kind: Perform, Deed: d} }
 func observe(s Sight, within int) Beat  { return Beat{Kind: Observe, Sight: s, Within: within} }
 
-// Seconds that the daemon's status is given. It is asked several times a second.
+// Time limits in seconds for the daemon's status to change. The program reads the status several times a second.
 const (
-	soon  = 3  // an input or a tap: the guard takes milliseconds, a contactor 0.85 s
-	later = 60 // the daemon starts again: systemd waits 2 s, and a slow Pi takes its time over a bundle
-	coast = 15 // a machine may go on moving for 10 s after its relay opened (daemon/session: Coast)
+	soon  = 3  // an input or a tap: the guard needs milliseconds, a contactor 0.85 s
+	later = 60 // the daemon restarts: systemd waits 2 s, and a slow Pi needs longer to load a bundle
+	coast = 15 // a machine may keep moving for 10 s after its relay opened (daemon/session: Coast)
 )
 
-// fromRest begins with a machine that nobody uses.
+// fromRest prepends the beats that bring the machine to rest, without a session.
 func fromRest(b ...Beat) []Beat {
 	return append([]Beat{perform(Rest), observe(Ready, later)}, b...)
 }
 
-// started is a session that begins: the lamp is lit at its end.
+// started returns the beats that start a session. After these beats the lamp must be lit.
 func started() []Beat {
 	return []Beat{act(
 		"Présentez une carte qui peut démarrer cette machine, puis appuyez sur le bouton de marche de la machine "+
@@ -38,19 +39,19 @@ func started() []Beat {
 		observe(RelayOn, soon), lamp(true)}
 }
 
-// inSession begins a session on a machine at rest, then does the rest.
+// inSession prepends the beats that start a session on a machine at rest.
 func inSession(b ...Beat) []Beat { return fromRest(append(started(), b...)...) }
 
-// refused is a tap that must start nothing.
+// refused returns the beats of a tap that must not start a session.
 func refused() []Beat {
 	return []Beat{act("Présentez la carte : la machine doit la refuser.",
 		"Tap the card: the machine must refuse it."), observe(RelayOff, soon),
 		ask(true, "La machine a-t-elle refusé la carte ?", "Did the machine refuse the card?")}
 }
 
-// Steps is the whole list, in the order in which it is done. The lamp stands in the machine's place, the machine's
-// plug is pulled. A starter inside the machine is tested with the machine itself, so that step comes after all that a
-// lamp can show.
+// Steps returns the whole list in the order of the test. A lamp is connected in place of the machine, and the
+// machine's plug is pulled. A starter inside the machine can only be tested with the machine itself, so that step
+// comes after all steps that use the lamp.
 func Steps() []Step {
 	return slices.Concat(startSteps(), eStopSteps(), doorSteps(), contactorSteps(), workSteps(), readerSteps(),
 		programSteps(), cutSteps(), haltSteps(), switchSteps(), isolationSteps())
@@ -147,8 +148,8 @@ func eStopSteps() []Step {
 	}
 }
 
-// eStopWithoutThePi tests the first contact alone. The Pi’s own contact opens the relay as well, so that a first
-// contact that is shorted, or was never wired, is seen only while the Pi does not see the button.
+// eStopWithoutThePi tests the first contact alone. The Pi's own contact opens the relay too, so a first contact that
+// is shorted or was never wired is detected only while the Pi does not see the button.
 func eStopWithoutThePi() []Beat {
 	return slices.Concat(
 		[]Beat{perform(Rest), observe(Ready, later),
@@ -247,7 +248,7 @@ func contactorSteps() []Step {
 	}
 }
 
-// workSteps are the machine's own work and its extraction.
+// workSteps returns the steps that test the machine's own work and its extraction.
 func workSteps() []Step {
 	return []Step{
 		{ID: "busy", Needs: Busy, Title: t("La machine tourne sans relais", "The machine works without its relay"),

@@ -20,7 +20,7 @@ func readerSteps() []Step {
 	}
 }
 
-// programSteps are the failures of the programs.
+// programSteps returns the steps for failures of the programs.
 func programSteps() []Step {
 	back := []Beat{observe(Ready, later), lamp(false)}
 	killed := func(d Deed) []Beat {
@@ -50,7 +50,7 @@ func programSteps() []Step {
 	}
 }
 
-// cutSteps are the failures of the supply. One power cut serves all three.
+// cutSteps returns the steps for failures of the power supply. One power cut serves all three steps.
 func cutSteps() []Step {
 	floats := t("Rien ne tient le relais ouvert quand le Pi ne le commande pas : la machine démarrerait seule. "+
 		"Vérifier la résistance de 10 kΩ vers la masse et que la carte relais est active à l’état haut.",
@@ -98,7 +98,7 @@ func cutSteps() []Step {
 	}
 }
 
-// haltSteps are a Pi that is halted with its supply on.
+// haltSteps returns the steps for a Pi that is halted while its supply stays on.
 func haltSteps() []Step {
 	return []Step{
 		{ID: "pi-halted", Title: t("Pi arrêté", "Pi halted"),
@@ -125,7 +125,7 @@ func haltSteps() []Step {
 	}
 }
 
-// isolationSteps are the one thing that makes a machine safe to open.
+// isolationSteps returns the step for the disconnector, the only device that makes a machine safe to open.
 func isolationSteps() []Step {
 	return []Step{
 		{ID: "isolation", Title: t("Sectionneur", "Main disconnector"),

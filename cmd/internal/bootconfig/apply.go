@@ -7,47 +7,47 @@ import (
 	"strings"
 )
 
-// Line is a line of config.txt that a machine needs, and why.
+// Line is a line of config.txt that a machine needs, and the reason for the line.
 type Line struct {
-	Model string // the filter that it stands under: all, or one of those in conditional.adoc
+	Model string // the filter before the line: all, or one of those in conditional.adoc
 	Text  string
 	Why   string
 }
 
-// Machine is what one machine needs of the Pi that it runs on.
+// Machine holds what one machine needs from the Pi on which it runs.
 type Machine struct {
-	Name   string // its id; the block in config.txt carries it
+	Name   string // the machine's id, which marks its block in config.txt
 	Lines  []Line
-	Serial bool // its reader needs the Pi's own serial port
+	Serial bool // the machine's reader needs the Pi's own serial port
 }
 
-// Result is what Apply made of the two files.
+// Result holds the texts of the two files after Apply.
 type Result struct {
 	Config, Cmdline string
 	Changed         bool
-	Conflicts       []string // lines outside the machine's block that contradict it, or may
+	Conflicts       []string // lines outside the machine's block that contradict the block, or may contradict it
 }
 
-// Limits of the two files. The firmware publishes none for config.txt; the kernel's command line has 1024 characters
-// on 32-bit ARM and 2048 on 64-bit (COMMAND_LINE_SIZE in arch/arm and arch/arm64, asm/setup.h).
+// Limits of the two files, in bytes. The firmware publishes none for config.txt; the kernel's command line has 1024
+// characters on 32-bit ARM and 2048 on 64-bit (COMMAND_LINE_SIZE in arch/arm and arch/arm64, asm/setup.h).
 const (
 	maxConfig  = 64 << 10
 	maxCmdline = 4 << 10
 )
 
-// Apply brings config.txt and cmdline.txt to what the machine needs on this board; on a board that is not known, to
-// what it needs on any.
+// Apply returns config.txt and cmdline.txt with everything that the machine needs on this board. For an unknown board,
+// Apply adds what the machine needs on any board.
 //
-// Where everything is there already, nothing changes, whoever wrote it. Otherwise the machine's lines stand in a
-// block of its own between two marks. A block of an earlier wiring is replaced where it stands, and moves to the end
-// of the file where a later line takes one of its settings back. Lines outside the block stay as they are, byte by
-// byte.
+// If all settings are already present, nothing changes, even if a person wrote the settings. Otherwise the machine's
+// lines are written to a separate block between two marks. A block of an earlier wiring is replaced in place. The
+// block moves to the end of the file if a later line overrides one of its settings. Lines outside the block are not
+// changed.
 func Apply(config, cmdline string, m Machine, b Board) (Result, error) {
 	return apply(config, cmdline, m, b, func(text string) string { return text })
 }
 
-// apply is Apply for a config.txt that may include other files, which expand puts in their places: a line of theirs
-// counts too.
+// apply is Apply for a config.txt that may include other files. expand replaces each include line by the included
+// file, so that the included lines count too.
 func apply(config, cmdline string, m Machine, b Board, expand func(string) string) (Result, error) {
 	if err := errors.Join(checkText("config.txt", config, maxConfig),
 		checkText("cmdline.txt", cmdline, maxCmdline)); err != nil {
@@ -75,8 +75,8 @@ func apply(config, cmdline string, m Machine, b Board, expand func(string) strin
 	return out, nil
 }
 
-// place puts the machine's block where it counts, or leaves config.txt as it is where nothing is missing and no block
-// is there.
+// place writes the machine's block where it takes effect. It leaves config.txt unchanged if nothing is missing and
+// there is no block.
 func (m Machine) place(config string, b Board, expand func(string) string) (string, error) {
 	before, old, after, err := split(config, m.Name)
 	if err != nil {
@@ -87,17 +87,17 @@ func (m Machine) place(config string, b Board, expand func(string) string) (stri
 	}
 	outside := before + after
 	if nl := newline(outside); after != "" && endsFiltered(expand(before)) {
-		outside = before + "[all]" + nl + after // the block's own [all], which the lines after it stood under
+		outside = before + "[all]" + nl + after // the lines after the block depended on the block's [all]
 	}
 	block := m.block(expand(outside), newline(withNewline(outside)))
 	there, last := before+block+after, withNewline(outside)+block
-	if old == "" || len(m.missing(expand(there), b)) > 0 { // new, or something after it takes a line of it back
+	if old == "" || len(m.missing(expand(there), b)) > 0 { // new, or a later line overrides a line of the block
 		return last, nil
 	}
 	return there, nil
 }
 
-// endsFiltered reports whether a line at the end of this text would stand under a filter.
+// endsFiltered reports whether a filter is in force at the end of this text.
 func endsFiltered(text string) bool {
 	last := "all"
 	for line := range strings.Lines(text) {
@@ -109,7 +109,7 @@ func endsFiltered(text string) bool {
 	return last != "all"
 }
 
-// checkText refuses what is no text file of the firmware's.
+// checkText rejects a text that the firmware would not read as a text file, or that is longer than limit bytes.
 func checkText(name, text string, limit int) error {
 	if len(text) > limit {
 		return fmt.Errorf("%s has %d bytes, more than %d: not a file of the firmware's", name, len(text), limit)
@@ -131,8 +131,8 @@ func validName(s string) bool {
 	return s != "" && len(s) <= 64
 }
 
-// Missing are the lines that a config.txt does not hold for this board. On a board that is not known the lines of
-// every filter count, each under its own filter.
+// Missing returns the lines that a config.txt lacks for this board. On an unknown board the lines of every filter
+// count, each under its own filter.
 func Missing(config string, need []Line, b Board) (out []Line) {
 	if b.Known() {
 		have := Settings(config, b)
@@ -161,7 +161,7 @@ func Missing(config string, need []Line, b Board) (out []Line) {
 
 func (l Line) appliesTo(b Board) bool { return l.Model == "all" || slices.Contains(b.Filters, l.Model) }
 
-// canonicalLine is a line of ours as Settings has it: each of them sets one thing.
+// canonicalLine returns one of our lines in the form that Settings uses. Each of our lines sets one thing.
 func canonicalLine(text string) string {
 	if s := put(nil, Setting{Text: each(text)[0]}); len(s) == 1 {
 		return s[0].Text
@@ -171,11 +171,11 @@ func canonicalLine(text string) string {
 
 func (m Machine) missing(config string, b Board) []Line { return Missing(config, m.Lines, b) }
 
-// The marks of a machine's block.
+// begin returns the first mark of a machine's block.
 func begin(name string) string { return "# portillon " + name + ": begin" }
 func end(name string) string   { return "# portillon " + name + ": end" }
 
-// split takes the machine's block out of config.txt. Without one, old and after are empty.
+// split separates the machine's block from the rest of config.txt. Without a block, old and after are empty.
 func split(config, name string) (before, old, after string, err error) {
 	from, to, at := -1, -1, 0
 	for line := range strings.Lines(config) {
@@ -200,7 +200,7 @@ func split(config, name string) (before, old, after string, err error) {
 	return config[:from], config[from:to], config[to:], nil
 }
 
-// block is the machine's part of config.txt.
+// block returns the text of the machine's block.
 func (m Machine) block(outside, nl string) string {
 	var b strings.Builder
 	b.WriteString(begin(m.Name) + "\n")
@@ -210,8 +210,9 @@ func (m Machine) block(outside, nl string) string {
 	return strings.ReplaceAll(b.String(), "\n", nl)
 }
 
-// withoutRepeats are the machine's lines without the overlays that the rest of the file loads already wherever the
-// machine needs them: a setting that is given twice is set once, an overlay that is named twice is loaded twice.
+// withoutRepeats returns the machine's lines without the overlays that the rest of the file already loads on every
+// board that needs them. A setting that is given twice is set once, but an overlay that is named twice is loaded
+// twice.
 func (m Machine) withoutRepeats(outside string) (out []Line) {
 	for _, l := range m.Lines {
 		if !strings.HasPrefix(l.Text, "dtoverlay=") || len(Missing(outside, []Line{l}, Board{})) > 0 {
@@ -221,7 +222,7 @@ func (m Machine) withoutRepeats(outside string) (out []Line) {
 	return out
 }
 
-// Fragment is these lines as they stand in config.txt, from an [all] to an [all].
+// Fragment returns these lines as text for config.txt. The text begins and ends with [all].
 func Fragment(all []Line) string {
 	var b strings.Builder
 	model, why := "", ""
@@ -230,7 +231,7 @@ func Fragment(all []Line) string {
 			fmt.Fprintf(&b, "[%s]\n", l.Model)
 			model = l.Model
 		}
-		if l.Why != why { // comments have lines of their own: config.txt knows no others
+		if l.Why != why { // comments are on separate lines: config.txt allows no comment after a setting
 			fmt.Fprintf(&b, "# %s\n", l.Why)
 			why = l.Why
 		}
@@ -242,7 +243,7 @@ func Fragment(all []Line) string {
 	return b.String()
 }
 
-// newline is how the first line of this file ends.
+// newline returns the line ending of the file's first line.
 func newline(text string) string {
 	if n := strings.IndexByte(text, '\n'); n > 0 && text[n-1] == '\r' {
 		return "\r\n"
@@ -257,12 +258,12 @@ func withNewline(text string) string {
 	return text + newline(text)
 }
 
-// serialPorts are the names under which the kernel's console may hold the header's serial port. The firmware replaces
-// serial0 by the port's own name. On a Pi 5 serial0 is ttyAMA10, the debug connector, unless uart0_console moves it
-// to the header.
+// serialPorts are the names that the kernel's command line may use for the header's serial port. The firmware replaces
+// serial0 by the name of the port. On a Pi 5 serial0 is ttyAMA10, the debug connector, unless uart0_console moves
+// serial0 to the header.
 var serialPorts = []string{"serial0", "ttyAMA0", "ttyS0"}
 
-// freeSerial takes the consoles on the serial port out of cmdline.txt, which is one line.
+// freeSerial removes the consoles on the serial port from cmdline.txt, which is one line.
 func freeSerial(cmdline string) (string, error) {
 	line, rest, _ := strings.Cut(cmdline, "\n")
 	if strings.TrimSpace(rest) != "" {
@@ -288,7 +289,7 @@ func freeSerial(cmdline string) (string, error) {
 	return kept, nil
 }
 
-// splitWords yields the words of a line, each with the space that follows it.
+// splitWords yields the words of a line, each with the space after the word.
 func splitWords(line string) func(func(string) bool) {
 	return func(yield func(string) bool) {
 		for line != "" {

@@ -8,7 +8,7 @@ import (
 
 var pi4 = BoardOf("Raspberry Pi 4 Model B Rev 1.5", nil)
 
-// laser is a machine with a relay and a reader on the serial port, as portillond has them.
+// laser returns a machine with a relay and a serial reader, with the same lines that portillond needs.
 func laser() Machine {
 	return Machine{Name: "laser", Serial: true, Lines: []Line{
 		{"all", "gpio=17=op,dl,pd", "relay.pin"},
@@ -82,8 +82,8 @@ func TestSecondApplyChangesNothing(t *testing.T) {
 
 func laserBlock(config string) string { _, block, _, _ := split(config, "laser"); return block }
 
-// The lines may have been put there by hand, from firmware render, in an included file, or in another order.
-func TestApplyChangesNothingWhereAllIsThere(t *testing.T) {
+// The lines may have been added by hand, by firmware render, in an included file, or in another order.
+func TestApplyChangesNothingIfAllLinesArePresent(t *testing.T) {
 	config := stock + Fragment(laser().Lines)
 	free := "console=tty1 root=PARTUUID=x\n"
 	for name, b := range map[string]Board{"this model": pi4, "every model": {}} {
@@ -97,7 +97,7 @@ func TestApplyChangesNothingWhereAllIsThere(t *testing.T) {
 	}
 }
 
-func TestBlockOfAnOlderWiringIsReplacedInItsPlace(t *testing.T) {
+func TestBlockOfAnOlderWiringIsReplacedInPlace(t *testing.T) {
 	old := laser()
 	old.Lines = append([]Line{{"all", "gpio=5=ip,pu", "relay.door"}}, old.Lines...)
 	tail := "[pi4]\narm_boost=1\n"
@@ -109,7 +109,7 @@ func TestBlockOfAnOlderWiringIsReplacedInItsPlace(t *testing.T) {
 	}
 }
 
-func TestBlockMovesBehindALineThatTakesItBack(t *testing.T) {
+func TestBlockMovesBehindALineThatOverridesIt(t *testing.T) {
 	later := "gpio=17=op,dh\n"
 	config := applied(t, stock, cmdline, laser(), pi4).Config + later
 	r := applied(t, config, cmdline, laser(), pi4)
@@ -140,8 +140,9 @@ func TestTwoMachinesHaveABlockEach(t *testing.T) {
 	}
 }
 
-// A setting that stands outside too may change there: the block holds all settings, and leaves out overlays alone.
-func TestBlockHoldsSettingsThatStandOutsideToo(t *testing.T) {
+// The block repeats settings that are also set outside the block, because the lines outside may change later. It
+// leaves out only overlays.
+func TestBlockRepeatsSettingsThatAreAlsoSetOutside(t *testing.T) {
 	r := applied(t, stock+"enable_uart=1\ndtoverlay=disable-bt\n", cmdline, laser(), pi4)
 	if block := laserBlock(r.Config); !strings.Contains(block, "\nenable_uart=1\n") ||
 		strings.Contains(block, "disable-bt") {
@@ -173,7 +174,7 @@ func TestNoBoardLoadsAnOverlayTwice(t *testing.T) {
 	}
 }
 
-func TestContradictionsAreNamed(t *testing.T) {
+func TestContradictingLinesAreReported(t *testing.T) {
 	for line, want := range map[string]string{
 		"dtparam=strict_gpiod=off":            "the machine laser needs dtparam=strict_gpiod",
 		"enable_uart=0":                       "the machine laser needs enable_uart=1",
@@ -186,7 +187,7 @@ func TestContradictionsAreNamed(t *testing.T) {
 		"dtoverlay=disable-bt":                "",
 		"dtparam=spi=off":                     "",
 		"[pi5]\ngpio=17=op,dh":                "",
-		"dtparam=uart0=off":                   "", // a Pi 5's
+		"dtparam=uart0=off":                   "", // only a Pi 5 has uart0
 		"gpio=17=op":                          "the machine laser needs gpio=17=op,dl,pd",
 	} {
 		r := applied(t, stock+line+"\n", cmdline, laser(), pi4)
@@ -206,7 +207,7 @@ func TestContradictionsAreNamed(t *testing.T) {
 	}
 }
 
-func TestSerialConsolesAreTakenOutOfTheOneLine(t *testing.T) {
+func TestSerialConsolesAreRemovedFromTheCommandLine(t *testing.T) {
 	for was, want := range map[string]string{
 		"console=serial0,115200 console=tty1 root=x\n":        "console=tty1 root=x\n",
 		"console=tty1 root=x console=serial0,115200":          "console=tty1 root=x",
@@ -231,7 +232,7 @@ func TestSerialConsolesAreTakenOutOfTheOneLine(t *testing.T) {
 	}
 }
 
-func TestApplyRefusesWhatItCannotEdit(t *testing.T) {
+func TestApplyRejectsFilesThatItCannotEdit(t *testing.T) {
 	for name, x := range map[string]struct {
 		config, cmdline, machine, want string
 	}{
@@ -254,7 +255,7 @@ func TestApplyRefusesWhatItCannotEdit(t *testing.T) {
 	}
 }
 
-// Each line is whole for the firmware, which reads 98 characters.
+// The firmware reads only the first 98 characters of a line.
 func TestNoLineOfTheBlockIsTooLongForTheFirmware(t *testing.T) {
 	for line := range strings.Lines(applied(t, stock, cmdline, laser(), pi4).Config) {
 		if len(line) > maxLine && line[0] != '#' {
@@ -303,9 +304,9 @@ func ExampleApply() {
 	// Output: true <nil> console=tty1
 }
 
-// A block ends with [all]. Where the block moves to the end of the file, the lines after it must not fall under a
-// filter from before it.
-func TestLinesAfterABlockThatMovesStayUnderTheirFilter(t *testing.T) {
+// A block ends with [all]. If the block moves to the end of the file, the lines after its old position must not fall
+// under a filter that precedes that position.
+func TestLinesAfterAMovedBlockStayUnderTheirFilter(t *testing.T) {
 	for name, newline := range map[string]string{"unix": "\n", "windows": "\r\n"} {
 		old := laser()
 		old.Lines = old.Lines[:1]
@@ -322,7 +323,7 @@ func TestLinesAfterABlockThatMovesStayUnderTheirFilter(t *testing.T) {
 			t.Errorf("%s: mixed line ends in %q", name, r.Config)
 		}
 	}
-	// Without a filter before it nothing is left behind.
+	// Without a filter before the block, nothing remains at its old position.
 	config := applied(t, "x=1\n", "", laser(), pi4).Config + "gpio=17=op,dh\n"
 	if r := applied(t, config, "", laser(), pi4); !strings.HasPrefix(r.Config, "x=1\ngpio=17=op,dh\n# portillon") {
 		t.Errorf("config.txt is\n%s", r.Config)

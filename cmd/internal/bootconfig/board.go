@@ -1,9 +1,9 @@
 // Package bootconfig reads and edits what a Raspberry Pi's firmware reads at power-on: config.txt and cmdline.txt.
 //
-// ReadBoard names the computer from its device tree. Settings evaluates a config.txt as the firmware of that board
-// does, with its conditional filters. Apply puts the lines of one machine into a marked block at the end of
-// config.txt and frees the serial port in cmdline.txt. All of this is text in, text out; Edit is the thin edge that
-// reads, copies and writes the files.
+// ReadBoard names the computer from its device tree. Settings evaluates a config.txt like the firmware of that board,
+// including the conditional filters. Apply puts the lines of one machine into a marked block at the end of config.txt
+// and frees the serial port in cmdline.txt. These functions only transform text. Edit reads, copies and writes the
+// files.
 //
 // Sources: raspberrypi/documentation, documentation/asciidoc/computers/config_txt (conditional, what_is_config_txt,
 // gpio) and raspberry-pi/revision-codes; raspberrypi/linux, arch/arm/boot/dts/broadcom, for the model and compatible
@@ -17,14 +17,14 @@ import (
 	"strings"
 )
 
-// maxProperty bounds what is read of a device tree's property or of a file in /sys: none of ours has more than some
-// hundred bytes.
+// maxProperty is the size limit in bytes for a device tree property or a file in /sys. The properties that Portillon
+// reads have at most a few hundred bytes.
 const maxProperty = 4096
 
-// Family is the system on a chip that holds the header's pins. The zero Family is unknown.
+// Family is the system on a chip that drives the header's pins. The zero Family is unknown.
 type Family uint8
 
-// Families whose pins Portillon knows.
+// Families of chips that Portillon supports.
 const (
 	UnknownFamily Family = iota
 	BCM2835              // Zero, Zero W, 1
@@ -33,19 +33,19 @@ const (
 	RP1                  // 5, 500, Compute Module 5: the header's pins are the RP1's, not the BCM2712's
 )
 
-// Board is a model of the Raspberry Pi. The zero Board is a computer that is none, or one that is not known.
+// Board is a model of the Raspberry Pi. The zero Board is another computer, or an unknown model.
 type Board struct {
-	Model   string   // as the device tree names it: Raspberry Pi 4 Model B Rev 1.5
-	Filters []string // the model filters of config.txt that match it
-	Types   []uint32 // its types in the revision code; one where the revision is known
-	Serial  uint32   // the last eight digits of its serial number; 0: not known
+	Model   string   // from the device tree, for example Raspberry Pi 4 Model B Rev 1.5
+	Filters []string // the model filters of config.txt that match this board
+	Types   []uint32 // possible types in the revision code; exactly one if the revision is known
+	Serial  uint32   // the last eight digits of the board's serial number; 0: not known
 	Family  Family
 }
 
-// Known reports whether the board is a Raspberry Pi that Portillon knows.
+// Known reports whether the board is a Raspberry Pi model in the table of models.
 func (b Board) Known() bool { return len(b.Filters) > 0 }
 
-// Driver is the kernel module that drives the header's pins; "" where the board is not known.
+// Driver returns the kernel module that drives the header's pins, or "" for an unknown board.
 func (b Board) Driver() string {
 	switch b.Family {
 	case BCM2835, BCM2837, BCM2711: // one driver for all three (drivers/pinctrl/bcm/pinctrl-bcm2835.c)
@@ -59,15 +59,15 @@ func (b Board) Driver() string {
 // model is a row of the table of boards.
 type model struct {
 	compatible string // the first entry of /compatible, without "raspberrypi,"
-	name       string // how the model property begins, after "Raspberry Pi "
+	name       string // beginning of the model property, after "Raspberry Pi "
 	filters    string
 	types      []uint32
 	family     Family
 }
 
-// models are the boards that Portillon knows. Where two names begin alike the longer one stands first. The filters
-// are those of conditional.adoc: a Zero 2 W sees [pi0w] and [pi0] too, a Compute Module 4 sees [pi4], a Compute
-// Module 5 and a 500 see [pi5].
+// models are the boards that Portillon knows. If one name is a prefix of another, the longer name comes first. The
+// filters are those of conditional.adoc: a Zero 2 W matches [pi0w] and [pi0] too, a Compute Module 4 matches [pi4], a
+// Compute Module 5 and a 500 match [pi5].
 var models = []model{
 	{"model-zero-2-w", "Zero 2", "pi02 pi0w pi0", []uint32{0x12}, BCM2837},
 	{"model-zero-w", "Zero W", "pi0w pi0", []uint32{0x0c}, BCM2835},
@@ -91,7 +91,7 @@ func (m model) board() Board {
 		Family: m.family}
 }
 
-// Boards are all boards that Portillon knows.
+// Boards returns all boards that Portillon knows.
 func Boards() (out []Board) {
 	for _, m := range models {
 		out = append(out, m.board())
@@ -99,8 +99,9 @@ func Boards() (out []Board) {
 	return out
 }
 
-// BoardOf names a board by its device tree's compatible strings, or else by its model string. The firmware appends a
-// revision to the model ("Raspberry Pi 3 Model B Plus Rev 1.3"), so the name is matched at its beginning.
+// BoardOf identifies a board by its device tree's compatible strings, or otherwise by its model string. The firmware
+// appends a revision to the model ("Raspberry Pi 3 Model B Plus Rev 1.3"), so only the beginning of the model string
+// is compared.
 func BoardOf(name string, compatible []string) Board {
 	for _, entry := range compatible {
 		for _, m := range models {
@@ -124,8 +125,8 @@ func BoardOf(name string, compatible []string) Board {
 	return Board{Model: name}
 }
 
-// ReadBoard names the computer whose root directory this is. /proc/device-tree is a link to
-// /sys/firmware/devicetree/base, which is there also where /proc shows processes only (systemd: ProcSubset=pid).
+// ReadBoard identifies the computer with this root directory. /proc/device-tree is a link to
+// /sys/firmware/devicetree/base. The /sys path exists even if /proc shows only processes (systemd: ProcSubset=pid).
 func ReadBoard(root fs.FS) Board {
 	name := strings.TrimRight(readTree(root, "model"), "\x00\n")
 	b := BoardOf(name, strings.FieldsFunc(readTree(root, "compatible"), func(r rune) bool { return r == 0 || r == '\n' }))
@@ -144,7 +145,7 @@ func ReadBoard(root fs.FS) Board {
 	return b
 }
 
-// serialOf is the last eight digits of a serial number, which is what a filter [0x…] names.
+// serialOf returns the last eight digits of a serial number, which a filter [0x…] compares.
 func serialOf(s string) uint32 {
 	if len(s) > 8 {
 		s = s[len(s)-8:]
@@ -156,7 +157,7 @@ func serialOf(s string) uint32 {
 	return n
 }
 
-// readTree is a property of the device tree, or "".
+// readTree returns a property of the device tree, or "" if it cannot be read.
 func readTree(root fs.FS, property string) string {
 	for _, dir := range [...]string{"proc/device-tree/", "sys/firmware/devicetree/base/"} {
 		if text, err := Read(root, dir+property, maxProperty); err == nil {

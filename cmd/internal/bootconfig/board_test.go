@@ -7,9 +7,9 @@ import (
 	"testing/fstest"
 )
 
-// The model strings are those that the firmware writes, the compatible strings those of raspberrypi/linux's device
-// trees.
-func TestBoardIsNamedByItsDeviceTree(t *testing.T) {
+// The model strings are copied from the firmware. The compatible strings are copied from the device trees of
+// raspberrypi/linux.
+func TestBoardIsIdentifiedByItsDeviceTree(t *testing.T) {
 	for _, x := range []struct {
 		model, compatible string
 		filters           string
@@ -50,7 +50,7 @@ func TestBoardIsNamedByItsDeviceTree(t *testing.T) {
 	}
 }
 
-// Where /proc shows processes only, the device tree is in /sys.
+// If /proc shows only processes, the device tree is read from /sys.
 func TestBoardIsReadFromSysToo(t *testing.T) {
 	b := ReadBoard(
 		fstest.MapFS{"sys/firmware/devicetree/base/model": {Data: []byte("Raspberry Pi 4 Model B Rev 1.5\x00")}},
@@ -60,7 +60,7 @@ func TestBoardIsReadFromSysToo(t *testing.T) {
 	}
 }
 
-func TestRevisionAndSerialNumberSettleTheirFilters(t *testing.T) {
+func TestRevisionAndSerialNumberDecideTheirFilters(t *testing.T) {
 	b := ReadBoard(fstest.MapFS{
 		"proc/device-tree/model":                 {Data: []byte("Raspberry Pi Compute Module 5 Rev 1.0\x00")},
 		"proc/device-tree/system/linux,revision": {Data: []byte{0x00, 0xb0, 0x41, 0x80}}, // b04180: type 18

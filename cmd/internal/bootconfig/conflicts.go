@@ -6,14 +6,15 @@ import (
 	"strings"
 )
 
-// Conflicts names the lines outside the machine's block that contradict it: the same setting with another value, a
-// line of the machine's that another block or an overlay uses too, an overlay that moves the serial port.
+// Conflicts returns the lines outside the machine's block that contradict the block: lines that set the same setting
+// to another value, lines in other blocks or overlays that use a GPIO line of the machine, and overlays that move the
+// serial port.
 func (m Machine) Conflicts(config string, b Board) []string {
 	return m.conflicts(config, b, true)
 }
 
-// Clashes are the conflicts that the machine's lines do not settle by standing last: two users of one line, or of the
-// serial port.
+// Clashes returns the conflicts that remain even if the machine's lines come last in the file: two users of one GPIO
+// line or of the serial port.
 func (m Machine) Clashes(config string, b Board) []string {
 	return m.conflicts(config, b, false)
 }
@@ -61,7 +62,7 @@ func (m Machine) conflicts(config string, b Board, settled bool) (out []string) 
 	return out
 }
 
-// contradicts says which setting of the machine's a line sets otherwise, or nothing.
+// contradicts returns the machine's setting to which a line gives another value, or "" if there is none.
 func (m Machine) contradicts(text string, wants map[string]string) string {
 	want, same := wants[settingOf(text)]
 	if same && put(nil, Setting{Text: text})[0].Text != want {
@@ -70,7 +71,8 @@ func (m Machine) contradicts(text string, wants map[string]string) string {
 	return ""
 }
 
-// clashes says what of the machine's a line uses too, or nothing. owner is the machine in whose block it stands.
+// clashes returns the GPIO line or port of the machine that a line of config.txt also uses, or "" if there is none.
+// owner is the machine whose block contains the line of config.txt.
 func (m Machine) clashes(text string, pins map[string]bool, owner string) string {
 	line, _, isLine := lineOf(text)
 	overlay, params, _ := strings.Cut(strings.TrimPrefix(text, "dtoverlay="), ",")
@@ -90,7 +92,7 @@ func (m Machine) clashes(text string, pins map[string]bool, owner string) string
 	return ""
 }
 
-// usedPin is a pin of the machine's that an overlay's parameters name: gpio_pin=17, gpiopin=17, pin=17, int_pin=22 …
+// usedPin returns the machine's pin that an overlay's parameters name: gpio_pin=17, gpiopin=17, pin=17, int_pin=22 …
 func usedPin(overlay, params string, pins map[string]bool) string {
 	named := false
 	for p := range strings.SplitSeq(params, ",") {
@@ -102,13 +104,13 @@ func usedPin(overlay, params string, pins map[string]bool) string {
 			}
 		}
 	}
-	if overlay == "w1-gpio" && !named && pins["4"] { // its default (overlays/README)
+	if overlay == "w1-gpio" && !named && pins["4"] { // the overlay's default pin (overlays/README)
 		return "4"
 	}
 	return ""
 }
 
-// marked are the first and the last line of the machine's block; 0, -1 where there is none.
+// marked returns the first and the last line number of the machine's block, or 0, -1 if there is no block.
 func (m Machine) marked(config string) (first, last int) {
 	before, block, _, err := split(config, m.Name)
 	if err != nil || block == "" {
@@ -118,7 +120,7 @@ func (m Machine) marked(config string) (first, last int) {
 	return first, first + strings.Count(block, "\n") - 1
 }
 
-// blockOf is the machine in whose block each line of a config.txt stands.
+// blockOf returns, for each line of a config.txt inside a block, the name of that block's machine.
 func blockOf(config string) map[int]string {
 	out, in, n := map[int]string{}, "", 0
 	for line := range strings.Lines(config) {

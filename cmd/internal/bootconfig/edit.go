@@ -13,31 +13,31 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 )
 
-// maxIncludes is how deep config.txt's include is followed: as deep as the firmware goes at least.
+// maxIncludes is the maximum depth of nested includes in config.txt. The firmware follows at most this depth.
 const maxIncludes = 5
 
 // Change is one file that Edit changes.
 type Change struct {
-	Path string `json:"path"` // from the root
-	Copy string `json:"copy"` // where the file as it was is kept; "" before it is written
-	Diff string `json:"diff"` // unified
+	Path string `json:"path"` // path relative to the root
+	Copy string `json:"copy"` // path of the backup copy; "" before the file is written
+	Diff string `json:"diff"` // unified diff
 
 	old, new string
 }
 
-// Plan is what must change on a Pi for one machine.
+// Plan holds the changes of the boot files on a Pi that one machine needs.
 type Plan struct {
 	Board     Board
-	Path      string // of config.txt
+	Path      string // path of config.txt
 	Changes   []Change
 	Conflicts []string
 }
 
-// Edit compares the boot files under root with what the machine needs. It changes nothing: Plan.Write does.
+// Edit compares the boot files under root with what the machine needs, and returns the required changes. It writes no
+// files: Plan.Write does.
 //
-// On Raspberry Pi OS since Bookworm they are in /boot/firmware, before in /boot. Root may also be a boot partition
-// itself, in a card reader. A board that the root does not name is one that is not known: the plan is for every
-// board.
+// On Raspberry Pi OS since Bookworm the files are in /boot/firmware, in earlier releases in /boot. Root may also be a
+// boot partition in a card reader. If root does not identify the board, the plan covers every board.
 func Edit(root *os.Root, m Machine) (Plan, error) {
 	p := Plan{Board: ReadBoard(root.FS())}
 	config, err := "", error(nil)
@@ -79,8 +79,8 @@ func Edit(root *os.Root, m Machine) (Plan, error) {
 	return p, nil
 }
 
-// movedAway reports whether a Raspberry Pi OS since Bookworm has boot/config.txt, as a note that the file is in
-// boot/firmware now. There the boot partition is mounted at boot/firmware, and perhaps is not.
+// movedAway reports whether boot/config.txt is only the note of Raspberry Pi OS since Bookworm, which says that the
+// file is now in boot/firmware. The boot partition may not be mounted at boot/firmware.
 func movedAway(root *os.Root, config string) bool {
 	dir, err := root.Lstat("boot/firmware")
 	return err == nil && dir.IsDir() || strings.Contains(config, "moved to /boot/firmware/config.txt")
@@ -93,7 +93,7 @@ func (p *Plan) add(name, old, new string) {
 	}
 }
 
-// cmdlineOf is the file of the kernel's command line, which config.txt may name.
+// cmdlineOf returns the file of the kernel's command line, which config.txt may name.
 func cmdlineOf(config, text string, b Board) (string, error) {
 	name := "cmdline.txt"
 	for _, s := range Settings(text, b) {
@@ -110,11 +110,11 @@ func cmdlineOf(config, text string, b Board) (string, error) {
 	return path.Join(path.Dir(config), name), nil
 }
 
-// Expand is a config.txt with the files that it includes in their places (raspberrypi/documentation, config_txt:
-// include). What cannot be read is left out and said.
+// Expand returns a config.txt in which each include line is replaced by the included file (raspberrypi/documentation,
+// config_txt: include). A file that cannot be read is left out, and its error is returned.
 func Expand(root fs.FS, file, config string) (string, []error) {
 	var errs []error
-	left, room := 64, 4*maxConfig // files, and their bytes; the depth alone would bound neither
+	left, room := 64, 4*maxConfig // limits on included files and bytes: the depth alone would limit neither
 	var walk func(text string, depth int) string
 	walk = func(text string, depth int) string {
 		var out strings.Builder
@@ -141,8 +141,8 @@ func Expand(root fs.FS, file, config string) (string, []error) {
 	return walk(config, maxIncludes), errs
 }
 
-// readRegular reads a regular file that has at most limit bytes, and follows no link: what a link on a boot partition
-// names is not what the firmware reads.
+// readRegular reads a regular file of at most limit bytes. It does not follow links: the firmware does not read the
+// target of a link on a boot partition.
 func readRegular(root *os.Root, name string, limit int64) (string, error) {
 	info, err := root.Lstat(name)
 	switch {
@@ -166,9 +166,9 @@ func kindOf(m fs.FileMode) string {
 	return "special file"
 }
 
-// Write writes each file of the plan: first a dated copy of it as it was, then the new text beside it, which takes
-// its place once it is on the disk. It ends at the first failure; what was written stays, and a new Edit goes on from
-// there.
+// Write writes each file of the plan. It first writes a dated copy of the old file, then a temporary file with the new
+// text, and renames the temporary file once it is synced. Write stops at the first error. Files that were already
+// written stay, and a new Edit continues from there.
 func (p *Plan) Write(root *os.Root, now time.Time) error {
 	for i := range p.Changes {
 		c := &p.Changes[i]
@@ -188,10 +188,10 @@ func (p *Plan) Write(root *os.Root, now time.Time) error {
 	return nil
 }
 
-// maxCopies is how many copies of one file one second may leave.
+// maxCopies is how many copies of one file may be made within one second.
 const maxCopies = 9
 
-// keep writes a copy under a name that no file has. No colons: the boot partition is FAT (Microsoft FAT
+// keep writes a copy under an unused name. The name has no colons, because the boot partition is FAT (Microsoft FAT
 // specification, long directory entries).
 func keep(root *os.Root, name, text string) (saved string, err error) {
 	saved = name + ".old"
@@ -204,9 +204,9 @@ func keep(root *os.Root, name, text string) (saved string, err error) {
 	return saved, err
 }
 
-// replace puts a text in a file's place: a power cut leaves the old file or the new one. FAT's rename is not atomic
-// by its specification, but Linux writes the one directory sector that both names are in; the copy is there for the
-// rest.
+// replace replaces the content of a file. A power cut leaves the old file or the new one. The FAT specification does
+// not make a rename atomic, but Linux writes the one directory sector that contains both names. In all other cases the
+// backup copy is complete.
 func replace(root *os.Root, name, text string) error {
 	temporary := name + ".new"
 	if err := root.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) { // left by a power cut
@@ -221,7 +221,7 @@ func replace(root *os.Root, name, text string) error {
 	return syncDir(root, path.Dir(name))
 }
 
-// writeFile writes a new file and waits until it is on the disk. The mode is that of every file on a FAT partition of
+// writeFile writes a new file and syncs it to the disk. The mode equals that of every file on the FAT partition of
 // Raspberry Pi OS.
 func writeFile(root *os.Root, name, text string) error {
 	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)

@@ -7,23 +7,23 @@ import (
 	"strings"
 )
 
-// Persistence is what the kernel does with an output when the program that held it has died. The zero Persistence is
-// not known.
+// Persistence says whether the kernel keeps an output driven after the program that used the output has died. The zero
+// Persistence is unknown.
 type Persistence uint8
 
-// What a kernel may do with an output whose program has died.
+// The possible behaviours of a kernel after the program of an output has died.
 const (
 	PersistenceUnknown Persistence = iota
-	Released                       // the line becomes an input, and its resistor decides
-	Kept                           // the line stays driven as it was
+	Released                       // the line becomes an input, and a pull resistor decides its level
+	Kept                           // the line keeps its level
 )
 
-// Outputs says what the kernel does with an output of the GPIO chip that holds this line, and which driver says so;
-// driver is "" where the chip is not one of the Pi's own. label is how the chip's label begins.
+// Outputs returns what the kernel does with an output of the GPIO chip that has this line, and the driver that decides
+// it. driver is "" if the chip is not one of the Pi's own chips. label is the beginning of the chip's label.
 //
-// Raspberry Pi's kernels keep outputs unless they are told otherwise (raspberrypi/linux, pull requests 6117 and
-// 6150): strict_gpiod passes persist_gpio_outputs=n to both drivers, pinctrl_bcm2835 and pinctrl_rp1. On a Pi 5 both
-// may be loaded, and only pinctrl_rp1's parameter speaks of the header's pins.
+// Raspberry Pi's kernels keep outputs unless configured otherwise (raspberrypi/linux, pull requests 6117 and 6150):
+// strict_gpiod passes persist_gpio_outputs=n to both drivers, pinctrl_bcm2835 and pinctrl_rp1. On a Pi 5 both drivers
+// may be loaded, and only the parameter of pinctrl_rp1 concerns the header's pins.
 func Outputs(root fs.FS, label string, line int, b Board) (p Persistence, driver string) {
 	chip, found := chipOf(root, label, line)
 	if driver = driverOf(chip); !found {
@@ -45,8 +45,9 @@ func Outputs(root fs.FS, label string, line int, b Board) (p Persistence, driver
 	return PersistenceUnknown, driver
 }
 
-// chipOf is the label of the chip that holds a line, as /sys/class/gpio shows it (kernels with CONFIG_GPIO_SYSFS, as
-// Raspberry Pi's). Chips are looked through in the order of their names, as those of /dev are when the line is taken.
+// chipOf returns the label of the chip that has a line, as /sys/class/gpio shows it (kernels with CONFIG_GPIO_SYSFS,
+// such as Raspberry Pi's). The chips are searched in the order of their names, like the devices in /dev when the line
+// is opened.
 func chipOf(root fs.FS, label string, line int) (string, bool) {
 	paths, err := fs.Glob(root, "sys/class/gpio/gpiochip*")
 	if err != nil {
@@ -66,7 +67,8 @@ func chipOf(root fs.FS, label string, line int) (string, bool) {
 	return "", false
 }
 
-// driverOf is the module that drives a chip with this label: pinctrl-bcm2835 and pinctrl-bcm2711 are of one driver.
+// driverOf returns the module that drives a chip with this label. pinctrl-bcm2835 and pinctrl-bcm2711 belong to one
+// driver.
 func driverOf(label string) string {
 	switch {
 	case label == "pinctrl-rp1":

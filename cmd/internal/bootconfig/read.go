@@ -6,7 +6,7 @@ import (
 	"io/fs"
 )
 
-// Read reads a file that has at most limit bytes.
+// Read reads a file. A file of more than limit bytes is an error.
 func Read(root fs.FS, path string, limit int64) (string, error) {
 	f, err := root.Open(path)
 	if err != nil {

@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// maxLine is how much of a line the firmware reads (what_is_config_txt.adoc: 98 characters, formerly 78).
+// maxLine is how many characters of a line the firmware reads (what_is_config_txt.adoc: 98, formerly 78).
 const maxLine = 98
 
-// Setting is one setting of a config.txt, canonical and for one line or parameter: gpio=17=op,dl,pd.
+// Setting is one setting of a config.txt in canonical form, for one line or one parameter: gpio=17=op,dl,pd.
 type Setting struct {
 	Text  string
-	Line  int  // in the file, from 1; of an included file, the line of its include
-	Maybe bool // its filter depends on what is not known here: a monitor, a pin's level, a serial number
+	Line  int  // in the file, from 1; in an included file, the line of the include
+	Maybe bool // the setting's filter depends on something unknown: a monitor, a pin's level, a serial number
 
-	key string // what it sets: settingOf
-	nth int    // its place in the file
+	key string // what the setting changes; see settingOf
+	nth int    // index in the file
 }
 
-// truth is whether a filter matches: what depends on a monitor or a pin can't be told.
+// truth is whether a filter matches. A filter that depends on a monitor or a pin cannot be evaluated here.
 type truth uint8
 
 const (
@@ -36,13 +36,13 @@ func (t truth) and(o truth) truth { return min(t, o) }
 type filters struct {
 	model, board, serial truth
 	other                map[string]truth // by type: edid, gpio, hdmi …
-	none                 truth            // yes: no [none] is in force
+	none                 truth            // whether no [none] is in force
 }
 
 func noFilters() filters { return filters{model: yes, board: yes, serial: yes, none: yes} }
 
-// match is whether a line counts. The documentation does not say whether a [board-type=…] replaces a model filter or
-// combines with it, nor whether a later filter ends [none]; where the two readings differ the answer is maybe.
+// match reports whether a line counts. The documentation does not say whether a [board-type=…] replaces a model filter
+// or combines with it, nor whether a later filter ends [none]. If the two readings differ, the answer is maybe.
 func (f filters) match() truth {
 	t := f.model.and(f.board).and(f.serial).and(f.none)
 	for _, o := range f.other {
@@ -51,7 +51,7 @@ func (f filters) match() truth {
 	return t
 }
 
-// next is the filters after the one between these brackets.
+// next returns the filters after another filter, which was given in brackets.
 func (f filters) next(filter string, b Board) filters {
 	lower := strings.ToLower(filter)
 	key, value, assigned := strings.Cut(lower, "=")
@@ -62,7 +62,7 @@ func (f filters) next(filter string, b Board) filters {
 		f.none = no
 		return f
 	}
-	if f.none == no { // until somebody says whether [none] outlives the next filter
+	if f.none == no { // the documentation does not say whether [none] ends at the next filter
 		f.none = maybe
 	}
 	switch {
@@ -86,7 +86,7 @@ func (f filters) next(filter string, b Board) filters {
 	return f
 }
 
-// otherAnd is a copy of f.other with one more kind of filter of which this program cannot say whether it matches.
+// otherAnd returns a copy of f.other with one more kind of filter that this program cannot evaluate.
 func (f filters) otherAnd(kind string) map[string]truth {
 	other := map[string]truth{kind: maybe}
 	for k, v := range f.other {
@@ -97,7 +97,7 @@ func (f filters) otherAnd(kind string) map[string]truth {
 	return other
 }
 
-// modelFilters are those of conditional.adoc.
+// modelFilters are the model filters of conditional.adoc.
 var modelFilters = strings.Fields("pi0 pi0w pi02 pi1 pi2 pi3 pi3+ pi4 pi400 pi5 pi500 cm0 cm1 cm3 cm3+ cm4 cm4s cm5")
 
 func isModel(filter string) bool { return slices.Contains(modelFilters, filter) }
@@ -108,7 +108,7 @@ func matchModel(filter string, b Board) truth {
 		return maybe
 	case slices.Contains(b.Filters, filter):
 		return yes
-	case slices.Contains(b.Filters, strings.ToLower(filter)): // names are lower case; what [PI4] means is not documented
+	case slices.Contains(b.Filters, strings.ToLower(filter)): // documented in lower case only
 		return maybe
 	}
 	return no
@@ -143,14 +143,14 @@ func hexadecimal(s string) (uint32, bool) {
 	return uint32(n), err == nil
 }
 
-// raw is a line of config.txt that sets something, and whether it counts.
+// raw is a line of config.txt that sets something, with the result of its filters.
 type raw struct {
 	text string
 	line int
 	when truth
 }
 
-// lines are the lines of a config.txt that set something on this board, or may.
+// lines returns the lines of a config.txt that set something on this board, or may set something.
 func lines(config string, b Board) (out []raw) {
 	f, n := noFilters(), 0
 	for text := range strings.Lines(config) {
@@ -172,10 +172,10 @@ func lines(config string, b Board) (out []raw) {
 	return out
 }
 
-// Settings are the settings of a config.txt that count on this board. Where a setting is given twice the last counts;
-// one that only may count takes nothing back, but stands in the list, because it may.
+// Settings returns the settings of a config.txt that count on this board. If a setting is given twice, the last one
+// counts. A setting that only may count is listed, but does not override an earlier setting.
 func Settings(config string, b Board) (out []Setting) {
-	byKey, n := map[string][]Setting{}, 0 // a list for each key: one list for all takes minutes for a file of 64 KiB
+	byKey, n := map[string][]Setting{}, 0 // one list per key: a single list takes minutes for a file of 64 KiB
 	for _, l := range lines(config, b) {
 		for _, text := range each(l.text) {
 			n++
@@ -190,7 +190,8 @@ func Settings(config string, b Board) (out []Setting) {
 	return out
 }
 
-// put adds a setting to those before it that have the same key. The one that surely stands, if any, is the first.
+// put adds a setting to the earlier settings with the same key. If one of them surely counts, it is the first in the
+// list.
 func put(out []Setting, s Setting) []Setting {
 	was := ""
 	if len(out) > 0 && !out[0].Maybe {
@@ -201,15 +202,15 @@ func put(out []Setting, s Setting) []Setting {
 		s.Text = fmt.Sprintf("gpio=%d=%s", n, ways(n, before+","+how))
 	}
 	switch {
-	case !s.Maybe: // it settles all earlier ones
+	case !s.Maybe: // this setting overrides all earlier ones
 		return append(out[:0], s)
-	case was == s.Text, len(out) > 0 && out[len(out)-1].Text == s.Text: // it changes nothing either way
+	case was == s.Text, len(out) > 0 && out[len(out)-1].Text == s.Text: // the setting changes nothing
 		return out
 	}
 	return append(out, s)
 }
 
-// holds reports whether a setting surely stands, with no later line that may take it back.
+// holds reports whether a setting surely counts, with no later line that may override it.
 func holds(have []Setting, text string) bool {
 	key, found := settingOf(text), false
 	for _, s := range have {
@@ -223,7 +224,7 @@ func holds(have []Setting, text string) bool {
 	return found
 }
 
-// lineOf takes gpio=17=op,dl apart.
+// lineOf splits a setting such as gpio=17=op,dl into the GPIO line and its words.
 func lineOf(setting string) (line int, how string, ok bool) {
 	rest, gpio := strings.CutPrefix(setting, "gpio=")
 	n, how, is := strings.Cut(rest, "=")
@@ -231,9 +232,9 @@ func lineOf(setting string) (line int, how string, ok bool) {
 	return line, how, gpio && is && err == nil
 }
 
-// ways is how a line stands after all these words, in the order in which we write them: what it is, what it drives,
-// what it is pulled to. Of each the last word counts; before any, a line is an input with the chip's own pull
-// (BCM2835 ARM Peripherals, table 6-31).
+// ways returns the state of a GPIO line after all these words, in the order in which we write them: direction, level,
+// pull. The last word of each kind counts. Without any word, a line is an input with the chip's default pull (BCM2835
+// ARM Peripherals, table 6-31).
 func ways(line int, words string) string {
 	is, drives, pull := "ip", "", "pd"
 	if line <= 8 {
@@ -258,10 +259,11 @@ func ways(line int, words string) string {
 	return is + "," + drives + "," + pull
 }
 
-// maxGPIO is the highest line that config.txt can name (BCM2711: 57).
+// maxGPIO is the highest GPIO line that config.txt can name (BCM2711: 57).
 const maxGPIO = 57
 
-// each is a line of several settings as one for each: gpio=16-18,20=op,dl and dtparam=strict_gpiod,watchdog=on.
+// each splits a line with several settings into one line for each setting: gpio=16-18,20=op,dl and
+// dtparam=strict_gpiod,watchdog=on.
 func each(line string) (out []string) {
 	if params, ok := strings.CutPrefix(line, "dtparam="); ok {
 		for p := range strings.SplitSeq(params, ",") {
@@ -291,12 +293,12 @@ func each(line string) (out []string) {
 	return out
 }
 
-// switches are the parameters that are on or off, with their other names. On every board that Portillon knows i2c and
-// i2c1 are the bus of the header, which i2c_arm names too (overlays/README in raspberrypi/firmware).
+// switches are the parameters that are on or off, with their other names. On every board that Portillon knows, i2c and
+// i2c1 are the header's bus, which is also named i2c_arm (overlays/README in raspberrypi/firmware).
 var switches = map[string]string{"watchdog": "watchdog", "spi": "spi", "i2c_arm": "i2c_arm", "i2c": "i2c_arm",
 	"i2c1": "i2c_arm", "uart0": "uart0"}
 
-// canonical is a parameter in one spelling: on is also true, 1, yes, or nothing.
+// canonical returns a parameter in one spelling: true, 1, yes and an empty value become on.
 func canonical(line string) string {
 	name, value, _ := strings.Cut(strings.TrimPrefix(line, "dtparam="), "=")
 	on := slices.Contains([]string{"", "on", "true", "1", "yes"}, value)
@@ -313,12 +315,12 @@ func canonical(line string) string {
 	return line
 }
 
-// settingOf is what a line sets: of two lines that set the same, the last counts.
+// settingOf returns what a line sets. Of two lines that set the same thing, the last counts.
 func settingOf(line string) string {
 	parts := strings.Split(line, "=")
 	switch {
 	case parts[0] == "dtoverlay":
-		return line // several overlays stand beside each other
+		return line // several overlays can be loaded together
 	case len(parts) > 1 && (parts[0] == "gpio" || parts[0] == "dtparam"):
 		return parts[0] + "=" + parts[1]
 	}

@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// The table of conditional.adoc, and its rules for combining: filters of one type replace each other, those of
-// different types combine, [all] resets them.
-func TestConditionalFiltersMatchAsTheFirmwareHasThem(t *testing.T) {
+// The table of conditional.adoc and its rules for combinations: filters of one type replace each other, filters of
+// different types combine, [all] resets all filters.
+func TestConditionalFiltersMatchLikeTheFirmware(t *testing.T) {
 	for _, x := range []struct {
-		config, yes, maybe string // the models, of those below, on which x=1 stands and may stand
+		config, yes, maybe string // the models, of those below, on which x=1 surely counts, and on which it may count
 	}{
 		{"x=1",
 			"Zero W, Zero 2 W, 3 Model B, 3 Model B Plus, 4 Model B, 400, Compute Module 4, 5 Model B, 500, Compute Module 5",
@@ -43,10 +43,10 @@ func TestConditionalFiltersMatchAsTheFirmwareHasThem(t *testing.T) {
 			""},
 		{"[board-type=0x12]\nx=1", "Zero 2 W", ""},
 		{"[board-type=0x14]\nx=1", "Compute Module 4", ""},
-		{"[board-type=0x18]\nx=1", "", "Compute Module 5"}, // or its Lite, where the revision is not known
+		{"[board-type=0x18]\nx=1", "", "Compute Module 5"}, // or its Lite model, if the revision is unknown
 		{"[pi4]\n[board-type=0x14]\nx=1", "Compute Module 4", ""},
 		{"[pi5]\n[board-type=0x14]\nx=1", "",
-			"Compute Module 4"}, // whether the two combine or replace each other is not documented
+			"Compute Module 4"}, // whether the two filters combine or replace each other is not documented
 		{"[board-type=0x14]\n[pi4]\nx=1", "Compute Module 4", "4 Model B, 400"},
 		{"[PI4]\nx=1", "", "4 Model B, 400, Compute Module 4"},
 		{"[ pi02 ]\nx=1", "Zero 2 W", ""},
@@ -76,16 +76,16 @@ func TestConditionalFiltersMatchAsTheFirmwareHasThem(t *testing.T) {
 	}
 }
 
-// A line that surely counts settles an earlier one that only may.
-func TestUnfilteredSettingDecidesOverAFilteredOne(t *testing.T) {
+// A line that surely counts overrides an earlier line that only may count.
+func TestUnfilteredSettingOverridesAnEarlierFilteredOne(t *testing.T) {
 	s := Settings("[gpio4=1]\nx=0\n[all]\nx=1\n", BoardOf("Raspberry Pi 4 Model B", nil))
 	if len(s) != 1 || s[0].Text != "x=1" || s[0].Maybe {
 		t.Errorf("%+v", s)
 	}
 }
 
-// A line that only may count does not make a setting hold, and takes one back that would.
-func TestFilteredSettingCountsOnlyAgainstTheWiring(t *testing.T) {
+// A line that only may count does not make a setting hold, but it may override a setting that holds.
+func TestFilteredSettingMayOverrideAnUnfilteredOneButIsNotReliedOn(t *testing.T) {
 	pi4 := BoardOf("Raspberry Pi 4 Model B", nil)
 	for config, want := range map[string]bool{
 		"dtparam=spi=on":                                      true,
@@ -109,7 +109,7 @@ func TestFilteredSettingCountsOnlyAgainstTheWiring(t *testing.T) {
 	}
 }
 
-func TestOtherNamesOfAParameterCount(t *testing.T) {
+func TestAliasesOfAParameterAreRecognised(t *testing.T) {
 	pi4 := BoardOf("Raspberry Pi 4 Model B", nil)
 	for config, want := range map[string]string{
 		"dtparam=i2c=on":          "dtparam=i2c_arm=on",
@@ -154,8 +154,8 @@ func FuzzSettings(f *testing.F) {
 	})
 }
 
-// A file that the limits let through is evaluated in seconds: portillond -check reads it before each start. Compared
-// setting by setting, a file three times as long took minutes.
+// The longest file within the limits is evaluated in seconds, because portillond -check reads it before each start. An
+// earlier version compared each pair of settings and needed minutes for a file three times as long.
 func TestALongFileIsEvaluatedInOnePass(t *testing.T) {
 	config := "[EDID=x]\n" + strings.Repeat("gpio=0-57=op,dh\ngpio=0-57=op,dl\n", maxConfig/3/32)
 	have := Settings(config, pi4)

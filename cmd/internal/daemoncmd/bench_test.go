@@ -23,7 +23,7 @@ import (
 	"portillon/wire"
 )
 
-// stopwatch is a relay that notes when it was ordered on.
+// stopwatch is a simulated relay that records when it was switched on.
 type stopwatch struct{ on time.Time }
 
 func (s *stopwatch) Set(_ context.Context, r session.Relay) error {
@@ -50,7 +50,8 @@ func signer(b testing.TB, name string) (note.Signer, note.Verifier) {
 	return s, v
 }
 
-// loaded is the roster of a site of 1,000 members, 15 badges and 20 machines, from a signed bundle.
+// loaded returns the roster of a site with this number of members, 15 badges and 20 machines, read from a signed
+// bundle.
 func loaded(b testing.TB, members int) *roster.Roster {
 	b.Helper()
 	dir := b.TempDir()
@@ -80,8 +81,9 @@ func loaded(b testing.TB, members int) *roster.Roster {
 	return r
 }
 
-// BenchmarkTap is the walk from a tap to the relay's order, with its record committed in between, beside a bare INSERT
-// and commit into the same kind of database on the same disk: one of each, in turn, so that the disk's moods meet both.
+// BenchmarkTap measures the time from a tap to the relay's command, including the commit of the record. Each tap
+// alternates with a bare INSERT and commit into the same kind of database on the same disk, so that changes in the
+// disk's speed affect both measurements.
 //
 //	go test ./cmd/internal/daemoncmd -run '^$' -bench Tap
 func BenchmarkTap(b *testing.B) {

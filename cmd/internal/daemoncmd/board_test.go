@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 )
 
-// relayOf reads a machine.yaml whose relay: holds these words, and checks its wires.
+// relayOf parses a machine.yaml with this text in its relay section, and checks the wiring.
 func relayOf(t *testing.T, words string) (Config, error) {
 	t.Helper()
 	c, err := config(t, "reader: { kind: none }\nrelay: { "+words+" }\n")
@@ -16,7 +16,7 @@ func relayOf(t *testing.T, words string) (Config, error) {
 	return c, err
 }
 
-func TestRelayBoardThatItsLineWouldCloseIsRefusedWhereTheFileSaysSo(t *testing.T) {
+func TestRelayBoardThatClosesAtPowerOnIsRejectedWithTheLineOfTheFile(t *testing.T) {
 	const pin = `pin: "gpio:pinctrl-/17"`
 	for _, x := range []struct{ words, want string }{
 		{pin + ", active: low", ":9:43: relay.active: low: when every program has ended the line falls low"},
@@ -41,9 +41,9 @@ func TestRelayBoardThatItsLineWouldCloseIsRefusedWhereTheFileSaysSo(t *testing.T
 	}
 }
 
-// A board that closes on a low level, with 3.3 V on its optocouplers: the guard and the boot fragment both hold the
-// line high.
-func TestActiveLowBoardIsHeldHighWhereItsSupplyAndResistorAreNamed(t *testing.T) {
+// A board that closes on a low level, with 3.3 V on its optocouplers: the guard and the boot fragment must both hold
+// the line high.
+func TestActiveLowBoardIsHeldHighIfItsSupplyAndResistorAreNamed(t *testing.T) {
 	c, err := relayOf(t, `pin: "gpio:pinctrl-/17", active: low, pull: up, supply: 3.3V, exhaust: "gpio:pinctrl-/27"`)
 	if err != nil {
 		t.Fatal(err)
@@ -59,15 +59,16 @@ func TestActiveLowBoardIsHeldHighWhereItsSupplyAndResistorAreNamed(t *testing.T)
 	}
 }
 
-// No daemon starts from such a file any more; its relay is still opened when systemd calls off, not left as it was.
-func TestOffOpensARelayWhoseBoardIsRefused(t *testing.T) {
+// A daemon does not start with such a file. The command that systemd runs after the daemon has ended must still open
+// the relay.
+func TestOffOpensARelayWhoseBoardIsRejected(t *testing.T) {
 	for _, r := range []RelayConfig{{ActiveLow: true}, {ActiveLow: true, PullUp: true, Supply: "5V"}, {PullUp: true},
 		{Supply: "5V", Heartbeat: true}, {ActiveLow: true, PullUp: true, Heartbeat: true}} {
 		r.Pin = "gpio:none/17"
 		if _, bad := (Config{Relay: r}).wiring().LevelFault(); !bad {
 			t.Errorf("%+v is not refused", r)
 		}
-		synctest.Test(t, func(t *testing.T) { // off asks again for a second
+		synctest.Test(t, func(t *testing.T) { // off retries for a second
 			err := (Config{Relay: r}).off()
 			if err == nil || !strings.HasPrefix(err.Error(), "relay: pin: ") { // the chip is missing
 				t.Errorf("%+v: %v", r, err)

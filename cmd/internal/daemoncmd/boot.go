@@ -7,7 +7,7 @@ import (
 	"portillon/rfid"
 )
 
-// BootLine is a line of a Pi's config.txt, and why it is there.
+// BootLine is a line of a Pi's config.txt, and the reason for the line.
 type BootLine = bootconfig.Line
 
 // Boot returns the lines that config.txt needs for this wiring (raspberrypi/documentation, config_txt: gpio, dtparam,
@@ -42,13 +42,13 @@ func (c Config) Boot() []BootLine {
 		for _, m := range [...]string{"pi0", "pi3", "pi4"} {
 			add(m, "Bluetooth gives the good serial port up", "dtoverlay=disable-bt")
 		}
-		// The 5, the 500 and the Compute Module 5, whose Bluetooth has a port of its own.
+		// The 5, the 500 and the Compute Module 5, whose Bluetooth uses a separate port.
 		add("pi5", "the serial port of the header", "dtparam=uart0=on")
 	}
 	return out
 }
 
-// Fragment is the lines of Boot as text for config.txt.
+// Fragment returns the lines of Boot as text for config.txt.
 func (c Config) Fragment(file string) string {
 	out := fmt.Sprintf("# The machine %s, from: portillon firmware render %s\n", c.Machine, file) +
 		"# This belongs at the end of /boot/firmware/config.txt\n" + bootconfig.Fragment(c.Boot())
@@ -64,13 +64,13 @@ func (c Config) Missing(config string, b bootconfig.Board) []BootLine {
 	return bootconfig.Missing(config, c.Boot(), b)
 }
 
-// BootMachine is what this machine needs of its Pi.
+// BootMachine returns what this machine needs from its Pi.
 func (c Config) BootMachine() bootconfig.Machine {
 	return bootconfig.Machine{Name: c.Machine, Lines: c.Boot(), Serial: c.Serial()}
 }
 
-// ApplyBoot changes the texts of config.txt and cmdline.txt for this machine on this board. It writes no files;
-// bootconfig.Edit does.
+// ApplyBoot changes the texts of config.txt and cmdline.txt for this machine on this board. To write files, call
+// bootconfig.Edit.
 func (c Config) ApplyBoot(config, cmdline string, b bootconfig.Board) (bootconfig.Result, error) {
 	return bootconfig.Apply(config, cmdline, c.BootMachine(), b)
 }

@@ -16,10 +16,11 @@ import (
 	"portillon/rfid"
 )
 
-// Every wiring that ships has its boot fragment beside it, and it is what its machine.yaml says.
+// Each machine.yaml in firmware-config/ has a boot fragment in the same folder. The fragment equals the one that is
+// computed from machine.yaml.
 //
 //	UPDATE=1 go test ./cmd/internal/daemoncmd -run Fragment
-func TestShippedFragmentsAreTheirWirings(t *testing.T) {
+func TestShippedFragmentsEqualTheFragmentsOfTheirWirings(t *testing.T) {
 	paths, _ := filepath.Glob("../../../firmware-config/*.yaml")
 	for _, p := range paths {
 		c, err := ReadConfig(p)
@@ -46,8 +47,9 @@ func TestShippedFragmentsAreTheirWirings(t *testing.T) {
 	}
 }
 
-// The screen's fragment stands beside any wiring's, in either order, and neither takes anything from the other.
-func TestScreensFragmentGoesWithEveryWiring(t *testing.T) {
+// The boot fragment of the screen combines with the fragment of each wiring, in both orders. Neither overrides a
+// setting of the other.
+func TestScreensFragmentCombinesWithEveryWiring(t *testing.T) {
 	screen, err := os.ReadFile("../../../firmware-config/panel/screen.config.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +81,7 @@ func TestScreensFragmentGoesWithEveryWiring(t *testing.T) {
 	}
 }
 
-// settles reports whether a config.txt surely sets this on a board.
+// settles reports whether a config.txt surely sets text on a board.
 func settles(config, model, text string) bool {
 	return slices.ContainsFunc(bootconfig.Settings(config, bootconfig.BoardOf(model, nil)),
 		func(s bootconfig.Setting) bool {
@@ -87,7 +89,7 @@ func settles(config, model, text string) bool {
 		})
 }
 
-func TestConfigTxtIsReadAsTheFirmwareReadsIt(t *testing.T) {
+func TestConfigTxtIsEvaluatedLikeTheFirmware(t *testing.T) {
 	c := Config{
 		Machine: "laser",
 		Relay:   RelayConfig{Pin: "gpio:pinctrl-/17"},
@@ -137,9 +139,9 @@ func TestConfigTxtIsReadAsTheFirmwareReadsIt(t *testing.T) {
 	}
 }
 
-// Every file that ships in firmware-config/ and systemd/ is one that a test reads: yaml and config.txt here and in
-// hubd, rules, units and the page of a screen in packaging/.
-func TestNoFileShipsUnread(t *testing.T) {
+// A test reads each file that ships in firmware-config/ and systemd/: tests of this package and of hubd read .yaml and
+// config.txt files; tests of packaging/ read rules, units and the screen's page.
+func TestEachShippedFileIsReadByATest(t *testing.T) {
 	for _, dir := range []string{"../../../firmware-config", "../../../systemd"} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && d.IsDir() && d.Name() == "circuit" { // calculates the drawings and does not ship
@@ -150,7 +152,7 @@ func TestNoFileShipsUnread(t *testing.T) {
 			}
 			switch filepath.Ext(path) {
 			case ".yaml", ".rules", ".service", ".path", ".conf", ".md", ".html", ".go":
-				// .go: the circuits, which are tested where they are
+				// .go: the circuits, tested in their own package
 			case ".txt":
 				if !strings.HasSuffix(path, ".config.txt") {
 					t.Errorf("%s: nobody reads it", path)
@@ -168,7 +170,7 @@ func TestNoFileShipsUnread(t *testing.T) {
 	}
 }
 
-// drawing is well-formed, has a title for those who cannot see it, and fetches nothing.
+// drawing checks that an SVG is well-formed, has a title for screen readers, and loads nothing from the network.
 func drawing(t *testing.T, path string) {
 	t.Helper()
 	b, err := os.ReadFile(path)

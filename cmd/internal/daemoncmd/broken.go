@@ -15,10 +15,10 @@ import (
 	"portillon/policy"
 )
 
-// errReopen says that the journal can be opened again, so the daemon restarts itself.
+// errReopen reports that the journal can be opened again. The daemon then restarts itself.
 var errReopen = errors.New("the journal can be opened now")
 
-// reopenEvery is how often the daemon tries a journal that could not be opened.
+// reopenEvery is the interval between attempts to open a journal that could not be opened.
 const reopenEvery = 5 * time.Second
 
 // openBroken serves the panel and the control socket of a machine whose journal cannot be opened. The panel shows why.
@@ -35,7 +35,7 @@ func (d *Daemon) openBroken(why error) (err error) {
 	return err
 }
 
-// refuseAll is the actions of a panel without a machine: all are refused.
+// refuseAll implements the actions of a panel without a machine. It refuses all actions.
 type refuseAll struct{}
 
 // Do implements panel.Actions.
@@ -51,7 +51,7 @@ func (refuseAll) Write(context.Context, string, panel.Entry) (policy.Text, error
 	return policy.Text{}, panel.NotSaved
 }
 
-// answer is the reply of the control socket.
+// answer returns the reply of the control socket.
 func (d *Daemon) answer(_ context.Context, r control.Request) control.Reply {
 	if r.Do == "status" {
 		return control.Reply{OK: true, Status: &control.Status{Site: d.c.Site, Machine: d.c.Machine, Phase: "fault",
@@ -91,7 +91,7 @@ func (d *Daemon) runBroken(ctx context.Context) error {
 	}
 }
 
-// canOpen tries to open the journal.
+// canOpen reports whether the journal can be opened again.
 func (d *Daemon) canOpen(ctx context.Context) bool {
 	k, errs := d.c.keys(d.c.secrets())
 	if len(errs) > 0 {
@@ -101,11 +101,11 @@ func (d *Daemon) canOpen(ctx context.Context) bool {
 	if err == nil {
 		return j.Close() == nil
 	}
-	// the file was replaced: the restarted daemon tries to salvage it
+	// the file was replaced: the restarted daemon tries to salvage the new file
 	return journal.IsDamaged(err) && d.stamp() != d.brokenStamp
 }
 
-// stamp is the size and time of the journal's file.
+// stamp returns the size and the modification time of the journal's file.
 func (d *Daemon) stamp() string {
 	fi, err := os.Stat(d.c.journalFile())
 	if err != nil {

@@ -22,50 +22,51 @@ import (
 	"portillon/wire"
 )
 
-// bundleUpdater keeps the bundle that the machine works from. It installs a newer bundle from the bundle file, or from
-// a manifest that came over MQTT, and refuses all others with their reason. The bundle in force stays until the next
-// one is complete and verified.
+// bundleUpdater maintains the bundle that the machine uses. It installs a newer bundle from the bundle file, or from a
+// manifest that arrived over MQTT. It rejects every other bundle and reports the reason. The current bundle stays in
+// force until the next one is complete and verified.
 //
-// One goroutine calls first and then run. Only offer may be called from others.
+// One goroutine calls first and then run. Only offer may be called from other goroutines.
 type bundleUpdater struct {
 	machine policy.MachineID
 	store   wire.Store
 	conf    BundleConfig
 	options roster.Options
-	now     func() time.Time // the clock that badges are judged by
+	now     func() time.Time // clock for the validity of badges
 	log     *slog.Logger
 
-	manifests chan []byte    // the newest manifest that was offered; holds one
+	manifests chan []byte    // capacity 1: the newest offered manifest
 	chunks    wire.Assembler // fetches chunks from the hub; without a source the chunks come from conf.From
 	cardKeys  cardKeySource
 	returns   hubReturns
 
-	lastFile        string        // what the bundle file was when it was last read: its size and time, or an error
-	refusedManifest []byte        // the last manifest from the network that was refused: repetitions are not recorded
+	lastFile        string        // size and time of the bundle file at the last look, or the error
+	refusedManifest []byte        // the last rejected manifest from the network; a repetition is not recorded
 	unfetched       unfetched     // a manifest whose chunks could not be fetched
-	recorded        refusalRecord // which refusals were recorded
-	wrongKey        wrongKeyTexts // for the panel
+	recorded        refusalRecord // which rejections were recorded
+	wrongKey        wrongKeyTexts // shown on the panel
 
-	// unverified says that the bundle in the store waits for run: it has too many credentials without a verdict for a
+	// unverified reports that run must load the stored bundle: it has too many unverified credentials to load at the
 	// start.
 	unverified bool
 
-	state                  daemon.BundleState       // of the bundle on the disk
+	state                  daemon.BundleState       // state of the bundle on the disk
 	onState                func(daemon.BundleState) // called when state changes; may be nil
-	repairedAt, verifiedAt time.Time                // when damage was last repaired, and looked for
+	repairedAt, verifiedAt time.Time                // times of the last repair and of the last check for damage
 }
 
-// wrongKeyTexts are why a bundle was refused because of a key, by where it came from; empty: it was not.
+// wrongKeyTexts are the reasons why a bundle was rejected because of a key, one for each source. An empty text means
+// that the bundle of this source was not rejected because of a key.
 type wrongKeyTexts struct{ stored, file, manifest string }
 
-// look is how often the bundle file is checked for a change.
+// look is the interval between two checks of the bundle file for a change.
 const look = 2 * time.Second
 
-// first returns the roster for the start: of the bundle in the store, or of a newer one in the file. nil without an
-// error means that there is none yet.
+// first returns the roster for the start, from the stored bundle or from a newer bundle file. If there is no bundle
+// yet, both results are nil.
 //
 // A start verifies few credentials, because systemd and members wait for it. A bundle with more unverified credentials
-// is loaded by run while the daemon already works. Until then the previous bundle is used, or the panel says that the
+// is loaded by run while the daemon already works. Until then the previous bundle is used, or the panel shows that the
 // list is being verified.
 func (u *bundleUpdater) first() (*roster.Roster, error) {
 	u.options.MaxUnverified = unverifiedAtStart
@@ -75,7 +76,7 @@ func (u *bundleUpdater) first() (*roster.Roster, error) {
 		return r, nil
 	}
 	if errors.Is(why, roster.ErrUnverified) {
-		why, u.lastFile, u.wrongKey.file = nil, "", "" // run reads the file again
+		why, u.lastFile, u.wrongKey.file = nil, "", "" // so that run reads the file again
 	}
 	u.setState(u.state)
 	r, err := u.loadStored()
@@ -88,15 +89,15 @@ func (u *bundleUpdater) first() (*roster.Roster, error) {
 	}
 	if errors.Is(err, roster.ErrUnverified) {
 		u.unverified, u.wrongKey.stored = true, ""
-		u.state.Refused = "" // waiting for verification is not a refusal
+		u.state.Refused = "" // waiting for verification is not a rejection
 		u.setState(daemon.BundleState{Version: u.state.Version, Damage: u.state.Damage, Verifying: true})
 		return nil, why
 	}
 	return r, errors.Join(err, why)
 }
 
-// loadStored loads the bundle in force. It reads only the chunks that it needs: if all verdicts are known, these are a
-// tenth of the bundle. upkeep compares all chunks with their hashes later.
+// loadStored loads the bundle in force. It reads only the chunks that it needs: a tenth of the bundle if all verdicts
+// are known. upkeep later compares all chunks with their hashes.
 func (u *bundleUpdater) loadStored() (*roster.Roster, error) {
 	m, err := u.store.Current()
 	if err != nil {
@@ -110,11 +111,12 @@ func (u *bundleUpdater) loadStored() (*roster.Roster, error) {
 	return r, nil
 }
 
-// unverifiedAtStart is how many credentials a start verifies: about 2 s on a Pi Zero (measured: 3 to 10 ms each).
+// unverifiedAtStart is the largest number of credentials that a start verifies: about 2 s on a Pi Zero (measured: 3 to
+// 10 ms each).
 const unverifiedAtStart = 200
 
-// verifyInForce loads the bundle that had too many unverified credentials for the start. It returns nil if there is
-// none.
+// verifyInForce loads the bundle that had too many unverified credentials for the start. It returns nil if no such
+// bundle waits.
 func (u *bundleUpdater) verifyInForce(ctx context.Context, refuse func(error)) *roster.Roster {
 	if !u.unverified {
 		return nil
@@ -130,7 +132,7 @@ func (u *bundleUpdater) verifyInForce(ctx context.Context, refuse func(error)) *
 	return r
 }
 
-// load reads a bundle of the store into a roster. It refuses a bundle whose policy does not name this machine. Members
+// load reads a bundle of the store into a roster. It rejects a bundle whose policy does not name this machine. Members
 // with unreadable data are denied and logged; the others are not affected.
 func (u *bundleUpdater) load(m wire.Manifest) (*roster.Roster, error) {
 	o := u.options
@@ -151,8 +153,8 @@ func (u *bundleUpdater) load(m wire.Manifest) (*roster.Roster, error) {
 	return r, nil
 }
 
-// fromFile installs the bundle file if it has changed since the last look, and is newer. nil without an error means
-// nothing new.
+// fromFile installs the bundle file if the file has changed since the last check and has a newer version. If nothing
+// is new, both results are nil.
 func (u *bundleUpdater) fromFile() (_ *roster.Roster, err error) {
 	if u.conf.File == "" {
 		return nil, nil
@@ -189,7 +191,7 @@ func (u *bundleUpdater) fromFile() (_ *roster.Roster, err error) {
 	return r, nil
 }
 
-// once returns err the first time it is called with this mark, then nil.
+// once returns err at the first call with this mark, and nil at further calls with the same mark.
 func once(last *string, mark string, err error) error {
 	if *last == mark {
 		return nil
@@ -198,7 +200,7 @@ func once(last *string, mark string, err error) error {
 	return err
 }
 
-// signedManifest is the signed manifest of the bundle in a store; nil: there is none.
+// signedManifest returns the signed manifest of the bundle in a store, or nil if the store is empty.
 func signedManifest(s wire.Store) []byte {
 	b, err := s.Signed()
 	if err != nil {
@@ -207,7 +209,7 @@ func signedManifest(s wire.Store) []byte {
 	return b
 }
 
-// fromManifest installs a bundle whose manifest came over the network, and fetches missing chunks.
+// fromManifest installs a bundle whose manifest arrived over the network, and fetches missing chunks.
 func (u *bundleUpdater) fromManifest(ctx context.Context, manifest []byte) (*roster.Roster, error) {
 	if bytes.Equal(manifest, signedManifest(u.store)) {
 		return nil, nil
@@ -218,7 +220,7 @@ func (u *bundleUpdater) fromManifest(ctx context.Context, manifest []byte) (*ros
 	}
 	if lacksCardKey(manifest, u.store.Keys, cardKeysOf(u.options)) {
 		if _, err := u.refreshCardKeys(ctx); err != nil {
-			// the installation then refuses the bundle and names both check values
+			// install anyway: the installation rejects the bundle and reports the check values of both card keys
 			u.log.Warn("card keys of the hub unavailable", "err", err)
 		}
 	}
@@ -228,7 +230,8 @@ func (u *bundleUpdater) fromManifest(ctx context.Context, manifest []byte) (*ros
 	return r, err
 }
 
-// chunksOf returns how to fetch the chunks of a bundle, or nil if the machine takes its bundles from a file.
+// chunksOf returns the function that fetches the chunks of a bundle, or nil if the machine gets its bundles from a
+// file.
 func (u *bundleUpdater) chunksOf(ctx context.Context, manifest []byte) (wire.Fetch, error) {
 	switch {
 	case u.conf.From != "":
@@ -243,7 +246,7 @@ func (u *bundleUpdater) chunksOf(ctx context.Context, manifest []byte) (wire.Fet
 	return u.chunks.Fetch(m), nil
 }
 
-// offer hands over a manifest from the network. Only the newest one waits. It may be called by any goroutine.
+// offer passes on a manifest from the network. Only the newest manifest waits. Any goroutine may call offer.
 func (u *bundleUpdater) offer(manifest []byte) {
 	for {
 		select {
@@ -258,8 +261,8 @@ func (u *bundleUpdater) offer(manifest []byte) {
 	}
 }
 
-// run looks for newer bundles until ctx ends. It passes each installed bundle to take, and each refusal that should be
-// recorded to refuse.
+// run looks for newer bundles until ctx ends. It passes each installed bundle to take, and each rejection that should
+// be recorded to refuse.
 func (u *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refuse func(error)) {
 	t := time.NewTicker(look)
 	defer t.Stop()
@@ -283,17 +286,17 @@ func (u *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refu
 		case <-t.C:
 			r, again, err = u.periodic(ctx)
 		}
-		if again { // the refusal was recorded before
+		if again { // the same rejection was recorded before
 			continue
 		}
-		// There may be both an error and a roster: the file was refused, and a repair succeeded.
+		// Both an error and a roster are possible: the file was rejected, and a repair succeeded.
 		if err != nil {
 			u.log.Warn("bundle refused", "err", err)
 			if u.recorded.isDue(err, time.Now()) {
 				refuse(err)
 			}
 		}
-		// Use the bundle before its chunks are compared with their hashes, because members wait.
+		// Use the bundle before comparing its chunks with their hashes, because members wait.
 		if r != nil {
 			u.log.Info("bundle", "version", r.Version, "members", r.Size(), "verified", r.Verified)
 			take(r)
@@ -303,20 +306,20 @@ func (u *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refu
 	}
 }
 
-// withNewCardKeys asks the hub for its card keys, and loads the bundle again if they changed.
+// withNewCardKeys asks the hub for its card keys, and loads the bundle again if the card keys changed.
 func (u *bundleUpdater) withNewCardKeys(ctx context.Context) (*roster.Roster, error) {
 	changed, err := u.refreshCardKeys(ctx)
 	if changed {
 		return u.inForce(ctx, false)
 	}
-	if err != nil { // the hub cannot be reached: keep the known card keys
+	if err != nil { // the hub is unreachable: keep the known card keys
 		u.log.Warn("card keys of the hub unavailable", "err", err)
 	}
 	return nil, nil
 }
 
-// periodic fetches missing chunks again, or reads the bundle file, or repairs the bundle on the disk. again says that
-// the same manifest was refused before.
+// periodic fetches missing chunks again, or reads the bundle file, or repairs the bundle on the disk. again reports
+// whether the same manifest was rejected before.
 func (u *bundleUpdater) periodic(ctx context.Context) (r *roster.Roster, again bool, err error) {
 	if m := u.unfetched.due(); m != nil {
 		return u.fromNetwork(ctx, m)
@@ -327,8 +330,8 @@ func (u *bundleUpdater) periodic(ctx context.Context) (r *roster.Roster, again b
 	return r, false, err
 }
 
-// checkStored compares all chunks on the disk with their hashes. It reads all of them, so it runs after the bundle is
-// in force.
+// checkStored compares all chunks on the disk with their hashes. It reads the whole bundle, so run calls it after the
+// bundle is in force.
 func (u *bundleUpdater) checkStored() {
 	m, err := u.store.Current()
 	if err != nil {
@@ -338,16 +341,16 @@ func (u *bundleUpdater) checkStored() {
 	u.setState(daemon.BundleState{Version: m.Version, Damage: damageOf(m, u.store.Damaged(m), nil)})
 }
 
-// fetchAgain is the pause before missing chunks are fetched again. Chunks that have arrived are kept.
+// fetchAgain is the pause before missing chunks are fetched again. Chunks that have arrived are not fetched again.
 const fetchAgain = 10 * time.Second
 
-// unfetched is a manifest whose chunks could not be fetched. The zero value has none.
+// unfetched holds a manifest whose chunks could not be fetched. The zero value holds none.
 type unfetched struct {
 	manifest []byte
 	at       time.Time
 }
 
-// due is the manifest if it is time to fetch its chunks again, otherwise nil.
+// due returns the manifest if the pause before the next fetch is over, otherwise nil.
 func (u unfetched) due() []byte {
 	if u.manifest == nil || time.Since(u.at) < fetchAgain {
 		return nil
@@ -355,8 +358,8 @@ func (u unfetched) due() []byte {
 	return u.manifest
 }
 
-// fromNetwork is fromManifest. It also notes what must be fetched again, and reports whether the same manifest was
-// refused before.
+// fromNetwork calls fromManifest and notes which manifest must be fetched again. It reports whether the same manifest
+// was rejected before.
 func (u *bundleUpdater) fromNetwork(ctx context.Context, m []byte) (r *roster.Roster, again bool, err error) {
 	r, err = u.fromManifest(ctx, m)
 	u.wrongKey.manifest, u.unfetched = refusalOf(err), unfetched{}
@@ -373,14 +376,14 @@ func (u *bundleUpdater) fromNetwork(ctx context.Context, m []byte) (r *roster.Ro
 	return nil, again, err
 }
 
-// refusalEvery is how often refusals of one kind are recorded, so that a flood of forged manifests cannot fill the
-// disk.
+// refusalEvery is the shortest time between two records of rejections of one kind, so that a flood of forged manifests
+// cannot fill the disk.
 const refusalEvery = time.Minute
 
-// refusalRecord is when a refusal of each kind was last recorded, by the refusal's code.
+// refusalRecord holds when a rejection of each kind was last recorded. The key is the rejection's code.
 type refusalRecord map[string]time.Time
 
-// isDue reports whether a refusal is the first of its kind within refusalEvery, and notes it.
+// isDue reports whether a rejection is the first of its kind within refusalEvery, and notes the time.
 func (r *refusalRecord) isDue(err error, now time.Time) bool {
 	kind := "other"
 	if why := (*wire.Refusal)(nil); errors.As(err, &why) {

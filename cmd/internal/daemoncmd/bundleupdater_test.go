@@ -19,7 +19,8 @@ import (
 	"portillon/wire"
 )
 
-// exampleUpdater is the laser's of the example site, and what builds that site's bundles.
+// exampleUpdater returns the bundleUpdater of the example site's laser, and a function that builds that site's
+// bundles.
 func exampleUpdater(t *testing.T) (*bundleUpdater, func(version uint64) *site.Built) {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-biklab")
@@ -52,9 +53,9 @@ func exampleUpdater(t *testing.T) (*bundleUpdater, func(version uint64) *site.Bu
 	}, build
 }
 
-// The hub offers its bundle whenever a state changes. A machine that cannot take it says so once: each refusal is a
-// record, written to the disk.
-func TestBundleThatIsOfferedAgainAndAgainIsRefusedOnce(t *testing.T) {
+// The hub offers its bundle whenever a state changes. A machine that rejects the bundle records the rejection once,
+// because each record is written to the disk.
+func TestRejectionOfARepeatedOfferIsRecordedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, build := exampleUpdater(t)
 		from := t.TempDir()
@@ -72,7 +73,7 @@ func TestBundleThatIsOfferedAgainAndAgainIsRefusedOnce(t *testing.T) {
 		}
 		first, second := build(1), build(2)
 		for range 50 {
-			offers(first.Signed, 1, 0) // its chunks are nowhere
+			offers(first.Signed, 1, 0) // no source has its chunks
 		}
 		<-time.After(refusalEvery)
 		offers(second.Signed, 2, 0)
@@ -90,8 +91,9 @@ func TestBundleThatIsOfferedAgainAndAgainIsRefusedOnce(t *testing.T) {
 	})
 }
 
-// A bundle of another workshop's machines would lock everybody out: what is in force stays.
-func TestBundleThatDoesNotKnowThisMachineIsRefused(t *testing.T) {
+// A machine with a bundle for another workshop would refuse everybody. So the machine rejects such a bundle, and the
+// current bundle stays in force.
+func TestBundleWithoutThisMachineIsRejected(t *testing.T) {
 	k, build := exampleUpdater(t)
 	b := build(1)
 	if _, err := k.store.Install(b.Signed, b.Chunk, nil); err != nil {
@@ -105,7 +107,7 @@ func TestBundleThatDoesNotKnowThisMachineIsRefused(t *testing.T) {
 	}
 }
 
-// Whoever may publish on the bundle topic must not fill the disk with refusals.
+// A client that may publish on the bundle topic must not be able to fill the disk with records of rejections.
 func TestForgedManifestsAreRecordedOncePerReasonAndMinute(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: starts the daemon")
@@ -137,7 +139,7 @@ func TestForgedManifestsAreRecordedOncePerReasonAndMinute(t *testing.T) {
 	})
 }
 
-func TestDeniedMembersAreLoggedWithTheFieldThatIsUnknown(t *testing.T) {
+func TestDeniedMembersAreLoggedWithTheUnknownField(t *testing.T) {
 	k, build := exampleUpdater(t)
 	var log bytes.Buffer
 	k.log = slog.New(slog.NewTextHandler(&log, nil))
@@ -173,7 +175,8 @@ func TestDeniedMembersAreLoggedWithTheFieldThatIsUnknown(t *testing.T) {
 	}
 }
 
-// A way to the hub that was lost within a bundle does not wait for the next manifest.
+// If the connection to the hub is lost during a download, the machine fetches the missing chunks without waiting for
+// another manifest.
 func TestBundleWithMissingChunksIsFetchedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, build := exampleUpdater(t)

@@ -19,16 +19,16 @@ import (
 	"portillon/wire"
 )
 
-// CardKeysFile is the file in HubDir with the card keys that the hub gave the machine over its certificate
-// (wire.CardKeys, mode 0600). If it exists, it replaces the card key that machine.yaml names: root installs that key,
-// so the daemon, which runs as another user, cannot change it when the site changes its card key. An enrolment removes
-// the file.
+// CardKeysFile is the name of the file in HubDir with the card keys that the hub sent to the machine over its client
+// certificate (wire.CardKeys, mode 0600). If the file exists, it replaces the card key that machine.yaml names. Root
+// installs the key of machine.yaml, so the daemon, which runs as another user, cannot replace that key when the site
+// changes its card key. An enrolment removes the file.
 const CardKeysFile = "card-keys.json"
 
-// maxCardKeysFile bounds that file, in bytes.
+// maxCardKeysFile is the size limit of CardKeysFile in bytes.
 const maxCardKeysFile = 4 << 10
 
-// givenCardKeys returns the card keys that the hub gave; none without an error if it gave none.
+// givenCardKeys returns the card keys that the hub sent, or none without an error if the hub sent none.
 func (c Config) givenCardKeys() ([][]byte, error) {
 	b, err := os.ReadFile(filepath.Join(c.HubDir(), CardKeysFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -42,7 +42,7 @@ func (c Config) givenCardKeys() ([][]byte, error) {
 		return nil, fmt.Errorf("%s holds no card keys", filepath.Join(c.HubDir(), CardKeysFile))
 	}
 	var out [][]byte
-	for _, text := range all.Keys { // may have one more than the hub gave: see keepCardKeys
+	for _, text := range all.Keys { // may hold one key more than the hub sent: see keepCardKeys
 		key, err := wire.CardKeys{Keys: []string{text}}.Bytes()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", filepath.Join(c.HubDir(), CardKeysFile), err)
@@ -52,7 +52,7 @@ func (c Config) givenCardKeys() ([][]byte, error) {
 	return out, nil
 }
 
-// CardKeys returns the machine's card keys for a command outside of the unit; none if they cannot be read.
+// CardKeys returns the machine's card keys for a command outside the systemd unit, or none if they cannot be read.
 func (c Config) CardKeys(store string) [][]byte {
 	if given, err := c.givenCardKeys(); err == nil && len(given) > 0 {
 		return given
@@ -71,8 +71,8 @@ func (k keys) ring() [][]byte {
 	return [][]byte{k.card}
 }
 
-// keepCardKeys stores the card keys that the hub gives now, and drops others. The key of the bundle on the disk is kept
-// until there is a newer bundle, because without it no card would be known after a restart.
+// keepCardKeys stores the card keys that the hub sends now, and deletes all other keys except one: the key of the
+// stored bundle is kept until a newer bundle arrives, because without it no card would be recognised after a restart.
 func (c Config) keepCardKeys(given, held [][]byte, s wire.Store) ([][]byte, error) {
 	keep := slices.Clone(given)
 	if m, err := s.Current(); err == nil {
@@ -98,7 +98,7 @@ func sameKeys(a, b [][]byte) bool {
 	return slices.EqualFunc(a, b, func(x, y []byte) bool { return bytes.Equal(x, y) })
 }
 
-// setCardKeys has a roster be loaded with these card keys, the one in force first.
+// setCardKeys sets the card keys with which a roster is loaded. The first key is the one in force.
 func setCardKeys(o *roster.Options, ring [][]byte) {
 	o.CardKey, o.OtherCardKeys = nil, nil
 	if len(ring) > 0 {
@@ -106,7 +106,7 @@ func setCardKeys(o *roster.Options, ring [][]byte) {
 	}
 }
 
-// cardKeysOf are the card keys that a roster is loaded with, the one in force first.
+// cardKeysOf returns the card keys with which a roster is loaded. The first key is the one in force.
 func cardKeysOf(o roster.Options) (out [][]byte) {
 	if o.CardKey != nil {
 		out = append(out, o.CardKey)
@@ -114,12 +114,12 @@ func cardKeysOf(o roster.Options) (out [][]byte) {
 	return append(out, o.OtherCardKeys...)
 }
 
-// cardKeySource asks the hub for the site's card keys and stores them. The zero value belongs to a machine that was not
-// enrolled: it keeps the keys that it has.
+// cardKeySource asks the hub for the site's card keys and stores them. The zero value is for a machine that was not
+// enrolled, whose keys never change.
 type cardKeySource struct {
 	ask   func(context.Context) ([][]byte, error)               // asks the hub; nil: not enrolled
 	keep  func(given, held [][]byte) (kept [][]byte, err error) // stores keys on the disk (Config.keepCardKeys)
-	again chan struct{}                                         // holds one request to ask the hub again; may be nil
+	again chan struct{}                                         // a request to ask the hub again; capacity 1, may be nil
 }
 
 // refresh asks the hub for its card keys and stores them. changed reports whether kept differs from held.
@@ -129,7 +129,7 @@ func (s cardKeySource) refresh(ctx context.Context, held [][]byte) (kept [][]byt
 	}
 	given, err := s.ask(ctx)
 	var refused *hublink.Refused
-	if errors.As(err, &refused) && refused.Code == "" { // an older hub has no card keys to give
+	if errors.As(err, &refused) && refused.Code == "" { // an older hub cannot send card keys
 		return held, false, nil
 	}
 	if err != nil {
@@ -142,7 +142,7 @@ func (s cardKeySource) refresh(ctx context.Context, held [][]byte) (kept [][]byt
 	return kept, !sameKeys(kept, held), nil
 }
 
-// refreshCardKeys asks the hub for its card keys, and reports whether they differ from those before.
+// refreshCardKeys asks the hub for its card keys, and reports whether they changed.
 func (u *bundleUpdater) refreshCardKeys(ctx context.Context) (changed bool, err error) {
 	kept, changed, err := u.cardKeys.refresh(ctx, cardKeysOf(u.options))
 	if err != nil || !changed {
@@ -153,8 +153,8 @@ func (u *bundleUpdater) refreshCardKeys(ctx context.Context) (changed bool, err 
 	return true, nil
 }
 
-// lacksCardKey reports whether a manifest was built with a card key that is not among those known. The signature of a
-// manifest that cannot be opened is judged later.
+// lacksCardKey reports whether a manifest was built with a card key that is not in known. It returns false for a
+// manifest with a bad signature, because the installation checks the signature later.
 func lacksCardKey(manifest []byte, signers note.Verifiers, known [][]byte) bool {
 	m, err := wire.OpenManifest(manifest, signers)
 	if err != nil {

@@ -19,36 +19,37 @@ import (
 // Computer is the computer on which a file is checked.
 type Computer struct {
 	Now       time.Time
-	Unit      string                             // $CREDENTIALS_DIRECTORY; empty outside of a unit
-	Credstore string                             // the folder from which systemd takes credentials
+	Unit      string                             // $CREDENTIALS_DIRECTORY; empty outside the systemd unit
+	Credstore string                             // the folder from which systemd loads credentials
 	Line      func(label string, line int) error // returns nil if a chip with this label has this line
 	Root      fs.FS                              // the computer's files; nil: not readable
 	Real      func(path string) string           // resolves symbolic links; nil: paths are used as they are
 	PCSC      func() ([]string, error)           // lists the readers of pcscd; nil: pcscd is not asked
 }
 
-// Here is the running computer.
+// Here returns the running computer as a Computer.
 func Here(now time.Time) Computer {
 	return Computer{Now: now, Unit: os.Getenv("CREDENTIALS_DIRECTORY"), Credstore: credstore, Line: pins.FindLine,
 		Root: os.DirFS("/"), Real: RealPath, PCSC: pcsc.Readers}
 }
 
-// Checked is the result of a check.
+// Checked holds the results of a check.
 type Checked struct {
-	Faults   []error  // what a daemon would refuse, or what would make the machine refuse every card
-	Warnings []string // what should be repaired although the machine works
+	Faults   []error  // faults with which a daemon does not start, or with which the machine refuses every card
+	Warnings []string // what should be repaired although the machine still works
 	Unseen   []string // what this user could not examine
 
-	// PCSC is why the PC/SC reader cannot be used; nil: it can, or there is none. The machine starts without it, because
-	// readers may be connected later.
+	// PCSC is why the PC/SC reader cannot be used, or nil if it can be used or none is configured. The machine starts
+	// anyway, because a reader may be connected later.
 	PCSC *PCSCFault
 }
 
-// maxSocket is the longest path of a Unix socket on Linux: sockaddr_un has 108 bytes, the last one zero (unix(7)).
+// maxSocket is the longest path of a Unix socket on Linux, in bytes: sockaddr_un has 108 bytes, the last one zero
+// (unix(7)).
 const maxSocket = 107
 
-// Check examines everything that the file names: keys, pins, folders, and the bundle file if there is one. It changes
-// nothing.
+// Check examines everything that the file names: keys, pins, folders, and the bundle file if there is one. Check
+// changes no file.
 func (c Config) Check(on Computer) Checked {
 	x := checker{c: c, on: on}
 	s := secrets{unit: on.Unit, store: on.Credstore, instance: c.instance}
@@ -84,7 +85,7 @@ type checker struct {
 // warn adds warnings.
 func (f *Checked) warn(warnings ...string) { f.Warnings = append(f.Warnings, warnings...) }
 
-// fault adds a fault. A file that only the daemon's user may read is not a fault, it could not be examined.
+// fault adds a fault. A file that only the daemon's user may read is not a fault: it is listed in Unseen.
 func (x *checker) fault(err error) {
 	switch {
 	case err == nil:
@@ -95,8 +96,8 @@ func (x *checker) fault(err error) {
 	}
 }
 
-// password checks the broker's password. A missing one is a warning: the daemon reads it at each connection, and the
-// machine works without its broker.
+// password checks the broker's password. A missing password is a warning, because the daemon reads the password at
+// each connection, and the machine works without its broker.
 func (x *checker) password(s secrets) {
 	if x.c.MQTT.PasswordFile == "" {
 		return
@@ -108,8 +109,8 @@ func (x *checker) password(s secrets) {
 	}
 }
 
-// bundleFile checks the bundle file. If the machine already has a bundle, a bad file is only a warning, because it does
-// not keep the machine from starting.
+// bundleFile checks the bundle file. If the machine already has a bundle, a bad file is only a warning, because the
+// machine starts with the stored bundle.
 func (x *checker) bundleFile(k keys) {
 	if x.c.Bundle.File == "" {
 		return
@@ -133,7 +134,8 @@ func (x *checker) store(k keys) {
 	x.fault(x.c.checkCardKey(k))
 }
 
-// journal checks the journal. A damaged one is a warning: the daemon starts, and salvages it or says why it cannot.
+// journal checks the journal. A damaged journal is a warning: the daemon starts and salvages the journal, or reports
+// why it cannot.
 func (x *checker) journal() {
 	err := x.c.checkJournal()
 	switch {
@@ -147,7 +149,7 @@ func (x *checker) journal() {
 	}
 }
 
-// control refuses a path that is too long for a socket.
+// control rejects a path that is too long for a Unix socket.
 func (x *checker) control() {
 	if path := x.c.Control; len(path) > maxSocket {
 		x.fault(fmt.Errorf("control: %s has %d bytes, and a socket's path has at most %d: /run/portillon/%s.sock",
@@ -155,7 +157,8 @@ func (x *checker) control() {
 	}
 }
 
-// takeBundle installs the bundle in a temporary folder as a daemon would: it checks site, key, members and machine.
+// takeBundle installs the bundle in a temporary folder like a daemon. It checks the site, the key, the members and the
+// machine.
 func (x *checker) takeBundle(k keys) error {
 	dir, err := os.MkdirTemp("", "portillond-check-")
 	if err != nil {
@@ -204,7 +207,7 @@ func (x *checker) lines() {
 	for _, p := range x.c.pins() {
 		label, line, err := gpioLine(p.pin)
 		if err != nil {
-			continue // simulated, or a fault of CheckWires
+			continue // simulated, or CheckWires reports the fault
 		}
 		switch err = x.on.Line(label, line); {
 		case errors.Is(err, pins.ErrNoChip):
@@ -220,7 +223,7 @@ func (x *checker) lines() {
 	}
 }
 
-// modes looks for keys that everybody on this computer may read.
+// modes warns of keys that every user of this computer may read.
 func (x *checker) modes() {
 	for _, f := range []struct{ field, path string }{
 		{"card-key", x.c.CardKey},
@@ -235,10 +238,10 @@ func (x *checker) modes() {
 	}
 }
 
-// Err is the faults as one error.
+// Err returns all faults joined into one error, or nil.
 func (c Checked) Err() error { return errors.Join(c.Faults...) }
 
-// Notes are the warnings, and what could not be looked at.
+// Notes returns the warnings, followed by what could not be examined.
 func (c Checked) Notes() []string {
 	out := slices.Concat(c.Warnings, c.Unseen)
 	if c.PCSC != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 // pi checks the computer: what the kernel does with the relay's line when a program dies, whether this model has the
-// reader's bus, and whether the journal survives a reboot. It checks nothing if the machine uses no pins.
+// reader's bus, and whether the journal survives a reboot. If the machine uses no pins, pi checks nothing.
 func (x *checker) pi() {
 	if x.c.Simulated() {
 		return
@@ -24,19 +24,22 @@ func (x *checker) pi() {
 	x.storage(board)
 }
 
-// RelayLine is the relay's line: the beginning of its chip's label, and its number there.
+// RelayLine returns the GPIO line of the relay: the beginning of its chip's label, and the line's number on that chip.
 func (c Config) RelayLine() (label string, line int, err error) { return gpioLine(c.Relay.Pin) }
 
-// PiFault is a fault of the computer. The doctor explains it in both languages under the name of its look.
+// PiFault is a fault of the computer. The doctor explains the fault in French and English under the name in Look.
 type PiFault struct {
-	Look string // persist, bus or storage
+	Look string // the doctor's name for the check: persist, bus or storage
 	Err  error
 }
 
+// Error implements error.
 func (f PiFault) Error() string { return f.Err.Error() }
+
+// Unwrap returns the error without the name in Look.
 func (f PiFault) Unwrap() error { return f.Err }
 
-// KeptWarning begins the warning that the doctor's look persist explains.
+// KeptWarning is the beginning of the warning that the doctor explains under the name persist.
 const KeptWarning = "relay.pin: the kernel keeps an output"
 
 // CheckPi is the part of Check about the computer, without keys, bundle and folders.
@@ -46,12 +49,12 @@ func (c Config) CheckPi(on Computer) Checked {
 	return x.out
 }
 
-// persistence refuses a relay that stays closed when its program dies. A charge pump opens by itself, so there the
-// parameter is only a warning.
+// persistence rejects a relay that stays closed after its program has died. With a charge pump the relay opens without
+// the kernel, so there the kernel parameter causes only a warning.
 func (x *checker) persistence(b bootconfig.Board) {
 	label, line, err := x.c.RelayLine()
 	if err != nil {
-		return // simulated, or a fault of CheckWires
+		return // simulated, or CheckWires reports the fault
 	}
 	kept, driver := bootconfig.Outputs(x.on.Root, label, line, b)
 	const cure = "sudo portillon firmware apply writes dtparam=strict_gpiod into config.txt; then reboot"
@@ -75,7 +78,7 @@ func (x *checker) persistence(b bootconfig.Board) {
 	}
 }
 
-// bus refuses a PN532 on I²C if the Pi's controller does not support clock stretching. The chip stretches the clock
+// bus rejects a PN532 on I²C if the Pi's controller does not support clock stretching. The chip stretches the clock
 // (PN532 user manual, UM0701-02, I²C interface; check), which the BSC of the BCM2835 to BCM2711 handles wrongly
 // (raspberrypi/linux, issues 254 and 4884). The RP1 of a Pi 5 has another controller.
 func (x *checker) bus(b bootconfig.Board) {
@@ -93,10 +96,10 @@ func (x *checker) bus(b bootconfig.Board) {
 	}
 }
 
-// refuse adds a fault of the computer. look is the doctor's look that explains it.
+// refuse adds a fault of the computer. look is the name under which the doctor explains the fault.
 func (f *Checked) refuse(look string, err error) { f.Faults = append(f.Faults, PiFault{look, err}) }
 
-// storage refuses a journal that would be lost at each boot.
+// storage rejects a journal folder whose files would be lost at each boot.
 func (x *checker) storage(b bootconfig.Board) {
 	dir := x.c.Data
 	if x.on.Real != nil {
@@ -121,7 +124,7 @@ func (x *checker) storage(b bootconfig.Board) {
 	}
 }
 
-// RealPath resolves symbolic links, as far as the path exists.
+// RealPath resolves the symbolic links in the part of the path that exists.
 func RealPath(file string) string {
 	rest := ""
 	for dir := filepath.Clean(file); ; dir = filepath.Dir(dir) {

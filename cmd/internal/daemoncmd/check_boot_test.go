@@ -12,7 +12,7 @@ import (
 	"portillon/rfid"
 )
 
-// wellPi is a Pi after firmware apply and a reboot: the kernel lets outputs go.
+// wellPi returns the files of a Pi after firmware apply and a reboot: its kernel releases outputs when a program dies.
 func wellPi(t *testing.T, name string) fstest.MapFS {
 	t.Helper()
 	root, err := pitest.Tree(name)
@@ -27,13 +27,13 @@ func wellPi(t *testing.T, name string) fstest.MapFS {
 	return root
 }
 
-// put is a tree with one more file.
+// put returns a copy of the tree with one more file.
 func put(root fstest.MapFS, path, text string) fstest.MapFS {
 	root[path] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
 	return root
 }
 
-// piCheck is what checkPi finds for a relay of level mode, its journal in the usual place.
+// piCheck returns the results of CheckPi for a relay in level mode, with the journal in the usual folder.
 func piCheck(root fstest.MapFS, change func(*Config)) (out Checked) {
 	c := Config{Machine: "laser", Data: "/var/lib/portillon/laser", Relay: RelayConfig{Pin: "gpio:pinctrl-/17"},
 		Reader: ReaderConfig{Kind: "none"}}
@@ -47,8 +47,8 @@ func piCheck(root fstest.MapFS, change func(*Config)) (out Checked) {
 	return c.CheckPi(on)
 }
 
-// On a Pi 5 both drivers are loaded, and the header's lines are pinctrl_rp1's.
-func TestLevelModeIsRefusedWhereOutputsOutliveTheirProgram(t *testing.T) {
+// On a Pi 5 both drivers are loaded, and pinctrl_rp1 drives the header's lines.
+func TestLevelModeIsRejectedIfOutputsStayDrivenAfterTheirProgram(t *testing.T) {
 	const bcm, rp1 = "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs",
 		"sys/module/pinctrl_rp1/parameters/persist_gpio_outputs"
 	for name, x := range map[string]struct {
@@ -73,7 +73,7 @@ func TestLevelModeIsRefusedWhereOutputsOutliveTheirProgram(t *testing.T) {
 	}
 }
 
-func TestHeartbeatModeIsWarnedWhereOutputsOutliveTheirProgram(t *testing.T) {
+func TestHeartbeatModeGetsAWarningIfOutputsStayDrivenAfterTheirProgram(t *testing.T) {
 	root := put(wellPi(t, "4-trixie"), "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", "Y\n")
 	found := piCheck(root, func(c *Config) { c.Relay.Heartbeat = true })
 	if found.Err() != nil || len(found.Warnings) != 1 ||
@@ -82,8 +82,8 @@ func TestHeartbeatModeIsWarnedWhereOutputsOutliveTheirProgram(t *testing.T) {
 	}
 }
 
-// The line's chip decides, not the board's first one: an expander's driver has no such parameter.
-func TestParameterIsThatOfTheChipThatHoldsTheLine(t *testing.T) {
+// The chip that has the line decides, not the board's first chip: the driver of an expander has no such parameter.
+func TestKernelParameterIsThatOfTheChipWithTheLine(t *testing.T) {
 	root := put(wellPi(t, "4-trixie"), "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", "Y\n")
 	for pin, want := range map[string]string{"gpio:pinctrl-/17": "fault", "gpio:pinctrl-bcm2711/17": "fault",
 		"gpio:raspberrypi-exp/3": "unseen", "gpio:pinctrl-/57": "fault"} {
@@ -94,8 +94,8 @@ func TestParameterIsThatOfTheChipThatHoldsTheLine(t *testing.T) {
 	}
 }
 
-// A kernel without /sys/class/gpio leaves the model to say which driver it is.
-func TestModelNamesTheDriverWhereNoChipCanBeSeen(t *testing.T) {
+// On a kernel without /sys/class/gpio the board's model determines the driver.
+func TestBoardModelDeterminesTheDriverIfNoChipIsVisible(t *testing.T) {
 	for tree, driver := range map[string]string{"5-trixie": "pinctrl_rp1", "cm4-trixie": "pinctrl_bcm2835",
 		"zero-2-w-bookworm": "pinctrl_bcm2835"} {
 		root := wellPi(t, tree)
@@ -144,14 +144,14 @@ func TestUnreadableFilesAreReportedAsUnseen(t *testing.T) {
 	}
 }
 
-func TestComputerWithSimulatedPinsIsNotLookedAt(t *testing.T) {
+func TestComputerWithSimulatedPinsIsNotChecked(t *testing.T) {
 	root := fstest.MapFS{"proc/self/mountinfo": {Data: []byte("1 0 0:1 / / rw - tmpfs tmpfs rw\n")}}
 	if found := piCheck(root, func(c *Config) { c.Relay.Pin = "sim:/tmp/pin" }); verdict(found) != "well" {
 		t.Errorf("%v %q", found.Err(), found.Notes())
 	}
 }
 
-func TestPN532OnI2CWorksOnAPi5Only(t *testing.T) {
+func TestPN532OnI2CIsAcceptedOnlyOnAPi5(t *testing.T) {
 	want := map[string]string{"zero-w": "fault", "zero-2-w": "fault", "3": "fault", "4": "fault", "cm4": "fault",
 		"5": "well", "cm5": "well"}
 	for model, state := range want {
@@ -178,7 +178,8 @@ func TestPN532OnI2CWorksOnAPi5Only(t *testing.T) {
 	}
 }
 
-// overlay is a root under overlayroot, as the kernel lists it; recurse adds what fstab mounts.
+// overlay is the mount table of a root file system under overlayroot, as the kernel lists it. With recurse, the mounts
+// of fstab are added.
 const overlay = `30 1 179:2 / /media/root-ro ro,relatime - ext4 /dev/mmcblk0p2 ro
 31 1 0:25 / /media/root-rw rw,relatime - tmpfs tmpfs-root rw
 32 1 0:26 / / rw,relatime - overlay overlayroot ` +
@@ -186,7 +187,7 @@ const overlay = `30 1 179:2 / /media/root-ro ro,relatime - ext4 /dev/mmcblk0p2 r
 40 32 179:1 / /boot/firmware ro,relatime - vfat /dev/mmcblk0p1 ro
 `
 
-func TestJournalThatAnyBootLosesIsRefused(t *testing.T) {
+func TestJournalFolderThatIsLostAtABootIsRejected(t *testing.T) {
 	hidden := "32 1 0:26 / / rw - overlay overlay rw,lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work\n"
 	for name, x := range map[string]struct{ mounts, cmdline, model, want string }{
 		"a card":                           {"1 0 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n", "", "pi", "well"},
@@ -239,7 +240,7 @@ func TestMountPointsAreUnescaped(t *testing.T) {
 	}
 }
 
-func TestPathIsFollowedAsFarAsItIsThere(t *testing.T) {
+func TestRealPathResolvesTheExistingPartOfAPath(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 	"portillon/wire"
 )
 
-// bench is a machine whose file, keys and bundle are all there, and the computer it is checked on.
+// bench is a machine with a file, keys and a bundle, and the computer on which the file is checked.
 type bench struct {
 	dir string
 	c   Config
@@ -95,7 +95,7 @@ mqtt: { broker: "tcp://hub.lan:1883", username: laser, password-file: credential
 	return c
 }
 
-func TestCheckByHandFindsTheKeysThatTheUnitWouldGet(t *testing.T) {
+func TestManualCheckFindsTheKeysThatTheUnitWouldGet(t *testing.T) {
 	b := newBench(t)
 	if found := b.c.Check(b.on); found.Err() != nil || len(found.Notes()) > 0 {
 		t.Errorf("%v %q", found.Err(), found.Notes())
@@ -110,8 +110,8 @@ func TestCheckByHandFindsTheKeysThatTheUnitWouldGet(t *testing.T) {
 	}
 }
 
-// Who may not see the keys still has everything else checked, and is told.
-func TestCheckByHandGoesOnWithoutTheKeysThatItMayNotSee(t *testing.T) {
+// A user who may not read the keys gets all other checks, and a note about the keys.
+func TestManualCheckContinuesWithoutUnreadableKeys(t *testing.T) {
 	b := newBench(t)
 	b.on.Credstore = filepath.Join(b.dir, "elsewhere")
 	found := b.c.Check(b.on)
@@ -125,7 +125,7 @@ func TestCheckByHandGoesOnWithoutTheKeysThatItMayNotSee(t *testing.T) {
 	}
 }
 
-func TestCheckRefusesWhatTheDaemonWould(t *testing.T) {
+func TestCheckRejectsWhatTheDaemonWouldReject(t *testing.T) {
 	for name, x := range map[string]struct {
 		harm func(*testing.T, *bench)
 		want string
@@ -157,7 +157,7 @@ func TestCheckRefusesWhatTheDaemonWould(t *testing.T) {
 	}
 }
 
-func TestFieldsThatTheDaemonWouldRefuseAreFaultsOfTheFile(t *testing.T) {
+func TestFieldsThatTheDaemonWouldRejectAreFaultsOfTheFile(t *testing.T) {
 	tail := "reader: { kind: none }\nrelay: { pin: \"sim:p\", busy: \"sim:b\", ignore: 20s }\n"
 	for more, want := range map[string]string{
 		tail + "mqtt: { broker: hub.lan, hub-key: k }":                 `mqtt.broker: "hub.lan" is no address of a broker`,
@@ -179,8 +179,8 @@ func TestFieldsThatTheDaemonWouldRefuseAreFaultsOfTheFile(t *testing.T) {
 	}
 }
 
-// A machine works without its broker, so a password that is not there keeps nobody out; but it is said.
-func TestMissingPasswordIsWarnedOf(t *testing.T) {
+// A machine works without its broker, so a missing password causes a warning and not a fault.
+func TestMissingPasswordIsAWarning(t *testing.T) {
 	b := newBench(t)
 	for file, want := range map[string]string{filepath.Join(b.dir, "none"): "mqtt: password-file: open ",
 		"credential:mqtt-password": "/etc/credstore/portillon.laser.mqtt-password"} {
@@ -194,8 +194,8 @@ func TestMissingPasswordIsWarnedOf(t *testing.T) {
 	}
 }
 
-// A file is checked on a desk too, where no chip is.
-func TestMissingRealTimeClockIsANoteAndNoFault(t *testing.T) {
+// A file may also be checked on a computer that has no clock chip.
+func TestMissingRealTimeClockIsANoteAndNotAFault(t *testing.T) {
 	b := newBench(t)
 	b.on.Line = func(string, int) error { return pins.ErrNoChip }
 	if found := b.c.Check(b.on); found.Err() != nil || len(found.Unseen) != 1 ||
@@ -204,7 +204,7 @@ func TestMissingRealTimeClockIsANoteAndNoFault(t *testing.T) {
 	}
 }
 
-func TestKeyThatEverybodyMayReadIsWarnedOf(t *testing.T) {
+func TestWorldReadableKeyIsAWarning(t *testing.T) {
 	b := newBench(t)
 	b.put(t, "card.key", strings.Repeat("6b", 16))
 	b.c.CardKey = filepath.Join(b.dir, "card.key")
@@ -219,7 +219,7 @@ func TestKeyThatEverybodyMayReadIsWarnedOf(t *testing.T) {
 	}
 }
 
-// A check that leaves something behind would have the unit's first start find it.
+// The check must not create files, because the unit's first start would find them.
 func TestCheckChangesNothing(t *testing.T) {
 	b := newBench(t)
 	b.c.Data = filepath.Join(b.dir, "data", "laser")
@@ -231,8 +231,8 @@ func TestCheckChangesNothing(t *testing.T) {
 	}
 }
 
-// Two machines on one Pi: what would do is named.
-func TestTakenPanelAddressSuggestsAnotherOne(t *testing.T) {
+// Two machines on one Pi cannot use the same panel address. The error suggests a free address.
+func TestPanelAddressInUseSuggestsAnotherOne(t *testing.T) {
 	first, err := (PanelConfig{Listen: "127.0.0.1:0"}).listen()
 	if err != nil {
 		t.Fatal(err)

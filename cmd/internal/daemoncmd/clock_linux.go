@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// WallNow is the computer's clock.
+// WallNow returns the time of the computer's clock.
 func WallNow() time.Time { return time.Now() }
 
 // synchronised asks the kernel whether the clock is synchronised, by NTP or by the daemon of a real-time clock:

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// WallNow is the computer's clock.
+// WallNow returns the time of the computer's clock.
 func WallNow() time.Time { return time.Now() }
 
-// synchronised is unknown on this system, so the clock is not trusted.
+// synchronised returns false: this system does not report it, so the clock is not trusted.
 func synchronised() bool { return false }
 
 func setTime(time.Time) error { return errors.ErrUnsupported }

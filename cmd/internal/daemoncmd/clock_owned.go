@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// A program that is built with the tag owned_clock has the clock of a computer that is not there: the file that
-// PORTILLON_CLOCK names says how far it is from this computer's, and whether a time server vouches for it, as in
-// "8880h synchronised". No package is built with it; .ci/away tests clocks that are wrong with it.
+// A program built with the tag owned_clock has a simulated clock. The file named by PORTILLON_CLOCK says how far the
+// simulated clock is from this computer's clock, and whether a time server has synchronised it, for example "8880h
+// synchronised". Packages are built without this tag. The tests in .ci/away use it for wrong clocks.
 
 func ownedClock() (offset time.Duration, vouched bool) {
 	b, err := os.ReadFile(os.Getenv("PORTILLON_CLOCK"))
@@ -18,11 +18,11 @@ func ownedClock() (offset time.Duration, vouched bool) {
 		return 0, false
 	}
 	first, rest, _ := strings.Cut(strings.TrimSpace(string(b)), " ")
-	offset, _ = time.ParseDuration(first) // of no length: the computer's own time
+	offset, _ = time.ParseDuration(first) // without an offset: the computer's own time
 	return offset, rest == "synchronised"
 }
 
-// WallNow is the clock of the file.
+// WallNow returns the time of the simulated clock.
 func WallNow() time.Time {
 	offset, _ := ownedClock()
 	return time.Now().Add(offset)
@@ -33,7 +33,7 @@ func synchronised() bool {
 	return vouched
 }
 
-// setTime sets the clock of the file. It is not synchronised afterwards.
+// setTime sets the simulated clock. The clock is not synchronised afterwards.
 func setTime(t time.Time) error {
 	return os.WriteFile(os.Getenv("PORTILLON_CLOCK"), []byte(time.Until(t).String()), 0o644)
 }

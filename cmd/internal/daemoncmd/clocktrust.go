@@ -9,36 +9,36 @@ import (
 	"portillon/daemon/journal"
 )
 
-// clockTrust decides whether the wall clock is trusted: while the kernel reports it as synchronised, and for a month
-// after that unless somebody sets it. The kernel calls a clock unsynchronised 8 h 53 min after the last correction: it
-// adds 500 µs a second to the possible error (MAXFREQ) and gives up at 16 s (NTP_PHASE_LIMIT; kernel/time/ntp.c,
-// second_overflow). With that limit a machine would lock its members out on the morning after the network failed,
-// although the crystal of a Pi is off by a few seconds a day at most. So the last time of synchronisation is kept, also
-// for the next daemon of the same boot. A step of the wall clock ends the trust; it shows as a difference to the time
-// since boot, which has the same rate and never steps.
+// clockTrust decides whether the wall clock is trusted. The clock is trusted while the kernel reports it as
+// synchronised, and for a month after that unless somebody sets it. The kernel calls a clock unsynchronised 8 h 53 min
+// after the last correction: it adds 500 µs a second to the possible error (MAXFREQ) and stops at 16 s
+// (NTP_PHASE_LIMIT; kernel/time/ntp.c, second_overflow). With that limit a machine would refuse its members on the
+// morning after the network failed, although the crystal of a Pi drifts by a few seconds a day at most. So the time of
+// the last synchronisation is stored, also for the next daemon of the same boot. A step of the wall clock ends the
+// trust. A step changes the difference from the time since boot, which runs at the same rate and never steps.
 type clockTrust struct {
 	asks func() bool                                 // reports whether the kernel calls the clock synchronised now
-	now  func() (wall time.Time, mono time.Duration) // mono: since boot
+	now  func() (wall time.Time, mono time.Duration) // wall clock, and time since boot
 
 	mu   sync.Mutex
 	ever bool
 	last syncRecord
 }
 
-// syncRecord is when the clock was last synchronised.
+// syncRecord is the time of the last synchronisation, on two clocks.
 type syncRecord struct {
 	Boot string        `json:"boot"`
 	Wall time.Time     `json:"wall"`
-	Mono time.Duration `json:"mono"` // since boot
+	Mono time.Duration `json:"mono"` // time since boot
 }
 
 const (
-	// trustFor is long enough for an error of four minutes at 100 ppm, which is more than any crystal's error. Rules are
-	// in minutes and days.
+	// trustFor is the time for which the clock is trusted after a synchronisation. At 100 ppm, which is more than any
+	// crystal's error, the clock is wrong by four minutes after that time. Rules are in minutes and days.
 	trustFor = 30 * 24 * time.Hour
 	step     = 2 * time.Second // a leap second is smaller
 
-	factClockSync   = "vouched" // the journal's fact: a syncRecord
+	factClockSync   = "vouched" // name of the journal's fact that holds a syncRecord
 	syncRecordEvery = time.Hour // how often the fact is written while the clock is synchronised
 )
 
@@ -55,7 +55,7 @@ func readClocks() (wall time.Time, mono time.Duration) {
 	return wall, mono
 }
 
-// trusted reports whether the wall clock is trusted now, and notes a synchronisation.
+// trusted reports whether the wall clock is trusted now. It stores the time if the kernel reports synchronisation.
 func (v *clockTrust) trusted() bool {
 	now := v.asks()
 	v.mu.Lock()
@@ -70,12 +70,12 @@ func (v *clockTrust) trusted() bool {
 	return v.ever
 }
 
-// hubTolerance is the largest difference from the hub's clock at which the hub's time confirms the machine's. It is of
-// the size of a crystal's error after a month.
+// hubTolerance is the largest difference between the hub's clock and the machine's clock at which the hub's time
+// confirms the machine's clock. A crystal's error after a month has about this size.
 const hubTolerance = time.Minute
 
 // trustHub uses the hub's time as confirmation, for a site without a time server. ahead is how far the hub's clock is
-// ahead of this one, with an uncertainty of within.
+// ahead of this clock; within is the uncertainty of ahead.
 func (v *clockTrust) trustHub(ahead, within time.Duration) bool {
 	if ahead.Abs() > hubTolerance+within {
 		return false
@@ -91,7 +91,7 @@ func (v *clockTrust) trustHub(ahead, within time.Duration) bool {
 func (v *clockTrust) restore(fact []byte, boot string) {
 	var w syncRecord
 	if json.Unmarshal(fact, &w) != nil || w.Boot != boot || boot == "" || boot == "unknown" {
-		// journal.BootID could not read it
+		// journal.BootID could not read the boot ID
 		return
 	}
 	v.mu.Lock()
@@ -101,8 +101,8 @@ func (v *clockTrust) restore(fact []byte, boot string) {
 	}
 }
 
-// listen checks the clock once a minute until ctx ends, and stores the record. Between two taps a time server may be
-// reachable only for a while.
+// listen checks the clock once a minute until ctx ends, and stores the record. A time server may be reachable only for
+// a short time between two taps.
 func (v *clockTrust) listen(ctx context.Context, boot string, keep func(map[string][]byte) error) {
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()

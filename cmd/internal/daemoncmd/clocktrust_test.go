@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// What a machine hears of its clock over days, and whether it believes it.
+// Each case lists what the kernel reports about the clock over days, and whether the machine trusts the clock.
 func TestClockStaysTrustedWithoutItsServerUntilSomebodySetsIt(t *testing.T) {
 	wall, mono, kernel := time.Date(2026, 11, 28, 9, 0, 0, 0, time.UTC), time.Duration(0), false
 	v := &clockTrust{asks: func() bool { return kernel }, now: func() (time.Time, time.Duration) { return wall, mono }}
@@ -49,7 +49,7 @@ func TestClockStaysTrustedWithoutItsServerUntilSomebodySetsIt(t *testing.T) {
 	wants(true, "set by a time server")
 }
 
-func TestClocksAreReadTogether(t *testing.T) {
+func TestWallAndBootClocksAreReadTogether(t *testing.T) {
 	w1, m1 := readClocks()
 	w2, m2 := readClocks()
 	if d := w2.Sub(w1) - (m2 - m1); d.Abs() > step || m2 < m1 {
@@ -57,7 +57,7 @@ func TestClocksAreReadTogether(t *testing.T) {
 	}
 }
 
-// A kernel's word and the two clocks, as a test has them: a daemon reads them from elsewhere.
+// clocks simulates the kernel's report on synchronisation and the two clocks.
 type clocks struct {
 	mu     sync.Mutex
 	kernel bool
@@ -76,8 +76,8 @@ func (c *clocks) daemon() *clockTrust {
 		now: func() (time.Time, time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); return c.wall, c.mono }}
 }
 
-// The kernel's word is written when it is first heard, and now and then while it is renewed.
-func TestKernelsWordIsKeptWhileItIsHeard(t *testing.T) {
+// The synchronisation is stored when the kernel first reports it, and again from time to time while it lasts.
+func TestSynchronisationIsStoredWhileTheKernelReportsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, fact, writes := clocks{wall: time.Date(2026, 11, 28, 20, 0, 0, 0, time.UTC), mono: 2 * time.Hour}, []byte(nil), 0
 		ctx, cancel := context.WithCancel(t.Context())
@@ -112,7 +112,8 @@ func TestKernelsWordIsKeptWhileItIsHeard(t *testing.T) {
 	})
 }
 
-// A daemon that starts anew takes the kernel's last word of this boot; whoever set the clock in between is found out.
+// A restarted daemon uses the stored synchronisation of the same boot. It detects that somebody set the clock in
+// between.
 func TestClockTrustSurvivesARestartOfTheDaemon(t *testing.T) {
 	begin := time.Date(2026, 11, 28, 20, 0, 0, 0, time.UTC)
 	fact, err := json.Marshal(syncRecord{"boot", begin, 2 * time.Hour})
@@ -131,7 +132,7 @@ func TestClockTrustSurvivesARestartOfTheDaemon(t *testing.T) {
 		"another boot":     {string(fact), "another", 13 * time.Hour, 0, false},
 		"no boot":          {string(fact), "", 13 * time.Hour, 0, false},
 		"no boot known":    {`{"boot":"unknown","wall":"2026-11-28T20:00:00Z","mono":7200000000000}`, "unknown", 0, 0, false},
-		"a month since":    {string(fact), "boot", trustFor + time.Minute, 0, false}, // and a new daemon begins no other
+		"a month since":    {string(fact), "boot", trustFor + time.Minute, 0, false}, // a restart does not extend the month
 		"nothing":          {"", "boot", 0, 0, false},
 		"null":             {"null", "boot", 0, 0, false},
 		"half":             {"{", "boot", 0, 0, false},

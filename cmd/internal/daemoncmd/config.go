@@ -17,14 +17,14 @@ import (
 	"portillon/yamlfile"
 )
 
-// Config is a machine.yaml: which machine the daemon serves, and how it is wired.
+// Config is the content of a machine.yaml: which machine the daemon serves, and how the machine is wired.
 type Config struct {
 	Site, Machine string
-	Data          string // the folder of the journal, the bundle and the verdicts
+	Data          string // the folder of the journal, the bundle and the stored verdicts
 	Control       string // the local socket
 	CardKey       string // file of the site's card key; a key may also be credential:NAME
 	MachineKey    string // file of the key that signs this machine's checkpoints
-	PolicyKey     string // verifies the policy; empty: the key of bundles does
+	PolicyKey     string // verifies the policy; empty: the key that verifies bundles does
 	Bundle        BundleConfig
 	Reader        ReaderConfig
 	Relay         RelayConfig
@@ -36,29 +36,30 @@ type Config struct {
 
 	instance string // %i of the unit for this file: the file's name without .yaml
 	path     string
-	lines    map[string]int // the lines of the file that name keys
+	lines    map[string]int // line numbers of the fields that name keys
 }
 
-// BundleConfig is where bundles come from.
+// BundleConfig holds the sources of bundles.
 type BundleConfig struct {
-	Key  string // verifies bundles
-	File string // a bundle file, read again when it changes
+	Key  string // the key that verifies bundles
+	File string // path of a bundle file, which is read again when the file changes
 	From string // a folder or https URL from which chunks of a new manifest are fetched
 }
 
-// MQTTConfig is the broker. Without a Broker the machine has no hub.
+// MQTTConfig holds the connection to the broker. If Broker is empty, the machine has no hub.
 type MQTTConfig struct {
 	Broker, Username, PasswordFile string
-	HubKey                         string // verifies the hub's acknowledgements and commands
+	HubKey                         string // the key that verifies the hub's acknowledgements and commands
 }
 
-// PanelConfig is the page beside the machine.
+// PanelConfig holds the settings of the panel's page.
 type PanelConfig struct {
 	Listen, Framed, URL string
 	Screens             []netip.Addr // addresses of the machine's screens, in addition to this computer's own
 }
 
-// ReadConfig reads a machine.yaml. Relative paths in it are relative to its folder. The error lists every fault.
+// ReadConfig reads a machine.yaml. Relative paths in the file are relative to the file's folder. The error lists every
+// fault.
 func ReadConfig(path string) (Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -109,7 +110,7 @@ func parse(r yamlfile.Node, dir string) Config {
 	return c.withDefaults()
 }
 
-// parseMQTT reads the broker. Without the section the machine has no hub.
+// parseMQTT reads the settings of the broker. Without the section the machine has no hub.
 func parseMQTT(n yamlfile.Node, beside func(yamlfile.Node) string, site string) MQTTConfig {
 	n.Only("broker", "username", "password-file", "hub-key")
 	c := MQTTConfig{
@@ -125,7 +126,7 @@ func parseMQTT(n yamlfile.Node, beside func(yamlfile.Node) string, site string) 
 	return c
 }
 
-// parsePanel reads the page beside the machine. Every key has a default (withDefaults).
+// parsePanel reads the settings of the panel. Every key has a default (withDefaults).
 func parsePanel(n yamlfile.Node) PanelConfig {
 	n.Only("listen", "framed", "url", "screens")
 	checkListen(n.Get("listen"))
@@ -137,7 +138,7 @@ func parsePanel(n yamlfile.Node) PanelConfig {
 	}
 }
 
-// withDefaults sets the defaults of missing keys.
+// withDefaults returns the configuration with defaults for missing keys.
 func (c Config) withDefaults() Config {
 	if c.Control == "" && c.Machine != "" {
 		c.Control = fmt.Sprintf("/run/portillon/%s.sock", c.Machine)
@@ -160,8 +161,8 @@ const (
 	shutdownTimeout = 5 * time.Second        // the limit for a shutdown after the relay is off
 )
 
-// screens are the addresses of the machine's screens. A touch there needs no card where a touch on the machine's own
-// screen needs none.
+// screens returns the addresses of the machine's screens. A touch on one of these screens needs a card only if a touch
+// on the machine's own screen needs one.
 func screens(n yamlfile.Node) (out []netip.Addr) {
 	for _, x := range n.List() {
 		a, err := netip.ParseAddr(x.Str())
@@ -174,7 +175,7 @@ func screens(n yamlfile.Node) (out []netip.Addr) {
 	return out
 }
 
-// checkBroker reports a broker that the uplink would refuse.
+// checkBroker reports a broker address that the uplink would reject.
 func checkBroker(n yamlfile.Node) {
 	u, err := url.Parse(n.Str())
 	if n.Present() &&
@@ -194,7 +195,7 @@ func checkListen(n yamlfile.Node) {
 	}
 }
 
-// listen opens the panel's address.
+// listen opens the panel's address for connections.
 func (p PanelConfig) listen() (net.Listener, error) {
 	l, err := net.Listen("tcp", p.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -207,7 +208,7 @@ func (p PanelConfig) listen() (net.Listener, error) {
 	return l, nil
 }
 
-// panelURL is the address at which phones reach the panel.
+// panelURL returns the address at which phones reach the panel.
 func panelURL(n yamlfile.Node) string {
 	s := n.Str()
 	if u, err := url.Parse(s); n.Present() &&

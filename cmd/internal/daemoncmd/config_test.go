@@ -12,8 +12,8 @@ import (
 	"portillon/daemon/relay/gpio/sim"
 )
 
-// Every file that ships is read by a test.
-func TestShippedMachineFilesAreSound(t *testing.T) {
+// Each machine.yaml that ships in firmware-config/ is valid.
+func TestShippedMachineFilesAreValid(t *testing.T) {
 	paths, err := filepath.Glob("../../../firmware-config/*.yaml")
 	if err != nil || len(paths) < 2 {
 		t.Fatal(paths, err)
@@ -29,7 +29,7 @@ func TestShippedMachineFilesAreSound(t *testing.T) {
 	}
 }
 
-func TestFaultsOfAMachineFileAreAllSaid(t *testing.T) {
+func TestAllFaultsOfAMachineFileAreReported(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "machine.yaml")
 	os.WriteFile(path, []byte(`portillon: 1
 site: Bik Lab
@@ -54,7 +54,7 @@ clok: ntp
 	}
 }
 
-func TestWiringThatWouldCloseAtPowerOnIsRefused(t *testing.T) {
+func TestWiringThatWouldCloseTheRelayAtPowerOnIsRejected(t *testing.T) {
 	c := Config{Relay: RelayConfig{Pin: "gpio:pinctrl-/4"}}
 	if err := c.wiring().Check(); err == nil || !strings.Contains(err.Error(), "pulled up from power-on") {
 		t.Error(err)
@@ -94,7 +94,7 @@ lights: { red: "gpio:pinctrl-/12", green: "gpio:pinctrl-/13", buzzer: "gpio:pinc
 	}
 }
 
-func TestWiringThatCannotWorkIsRefusedInWords(t *testing.T) {
+func TestWiringThatCannotWorkIsRejectedWithAReason(t *testing.T) {
 	for more, want := range map[string]string{
 		`reader: { kind: mfrc522, port: /dev/spidev0.0 }` + "\n" +
 			`relay: { pin: "gpio:pinctrl-/10" }`: "relay.pin: GPIO 10 is already taken by " +
@@ -126,7 +126,8 @@ func TestWiringThatCannotWorkIsRefusedInWords(t *testing.T) {
 	}
 }
 
-// As the unit has it: the site's secrets are one for all machines, a machine's are its own.
+// All machines of a computer share the site's secrets; each machine has its own machine secrets, as in the systemd
+// unit.
 func TestSecretsMayComeFromSystemd(t *testing.T) {
 	dir := t.TempDir()
 	os.WriteFile(filepath.Join(dir, "card-key"), []byte("00112233\n"), 0o400)
@@ -150,8 +151,9 @@ func TestSecretsMayComeFromSystemd(t *testing.T) {
 	}
 }
 
-// What systemd calls last opens a relay that a guard left closed, and waits for a guard that still dies.
-func TestOffOpensTheRelayWhoeverHeldIt(t *testing.T) {
+// The command that systemd runs last opens a relay that a guard left closed, and waits for a guard that is still
+// exiting.
+func TestOffOpensTheRelayWhicheverProgramHeldIt(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: starts the daemon")
 	}
@@ -162,7 +164,7 @@ func TestOffOpensTheRelayWhoeverHeldIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	held.Relay.Out(gpio.High)
-	time.AfterFunc(100*time.Millisecond, func() { held.Relay.Halt(); held.Exhaust.Halt() }) // while off tries again
+	time.AfterFunc(100*time.Millisecond, func() { held.Relay.Halt(); held.Exhaust.Halt() }) // while off retries
 	if err := c.off(); err != nil {
 		t.Fatal(err)
 	}

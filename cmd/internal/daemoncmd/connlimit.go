@@ -7,14 +7,14 @@ import (
 	"sync"
 )
 
-// Bounds on a panel's open connections. Each costs memory, and a stranger could open thousands.
+// Limits on the open connections of a panel. Each connection uses memory, and a stranger could open thousands.
 const (
-	maxPerAddress = 24  // from one other computer
-	maxOthers     = 160 // from all others, not counting this computer and the screens in machine.yaml
+	maxPerAddress = 24  // connections from one other computer
+	maxOthers     = 160 // connections from all computers except this one and the screens in machine.yaml
 )
 
-// limitConnections returns a listener that closes connections beyond these limits. Each of the screens has a limit of
-// its own, which others cannot use up.
+// limitConnections returns a listener that closes connections beyond these limits. Each of the screens has a separate
+// limit, which connections from other addresses cannot use up.
 func limitConnections(l net.Listener, screens []netip.Addr) net.Listener {
 	return &limitedListener{Listener: l, screens: screens, of: map[netip.Addr]int{}}
 }
@@ -48,7 +48,7 @@ func (c *limitedListener) Accept() (net.Conn, error) {
 	}
 }
 
-// enter counts a connection from an address. It returns false if the limit is reached; the caller then closes the
+// enter counts a connection from an address. If it returns false, the limit is reached and the caller must close the
 // connection.
 func (c *limitedListener) enter(at netip.Addr) bool {
 	c.mu.Lock()
@@ -64,7 +64,7 @@ func (c *limitedListener) enter(at netip.Addr) bool {
 	return true
 }
 
-// left uncounts a connection.
+// left removes a connection from the count.
 func (c *limitedListener) left(at netip.Addr) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// One stranger, or all of them, hold no more connections than a panel can bear; who leaves makes room.
+// One other computer, or all together, cannot hold more connections than the limit. A closed connection makes room for
+// another one.
 func TestPanelConnectionsAreLimitedPerAddress(t *testing.T) {
 	c := &limitedListener{of: map[netip.Addr]int{}}
 	at := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}) }
@@ -31,7 +32,7 @@ func TestPanelConnectionsAreLimitedPerAddress(t *testing.T) {
 	}
 }
 
-func TestScreenOfThisComputerIsNotCounted(t *testing.T) {
+func TestConnectionsOfThisComputerAreNotLimited(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +58,7 @@ func TestScreenOfThisComputerIsNotCounted(t *testing.T) {
 	}
 }
 
-// Idle connections of strangers must not lock out the tablet beside the machine.
+// Idle connections from other computers must not block the tablet at the machine.
 func TestConfiguredScreenKeepsItsConnectionUnderLoad(t *testing.T) {
 	at := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}) }
 	screen := at(250)

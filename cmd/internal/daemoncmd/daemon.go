@@ -40,8 +40,9 @@ type Daemon struct {
 	guard   *guardClient
 	bundles *bundleUpdater
 	machine *daemon.Machine
-	// loop is the machine, once its loop runs. Before that the guard does not ask whether the loop is alive: nothing can
-	// switch the relay on yet, and a slow disk at the start must not count as a hanging daemon.
+	// loop is the machine; nil until the machine's loop runs. While loop is nil, the guard does not check whether the
+	// loop is alive: nothing can switch the relay on yet, and a slow disk at the start must not count as a hanging
+	// daemon.
 	loop   atomic.Pointer[daemon.Machine]
 	uplink *uplink.Uplink
 	panel  *panel.Panel
@@ -50,7 +51,7 @@ type Daemon struct {
 	taps   chan rfid.Event
 	orders *wire.Commands
 	broken error // why the journal cannot be opened; nil: it is open
-	// brokenStamp is the stamp of the file that could not be opened.
+	// brokenStamp is the stamp of the journal file that could not be opened.
 	brokenStamp string
 	older       *daemon.JournalMismatch
 	seal        sealKey
@@ -58,12 +59,12 @@ type Daemon struct {
 	hub         *hubWatch // nil: not enrolled, or its files cannot be read
 }
 
-// store is the folder with the bundle in force.
+// store returns the folder with the bundle in force.
 func (c Config) store(k keys) wire.Store {
 	return wire.Store{Dir: filepath.Join(c.Data, "bundle"), Site: policy.SiteID(c.Site), Keys: k.bundle, Policy: k.policy}
 }
 
-// rosterOptions are this machine's options for reading bundles, except its files in the data folder.
+// rosterOptions returns this machine's options for reading bundles, without the options for files in the data folder.
 func (c Config) rosterOptions(k keys) roster.Options {
 	ring := k.ring()
 	return roster.Options{
@@ -75,7 +76,7 @@ func (c Config) rosterOptions(k keys) roster.Options {
 	}
 }
 
-// Open assembles the daemon. The relay is off.
+// Open assembles the daemon. The relay is off when Open returns.
 func Open(ctx context.Context, c Config, clk clock, log *slog.Logger) (*Daemon, error) {
 	k, errs := c.keys(c.secrets())
 	if len(errs) > 0 {
@@ -89,8 +90,9 @@ func Open(ctx context.Context, c Config, clk clock, log *slog.Logger) (*Daemon, 
 	return d, nil
 }
 
-// open opens the journal, the connection to the hub, the bundle and the sockets, in this order, since each needs the
-// ones before. If the journal cannot be opened, the machine stays off and says so (openBroken).
+// open opens the journal, the connection to the hub, the bundle and the sockets, in this order, because each step
+// needs the steps before it. If the journal cannot be opened, the machine stays off and the panel shows why
+// (openBroken).
 func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := os.MkdirAll(d.c.Data, 0o700); err != nil {
 		return d.openBroken(err)
@@ -112,7 +114,8 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := d.local.restoreFacts(ctx); err != nil {
 		return err
 	}
-	// Restore what the last daemon stored: the hub's acknowledgement, its seal key, and the clock's synchronisation.
+	// Restore what the previous daemon stored: the hub's acknowledgement, the hub's seal key, and the time of the last
+	// clock synchronisation.
 	d.older = d.local.olderThanAcked(k)
 	if a, ok := d.local.lastAck(k); ok {
 		d.seal.set(a.Seal)
@@ -129,7 +132,7 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 		return err
 	}
 	d.openBundles(k)
-	// Open the sockets last, so that connections are answered by a complete machine.
+	// Open the sockets last, so that no client connects before the machine is complete.
 	if d.web, err = d.c.Panel.listen(); err != nil {
 		return err
 	}
@@ -165,7 +168,8 @@ func (d *Daemon) openBundles(k keys) {
 	d.bundles.options.Revoked = filepath.Join(d.c.Data, "revoked.json")
 }
 
-// assemble starts the guard, loads the bundle, ends the session that the last daemon left open, and makes the machine.
+// assemble starts the guard, loads the bundle, ends the session that the previous daemon left open, and creates the
+// machine.
 func (d *Daemon) assemble(ctx context.Context) error {
 	signals := make(chan daemon.Signal, 16)
 	d.guard = &guardClient{
@@ -183,7 +187,8 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		zone = first.Policy.Zone
 	}
 	if err := <-guarded; err != nil {
-		// do not record the end of the last session: an old guard may still let its job finish, with the relay on
+		// do not record the end of the last session: an old guard may still keep the relay on until its job is
+		// finished
 		return err
 	}
 	owed, err := d.local.endOpenSession(zone)
@@ -194,7 +199,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Compare the tags in the facts with those in the records. A tag that only the records have counts too.
+	// Compare the tags in the facts with the tags in the records. A tag that exists only in the records counts too.
 	was, unread := d.local.facts()
 	why, err := d.local.compareTags(&was, unread)
 	if err != nil {
@@ -219,7 +224,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	return d.local.recordStart(first, refused, d.local.faultRecords(was, why))
 }
 
-// newPanel makes the page beside the machine. actions is called when somebody touches the page.
+// newPanel creates the panel. The panel calls actions when somebody touches the page.
 func (d *Daemon) newPanel(actions panel.Actions) *panel.Panel {
 	return panel.New(panel.Config{
 		Machine: policy.MachineID(d.c.Machine),
@@ -233,7 +238,7 @@ func (d *Daemon) newPanel(actions panel.Actions) *panel.Panel {
 	})
 }
 
-// machineConfig is the machine's configuration, from the file and from what the last daemon stored.
+// machineConfig returns the machine's configuration, from the file and from what the previous daemon stored.
 func (d *Daemon) machineConfig(was facts) daemon.Config {
 	return daemon.Config{
 		Site:          policy.SiteID(d.c.Site),
@@ -258,8 +263,8 @@ func (d *Daemon) machineConfig(was facts) daemon.Config {
 	}
 }
 
-// machineActions carries out what somebody does at the panel. The panel is made before the machine, so the machine is
-// looked up at each call.
+// machineActions executes what somebody requests at the panel. The panel is created before the machine, so each call
+// looks up the machine.
 type machineActions struct{ d *Daemon }
 
 // Do implements panel.Actions.
@@ -277,22 +282,23 @@ func (c machineActions) Write(ctx context.Context, token string, e panel.Entry) 
 	return c.d.machine.Actions().Write(ctx, token, e)
 }
 
-// album keeps at most 200 MB of photos beside the journal: about 800 photos as a phone's page sends them.
+// album returns the folder for photos beside the journal, limited to 200 MB: about 800 photos of the size that the
+// page of a phone sends.
 func (d *Daemon) album() *panel.Album {
 	a := &panel.Album{Dir: filepath.Join(d.c.Data, "photos"), Max: 200 << 20, Most: 2000}
 	a.Forget()
 	return a
 }
 
-// guardCommand is the command of the guard's process: this program under the name portillond.
+// guardCommand returns the command that starts the guard's process: this program under the name portillond.
 func (d *Daemon) guardCommand() *exec.Cmd {
 	args := []string{"portillond", "guard"}
 	args = append(args, guardFlags(d.c.wiring())...)
 	return &exec.Cmd{Path: self(), Args: args, Stderr: os.Stderr}
 }
 
-// self is the running executable. On Linux it is the file itself, even if an upgrade has replaced it, because daemon
-// and guard must be of one version.
+// self returns the path of the running executable. On Linux the path leads to the running program even if an upgrade
+// has replaced the file, because daemon and guard must have the same version.
 func self() string {
 	const running = "/proc/self/exe"
 	if _, err := os.Stat(running); err == nil {
@@ -304,7 +310,7 @@ func self() string {
 	return os.Args[0]
 }
 
-// openUplink prepares the connection to the broker, which is dialled later. Without a broker there is none.
+// openUplink prepares the connection to the broker, but does not dial yet. Without a broker there is no uplink.
 func (d *Daemon) openUplink(k keys) error {
 	if d.c.MQTT.Broker == "" {
 		return nil
@@ -347,7 +353,7 @@ func (d *Daemon) openUplink(k keys) error {
 	return err
 }
 
-// hubHealth is the state of the connection to the hub, for the machine.
+// hubHealth returns the state of the connection to the hub, for the machine.
 func (d *Daemon) hubHealth() daemon.HubHealth {
 	h := d.uplink.Health()
 	return daemon.HubHealth{
@@ -361,8 +367,8 @@ func (d *Daemon) hubHealth() daemon.HubHealth {
 	}
 }
 
-// command carries out an order that came over MQTT, and returns the reply. A refusal names its reason, so that the hub
-// can show it. Senders other than the hub, and commands for other machines, get no reply.
+// command executes a command that arrived over MQTT, and returns the reply. A refusal names its reason, so that the
+// hub can show it. Commands from other senders than the hub, and commands for other machines, get no reply.
 func (d *Daemon) command(ctx context.Context, order []byte) []byte {
 	if wire.IsRestore(order) {
 		return d.restore(ctx, order)
@@ -377,7 +383,7 @@ func (d *Daemon) command(ctx context.Context, order []byte) []byte {
 	return replyTo(c.ID, err)
 }
 
-// replyTo is the reply to a message of the hub, or nil for none.
+// replyTo returns the reply to a message of the hub, or nil if the message gets no reply.
 func replyTo(id string, err error) []byte {
 	if id == "" {
 		return nil
@@ -393,8 +399,8 @@ func replyTo(id string, err error) []byte {
 	return b
 }
 
-// idleGCPercent is GOGC after the start. A Pi Zero has little memory and the daemon little to do, so less garbage may
-// accumulate. During a start it would cost an eighth more time.
+// idleGCPercent is the value of GOGC after the start. A Pi Zero has little memory and the daemon little work, so less
+// garbage may accumulate. During a start this value would cost an eighth more time.
 const idleGCPercent = 50
 
 // Run works until ctx ends. When it returns, the relay is off, the end of the session is recorded, and all goroutines
@@ -484,7 +490,7 @@ func (d *Daemon) Close() error {
 	return errors.Join(errs...)
 }
 
-// lights has the lamps follow the panel, if there are any.
+// lights makes the lamps follow the panel, if lamps are wired.
 func (d *Daemon) lights(ctx context.Context, work *sync.WaitGroup) {
 	for _, set := range d.c.lamps() {
 		if l := set.open(outputPin, d.log); l != (panel.Lights{}) {
@@ -503,7 +509,7 @@ func (r records) Append(e session.Record, facts map[string][]byte) error {
 	return err
 }
 
-// newID is the id of a session or a tag: random, so that it reveals nothing.
+// newID returns the id of a session or a tag. The id is random, so that it reveals nothing.
 func newID() string {
 	b := make([]byte, 8)
 	rand.Read(b)

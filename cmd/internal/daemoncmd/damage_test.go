@@ -28,30 +28,30 @@ import (
 	"portillon/wire"
 )
 
-// The test binary is the guard's program too, as portillond is.
+// The test binary also serves as the guard's program, like portillond.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "guard" {
 		os.Exit(guardMain(os.Args[2:]))
 	}
-	os.Setenv("GORACE", "atexit_sleep_ms=0") // else a guard under the race detector takes a second to end, and is killed
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // else the race detector delays a guard's exit, and it is killed
 	os.Exit(m.Run())
 }
 
-// machineFolder is a machine of the example site: its keys, its bundle file, and what its data folder held at a stop
-// and on an earlier day.
+// machineFolder is a machine of the example site: its keys, its bundle file, and two copies of its data folder, one
+// from an earlier day and one from the time of the stop.
 type machineFolder struct {
 	dir    string
 	config Config
 	hub    note.Signer
-	public string // the machine's key, as hub.yaml has it
-	data   string // killed while it ran: its newest records are in the write-ahead log alone
-	early  string // of an earlier day, before the tag
+	public string // the machine's public key, as in hub.yaml
+	data   string // data folder of the killed machine: the newest records are only in the write-ahead log
+	early  string // data folder of an earlier day, before the tag
 	length uint64 // records at the stop
 }
 
 const (
-	inesCard = "04A224BA115E80" // a maintainer: a tap works though the machine is tagged out
-	zoeCard  = "4400C81D93"     // no badge: each tap is a record
+	inesCard = "04A224BA115E80" // a maintainer: taps are accepted even while the machine is tagged out
+	zoeCard  = "4400C81D93"     // a member without a badge: each tap adds a record
 )
 
 func newMachineFolder(t *testing.T) *machineFolder {
@@ -118,7 +118,7 @@ clock: trusted
 	return f
 }
 
-// live gives the machine its past.
+// live runs the machine so that its journal has records and a tag.
 func (f *machineFolder) live(t *testing.T) {
 	t.Helper()
 	refusedTaps := func(d *Daemon, n int) {
@@ -171,14 +171,14 @@ func (f *machineFolder) copy(t *testing.T, from, to string) {
 	}
 }
 
-// run opens a daemon, has it work, does something, and ends it.
+// run opens a daemon, runs it, calls do, and stops the daemon.
 func (f *machineFolder) run(t *testing.T, c Config, do func(*Daemon)) {
 	t.Helper()
 	clk, err := newClock("trusted", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	pin, err := os.MkdirTemp("", "pin") // the guard of the run before may hold its own for a moment
+	pin, err := os.MkdirTemp("", "pin") // the guard of the previous run may still hold its pin
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,8 +186,8 @@ func (f *machineFolder) run(t *testing.T, c Config, do func(*Daemon)) {
 	c.Relay.Pin = "sim:" + filepath.Join(pin, "pin")
 	log := testlog.New(t)
 	d, err := Open(t.Context(), c, clk, log)
-	// A guard of the run before that is just being started holds the journal's lock until it runs its own program. That is
-	// another process: only trying again shows when it has let go.
+	// A guard of the previous run that was just being started holds the journal's lock until it executes its own
+	// program. The guard is another process, so the test can only retry until the lock is free.
 	for end := time.Now().Add(5 * time.Second); errors.Is(err, journal.ErrInUse) && time.Now().Before(end); {
 		<-time.After(10 * time.Millisecond)
 		d, err = Open(t.Context(), c, clk, log)
@@ -210,7 +210,7 @@ func (f *machineFolder) run(t *testing.T, c Config, do func(*Daemon)) {
 	do(d)
 }
 
-// files are all files of the data folder.
+// files returns all files of the data folder.
 func (f *machineFolder) files(t *testing.T) (out []string) {
 	t.Helper()
 	chunks := 0
@@ -220,7 +220,7 @@ func (f *machineFolder) files(t *testing.T) (out []string) {
 		}
 		name, err := filepath.Rel(f.data, path)
 		if strings.HasPrefix(name, "bundle/chunks/") {
-			if chunks++; chunks > 1 { // TestEachDamagedFileIsRepairedOrNamed has one of each kind
+			if chunks++; chunks > 1 { // TestEachDamagedFileIsRepairedOrNamed has one chunk of each kind
 				return nil
 			}
 		}
@@ -233,7 +233,7 @@ func (f *machineFolder) files(t *testing.T) (out []string) {
 	return out
 }
 
-// copyOf is a copy of the machine's folder, for one start.
+// copyOf copies the machine's folder for one start.
 func (f *machineFolder) copyOf(t *testing.T) Config {
 	t.Helper()
 	c := f.config
@@ -248,9 +248,9 @@ func (f *machineFolder) copyOf(t *testing.T) Config {
 	return c
 }
 
-// Each file under the data folder of a machine that was killed is damaged in six ways. At the next start a tap works
-// and the tag hangs, or the panel, the check and the status say why not, with the command that helps.
-func TestEachDamagedFileOfAMachineIsSurvivedOrSaid(t *testing.T) {
+// Each file under the data folder of a killed machine is damaged in six ways. At the next start a tap works and the
+// tag is in force, or the panel, the check and the status report why not, with the command that helps.
+func TestEachDamagedFileOfAMachineIsHarmlessOrReported(t *testing.T) {
 	f := newMachineFolder(t)
 	names := f.files(t)
 	for _, must := range []string{"journal.db", "journal.db-wal", "journal.db-shm", "journal.db.lock", "acknowledged",
@@ -265,7 +265,7 @@ func TestEachDamagedFileOfAMachineIsSurvivedOrSaid(t *testing.T) {
 				continue
 			}
 			if how == "one byte changed" && len(read(t, filepath.Join(f.data, name))) == 0 {
-				continue // it has none
+				continue // the machine has no file of this kind
 			}
 			t.Run(name+"/"+how, func(t *testing.T) {
 				t.Parallel()
@@ -286,16 +286,16 @@ func TestEachDamagedFileOfAMachineIsSurvivedOrSaid(t *testing.T) {
 	}
 }
 
-// The fates of a journal at a start.
+// What may happen to a journal at a start.
 const (
 	asItWas  = "as it was"
 	salvaged = "salvaged"
 	anew     = "begun anew"
-	remnant  = "salvaged, and begun anew" // what is left is no continuation of what the hub acknowledged
+	remnant  = "salvaged, and begun anew" // the remaining records do not continue what the hub acknowledged
 )
 
-// wantJournal is what becomes of the journal when a file is damaged. Where pages were just folded from the log into the
-// file decides between two.
+// wantJournal returns what may happen to the journal if a file is damaged. If the pages were just copied from the log
+// into the file, one of two results is possible.
 func wantJournal(name, how string) []string {
 	switch name + "/" + how {
 	case "journal.db/one byte changed":
@@ -310,7 +310,7 @@ func wantJournal(name, how string) []string {
 	return []string{asItWas}
 }
 
-// journalFate is what became of the journal at this start.
+// journalFate returns what happened to the journal at this start.
 func (d *Daemon) journalFate() string {
 	switch {
 	case d.local.renewal != nil && d.local.salvaged != nil:
@@ -323,10 +323,10 @@ func (d *Daemon) journalFate() string {
 	return asItWas
 }
 
-// Journal and log of an earlier day are put back together, as a copy of a memory card is: the hub's acknowledgement
-// shows it, the tags of that day stay, and the journal begins anew. With no acknowledgement kept, the hub says so when
-// it is reached.
-func TestOlderCopyOfTheWholeJournalBeginsAnew(t *testing.T) {
+// The journal and its log from an earlier day are restored together, like a copy of a memory card. The stored
+// acknowledgement of the hub reveals the older copy. The tags of that day stay, and a new journal begins. Without a
+// stored acknowledgement, the hub reports the older copy when it is reached.
+func TestOlderCopyOfTheJournalIsReplacedByANewOne(t *testing.T) {
 	f := newMachineFolder(t)
 	c := f.copyOf(t)
 	for _, end := range []string{"", "-wal", "-shm"} {
@@ -354,9 +354,9 @@ func TestOlderCopyOfTheWholeJournalBeginsAnew(t *testing.T) {
 	}
 }
 
-// A journal of another machine, or of a later release, is not moved away: somebody put it there by mistake, or went
-// back a release.
-func TestJournalThatIsNotThisMachinesIsLeftAsItIs(t *testing.T) {
+// A journal of another machine or of a later release is not moved away: somebody copied it there by mistake, or
+// downgraded the release.
+func TestJournalOfAnotherMachineIsLeftAsItIs(t *testing.T) {
 	f := newMachineFolder(t)
 	for name, harm := range map[string]string{"another machine": "UPDATE journal SET origin = 'portillon/biklab/vinyl'",
 		"a later release": "PRAGMA user_version = 99"} {
@@ -381,9 +381,9 @@ func TestJournalThatIsNotThisMachinesIsLeftAsItIs(t *testing.T) {
 	}
 }
 
-// A tag that is gone from the facts, or cannot be read there, is on the machine again at the next start: the records
-// show it. A record says so.
-func TestTagThatTheFactsLackIsTakenFromTheRecords(t *testing.T) {
+// A tag that is missing or unreadable in the facts is restored from the records at the next start. A record reports
+// the restored tag.
+func TestTagThatTheFactsLackIsRestoredFromTheRecords(t *testing.T) {
 	f := newMachineFolder(t)
 	for _, harm := range []string{"DELETE FROM facts WHERE key = 'tags'",
 		"UPDATE facts SET value = X'7b' WHERE key = 'tags'", "DELETE FROM facts"} {
@@ -417,7 +417,7 @@ func TestTagThatTheFactsLackIsTakenFromTheRecords(t *testing.T) {
 	}
 }
 
-// judge says whether a start is one that the rule allows.
+// judge checks that the result of a start is one that the rule permits.
 func (f *machineFolder) judge(t *testing.T, d *Daemon, checked error) {
 	t.Helper()
 	r := d.answerOrDo(t, control.Request{Do: "status"})

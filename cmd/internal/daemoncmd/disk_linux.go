@@ -2,7 +2,7 @@ package daemoncmd
 
 import "golang.org/x/sys/unix"
 
-// diskFree is how many bytes a user other than root can write on a folder's disk (statfs(2), f_bavail).
+// diskFree returns how many bytes a user other than root can write on a folder's disk (statfs(2), f_bavail).
 func diskFree(dir string) (uint64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {

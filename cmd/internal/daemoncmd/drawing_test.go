@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// header are the pins of a Raspberry Pi's 40-pin header by the number of their line (raspberrypi/documentation,
+// header maps the line numbers of the chip to the pins of a Raspberry Pi's 40-pin header (raspberrypi/documentation,
 // gpio.adoc).
 var header = map[int]int{
 	2:  3,
@@ -40,7 +40,7 @@ var header = map[int]int{
 	27: 13,
 }
 
-// supplies are its other pins.
+// supplies are the supply and ground pins of the header.
 var supplies = map[string][]int{"5 V": {2, 4}, "3.3 V": {1, 17}, "GND": {6, 9, 14, 20, 25, 30, 34, 39}}
 
 func drawings(t *testing.T) (all string) {
@@ -56,8 +56,8 @@ func drawings(t *testing.T) (all string) {
 	return all
 }
 
-// Who solders counts pins of the header, not lines of a chip.
-func TestDrawingsNamePinsAsTheHeaderHasThem(t *testing.T) {
+// The drawings number the pins of the header, because a person who solders counts pins and not lines of a chip.
+func TestDrawingsUseThePinNumbersOfTheHeader(t *testing.T) {
 	drawn := regexp.MustCompile(`pin (\d+),? +(GPIO \d+|\+?5 V|3\.3 V|GND)`).FindAllStringSubmatch(drawings(t), -1)
 	if len(drawn) < 20 {
 		t.Fatalf("only %d pins are drawn", len(drawn))
@@ -76,8 +76,8 @@ func TestDrawingsNamePinsAsTheHeaderHasThem(t *testing.T) {
 	}
 }
 
-// The wiring with everything has no wire that is not drawn, and each relay board that is drawn has a supply.
-func TestWholeWiringIsDrawn(t *testing.T) {
+// Each wire of the example with every option is drawn, and each drawn relay board has a supply.
+func TestEachWireOfTheFullWiringIsDrawn(t *testing.T) {
 	c, err := ReadConfig("../../../firmware-config/mfrc522-contactor.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -114,8 +114,8 @@ func TestWholeWiringIsDrawn(t *testing.T) {
 	}
 }
 
-// Every machine that ships reads its emergency stop: a button that is released must not start a machine whose session
-// lives.
+// Each machine.yaml that ships has an emergency-stop input. Without that input, the release of the button could start
+// a machine whose session is still open.
 func TestShippedMachinesReadTheirEmergencyStop(t *testing.T) {
 	paths, _ := filepath.Glob("../../../firmware-config/*.yaml")
 	for _, p := range paths {

@@ -10,28 +10,31 @@ import (
 	"portillon/wire"
 )
 
-// returner gives the hub what this machine works from (hublink.Link).
+// returner sends a bundle or a policy back to the hub (hublink.Link implements it).
 type returner interface {
 	Return(ctx context.Context, manifest, policy []byte) error
 }
 
-// hubReturns sends the machine's bundle back to a hub that has lost it. A hub that was restored from a backup offers an
-// older bundle than the one in force; with the newer one it can continue above its version.
+// hubReturns sends the machine's bundle back to a hub that has lost the bundle. A hub that was restored from a backup
+// offers an older bundle than the one in force. With the newer bundle the hub can continue above the newer version
+// number.
 type hubReturns struct {
 	to   returner // nil: this machine was not enrolled
 	log  *slog.Logger
-	last time.Time // of the last return
+	last time.Time // time of the last return
 }
 
 const (
-	// returnEvery is the shortest time between two returns: the hub repeats its offer whenever a state changes.
+	// returnEvery is the shortest time between two returns, because the hub repeats its offer whenever a state
+	// changes.
 	returnEvery = time.Minute
-	// returnWithin bounds one return. The updater does nothing else meanwhile.
+	// returnWithin is the time limit for one return. The updater does nothing else meanwhile.
 	returnWithin = 30 * time.Second
 )
 
-// answer returns the manifest in the store to the hub if the hub's offer was refused as older, and the signed policy
-// too if the policy in force is newer than the offered one. The machine keeps its bundle whatever the hub answers.
+// answer sends the stored manifest to the hub if the hub's offer was rejected as older. If the policy in force is also
+// newer than the offered one, answer sends the signed policy too. The machine keeps its bundle whatever the hub
+// replies.
 func (h *hubReturns) answer(ctx context.Context, s wire.Store, offered []byte, refusal error) {
 	var r *wire.Refusal
 	if h.to == nil || !errors.As(refusal, &r) || r.Code != "older-version" && r.Code != wire.OlderPolicy {
@@ -56,8 +59,8 @@ func (h *hubReturns) answer(ctx context.Context, s wire.Store, offered []byte, r
 	h.log.Info("bundle returned to a hub that offers an older one")
 }
 
-// newerPolicy is the policy file of the bundle in force if its number is above that of an offered manifest. It is nil
-// if the number is not, or if the machine pins no separate policy key.
+// newerPolicy returns the policy file of the bundle in force if the policy's number is above the number in an offered
+// manifest. Otherwise, and if the machine pins no separate policy key, newerPolicy returns nil.
 func newerPolicy(s wire.Store, offered []byte) ([]byte, error) {
 	if s.Policy == nil {
 		return nil, nil

@@ -14,7 +14,7 @@ import (
 	"portillon/wire"
 )
 
-// returned is what a hub was given back.
+// returned records what a machine sent back to the hub.
 type returned struct {
 	manifests, policies [][]byte
 	err                 error
@@ -25,8 +25,7 @@ func (r *returned) Return(_ context.Context, manifest, policy []byte) error {
 	return r.err
 }
 
-// A machine gives back what it works from, to a hub that offers something older, and to no other; at most once a
-// minute.
+// A machine sends its bundle back only to a hub that offers an older bundle, and at most once a minute.
 func TestMachineReturnsItsBundleToAHubThatOffersAnOlderOne(t *testing.T) {
 	key := func(kind string) (note.Signer, note.Verifiers) {
 		private, public, err := note.GenerateKey(rand.Reader, "portillon:"+kind+":biklab")
@@ -62,7 +61,7 @@ func TestMachineReturnsItsBundleToAHubThatOffersAnOlderOne(t *testing.T) {
 	for name, c := range map[string]struct {
 		offered []byte
 		why     error
-		last    time.Duration // ago; 0: never
+		last    time.Duration // time since the last return; 0: no return yet
 		fails   error
 		returns bool
 		policy  bool
@@ -92,6 +91,6 @@ func TestMachineReturnsItsBundleToAHubThatOffersAnOlderOne(t *testing.T) {
 		}
 	}
 	k.returns = hubReturns{}
-	// A machine that was not enrolled has no hub to return a bundle to.
+	// A machine that was not enrolled has no hub to send a bundle to.
 	k.returns.answer(t.Context(), k.store, older.Signed, tooOld)
 }

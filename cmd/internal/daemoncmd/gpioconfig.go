@@ -19,20 +19,20 @@ type RelayConfig struct {
 	Pin, EStop, Door, Feedback, Busy, Exhaust string
 
 	ActiveLow bool
-	PullUp    bool          // a resistor to 3.3 V holds the inputs of relay boards that close on a low level
+	PullUp    bool          // a resistor to 3.3 V holds the inputs of active-low relay boards high
 	Supply    string        // supply of the relay boards' optocouplers: 3.3V, 5V, or "" if the file does not say
 	Heartbeat bool          // a charge pump is between the pin and the relay
 	Ignore    time.Duration // how long the busy input is ignored after a start
 }
 
-// maxIgnore is far more than any machine needs for its homing at power-on.
+// maxIgnore is the upper limit of Ignore. It is far longer than any machine needs to home at power-on.
 const maxIgnore = 10 * time.Minute
 
-// LightsConfig is three lamps and a buzzer. An empty name is not wired.
+// LightsConfig holds the pins of three lamps and a buzzer. An empty name means that the lamp or buzzer is not wired.
 type LightsConfig struct{ Red, Amber, Green, Buzzer string }
 
-// parseRelay reads the wiring of the guard's pins. It refuses a relay board that its own line would switch on at
-// power-on.
+// parseRelay reads the wiring of the guard's pins. It rejects a relay board that would close at power-on because of
+// the GPIO line's default level.
 func parseRelay(n yamlfile.Node, beside func(yamlfile.Node) string) RelayConfig {
 	n.Only("pin", "active", "pull", "supply", "mode", "e-stop", "door", "feedback", "busy", "ignore", "exhaust")
 	pin := func(key string) string { return pinName(n.Get(key), beside) }
@@ -63,14 +63,14 @@ func parseRelay(n yamlfile.Node, beside func(yamlfile.Node) string) RelayConfig 
 	return c
 }
 
-// parseLights reads the lamps beside the machine.
+// parseLights reads the pins of the lamps at the machine.
 func parseLights(n yamlfile.Node, beside func(yamlfile.Node) string) LightsConfig {
 	n.Only("red", "amber", "green", "buzzer")
 	pin := func(key string) string { return pinName(n.Get(key), beside) }
 	return LightsConfig{Red: pin("red"), Amber: pin("amber"), Green: pin("green"), Buzzer: pin("buzzer")}
 }
 
-// wiring is the wiring as the guard takes it.
+// wiring returns the wiring in the form that the guard needs.
 func (c Config) wiring() relay.Wiring {
 	r := c.Relay
 	return relay.Wiring{
@@ -91,12 +91,12 @@ func (c Config) wiring() relay.Wiring {
 type Wire struct {
 	Key  string // the key in machine.yaml
 	Line int    // the GPIO number
-	// Use is out (low and pulled down whenever the daemon does not run), out-high (high and pulled up), pull-up, pull-down
-	// or bus.
+	// Use is out (low and pulled down whenever the daemon is not running), out-high (high and pulled up), pull-up,
+	// pull-down or bus.
 	Use string
 }
 
-// Wires returns all lines of the Pi's own chip that the file uses, also those of the reader's bus.
+// Wires returns all lines of the Pi's own chip that the file uses, including the lines of the reader's bus.
 func (c Config) Wires() []Wire {
 	var out []Wire
 	for _, x := range c.pins() {
@@ -115,7 +115,7 @@ func (c Config) Simulated() bool {
 	return strings.HasPrefix(c.Relay.Pin, "sim:") && len(c.Wires()) == 0
 }
 
-// pinned is a pin in the file, with its use as in Wire.
+// pinned is a pin in the file: its key, its name, and its use as in Wire.
 type pinned struct{ key, pin, use string }
 
 // pins returns all pins that the file names.
@@ -172,7 +172,7 @@ func (c ReaderConfig) onboard() bool {
 	return false
 }
 
-// CheckWires finds pins that cannot work, and lines that are used twice.
+// CheckWires returns an error for each pin that cannot work, and for each line that is used twice.
 func (c Config) CheckWires() error {
 	var errs []error
 	for _, p := range c.pins() {
@@ -181,7 +181,7 @@ func (c Config) CheckWires() error {
 		}
 		_, line, err := gpioLine(p.pin)
 		if err == nil && p.use == "out" {
-			err = pins.CheckRelay(line) // what drives a line refuses these
+			err = pins.CheckRelay(line) // the drivers of the lines reject these too
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", p.key, err))

@@ -20,8 +20,8 @@ import (
 	"portillon/daemon/session"
 )
 
-// guardMain is the guard's process. It ends when its standard input is closed. It ignores Ctrl-C, because the daemon
-// ends the session in order and then closes the guard's input.
+// guardMain runs the guard's process. The process ends when its standard input is closed. It ignores Ctrl-C, because
+// the daemon first ends the session and then closes the guard's input.
 func guardMain(args []string) int {
 	var w relay.Wiring
 	fs := flag.NewFlagSet("portillond guard", flag.ContinueOnError)
@@ -46,7 +46,7 @@ func guardMain(args []string) int {
 	return 0
 }
 
-// guardFlagSet declares the guard's flags: its wiring.
+// guardFlagSet declares the guard's flags, which hold its wiring.
 func guardFlagSet(fs *flag.FlagSet, w *relay.Wiring) {
 	fs.StringVar(&w.Relay, "pin", "", "the relay's pin")
 	fs.StringVar(&w.Exhaust, "exhaust", "", "the extraction's pin")
@@ -75,10 +75,10 @@ func guardFlags(w relay.Wiring) []string {
 	return args
 }
 
-// off opens the relay that the file names, whatever program held it. systemd calls it when a daemon has ended
-// (ExecStopPost). It reads no key. If a dying guard still holds the line, off tries again for a second. A relay board
-// that a daemon would refuse (relay.LevelFault) is switched off too: off drives the line to the level that opens the
-// relay, whatever the file says about resistors, supply and charge pump.
+// off opens the relay that the file names, whichever program held the line. systemd runs "portillond -off" after a
+// daemon has ended (ExecStopPost). off reads no key. If a dying guard still holds the line, off retries for a second.
+// A relay board that a daemon would reject (relay.LevelFault) is switched off too: off drives the line to the level
+// that opens the relay, whatever the file says about resistors, supply and charge pump.
 func (c Config) off() error {
 	w := c.wiring()
 	w.PullUp, w.Supply, w.Heartbeat = w.ActiveLow, relay.Supply33, false
@@ -99,7 +99,7 @@ func (c Config) off() error {
 // again is the pause after a failed start of a guard.
 const again = 5 * time.Second
 
-// guardClient keeps a guard process running. When a guard ends, it starts another one with the relay off.
+// guardClient keeps a guard process running. When a guard ends, guardClient starts another one with the relay off.
 type guardClient struct {
 	command func() *exec.Cmd
 	alive   func() bool
@@ -110,7 +110,7 @@ type guardClient struct {
 	now *relay.Switch
 }
 
-// start runs a guard, and keeps one running until ctx ends.
+// start starts a guard, and replaces it when it ends, until ctx ends.
 func (h *guardClient) start(ctx context.Context) error {
 	events := make(chan relay.Event, 64)
 	s, err := relay.Start(ctx, h.command(), h.alive, events)
@@ -124,8 +124,8 @@ func (h *guardClient) start(ctx context.Context) error {
 	return nil
 }
 
-// listen passes on the guard's reports. When the guard ends, it starts the next one: first at once, then every few
-// seconds.
+// listen passes on the guard's reports. When the guard ends, listen starts the next guard: first immediately, then
+// every few seconds.
 func (h *guardClient) listen(ctx context.Context, s *relay.Switch, events <-chan relay.Event) {
 	for e := range events {
 		if e.What == relay.Lost {
@@ -137,7 +137,7 @@ func (h *guardClient) listen(ctx context.Context, s *relay.Switch, events <-chan
 		return
 	}
 	h.tell(ctx, daemon.Signal{What: relay.Lost, Why: "the guard has ended"})
-	for wait := time.Duration(0); ctx.Err() == nil; wait = again { // the first at once, because a member may be waiting
+	for wait := time.Duration(0); ctx.Err() == nil; wait = again { // the first at once: a member may wait
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -152,7 +152,7 @@ func (h *guardClient) listen(ctx context.Context, s *relay.Switch, events <-chan
 	}
 }
 
-// tell passes a signal to the machine's loop and waits until it is taken, so that none is lost.
+// tell passes a signal to the machine's loop and waits until the loop has received it, so that no signal is lost.
 func (h *guardClient) tell(ctx context.Context, s daemon.Signal) {
 	select {
 	case h.signals <- s:
@@ -175,7 +175,7 @@ func (h *guardClient) Set(ctx context.Context, r session.Relay) error {
 	return s.Set(ctx, r.On, min(finish, relay.MaxFinish), min(r.Cool, relay.MaxFinish))
 }
 
-// close opens the relay and ends the guard.
+// close opens the relay and stops the guard.
 func (h *guardClient) close() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -19,14 +19,14 @@ import (
 	"portillon/yamlfile"
 )
 
-// HubConfig is the hub that the machine was enrolled at (portillond enrol). It is zero for a machine whose files were
-// installed by hand.
+// HubConfig is the hub at which the machine was enrolled (portillond enrol). HubConfig is zero for a machine whose
+// files were installed by hand.
 type HubConfig struct {
 	Address string // host:port of the hub's listener for machines
 	Name    string // the name in the hub's certificate
 }
 
-// parseHub reads what the enrolment wrote about the hub.
+// parseHub reads the settings of the hub that the enrolment wrote.
 func parseHub(n yamlfile.Node) HubConfig {
 	n.Only("address", "name")
 	if !n.Present() {
@@ -42,7 +42,7 @@ func parseHub(n yamlfile.Node) HubConfig {
 	return c
 }
 
-// HubDir is the folder of the files for the connection to the hub.
+// HubDir returns the folder of the files for the connection to the hub.
 func (c Config) HubDir() string { return filepath.Join(c.Data, "hub") }
 
 // HubLink opens the connection to the hub. With a nil signer the certificate is not renewed.
@@ -50,7 +50,7 @@ func (c Config) HubLink(signer note.Signer, now func() time.Time, trusted func()
 	return c.HubLinkBy(nil, signer, now, trusted)
 }
 
-// HubLinkBy is HubLink with another dialer; nil: the network.
+// HubLinkBy is HubLink with another dialer. A nil dialer is the network.
 func (c Config) HubLinkBy(
 	dial hublink.Dial,
 	signer note.Signer,
@@ -69,12 +69,13 @@ func (c Config) HubLinkBy(
 		Signer: signer, Now: now, Trusted: trusted, Dial: dial, Finder: hublink.MDNS{}})
 }
 
-// LanguageOf is the language in a flag, or that of the environment.
+// LanguageOf returns the language in a flag, or the language of the environment if the flag is empty.
 func LanguageOf(flag string, env func(string) string) (policy.Language, error) {
 	return languageOf(flag, env)
 }
 
-// openHub opens the connection to the hub. A machine with damaged files works without it.
+// openHub opens the connection to the hub. If the files of the connection are damaged, the machine works without the
+// hub.
 func (d *Daemon) openHub(k keys) {
 	if d.c.Hub == (HubConfig{}) {
 		return
@@ -90,21 +91,21 @@ func (d *Daemon) openHub(k keys) {
 // hubWatch maintains the connection to the hub. A nil *hubWatch belongs to a machine that was not enrolled.
 type hubWatch struct {
 	link    *hublink.Link
-	lost    chan struct{} // signals that the broker is dialled again after a lost connection; holds one
+	lost    chan struct{} // a request to check the hub, after the broker connection was lost; capacity 1
 	clock   clock
 	log     *slog.Logger
-	bundles *bundleUpdater // gets the hub's manifests; set before run
+	bundles *bundleUpdater // receives the hub's manifests; set before run
 }
 
-// chunks is where chunks are fetched; nil: not from the hub.
+// chunks returns the source of chunks at the hub, or nil if chunks do not come from the hub.
 func (h *hubWatch) chunks() wire.PartSource {
 	if h == nil {
 		return nil
 	}
-	return h.link.Chunks(context.Background()) // each request has a timeout of its own
+	return h.link.Chunks(context.Background()) // each request has its own timeout
 }
 
-// way is how the hub's broker is verified and dialled; nil: as mqtt: broker says.
+// way returns how the hub's broker is verified and dialled, or nil if mqtt: broker decides.
 func (h *hubWatch) way() (*tls.Config, func(string) string) {
 	if h == nil {
 		return nil, nil
@@ -119,17 +120,17 @@ func (h *hubWatch) way() (*tls.Config, func(string) string) {
 }
 
 const (
-	// hubEvery is how often the connection is checked, hubAgain after a failure.
+	// hubEvery is the pause between two checks of the connection, hubAgain the pause after a failed check.
 	hubEvery, hubAgain = 10 * time.Minute, time.Minute
-	// manifestEvery is how often the manifest is fetched over HTTPS, in case MQTT does not bring it.
+	// manifestEvery is how often the manifest is fetched over HTTPS, in case it does not arrive over MQTT.
 	manifestEvery = time.Hour
-	// hubSoonest is the shortest time between two checks, because a search asks the whole network.
+	// hubSoonest is the shortest time between two checks, because a check may search the whole network.
 	hubSoonest = 10 * time.Second
 )
 
-// run checks the connection to the hub until ctx ends.
+// run checks the connection to the hub repeatedly until ctx ends.
 func (h *hubWatch) run(ctx context.Context) {
-	var fetched time.Time // by the monotonic clock
+	var fetched time.Time // measured by the monotonic clock
 	failed := false
 	for {
 		select {
@@ -153,8 +154,8 @@ func (h *hubWatch) run(ctx context.Context) {
 	}
 }
 
-// wait waits for the next check: after a pause, or when a lost connection to the broker is dialled again. It returns
-// false when ctx has ended.
+// wait waits for the next check: until the pause is over, or until a lost connection to the broker is dialled again.
+// It returns false when ctx has ended.
 func (h *hubWatch) wait(ctx context.Context, pause time.Duration) bool {
 	soonest, late := time.NewTimer(hubSoonest/2+rand.N(hubSoonest)), time.NewTimer(pause)
 	defer soonest.Stop()
@@ -173,8 +174,8 @@ func (h *hubWatch) wait(ctx context.Context, pause time.Duration) bool {
 	return true
 }
 
-// check finds the hub, renews the certificate if it is due, asks the time if the clock is not synchronised, and fetches
-// the manifest.
+// check finds the hub, renews the certificate if it is due, asks the hub for the time if the clock is not
+// synchronised, and fetches the manifest.
 func (h *hubWatch) check(ctx context.Context, fetched *time.Time) error {
 	if err := h.link.Find(ctx); err != nil {
 		return err
@@ -213,7 +214,7 @@ func (h *hubWatch) check(ctx context.Context, fetched *time.Time) error {
 	return nil
 }
 
-// setClockWithin bounds how long a start waits for the hub's time.
+// setClockWithin is the longest time that a start waits for the hub's time.
 const setClockWithin = 5 * time.Second
 
 // setClock sets this computer's clock to the hub's if no time server has synchronised it. It logs the result.

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// The hub vouches for a clock that is within a minute of its own, and for no other.
-func TestHubVouchesForAClockNearItsOwn(t *testing.T) {
+// The hub's time confirms the machine's clock only if the two differ by less than a minute.
+func TestHubConfirmsOnlyAClockWithinAMinuteOfItsOwn(t *testing.T) {
 	for _, c := range []struct {
 		ahead, within time.Duration
 		want          bool
@@ -36,7 +36,7 @@ func TestHubVouchesForAClockNearItsOwn(t *testing.T) {
 	}
 }
 
-func TestHubOfAMachineNamesAddressAndName(t *testing.T) {
+func TestHubSectionNeedsAnAddressAndAName(t *testing.T) {
 	text, err := os.ReadFile("../../../firmware-config/usb-reader-relay.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -66,8 +66,8 @@ func TestHubOfAMachineNamesAddressAndName(t *testing.T) {
 	}
 }
 
-// A machine whose files of the enrolment are gone works without its hub.
-func TestMachineWithoutItsFilesOfTheEnrolmentHasNoWayToTheHub(t *testing.T) {
+// A machine without the files of its enrolment works without a hub.
+func TestMachineWithoutItsEnrolmentFilesHasNoConnectionToTheHub(t *testing.T) {
 	c := Config{Data: t.TempDir(), Hub: HubConfig{"127.0.0.1:1", "hub.local"}}
 	c.MQTT.HubKey = "portillon-biklab+c260dc51+ARYiNm5YZQpt7c5qwRIEmnUAwwGd0tERIG7mdzSA5fIO"
 	if _, err := c.HubLink(nil, time.Now, func() bool { return true }); err == nil ||

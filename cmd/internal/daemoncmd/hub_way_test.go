@@ -24,20 +24,20 @@ import (
 	"portillon/wire"
 )
 
-// This test brings the machine's uplink, the hub and a broker together: what an administrator's typo does is seen only
-// where all three are.
+// This test connects the machine's uplink, the hub and a broker, because the effect of an administrator's typo shows
+// only with all three.
 
-const wayDeadline = 60 * time.Second // for anything that must happen at last
+const wayDeadline = 60 * time.Second // time limit for anything that must eventually happen
 
-// way is a hub and a machine with a broker between.
+// way is a hub and a machine that are connected by a broker.
 type way struct {
 	t       *testing.T
 	dir     string
 	machine note.Signer
-	pinned  string // the key that hub.yaml names for the machine
+	pinned  string // the public key of the machine in hub.yaml
 	hubKeys note.Verifiers
-	broker  string           // of one outside; empty: the hub brings its own
-	journal *journal.Journal // of the machine, once uplink has started
+	broker  string           // address of an external broker; empty: the hub's built-in broker
+	journal *journal.Journal // the machine's journal, once uplink has started
 }
 
 func newWay(t *testing.T) *way {
@@ -79,8 +79,8 @@ func (w *way) write(name, text string) string {
 	return path
 }
 
-// mosquitto starts Debian's, with the files that portillon hub mosquitto-conf writes, after change has made its typo in
-// the access list.
+// mosquitto starts Debian's mosquitto with the files that portillon hub mosquitto-conf writes. Before the start,
+// typo[0] is replaced by typo[1] in the access list.
 func (w *way) mosquitto(typo [2]string) {
 	w.t.Helper()
 	program, err := exec.LookPath("mosquitto")
@@ -127,7 +127,7 @@ func (w *way) mosquitto(typo [2]string) {
 	}
 	conf += "log_type none\n"
 	if os.Geteuid() == 0 {
-		conf += "user root\n" // it would otherwise not read the test's folder
+		conf += "user root\n" // otherwise mosquitto could not read the test's folder
 	}
 	cmd := exec.Command(program, "-c", w.write(broker.MosquittoConf, conf))
 	if err := cmd.Start(); err != nil {
@@ -144,7 +144,7 @@ func (w *way) mosquitto(typo [2]string) {
 	w.broker = "tcp://" + addr
 }
 
-// until waits until something is so. It asks again and again, for a broker is another process.
+// until waits until is returns true. It polls, because the broker is another process.
 func (w *way) until(what string, is func() bool) {
 	w.t.Helper()
 	again := time.NewTicker(5 * time.Millisecond)
@@ -156,7 +156,8 @@ func (w *way) until(what string, is func() bool) {
 	}
 }
 
-// hub starts a hub; its clock runs ten seconds each time that it is read, so that nothing waits for its limits.
+// hub starts a hub. The hub's clock advances by ten seconds at each reading, so that the test does not wait for rate
+// limits.
 func (w *way) hub() *hub.Hub {
 	w.t.Helper()
 	text := fmt.Sprintf("portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q, "+
@@ -196,7 +197,7 @@ func (w *way) background(f func(context.Context), after func()) {
 	w.t.Cleanup(func() { cancel(); <-done; after() })
 }
 
-// uplink starts a machine's, with some records, and gives its clock.
+// uplink starts the machine's uplink with this number of records, and returns the uplink's clock.
 func (w *way) uplink(url string, records int) (*uplink.Uplink, *atomic.Int64) {
 	w.t.Helper()
 	j, err := journal.Open(filepath.Join(w.dir, "journal.db"), journal.Options{Site: "biklab", Machine: "laser",
@@ -236,7 +237,7 @@ func (w *way) uplink(url string, records int) (*uplink.Uplink, *atomic.Int64) {
 	return u, clock
 }
 
-// sees waits for a reason, while the machine's clock runs a second each time that it is asked.
+// sees waits until the uplink reports this reason. The machine's clock advances by a second at each check.
 func (w *way) sees(u *uplink.Uplink, clock *atomic.Int64, code string) {
 	w.t.Helper()
 	var h uplink.Health
@@ -257,7 +258,7 @@ func (w *way) sees(u *uplink.Uplink, clock *atomic.Int64, code string) {
 	w.until("overdue", func() bool { h = u.Health(); return h.Overdue && !h.Hub && h.Broker && h.Code() == code })
 }
 
-func TestTypoInMosquittosAccessListIsToldByItsKind(t *testing.T) {
+func TestTypoInMosquittosAccessListIsReportedByItsKind(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		typo    [2]string
@@ -287,7 +288,7 @@ func TestTypoInMosquittosAccessListIsToldByItsKind(t *testing.T) {
 	}
 }
 
-func TestMachineWithAKeyThatTheHubDoesNotPinSaysSo(t *testing.T) {
+func TestMachineReportsThatTheHubDoesNotPinItsKey(t *testing.T) {
 	w := newWay(t)
 	_, w.pinned = w.key("laser.biklab")
 	h := w.hub()
@@ -303,7 +304,7 @@ func TestMachineWithAKeyThatTheHubDoesNotPinSaysSo(t *testing.T) {
 	})
 }
 
-func TestHubInsideAcknowledgesAMachineThatIsWell(t *testing.T) {
+func TestHubWithItsOwnBrokerAcknowledgesRecordsOfAHealthyMachine(t *testing.T) {
 	w := newWay(t)
 	h := w.hub()
 	u, clock := w.uplink(h.Broker(), 3)

@@ -23,14 +23,14 @@ import (
 	"portillon/wire"
 )
 
-// journalFile is the path of the machine's journal.
+// journalFile returns the path of the machine's journal.
 func (c Config) journalFile() string { return filepath.Join(c.Data, "journal.db") }
 
-// ackFile is the path of the hub's last acknowledgement. It reveals a journal that is older than what the hub has
-// acknowledged.
+// ackFile returns the path of the stored acknowledgement of the hub. The acknowledgement reveals a journal that is
+// older than the records that the hub has acknowledged.
 func (c Config) ackFile() string { return filepath.Join(c.Data, "acknowledged") }
 
-// localJournal is the machine's journal, and what this start found out about it.
+// localJournal is the machine's journal, and what this start found out about its condition.
 type localJournal struct {
 	c        Config
 	clock    clock
@@ -38,7 +38,7 @@ type localJournal struct {
 	journal  *journal.Journal // nil: it is not open
 	onDamage func(error)      // called when damage is found while the journal is in use
 	salvaged *salvage         // the damage found at this start; nil: none
-	renewal  *renewal         // why the journal began anew at this start; nil: it did not
+	renewal  *renewal         // why a new journal was started; nil: the old one is in use
 }
 
 func (l *localJournal) options(signer note.Signer) journal.Options {
@@ -46,15 +46,15 @@ func (l *localJournal) options(signer note.Signer) journal.Options {
 		Now: l.clock.now, Trusted: l.clock.trusted, Damaged: l.onDamage}
 }
 
-// damaged tells the machine about damage found while the journal is in use.
+// damaged reports damage to the machine that is found while the journal is in use.
 func (d *Daemon) damaged(err error) {
 	if m := d.loop.Load(); m != nil {
 		m.SetJournalDamage(err.Error())
 	}
 }
 
-// open opens the journal. A damaged one is salvaged first, and replaced by the result. If nothing is left, or the
-// journal is not the one that the hub has acknowledged, a new journal begins (renewal).
+// open opens the journal. A damaged journal is first salvaged and replaced by the result. If nothing can be salvaged,
+// or if the journal is not the one that the hub has acknowledged, open starts a new journal (renewal).
 func (l *localJournal) open(ctx context.Context, k keys) error {
 	path, o := l.c.journalFile(), l.options(k.signer)
 	j, err := openExamined(ctx, path, o)
@@ -81,8 +81,8 @@ func (l *localJournal) open(ctx context.Context, k keys) error {
 	return l.renew(k)
 }
 
-// openExamined opens a journal and verifies each page and record. journal.IsDamaged recognises its error for a damaged
-// one.
+// openExamined opens a journal and verifies each page and each record. journal.IsDamaged reports whether its error
+// means damage.
 func openExamined(ctx context.Context, path string, o journal.Options) (*journal.Journal, error) {
 	j, err := journal.Open(path, o)
 	if err != nil {
@@ -94,13 +94,13 @@ func openExamined(ctx context.Context, path string, o journal.Options) (*journal
 	return j, nil
 }
 
-// salvage is the damage that a start found, and what was done with the journal.
+// salvage describes the damage that a start found, and what was done with the journal.
 type salvage struct {
 	journal.MendResult
 	why error
 }
 
-// sentence is the text of the record.
+// sentence returns the text of the record about the damage.
 func (m salvage) sentence() string {
 	parts := []string{
 		fmt.Sprintf("the journal was damaged: %d records are kept, %d could be read; the damaged file is kept as %s",
@@ -124,7 +124,7 @@ func (m salvage) sentence() string {
 	return strings.Join(parts, "; ")
 }
 
-// hubCopy is what the hub has acknowledged, according to the stored acknowledgement.
+// hubCopy returns what the hub has acknowledged, according to the stored acknowledgement.
 func (l *localJournal) hubCopy(k keys) journal.HubCopy {
 	a, ok := l.lastAck(k)
 	root, err := hex.DecodeString(a.Root)
@@ -134,7 +134,7 @@ func (l *localJournal) hubCopy(k keys) journal.HubCopy {
 	return journal.HubCopy{Seq: a.Seq, Root: tlog.Hash(root), Generation: a.Generation}
 }
 
-// lastAck is the stored acknowledgement. A damaged one is ignored, because the hub repeats it.
+// lastAck returns the stored acknowledgement. A damaged one is ignored, because the hub repeats its acknowledgement.
 func (l *localJournal) lastAck(k keys) (wire.Ack, bool) {
 	if k.hub == nil {
 		return wire.Ack{}, false
@@ -147,8 +147,8 @@ func (l *localJournal) lastAck(k keys) (wire.Ack, bool) {
 	return a, err == nil
 }
 
-// keepAck stores an acknowledgement that the hub signed. The hub repeats it at each connection, so nobody waits for the
-// disk.
+// keepAck stores an acknowledgement that the hub signed. It does not wait for the disk, because the hub repeats its
+// acknowledgement at each connection.
 func (l *localJournal) keepAck(signed []byte) {
 	path := l.c.ackFile()
 	write := func() error {
@@ -158,7 +158,7 @@ func (l *localJournal) keepAck(signed []byte) {
 		return os.Rename(path+".new", path)
 	}
 	err := write()
-	if err != nil { // for example, a folder has its name
+	if err != nil { // for example, the name belongs to a folder
 		os.RemoveAll(path + ".new")
 		os.RemoveAll(path)
 		err = write()
@@ -168,8 +168,8 @@ func (l *localJournal) keepAck(signed []byte) {
 	}
 }
 
-// olderThanAcked is why the journal is not the one that the hub acknowledged, by the stored acknowledgement; nil:
-// nothing shows that.
+// olderThanAcked returns the difference between the journal and the stored acknowledgement, or nil if no difference is
+// known.
 func (l *localJournal) olderThanAcked(k keys) *daemon.JournalMismatch {
 	a, ok := l.lastAck(k)
 	switch n := l.journal.Len(); {
@@ -180,13 +180,13 @@ func (l *localJournal) olderThanAcked(k keys) *daemon.JournalMismatch {
 	}
 	root, err := l.journal.Root(a.Seq)
 	if err != nil || hex.EncodeToString(root[:]) == a.Root {
-		// a record is lost: the root is compared when the hub answers
+		// a record is missing: the root is compared when the hub answers
 		return nil
 	}
 	return &daemon.JournalMismatch{Hub: a.Seq, Here: l.journal.Len()}
 }
 
-// compareTags adds tags that the records have and the facts lack. It returns why each was added.
+// compareTags adds tags that the records have and the facts lack. It returns the reason for each added tag.
 func (l *localJournal) compareTags(was *facts, unread error) (why []string, err error) {
 	var c daemon.Recount
 	gap := false
@@ -205,7 +205,7 @@ func (l *localJournal) compareTags(was *facts, unread error) (why []string, err 
 	}
 	factsLost := unread != nil || l.salvaged != nil && !l.salvaged.Facts
 	recordsLost := gap || l.salvaged != nil && len(l.salvaged.Unread)+len(l.salvaged.Dropped) > 0
-	if factsLost && recordsLost { // neither the facts nor the records say for certain which tags were on the machine
+	if factsLost && recordsLost { // neither source proves which tags were on the machine
 		t := session.Tag{ID: daemon.TagSalvaged, Since: l.clock.now(),
 			Reason: "journal endommagé : vérifier la machine / damaged journal: check the machine"}
 		was.tags = append(was.tags, t)
@@ -214,7 +214,7 @@ func (l *localJournal) compareTags(was *facts, unread error) (why []string, err 
 	return why, nil
 }
 
-// restoreFacts restores facts that were lost with damaged pages from the records.
+// restoreFacts restores facts from the records, after pages with facts were damaged.
 func (l *localJournal) restoreFacts(ctx context.Context) error {
 	if l.salvaged == nil || l.salvaged.Facts {
 		return nil
@@ -240,7 +240,8 @@ func (l *localJournal) restoreFacts(ctx context.Context) error {
 	return l.journal.Keep(lost)
 }
 
-// faultRecords are the records about what the start found wrong with the journal. The tags are stored with them.
+// faultRecords returns the records about the faults that the start found in the journal. The tags are stored with
+// these records.
 func (l *localJournal) faultRecords(was facts, why []string) (out []journal.Entry) {
 	if l.salvaged != nil {
 		out = append(out, journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "journal",
@@ -256,8 +257,8 @@ func (l *localJournal) faultRecords(was facts, why []string) (out []journal.Entr
 	return out
 }
 
-// checkJournal says what is damaged in the journal. A daemon starts nevertheless, and salvages it or says on its panel
-// that it cannot.
+// checkJournal returns an error if the journal is damaged. The daemon starts anyway: it salvages the journal or shows
+// on its panel that it cannot.
 func (c Config) checkJournal() error {
 	path := c.journalFile()
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
@@ -272,7 +273,7 @@ func (c Config) checkJournal() error {
 	return errors.Join(j.Examine(context.Background(), uplink.Sink), j.Close())
 }
 
-// cureJournal is the command for a journal of which nothing is usable.
+// cureJournal returns the command that helps if nothing in the journal is usable.
 func (c Config) cureJournal() string {
 	return fmt.Sprintf("put back a copy, or begin an empty journal: sudo mv %[1]s %[1]s.damaged; sudo rm -f %[1]s-wal "+
 		"%[1]s-shm", c.journalFile())

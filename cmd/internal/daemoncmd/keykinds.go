@@ -11,7 +11,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// rightKind reports a public key of the wrong kind.
+// rightKind adds an error if a public key is of the wrong kind.
 func rightKind(n yamlfile.Node, p keykind.Place) {
 	if !n.Present() || !n.IsScalar() {
 		return
@@ -21,7 +21,7 @@ func rightKind(n yamlfile.Node, p keykind.Place) {
 	}
 }
 
-// remember notes the lines on which the file names keys, because the key files are read later.
+// remember stores the line numbers of the fields that name keys, because the key files are read later.
 func (c *Config) remember(path string, root yamlfile.Node) {
 	c.path, c.lines = path, map[string]int{"card-key": root.Get("card-key").Line(),
 		"machine-key": root.Get("machine-key").Line(), "reader: aes-key": root.Get("reader").Get("aes-key").Line(),
@@ -29,7 +29,7 @@ func (c *Config) remember(path string, root yamlfile.Node) {
 		"bundle: key": root.Get("bundle").Get("key").Line(), "mqtt: hub-key": root.Get("mqtt").Get("hub-key").Line()}
 }
 
-// at is the position of a field: laser.yaml:7: card-key.
+// at returns the position of a field, for example laser.yaml:7: card-key.
 func (c Config) at(field string) string {
 	if c.lines[field] == 0 {
 		return field
@@ -37,7 +37,7 @@ func (c Config) at(field string) string {
 	return fmt.Sprintf("%s:%d: %s", c.path, c.lines[field], field)
 }
 
-// place is the kind of key that a field needs.
+// place returns the kind of key that a field needs.
 func (c Config) place(field string) keykind.Place {
 	switch field {
 	case "card-key":
@@ -48,7 +48,7 @@ func (c Config) place(field string) keykind.Place {
 	return keykind.Place{Kind: keykind.Machine, Private: true, ID: c.Machine + "." + c.Site}
 }
 
-// fits refuses a key file with a key of another kind.
+// fits returns an error if a key file holds a key of another kind.
 func (c Config) fits(field, named, text string) error {
 	if err := c.place(field).Check(text); err != nil {
 		return fmt.Errorf("%s: %s: %w", c.at(field), named, err)
@@ -56,8 +56,8 @@ func (c Config) fits(field, named, text string) error {
 	return nil
 }
 
-// differ refuses keys that must differ and are the same. The names of older keys do not say their kind. A text is empty
-// if its key could not be read.
+// differ returns an error for each pair of keys that must differ but are the same. Keys from older releases do not
+// have their kind in the name. A text is empty if its key could not be read.
 func (c Config) differ(machine, card, aes string) (errs []error) {
 	if public, err := keykind.PublicHalf(machine); err == nil {
 		for _, x := range [...]struct{ field, what, key string }{
@@ -78,15 +78,15 @@ func (c Config) differ(machine, card, aes string) (errs []error) {
 	return errs
 }
 
-// isWrongKey reports whether a bundle was refused because of a key: it is signed by another key, built with another
-// card key, or its policy is not signed by the policy key or not the newest.
+// isWrongKey reports whether a bundle was rejected because of a key: the bundle is signed by another key or built with
+// another card key, or its policy is not signed by the policy key or is older than the policy in force.
 func isWrongKey(err error) bool {
 	var card *wire.OtherCardKey
 	var r *wire.Refusal
 	return errors.As(err, &card) || errors.As(err, &r) && r.Code == "bad-signature" || wire.IsPolicyRefusal(err)
 }
 
-// explain adds the expected key to the refusal of a bundle.
+// explain adds the expected key to the error about a rejected bundle.
 func (c Config) explain(err error) error {
 	var r *wire.Refusal
 	if err == nil || !errors.As(err, &r) {
@@ -113,7 +113,7 @@ func (c Config) checkCardKey(k keys) error {
 	return nil
 }
 
-// refusalOf is the text for an operator about a bundle that was refused because of a key; empty for other errors.
+// refusalOf returns a text for an operator about a bundle that was rejected because of a key, or "" for other errors.
 func refusalOf(err error) string {
 	if err == nil || !isWrongKey(err) {
 		return ""
@@ -121,7 +121,7 @@ func refusalOf(err error) string {
 	return err.Error()
 }
 
-// ReadCardKey is the card key for a command outside of the unit; nil if it cannot be read.
+// ReadCardKey returns the card key for a command outside the systemd unit, or nil if it cannot be read.
 func (c Config) ReadCardKey(store string) []byte {
 	text, err := secrets{store: store, instance: c.instance}.read("card-key", c.CardKey)
 	if err != nil {

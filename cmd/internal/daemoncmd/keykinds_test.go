@@ -19,7 +19,7 @@ import (
 	"portillon/site"
 )
 
-// otherCard builds the example site with another card key than the machine has.
+// otherCard builds the example site with a card key that the machine does not have.
 func otherCard(t *testing.T, k *bundleUpdater, build func(uint64) *site.Built, version uint64) *site.Built {
 	t.Helper()
 	s, err := site.Read("../../../site-example")
@@ -49,7 +49,7 @@ func otherCard(t *testing.T, k *bundleUpdater, build func(uint64) *site.Built, v
 	return b
 }
 
-// both trusts the keys of two lists: a test's bundles are signed with two keys.
+// both holds two lists of trusted keys, because a test's bundles are signed with two keys.
 type both [2]note.Verifiers
 
 func (b both) Verifier(name string, hash uint32) (note.Verifier, error) {
@@ -67,7 +67,7 @@ func fileOf(t *testing.T, k *bundleUpdater, b *site.Built) {
 	k.lastFile = ""
 }
 
-func TestBundleOfAnotherCardKeyIsRefusedWithBothCheckValues(t *testing.T) {
+func TestBundleOfAnotherCardKeyIsRejectedWithBothCheckValues(t *testing.T) {
 	k, build := exampleUpdater(t)
 	k.conf.File = filepath.Join(t.TempDir(), "site.bundle")
 	var told daemon.BundleState
@@ -93,8 +93,9 @@ func TestBundleOfAnotherCardKeyIsRefusedWithBothCheckValues(t *testing.T) {
 	}
 }
 
-// The card key of the machine was replaced: the bundle before may be of that key.
-func TestMachineGoesBackToTheBundleOfItsCardKey(t *testing.T) {
+// After the machine's card key was replaced, the previous bundle may have been built with the new key. The machine
+// then uses the previous bundle.
+func TestMachineUsesThePreviousBundleIfItHasTheNewCardKey(t *testing.T) {
 	k, build := exampleUpdater(t)
 	k.conf.File = filepath.Join(t.TempDir(), "site.bundle")
 	fileOf(t, k, build(1))
@@ -114,7 +115,7 @@ func TestMachineGoesBackToTheBundleOfItsCardKey(t *testing.T) {
 	}
 }
 
-func TestRefusalOfAManifestIsTakenBackByAGoodOne(t *testing.T) {
+func TestRejectionOfAManifestIsClearedByAValidOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, build := exampleUpdater(t)
 		k.conf = BundleConfig{From: t.TempDir()}
@@ -141,7 +142,7 @@ func TestRefusalOfAManifestIsTakenBackByAGoodOne(t *testing.T) {
 	})
 }
 
-func TestCheckRefusesAWrongCardKeyThoughABundleIsInForce(t *testing.T) {
+func TestCheckRejectsAWrongCardKeyEvenIfABundleIsInForce(t *testing.T) {
 	b := newBench(t)
 	k, _ := b.c.keys(secrets{store: b.on.Credstore, instance: "laser"})
 	f, err := os.Open(filepath.Join(b.dir, "site.bundle"))
@@ -169,7 +170,7 @@ func TestCheckRefusesAWrongCardKeyThoughABundleIsInForce(t *testing.T) {
 	}
 }
 
-func TestCheckNamesTheSignerOfABundleThatItRefuses(t *testing.T) {
+func TestCheckNamesTheSignerOfABundleThatItRejects(t *testing.T) {
 	b := newBench(t)
 	skey, _, err := note.GenerateKey(rand.Reader, "laser.biklab")
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"portillon/rfid"
 )
 
-// lamps are the sets of lamps that follow the panel: those beside the machine, and those of the reader, whose LED
-// follows the green lamp and whose beeper follows the buzzer.
+// lamps returns the sets of lamps that follow the panel: the lamps at the machine, and the reader's LED and beeper.
+// The LED follows the green lamp; the beeper follows the buzzer.
 func (c Config) lamps() []LightsConfig {
 	return []LightsConfig{c.Lights, {Green: c.Reader.Values[rfid.KeyLED], Buzzer: c.Reader.Values[rfid.KeyBeeper]}}
 }
@@ -21,7 +21,8 @@ func (c Config) hasLamps() bool {
 	return slices.ContainsFunc(c.lamps(), func(l LightsConfig) bool { return l != LightsConfig{} })
 }
 
-// open opens the pins of a set. A lamp whose pin cannot be opened is logged and left out; the machine works without it.
+// open opens the pins of a set of lamps. If a pin cannot be opened, open logs the error and leaves the lamp out; the
+// machine works without it.
 func (c LightsConfig) open(pin func(string) (gpio.PinOut, error), log *slog.Logger) (l panel.Lights) {
 	for _, x := range []struct {
 		name, pin string

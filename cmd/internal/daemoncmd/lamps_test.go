@@ -17,7 +17,7 @@ import (
 	"portillon/rfid/wiegand"
 )
 
-// fakeOut is an output pin known by its name.
+// fakeOut is an output pin that records its levels under its name.
 type fakeOut struct {
 	gpio.PinOut
 	name string
@@ -52,7 +52,7 @@ func TestReadersLEDAndBeeperAreOutputsOfTheWiring(t *testing.T) {
 	}
 }
 
-func TestReadersLEDAndBeeperAreCheckedAsOtherOutputsAre(t *testing.T) {
+func TestReadersLEDAndBeeperAreCheckedLikeOtherOutputs(t *testing.T) {
 	for _, x := range []struct{ old, new, want string }{
 		{"pinctrl-/20", "pinctrl-/17", "GPIO 17 is already taken by"},
 		{"pinctrl-/21", "pinctrl-/20", "GPIO 20 is already taken by"},
@@ -72,9 +72,8 @@ func TestReadersLEDAndBeeperAreCheckedAsOtherOutputsAre(t *testing.T) {
 	}
 }
 
-// The reader's LED shows what the green lamp shows, its beeper sounds as the buzzer does, and each set has its own
-// pins.
-func TestReadersLEDIsAGreenLampAndItsBeeperABuzzer(t *testing.T) {
+// The reader's LED follows the green lamp and its beeper follows the buzzer. Each set has separate pins.
+func TestReadersLEDFollowsTheGreenLampAndItsBeeperTheBuzzer(t *testing.T) {
 	c, err := config(t, wallReader+`lights: { green: "gpio:pinctrl-/19", buzzer: "gpio:pinctrl-/16" }`+"\n")
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +102,7 @@ func TestReadersLEDIsAGreenLampAndItsBeeperABuzzer(t *testing.T) {
 	}
 }
 
-func TestMachineWithoutLampsOpensNone(t *testing.T) {
+func TestMachineWithoutLampsOpensNoPins(t *testing.T) {
 	for _, set := range (Config{}).lamps() {
 		l := set.open(func(string) (gpio.PinOut, error) { t.Error("a pin is opened"); return nil, nil }, slog.Default())
 		if l != (panel.Lights{}) {
@@ -112,7 +111,7 @@ func TestMachineWithoutLampsOpensNone(t *testing.T) {
 	}
 }
 
-// keypad is a reader's two lines on which somebody presses a key, once.
+// keypad simulates the two lines of a reader on which a key is pressed once.
 type keypad struct{ n int }
 
 func (k *keypad) Next(timeout time.Duration) (rfid.Edge, bool, error) {

@@ -1,4 +1,4 @@
-// Package daemoncmd assembles the packages of one machine into the program portillond.
+// Package daemoncmd is the program portillond: it connects the packages that one machine needs.
 package daemoncmd
 
 import (
@@ -48,7 +48,7 @@ func Main(args []string) int {
 		return 0
 	}
 	c, err := ReadConfig(*config)
-	if *off && c.Relay.Pin != "" { // even if the file has other faults
+	if *off && c.Relay.Pin != "" { // even if the file has other faults, because the relay must open
 		err = errors.Join(err, c.off())
 	}
 	if err != nil {
@@ -59,7 +59,7 @@ func Main(args []string) int {
 	}
 	if *set {
 		setClock(c)
-		return 0 // a machine starts without its hub too
+		return 0 // a machine also starts without its hub
 	}
 	clock, err := newClock(c.Clock, *start)
 	if err != nil {
@@ -75,7 +75,7 @@ func Main(args []string) int {
 	return run(c, clock)
 }
 
-// run serves the machine until it is told to end.
+// run serves the machine until a signal ends the program.
 func run(c Config, clock clock) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
@@ -89,7 +89,7 @@ func run(c Config, clock clock) int {
 	}
 }
 
-// serve runs the daemon once, until ctx ends or the journal can be opened again.
+// serve runs the daemon once. It returns when ctx ends or when the journal can be opened again.
 func serve(ctx context.Context, c Config, clock clock, log *slog.Logger) error {
 	d, err := Open(ctx, c, clock, log)
 	if err != nil {
@@ -102,7 +102,7 @@ func serve(ctx context.Context, c Config, clock clock, log *slog.Logger) error {
 	return err
 }
 
-// say prints the result of a check and, for a file without faults, what Portillon does with it.
+// say prints the result of a check and, if the file has no faults, what Portillon does with the file.
 func say(c Config, found Checked, l policy.Language) int {
 	for _, n := range found.Notes() {
 		fmt.Fprintf(os.Stderr, "portillond: warning: %s\n", n)
@@ -116,7 +116,8 @@ func say(c Config, found Checked, l policy.Language) int {
 	return 0
 }
 
-// Samples is where sample files for each wiring are: in the package's folder, or the repository's.
+// Samples returns the folder of the sample files for each wiring: the folder of the installed package, or that of the
+// repository.
 func Samples() string {
 	const dir, page = "/usr/share/portillon", "/usr/share/doc/portillon/wiring/README.md"
 	if there(filepath.Join(dir, "usb-reader-relay.yaml")) {
@@ -135,14 +136,15 @@ func complain(err error, hint string) int {
 	return 2
 }
 
-// clock is the machine's time, and whether it is trusted.
+// clock provides the machine's time and reports whether it is trusted.
 type clock struct {
 	offset  time.Duration
 	trusted func() bool
-	trust   *clockTrust // nil: always trusted, by the file or in a demonstration
+	trust   *clockTrust // nil: always trusted, by machine.yaml or in a demonstration
 }
 
-// newClock makes the machine's clock. start sets another time, for demonstrations. trust is machine.yaml's clock.
+// newClock creates the machine's clock. trust is the value of clock in machine.yaml. start sets another time, for
+// demonstrations.
 func newClock(trust, start string) (clock, error) {
 	v := &clockTrust{asks: synchronised, now: readClocks}
 	c := clock{trusted: v.trusted, trust: v}
@@ -161,5 +163,6 @@ func newClock(trust, start string) (clock, error) {
 	return c, nil
 }
 
-// now keeps the monotonic reading, so that the length of a session does not change when the clock is set.
+// now returns the current time with the monotonic reading, so that the length of a session does not change when
+// somebody sets the clock.
 func (c clock) now() time.Time { return WallNow().Add(c.offset) }

@@ -30,7 +30,7 @@ func releaseMemory() {
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		from, to, perms, ok := mapping(lines.Text())
 		if ok && strings.HasSuffix(lines.Text(), " "+exe) && (perms == "r-xp" || perms == "r--p") {
-			unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED) // advice: an error changes nothing
+			unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED) // advice only: an error is harmless
 		}
 	}
 }
@@ -49,8 +49,8 @@ func mapping(line string) (from, to uintptr, perms string, ok bool) {
 	return uintptr(a), uintptr(b), perms, err == nil && a < b
 }
 
-// hasPristinePages reports whether the program's read-only pages equal the file. In a position-independent executable
-// the loader has modified them.
+// hasPristinePages reports whether the program's read-only pages in memory equal the file. In a position-independent
+// executable the loader has modified these pages.
 func hasPristinePages() bool {
 	f, err := os.Open("/proc/self/exe")
 	if err != nil {
@@ -59,6 +59,6 @@ func hasPristinePages() bool {
 	defer f.Close()
 	head := make([]byte, 18)
 	_, err = io.ReadFull(f, head)
-	// e_type, ET_EXEC (elf(5))
+	// the file type e_type is ET_EXEC (elf(5))
 	return err == nil && string(head[:4]) == "\x7fELF" && binary.NativeEndian.Uint16(head[16:]) == 2
 }

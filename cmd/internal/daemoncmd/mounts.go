@@ -10,7 +10,8 @@ import (
 	"portillon/cmd/internal/bootconfig"
 )
 
-// maxMounts bounds what is read of /proc/self/mountinfo, in bytes. A Pi has about forty mounts of a hundred bytes.
+// maxMounts is the largest part of /proc/self/mountinfo that is read, in bytes. A Pi has about forty mounts with a
+// hundred bytes each.
 const maxMounts = 1 << 20
 
 // Mount is a line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
@@ -55,7 +56,7 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// on is the mount that contains a path. Of two mounts at one point the later one counts.
+// on returns the mount that contains a path. Of two mounts at one point, the later one counts.
 func on(mounts []Mount, file string) (best Mount, ok bool) {
 	for _, m := range mounts {
 		if under(m.Point, file) && (!ok || len(m.Point) >= len(best.Point)) {
@@ -69,7 +70,7 @@ func under(dir, file string) bool {
 	return dir == "/" || file == dir || strings.HasPrefix(file, dir+"/")
 }
 
-// option is the value of an option of the file system: upperdir of an overlay.
+// option returns the value of an option of the file system, for example upperdir of an overlay.
 func (m Mount) option(name string) string {
 	for _, o := range m.options {
 		if v, ok := strings.CutPrefix(o, name+"="); ok {
@@ -79,7 +80,8 @@ func (m Mount) option(name string) string {
 	return ""
 }
 
-// Storage says whether files in a folder survive a reboot. The zero Storage is unknown.
+// Storage is the kind of storage of a folder, which decides whether its files survive a reboot. The zero Storage is
+// unknown.
 type Storage uint8
 
 // Where a folder's files may be.
@@ -90,12 +92,12 @@ const (
 	Overlaid // an overlay whose upper layer is in memory: raspi-config's overlay file system
 )
 
-// StorageOf says where the files of a folder are, with the mount that contains it.
+// StorageOf returns the storage of the files in a folder, and the mount that contains the folder.
 //
 // raspi-config puts the root file system under an overlay whose upper layer is a tmpfs. Since Bookworm it uses the
-// package overlayroot (overlayroot=tmpfs on the kernel's command line, layers in /media/root-ro and /media/root-rw),
-// before that its own script (boot=overlay, with layers that are hidden once the root is mounted). overlayroot covers
-// the other mounts of /etc/fstab too, unless it is told overlayroot=tmpfs:recurse=0.
+// package overlayroot (overlayroot=tmpfs on the kernel's command line, layers in /media/root-ro and /media/root-rw).
+// Earlier releases use raspi-config's own script (boot=overlay, with layers that are hidden once the root is mounted).
+// overlayroot also covers the other mounts of /etc/fstab, unless the command line has overlayroot=tmpfs:recurse=0.
 func StorageOf(root fs.FS, dir string) (Storage, Mount) {
 	text, err := bootconfig.Read(root, "proc/self/mountinfo", maxMounts)
 	if err != nil {

@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// A loop that does not turn feeds no watchdog, and systemd is told of the end.
-func TestWatchdogIsFedOnlyByALivingLoop(t *testing.T) {
+// If the machine's loop hangs, the watchdog gets no reports. At a stop, systemd gets a report that the daemon is
+// stopping.
+func TestWatchdogGetsReportsOnlyWhileTheLoopRuns(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	s, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
@@ -41,7 +42,7 @@ func TestWatchdogIsFedOnlyByALivingLoop(t *testing.T) {
 		}
 	}
 	alive.Store(false)
-	for next(200*time.Millisecond) != "" { // what was under way
+	for next(200*time.Millisecond) != "" { // drain the reports that were already sent
 	}
 	if got := next(300 * time.Millisecond); got != "" {
 		t.Errorf("a dead loop said %q", got)

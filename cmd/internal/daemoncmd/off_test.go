@@ -8,8 +8,9 @@ import (
 	"portillon/cmd/internal/bootconfig"
 )
 
-// Lines may be named together (raspberrypi/documentation, config_txt/gpio: gpio=0-27=…, gpio=17,18=…).
-func TestRangeOfLinesInConfigTxtTakesTheRelaysLineBack(t *testing.T) {
+// One line of config.txt may name several GPIO lines (raspberrypi/documentation, config_txt/gpio: gpio=0-27=…,
+// gpio=17,18=…).
+func TestRangeOfLinesInConfigTxtOverridesTheRelaysLine(t *testing.T) {
 	c := Config{Machine: "laser", Reader: ReaderConfig{Kind: "none"}, Relay: RelayConfig{Pin: "gpio:pinctrl-/17"}}
 	for _, later := range []string{"gpio=16-18=op,dh\n", "gpio=17,18=op,dh\n"} {
 		if m := c.Missing(c.Fragment("laser.yaml")+later, bootconfig.BoardOf("Raspberry Pi 4 Model B", nil)); len(m) == 0 {
@@ -18,11 +19,12 @@ func TestRangeOfLinesInConfigTxtTakesTheRelaysLineBack(t *testing.T) {
 	}
 }
 
-// Whatever else is wrong with a file by now, the relay that it names is opened: systemd's last word.
+// The command that systemd runs last must open the relay that a file names, even if another part of the file has a
+// fault.
 func TestOffOpensTheRelayOfAFileWithAFaultElsewhere(t *testing.T) {
 	dir := t.TempDir()
 	pin := filepath.Join(dir, "pin")
-	os.WriteFile(pin, []byte("1\n"), 0o644) // as a killed guard leaves a line on a kernel without strict_gpiod
+	os.WriteFile(pin, []byte("1\n"), 0o644) // like a line after its guard was killed, on a kernel without strict_gpiod
 	path := filepath.Join(dir, "machine.yaml")
 	os.WriteFile(path, []byte("portillon: 1\nsite: biklab\nmachine: laser\ndata: data\ncard-key: k\nmachine-key: "+
 		"k\nbundle: { key: k, file: f "+"}\nreader: { kind: none }\nrelay: { pin: \"sim:pin\" }\nclok: ntp\n"), 0o600)

@@ -12,18 +12,18 @@ import (
 
 const wiringPages = "../../../firmware-config/"
 
-// wiringPage is the wiring page in one language, in the parts that must agree with the other's.
+// wiringPage holds the parts of the wiring page in one language that must agree with the page in the other language.
 type wiringPage struct {
 	name, text string
 	headings   []string   // level and number: "## 3."
-	anchors    []string   // as GitHub makes them of headings
-	links      []string   // to headings of this page
+	anchors    []string   // as GitHub generates them from headings
+	links      []string   // to headings of the same page
 	drawings   []string   // in the order in which they are shown
 	commands   []string   // lines of code blocks
-	code       []string   // what stands between backquotes, sorted
-	acceptance []string   // ids of the list's steps
-	figures    []string   // marks of figures that are computed elsewhere
-	tables     [][]string // every row's cells
+	code       []string   // texts between backquotes, sorted
+	acceptance []string   // ids of the acceptance steps
+	figures    []string   // marks of figures that another test computes
+	tables     [][]string // the cells of every row
 	dangers    [][]string // the rows of section 2
 }
 
@@ -99,7 +99,7 @@ func readWiringPage(t *testing.T, name string) (p wiringPage) {
 	return p
 }
 
-// numbers are those of each section, sorted: a figure that was changed in one language only is found.
+// numbers returns the numbers in each section, sorted. They reveal a figure that was changed in one language only.
 func (p wiringPage) numbers() (out []string) {
 	for n, section := range regexp.MustCompile(`(?m)^#+ `).Split(commentOf.ReplaceAllString(p.text, ""), -1) {
 		found := numberOf.FindAllString(section, -1)
@@ -117,7 +117,7 @@ func bothWiringPages(t *testing.T) (english, french wiringPage) {
 	return readWiringPage(t, "README.md"), readWiringPage(t, "LISEZMOI.md")
 }
 
-// People build from either page: what one says, the other says too.
+// People build machines from either page, so both pages must have the same content.
 func TestWiringPagesAgreeInBothLanguages(t *testing.T) {
 	en, fr := bothWiringPages(t)
 	for _, x := range []struct {
@@ -154,7 +154,7 @@ func TestWiringPagesAgreeInBothLanguages(t *testing.T) {
 	}
 }
 
-// Each danger says what happens, to whom, and what to do, in whole sentences.
+// Each row about a danger says in full sentences what happens, who is in danger, and what to do.
 func TestEveryDangerSaysWhatHappensAndWhatToDo(t *testing.T) {
 	en, fr := bothWiringPages(t)
 	if len(en.tables) != len(fr.tables) {
@@ -183,7 +183,7 @@ func TestEveryDangerSaysWhatHappensAndWhatToDo(t *testing.T) {
 	}
 }
 
-func TestWiringPagesLeadSomewhere(t *testing.T) {
+func TestLinksOfTheWiringPagesHaveATarget(t *testing.T) {
 	files, _ := filepath.Glob(wiringPages + "*.svg")
 	en, fr := bothWiringPages(t)
 	for _, p := range []wiringPage{en, fr} {
@@ -200,8 +200,7 @@ func TestWiringPagesLeadSomewhere(t *testing.T) {
 	}
 }
 
-// Every drawing and file that a page shows or links to exists beside it, and every drawing is shown on both pages: a
-// circuit that nobody sees is built from memory.
+// Each drawing and file that a page shows or links to exists, and each drawing is shown on both pages.
 func TestDrawingsOfTheWiringPagesExistAndAreShown(t *testing.T) {
 	shown := regexp.MustCompile(`!\[[^]]*\]\(([^)]*)\)`)
 	linked := regexp.MustCompile(`\]\(([^)#:]+)\)`)
@@ -233,7 +232,7 @@ func TestDrawingsOfTheWiringPagesExistAndAreShown(t *testing.T) {
 			exists(name, m[1])
 		}
 	}
-	for _, f := range files { // a drawing sends its reader to another one
+	for _, f := range files { // a drawing refers to another drawing
 		b, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)
@@ -244,8 +243,8 @@ func TestDrawingsOfTheWiringPagesExistAndAreShown(t *testing.T) {
 	}
 }
 
-// The steps that portillon setup walks through, by the names that it and the pages share.
-func TestAcceptanceListIsWhole(t *testing.T) {
+// The list has all steps that portillon setup uses, under the names that setup and the pages share.
+func TestAcceptanceListIsComplete(t *testing.T) {
 	en, _ := bothWiringPages(t)
 	want := strings.Fields(
 		"supply-without-pi boot switch-left-on tap tap-again e-stop e-stop-wire daemon-killed daemon-stopped guard-killed " +

@@ -12,8 +12,8 @@ import (
 	"portillon/daemon/journal"
 )
 
-// What rdm6300-relay.yaml says: password-file: credential:mqtt-password. The broker hears the password, not a file's
-// name that is none.
+// As in rdm6300-relay.yaml: password-file: credential:mqtt-password. The daemon sends the password in the credential
+// to the broker, and does not treat "credential:…" as a file name.
 func TestBrokersPasswordMayBeACredential(t *testing.T) {
 	b := newBench(t)
 	for unit, file := range map[string]string{"card-key": "portillon.card-key",

@@ -13,7 +13,7 @@ import (
 	"portillon/rfid/pcsc"
 )
 
-func TestPCSCFaultsAreNamedWithTheirCures(t *testing.T) {
+func TestPCSCFaultsAreReportedWithTheirCures(t *testing.T) {
 	for name, x := range map[string]struct {
 		look       pcscLook
 		fact, cure string // "": there is no fault
@@ -83,8 +83,8 @@ func TestPCSCFaultsAreNamedWithTheirCures(t *testing.T) {
 	}
 }
 
-// A reader may be plugged in later: a machine without it starts, and says so.
-func TestCheckWarnsOfAPCSCReaderAndRefusesNothing(t *testing.T) {
+// A reader may be plugged in later, so a machine without its reader starts and reports the missing reader.
+func TestMissingPCSCReaderIsAWarningAndNotAFault(t *testing.T) {
 	b := newBench(t)
 	root := t.TempDir()
 	b.on.Root = os.DirFS(root)
@@ -93,7 +93,7 @@ func TestCheckWarnsOfAPCSCReaderAndRefusesNothing(t *testing.T) {
 		t.Errorf("a machine without a PC/SC reader: %+v", found.PCSC)
 	}
 	b.c.Reader = ReaderConfig{Kind: "pcsc"}
-	notes := func() string { // of the reader: this root is no Pi's
+	notes := func() string { // only notes about the reader: this root has no files of a Pi
 		return strings.Join(slices.DeleteFunc(b.c.Check(b.on).Notes(),
 			func(n string) bool { return !strings.HasPrefix(n, "reader:") }), "\n")
 	}
@@ -154,8 +154,9 @@ func readerOf(t *testing.T, reader string) (Config, error) {
 	return ReadConfig(path)
 }
 
-// A PC/SC reader that is unplugged is an error of Poll (ErrNoReader), so the acceptance test watches for it.
-func TestReadersWhoseLossTheDaemonNotices(t *testing.T) {
+// The driver reports an unplugged PC/SC reader as an error of Poll (ErrNoReader), so the acceptance test includes
+// unplugging it.
+func TestUnpluggedReaderIsNoticedOnlyIfItsKindReportsIt(t *testing.T) {
 	for kind, want := range map[string]bool{"keyboard": true, "pn532": true, "mfrc522": true, "pcsc": true,
 		"wiegand": false, "rdm6300": false, "none": false} {
 		if got := (ReaderConfig{Kind: kind}).ReaderTells(); got != want {

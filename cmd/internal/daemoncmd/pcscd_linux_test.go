@@ -18,7 +18,7 @@ import (
 	"portillon/rfid/strong/strongtest"
 )
 
-// Debian's own pcscd and a virtual reader, in a network and with processes of their own.
+// Runs Debian's pcscd with a virtual reader, in separate network and process namespaces.
 func TestTapsThroughDebiansPcscd(t *testing.T) {
 	skipIfShort(t, "starts pcscd")
 	const inside = "PORTILLON_TEST_PCSCD"
@@ -102,8 +102,8 @@ func (x *realPcscd) start() {
 	}
 }
 
-// personalise makes a card of the site through the reader, as portillon card personalise does, and
-// says where the site's key is.
+// personalise writes the site's key to a card through the reader, like portillon card personalise. It returns the card
+// and the path of the site's key.
 func (x *realPcscd) personalise() (pcsctest.Card, string) {
 	x.Helper()
 	path, site := keyFile(x.T)
@@ -139,7 +139,7 @@ func (x *realPcscd) personalise() (pcsctest.Card, string) {
 	return card, path
 }
 
-// event is the next one.
+// event returns the next event of the reader.
 func (x *realPcscd) event() rfid.Event {
 	x.Helper()
 	select {
@@ -151,8 +151,8 @@ func (x *realPcscd) event() rfid.Event {
 	return rfid.Event{}
 }
 
-// health waits until the reader comes up or goes down. On a computer that stalls it may do so more
-// often than it is told to.
+// health waits until the reader is reported as up or down. On a slow computer the reader may go up and down more often
+// than the test expects.
 func (x *realPcscd) health(alive bool, why error) {
 	x.Helper()
 	for {
@@ -166,8 +166,8 @@ func (x *realPcscd) health(alive bool, why error) {
 	}
 }
 
-// tap puts a card onto the reader, expects one tap, and takes the card away. Where the reader goes
-// down meanwhile, the card comes again.
+// tap puts a card on the reader, expects one tap, and removes the card. If the reader goes down meanwhile, the card is
+// put on the reader again.
 func (x *realPcscd) tap(c pcsctest.Card, proof rfid.Proof, number string) {
 	x.Helper()
 	for {
@@ -187,13 +187,13 @@ func (x *realPcscd) tap(c pcsctest.Card, proof rfid.Proof, number string) {
 		if e.Tap.Proof == proof && (e.Tap.Unproven == nil) == (proof == rfid.AES) {
 			return
 		}
-		if !errors.Is(e.Tap.Unproven, strong.ErrLeft) || proof != rfid.AES { // the proof was cut off
+		if !errors.Is(e.Tap.Unproven, strong.ErrLeft) || proof != rfid.AES { // the card was removed too early
 			x.Fatalf("%+v, want proof %v", e, proof)
 		}
 	}
 }
 
-// noTap puts a card onto the reader that is asked for its number three times, and makes no tap.
+// noTap puts a card on the reader until the card has received three commands. The reader must not report a tap.
 func (x *realPcscd) noTap(c pcsctest.Card) {
 	x.Helper()
 	asked := make(chan struct{}, 3)

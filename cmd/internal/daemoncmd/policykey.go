@@ -13,8 +13,8 @@ func (c Config) PolicyApart() bool {
 	return c.PolicyKey != "" && !keykind.Same(c.PolicyKey, c.Bundle.Key)
 }
 
-// bundleKind is the kind of the key of bundles. Beside a separate policy key it may be a hub key: the hub signs bundles
-// then, and cannot change the policy.
+// bundleKind returns the kind of the key that verifies bundles. If the machine pins a separate policy key, this may be
+// a hub key: then the hub signs bundles but cannot change the policy.
 func (c Config) bundleKind() keykind.Kind {
 	if c.PolicyApart() {
 		return keykind.Hub
@@ -22,7 +22,7 @@ func (c Config) bundleKind() keykind.Kind {
 	return keykind.Site
 }
 
-// KeySituation says in a sentence what the keys of this machine sign.
+// KeySituation returns a sentence that says what the keys of this machine sign.
 func (c Config) KeySituation() policy.Text {
 	bundle, own := keykind.NameOf(c.Bundle.Key), keykind.NameOf(c.PolicyKey)
 	if !c.PolicyApart() {
@@ -39,7 +39,7 @@ func (c Config) KeySituation() policy.Text {
 			"whoever has only the second cannot change the policy", own, bundle)}
 }
 
-// checkApart warns of a separate policy key that the hub has nevertheless.
+// checkApart warns if the hub has the policy key although the machine pins it separately.
 func (c Config) checkApart() []string {
 	if c.PolicyApart() && keykind.Same(c.PolicyKey, c.MQTT.HubKey) {
 		return []string{c.at("policy-key") + ": is the hub key too (mqtt: hub-key): whoever breaks into the hub " +
@@ -49,7 +49,8 @@ func (c Config) checkApart() []string {
 	return nil
 }
 
-// checkBindings warns of a policy with «bindings: signed» whose protection this machine's keys cannot give.
+// checkBindings warns of a policy with «bindings: signed» if this machine's keys do not give the protection of that
+// setting.
 func (c Config) checkBindings(p *policy.Policy) []string {
 	if p.SignedBindings && !c.PolicyApart() {
 		return []string{"policy-key: is missing, and the policy says «bindings: signed»: members' cards and addresses " +

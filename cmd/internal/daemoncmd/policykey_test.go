@@ -21,7 +21,7 @@ func publicKey(t *testing.T, name string) string {
 	return public
 }
 
-func TestOneKeyStandsForBothUnlessAPolicyKeyIsPinnedApart(t *testing.T) {
+func TestOneKeySignsBothUnlessASeparatePolicyKeyIsPinned(t *testing.T) {
 	site, pol := publicKey(t, "portillon:site:biklab"), publicKey(t, "portillon:policy:biklab")
 	for name, c := range map[string]struct {
 		policy, bundle string
@@ -49,7 +49,7 @@ func TestOneKeyStandsForBothUnlessAPolicyKeyIsPinnedApart(t *testing.T) {
 	}
 }
 
-func TestCheckWarnsOfAPolicyKeyThatIsNotApart(t *testing.T) {
+func TestCheckWarnsOfAPolicyKeyThatIsNotSeparate(t *testing.T) {
 	hub, pol := publicKey(t, "portillon:hub:biklab"), publicKey(t, "portillon:policy:biklab")
 	c := Config{Site: "biklab", PolicyKey: pol, Bundle: BundleConfig{Key: hub}, MQTT: MQTTConfig{HubKey: hub}}
 	if w := c.checkApart(); w != nil {
@@ -72,8 +72,8 @@ func TestCheckWarnsOfAPolicyKeyThatIsNotApart(t *testing.T) {
 	}
 }
 
-// A refused policy is shown as a refused key is: to the panel's status and to doctor, until a good bundle comes.
-func TestRefusedPolicyIsShownUntilAGoodOneComes(t *testing.T) {
+// A rejected policy is shown like a rejected key, on the panel and by doctor, until a valid bundle arrives.
+func TestRejectedPolicyIsShownUntilAValidOneArrives(t *testing.T) {
 	s := newThiefSite(t, situations[1])
 	v := s.machine()
 	good := s.build(1, 5, "policy.yaml", thiefNow, nil)
@@ -103,8 +103,8 @@ func TestRefusedPolicyIsShownUntilAGoodOneComes(t *testing.T) {
 	}
 }
 
-// A machine that pins a policy key later works from no bundle that this key has not signed, and takes the next that it
-// has.
+// A machine that starts to pin a policy key stops using a bundle that this key has not signed. It installs the next
+// bundle that the key has signed.
 func TestMachineThatPinsAPolicyKeyWaitsForASignedPolicy(t *testing.T) {
 	s := newThiefSite(t, situations[1])
 	keys := s.policyKeys

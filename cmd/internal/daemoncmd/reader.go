@@ -13,7 +13,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// opener returns a function that opens the reader, or nil if there is none.
+// opener returns a function that opens the reader, or nil for a machine without a reader.
 func (c ReaderConfig) opener() func() (rfid.Reader, error) {
 	s := c.spec()
 	if s.Open == nil {
@@ -24,7 +24,8 @@ func (c ReaderConfig) opener() func() (rfid.Reader, error) {
 	return func() (rfid.Reader, error) { return s.Open(c.Values, h) }
 }
 
-// pinName is a pin as relay.Wiring names it. The file of a simulated pin is relative to machine.yaml.
+// pinName returns the name of a pin in the form of relay.Wiring. The file of a simulated pin is relative to the folder
+// of machine.yaml.
 func pinName(n yamlfile.Node, beside func(yamlfile.Node) string) string {
 	s := n.Str()
 	if path, ok := strings.CutPrefix(s, "sim:"); ok && !filepath.IsAbs(path) {
@@ -33,7 +34,7 @@ func pinName(n yamlfile.Node, beside func(yamlfile.Node) string) string {
 	return s
 }
 
-// outputPin opens a line that is low from the first moment: a lamp, a reset.
+// outputPin opens a line that is low from the first moment, for a lamp or a reset.
 func outputPin(name string) (gpio.PinOut, error) {
 	label, line, err := gpioLine(name)
 	if err != nil {
@@ -51,7 +52,8 @@ func inputPin(name string) (gpio.PinIn, error) {
 	return pins.OpenIn(label, line, gpio.PullUp)
 }
 
-// fallingEdges opens two lines of one chip. The kernel numbers the edges of a chip, so a lost edge is noticed.
+// fallingEdges opens two lines of one chip. The kernel numbers the edges of a chip, so the reader can detect a lost
+// edge.
 func fallingEdges(pin0, pin1 string) (rfid.FallingEdges, error) {
 	label, line0, err := gpioLine(pin0)
 	if err != nil {
@@ -71,7 +73,7 @@ func fallingEdges(pin0, pin1 string) (rfid.FallingEdges, error) {
 	return edges{f}, nil
 }
 
-// edges are the falling edges of lines of this computer.
+// edges reports the falling edges of lines of this computer.
 type edges struct{ *pins.Falls }
 
 // Next implements rfid.FallingEdges.

@@ -11,7 +11,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// ReaderHint says how to name a reader on the command line.
+// ReaderHint returns a text that explains how to name a reader on the command line.
 func ReaderHint() string {
 	forms := []string{"MACHINE.yaml"}
 	for _, s := range readerSpecs() {
@@ -21,9 +21,9 @@ func ReaderHint() string {
 	return strings.Join(forms[:last], ", ") + " or " + forms[last]
 }
 
-// ReaderArgument is the reader that a command line names: by a machine.yaml, or as KIND:PORT. options are values of
-// further keys, such as format of a keyboard or bits of a Wiegand reader; empty ones are ignored. It refuses what
-// machine.yaml would refuse.
+// ReaderArgument returns the reader that a command line names, by a machine.yaml or as KIND:PORT. options are values
+// of further keys, such as format of a keyboard or bits of a Wiegand reader; empty values are ignored. ReaderArgument
+// rejects everything that machine.yaml would reject.
 func ReaderArgument(arg string, options rfid.Values) (ReaderConfig, error) {
 	if strings.HasSuffix(arg, ".yaml") {
 		c, err := ReadConfig(arg)
@@ -57,12 +57,13 @@ func ReaderArgument(arg string, options rfid.Values) (ReaderConfig, error) {
 	return c, d.Err()
 }
 
-// Line is this reader's line in a machine.yaml.
+// Line returns this reader's line for a machine.yaml.
 func (c ReaderConfig) Line() string {
 	return "reader: " + readerSection(c.spec(), c.Values, singleQuoted)
 }
 
-// OpenFor opens the reader for a test. heard gets everything that the reader sends, unread what is not a number.
+// OpenFor opens the reader for a test. It calls heard with everything that the reader sends, and unread with input
+// that is not a card number.
 func (c ReaderConfig) OpenFor(heard func(string), unread func(rfid.Unread)) (rfid.Reader, error) {
 	c.host.Heard, c.host.Unread = heard, unread
 	open := c.opener()

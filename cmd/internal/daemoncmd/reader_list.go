@@ -10,8 +10,8 @@ import (
 	"portillon/rfid/wiegand"
 )
 
-// readerSpecs lists the kinds of reader that this program knows, in the order in which "portillon setup" proposes them.
-// A new kind is its package and one line here (and its import).
+// readerSpecs lists the kinds of reader that this program supports, in the order in which "portillon setup" proposes
+// them. To add a kind, write its package and add its import and one line here.
 func readerSpecs() []rfid.Spec {
 	return []rfid.Spec{
 		keyboard.Spec(),
@@ -36,7 +36,7 @@ func specOf(kind string) (rfid.Spec, bool) {
 	return rfid.Spec{}, false
 }
 
-// ReaderOffers are the wirings that "portillon setup" proposes, each with its spec.
+// ReaderOffers returns the wirings that "portillon setup" proposes, each with its spec.
 func ReaderOffers() (out []ReaderOffer) {
 	for _, s := range readerSpecs() {
 		for _, o := range s.Offers {
@@ -52,8 +52,8 @@ type ReaderOffer struct {
 	Spec rfid.Spec
 }
 
-// Section is the reader section of a machine.yaml with this wiring, in flow style. given are values that a person
-// chose; they replace the usual ones. An empty value is no choice.
+// Section returns the reader section of a machine.yaml with this wiring, in flow style. given holds values that a
+// person chose, which replace the defaults. An empty value keeps the default.
 func (o ReaderOffer) Section(given rfid.Values) string {
 	values := rfid.Values{}
 	for _, from := range []rfid.Values{o.Values, given} {

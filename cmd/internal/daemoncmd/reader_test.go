@@ -16,7 +16,7 @@ import (
 	"portillon/rfid/strong/strongtest"
 )
 
-// wired is a PN532's model at the end of a real serial line, with one card in its field.
+// wired connects a simulated PN532 to a pseudo-terminal, with one card in its field, and returns the path of the port.
 func wired(t *testing.T, card *pn532test.Card) string {
 	t.Helper()
 	line, path, err := rfidtest.OpenPTY()
@@ -54,10 +54,10 @@ func keyFile(t *testing.T) (string, strong.Site) {
 	return path, strong.Site{Key: k}
 }
 
-// ats is an NTAG 424 DNA's (NT4H2421Gx, table 8).
+// ats is the answer to select of an NTAG 424 DNA (NT4H2421Gx, table 8).
 var ats = []byte{6, 0x77, 0x77, 0x71, 2, 0x80}
 
-// tapOf opens the reader as a machine.yaml names it, and reads one tap.
+// tapOf opens the reader that a machine.yaml names, and reads one tap.
 func tapOf(t *testing.T, card *strongtest.Card, key string) rfid.Tap {
 	t.Helper()
 	path := wired(t, &pn532test.Card{UID: card.UID[:], SAK: 0x20, ATS: ats, Say: card.Exchange})
@@ -79,8 +79,8 @@ func tapOf(t *testing.T, card *strongtest.Card, key string) rfid.Tap {
 	return tap
 }
 
-// From the bytes on the serial line to the proof: a card of the site, one whose keys are another's, and one that copied
-// a number.
+// Tests the proof from the bytes on the serial line, with three cards: a card of the site, a card with the keys of
+// another site, and a card with a copied number.
 func TestCardProvesTheSitesKeyThroughTheWholeReader(t *testing.T) {
 	key, s := keyFile(t)
 	uid := [7]byte{4, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66}
@@ -111,7 +111,7 @@ func TestCardProvesTheSitesKeyThroughTheWholeReader(t *testing.T) {
 	}
 }
 
-func TestPN532NamesItsBus(t *testing.T) {
+func TestPN532SectionNeedsABus(t *testing.T) {
 	for port, ok := range map[string]bool{"serial:/dev/ttyAMA0": true, "i2c:/dev/i2c-1": true,
 		"spi:/dev/spidev0.0": true, "/dev/ttyAMA0": false, "usb:x": false} {
 		_, err := config(t, "reader: { kind: pn532, port: \""+port+"\", aes-key: credential:aes-key }\nrelay: { pin: "+

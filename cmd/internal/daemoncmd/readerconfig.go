@@ -14,23 +14,24 @@ type ReaderConfig struct {
 	Kind   string      // noReader, or the kind of one of readerSpecs
 	Values rfid.Values // the section's keys except kind
 
-	host rfid.Host // callbacks for what the reader sends; its functions that open pins are set when the reader opens
+	host rfid.Host // callbacks for input from the reader; the functions that open pins are set when the reader opens
 }
 
-// Port is the device file, preceded by its bus if the kind has several. For a PC/SC reader it is the beginning of the
-// reader's name. It is empty for a reader on pins.
+// Port returns the device file, preceded by the bus if the kind has several buses. For a PC/SC reader Port is the
+// beginning of the reader's name. For a reader on pins Port is empty.
 func (c ReaderConfig) Port() string { return c.Values[rfid.KeyPort] }
 
-// AESKey is the file of the key that the site's strong cards prove. It is empty if cards are only read by number.
+// AESKey returns the name of the file with the AES key that the site's strong cards prove. It is empty if cards are
+// only read by number.
 func (c ReaderConfig) AESKey() string { return c.Values[rfid.KeyAES] }
 
-// spec is the kind's declaration. The zero Spec has no Open: there is no reader.
+// spec returns the declaration of the reader's kind. The zero Spec has no Open: there is no reader.
 func (c ReaderConfig) spec() rfid.Spec {
 	s, _ := specOf(c.Kind)
 	return s
 }
 
-// wiring says how the reader is connected.
+// wiring returns how the reader is connected.
 func (c ReaderConfig) wiring() rfid.Wiring {
 	s := c.spec()
 	if s.Parse == nil {
@@ -40,21 +41,21 @@ func (c ReaderConfig) wiring() rfid.Wiring {
 	return w
 }
 
-// ReaderTells reports whether the daemon notices that a reader of this kind is unplugged: it polls the chip, or the
-// kernel removes the device. An unplugged Wiegand reader or RDM6300 is merely silent.
+// ReaderTells reports whether the daemon detects that a reader of this kind is unplugged, because it polls the chip or
+// because the kernel removes the device. An unplugged Wiegand reader or RDM6300 only stays silent.
 func (c ReaderConfig) ReaderTells() bool { return c.spec().NoticesLoss }
 
-// GivesShortNumbers reports whether the reader may give a part of a card's number. All other readers give full numbers,
-// so at their machines a full number is never taken for the short form of another card.
+// GivesShortNumbers reports whether the reader may send only a part of a card's number. All other readers send full
+// numbers, so at their machines a full number is never matched with the short form of another card.
 func (c ReaderConfig) GivesShortNumbers() bool { return c.spec().ShortNumbers }
 
 // StretchesClock reports whether the reader is on I²C and needs a controller that supports clock stretching.
 func (c ReaderConfig) StretchesClock() bool { return c.wiring().ClockStretching }
 
-// parseReader reads the reader section. It refuses everything that opening the reader would refuse on any computer,
-// because a value that passes here would leave a machine without a reader.
+// parseReader reads the reader section. It rejects everything that opening the reader would reject on any computer: a
+// bad value that passes this check would leave a machine without a reader.
 func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfig {
-	// Collect all kinds and all their keys: a key of another kind gets an error of its own.
+	// Collect all kinds and all their keys, because a key of another kind gets a separate error message.
 	kinds, keys := []string{noReader}, []string{"kind"}
 	for _, s := range readerSpecs() {
 		kinds = append(kinds, s.Kind)
@@ -70,7 +71,7 @@ func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfi
 	if c.Kind == "" {
 		return c
 	}
-	// Read each key as its type says, then let the kind check the values together.
+	// Read each key according to its type, then let the kind check the values together.
 	spec := c.spec()
 	for _, k := range spec.Keys {
 		if v, ok := readKey(n.Get(k.Name), k, beside); ok {
@@ -83,7 +84,7 @@ func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfi
 			n.Get(f.Key).Fault(f.Hint, "%s", f.Problem)
 		}
 	}
-	// Refuse keys of other kinds, except "mode: tap", which holds for every reader.
+	// Reject keys of other kinds, except "mode: tap", which is valid for every reader.
 	for _, key := range keys[1:] {
 		x := n.Get(key)
 		if x.Present() && !slices.ContainsFunc(spec.Keys, func(k rfid.Key) bool { return k.Name == key }) &&
@@ -94,7 +95,7 @@ func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfi
 	return c
 }
 
-// readKey reads one value as its type says. It returns false if there is no valid value.
+// readKey reads one value according to its type. It returns false if the value is missing or invalid.
 func readKey(n yamlfile.Node, k rfid.Key, beside func(yamlfile.Node) string) (string, bool) {
 	if k.Required {
 		n.Required()
@@ -122,8 +123,8 @@ func readKey(n yamlfile.Node, k rfid.Key, beside func(yamlfile.Node) string) (st
 	return v, true
 }
 
-// besideFile is a device file, preceded by its bus if the kind has several. A relative path is relative to
-// machine.yaml.
+// besideFile returns a device file, preceded by the bus if the kind has several buses. A relative path is relative to
+// the folder of machine.yaml.
 func besideFile(n yamlfile.Node, beside func(yamlfile.Node) string) string {
 	if s := n.Str(); strings.Contains(s, ":") {
 		return s
@@ -131,7 +132,7 @@ func besideFile(n yamlfile.Node, beside func(yamlfile.Node) string) string {
 	return beside(n)
 }
 
-// readerSection writes the section of a reader in flow style. quote quotes a text.
+// readerSection returns the section of a reader in flow style. quote puts a text in quotes.
 func readerSection(s rfid.Spec, v rfid.Values, quote func(string) string) string {
 	fields := []string{"kind: " + s.Kind}
 	for _, k := range s.Keys {
@@ -147,8 +148,8 @@ func readerSection(s rfid.Spec, v rfid.Values, quote func(string) string) string
 	return "{ " + strings.Join(fields, ", ") + " }"
 }
 
-// singleQuoted is a value in YAML's single quotes.
+// singleQuoted returns a value in YAML's single quotes.
 func singleQuoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-// doubleQuoted is a value in double quotes, as the examples have it.
+// doubleQuoted returns a value in double quotes, like the examples.
 func doubleQuoted(s string) string { return strconv.Quote(s) }

@@ -28,7 +28,7 @@ func parsedReader(text string) (ReaderConfig, error) {
 	return c, d.Err()
 }
 
-// isAbsent reports whether an error says that a device is not there.
+// isAbsent reports whether an error means that a device does not exist.
 func isAbsent(err error) bool {
 	for _, s := range []string{"no such file", "no GPIO chip", "not found", "pcscd", "there is no chip", "no chip"} {
 		if strings.Contains(err.Error(), s) {
@@ -38,7 +38,7 @@ func isAbsent(err error) bool {
 	return false
 }
 
-// readerSections are sections of a machine.yaml, and whether the check accepts them.
+// readerSections returns sections of a machine.yaml. The value is true if the check accepts the section.
 func readerSections() map[string]bool {
 	return map[string]bool{
 		"{kind: none}": true,
@@ -75,8 +75,8 @@ func readerSections() map[string]bool {
 	}
 }
 
-// Whatever the check lets through, opening may refuse only because something is not there.
-func TestTheCheckRefusesWhateverOpeningWould(t *testing.T) {
+// After the check has accepted a section, opening the reader may fail only because a device does not exist.
+func TestTheCheckRejectsWhatOpeningWouldReject(t *testing.T) {
 	try := func(text string, want bool) {
 		t.Helper()
 		c, refused := parsedReader(text)
@@ -107,7 +107,8 @@ func TestTheCheckRefusesWhateverOpeningWould(t *testing.T) {
 	}
 }
 
-// At the machine's end of a serial line: what the module sends in vain reaches whoever the daemon has listen.
+// The module sends bytes over the serial line that are not a card number. The reader passes them to the callback of
+// the daemon.
 func TestUnreadInputOfAReaderIsPassedOn(t *testing.T) {
 	line, path, err := rfidtest.OpenPTY()
 	if err != nil {
@@ -143,8 +144,8 @@ func TestOnlyReadersThatGivePartsMatchShortForms(t *testing.T) {
 	}
 }
 
-// What "portillon reader test" prints for machine.yaml is read back as the same reader, whatever kind it is.
-func TestEachReaderIsNamedOnACommandLineAsItsExampleSays(t *testing.T) {
+// What "portillon reader test" prints for machine.yaml parses to the same reader, for each kind.
+func TestReaderOnTheCommandLineEqualsItsLineInMachineYAML(t *testing.T) {
 	for _, s := range readerSpecs() {
 		c, err := ReaderArgument(s.Example, nil)
 		if err != nil || c.Kind != s.Kind {
@@ -166,7 +167,8 @@ func TestEachReaderIsNamedOnACommandLineAsItsExampleSays(t *testing.T) {
 	}
 }
 
-// No section of a machine.yaml makes the check panic, and no value passes the check that a spec refuses.
+// No reader section of a machine.yaml makes the check panic. The check accepts no value that the spec of the reader
+// refuses.
 func FuzzReaderSection(f *testing.F) {
 	for _, s := range readerSpecs() {
 		if c, err := ReaderArgument(s.Example, nil); err == nil {

@@ -14,20 +14,20 @@ import (
 	"portillon/wire"
 )
 
-// renewal is why the journal began anew at a start, and where the old file is.
+// renewal says why a start replaced the journal by a new one, and where the old file is.
 type renewal struct {
 	why  error
 	kept string
 }
 
-// sentence is the text of the record.
+// sentence returns the text of the record about the renewal.
 func (r renewal) sentence() string {
 	return fmt.Sprintf("the journal began anew: %v; the file before is kept as %s", r.why, filepath.Base(r.kept))
 }
 
-// renew starts a new journal if the hub has acknowledged other records of this generation. The journal is then an older
-// copy, or lacks records that were lost with damaged pages, and the hub would refuse all its records. The tags are
-// copied to the new journal. If the journal was already new, renew only records that.
+// renew starts a new journal if the hub has acknowledged other records of this generation. The journal is then an
+// older copy, or lacks records that were lost with damaged pages, and the hub would reject all its records. The tags
+// are copied to the new journal. If the journal was already new, renew only records the reason.
 func (l *localJournal) renew(k keys) error {
 	carried := map[string][]byte{} // facts for the new journal
 	var tags []session.Tag
@@ -44,7 +44,7 @@ func (l *localJournal) renew(k keys) error {
 			carried[daemon.FactRemoved+id] = []byte("1")
 		}
 		tags = was.tags
-		// Set the file aside and open an empty one in its place.
+		// Rename the old journal, and open an empty journal under its path.
 		if err := l.journal.Close(); err != nil {
 			return err
 		}
@@ -79,8 +79,8 @@ func (l *localJournal) renew(k keys) error {
 	return l.carryTags(tags)
 }
 
-// carryTags puts the old journal's tags on the machine, each with a record. Tags about the difference of the journals
-// are left out, because the new journal has its own.
+// carryTags copies the old journal's tags to the new journal, each with a record. Tags about the difference between
+// the journals are left out, because the new journal has a tag for its own difference.
 func (l *localJournal) carryTags(tags []session.Tag) error {
 	var on []session.Tag
 	for _, t := range tags {
@@ -105,19 +105,20 @@ func (l *localJournal) carryTags(tags []session.Tag) error {
 	return nil
 }
 
-// restoreFlags are whether the journal waits for the hub to give back its knowledge, and whether that has happened.
+// restoreFlags returns two flags: whether the journal waits for the hub's copy of the machine's knowledge, and whether
+// the copy has arrived.
 func (l *localJournal) restoreFlags() (awaits, restored bool, err error) {
 	facts, err := l.journal.Facts("")
 	return facts[daemon.FactAwaits] != nil, facts[daemon.FactRestored] != nil, err
 }
 
-// isFormer reports whether the journal has replaced this machine's journal of generation g.
+// isFormer reports whether this journal has replaced the machine's journal of generation g.
 func (l *localJournal) isFormer(g wire.Generation) bool {
 	facts, err := l.journal.Facts(daemon.FactRestored)
 	return err == nil && daemon.IsFormer(facts[daemon.FactRestored], g)
 }
 
-// restore takes what the hub gives back to a new journal, and returns the reply.
+// restore copies what the hub sends back to a new journal, and returns the reply.
 func (d *Daemon) restore(ctx context.Context, signed []byte) []byte {
 	r, err := wire.OpenRestore(signed, d.orders.Keys, policy.SiteID(d.c.Site), policy.MachineID(d.c.Machine))
 	if err == nil {
@@ -132,14 +133,14 @@ func (d *Daemon) restore(ctx context.Context, signed []byte) []byte {
 	return replyTo(r.ID, err)
 }
 
-// afterRenewal is the advice for a machine whose journal a check found unusable.
+// afterRenewal returns the advice for a machine whose journal is unusable according to a check.
 func (c Config) afterRenewal() string {
 	return fmt.Sprintf("the daemon salvages what it can at its start; where nothing is left, it keeps the file under "+
 		"another name and "+"begins a new "+"journal; then at the hub: %s",
 		daemon.ReplaceCommand(policy.MachineID(c.Machine)))
 }
 
-// isReplaceable reports whether the daemon starts a new journal by itself after this fault.
+// isReplaceable reports whether the daemon replaces the journal after this fault without an administrator.
 func (c Config) isReplaceable(err error) bool {
 	return err != nil && (journal.IsDamaged(err) || journal.IsMissing(c.journalFile()))
 }

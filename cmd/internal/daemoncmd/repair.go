@@ -16,14 +16,15 @@ import (
 )
 
 const (
-	// repairEvery is how often a repair is repeated: the hub may have been away, or another file may have come.
+	// repairEvery is the interval between repair attempts. Meanwhile the hub may have become reachable, or another
+	// bundle file may have been copied.
 	repairEvery = 30 * time.Second
 	// verifyEvery is how often all chunks on the disk are compared with their hashes, so that a worn SD card is noticed
 	// before the next start.
 	verifyEvery = time.Hour
 )
 
-// setState notes the state of the bundle on the disk, and calls onState if it changed.
+// setState stores the state of the bundle on the disk, and calls onState if the state changed.
 func (u *bundleUpdater) setState(s daemon.BundleState) {
 	s.Refused = cmp.Or(u.wrongKey.stored, u.wrongKey.file, u.wrongKey.manifest)
 	if s == u.state {
@@ -38,8 +39,8 @@ func (u *bundleUpdater) setState(s daemon.BundleState) {
 	}
 }
 
-// inForce loads the bundle of the store. It repairs damaged chunks first, from the bundle file or a folder and, with
-// network, from the hub; a start does not wait for the network. If the bundle cannot be loaded, inForce loads the
+// inForce loads the stored bundle. It repairs damaged chunks first, from the bundle file or a folder and, if network
+// is true, from the hub; a start does not wait for the network. If the bundle cannot be loaded, inForce loads the
 // previous version.
 func (u *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Roster, error) {
 	m, err := u.store.Current()
@@ -52,7 +53,8 @@ func (u *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Rost
 			return r, nil
 		}
 		if err = lerr; damage == "" && !isWrongKey(err) {
-			// the bundle is complete but unusable, and so would be the one before, except after a change of key
+			// the bundle is complete but unusable, and the previous one would be unusable too, except after a change
+			// of key
 			return nil, err
 		}
 	}
@@ -78,7 +80,7 @@ func (u *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Rost
 	return r, nil
 }
 
-// repair replaces the damaged chunks of m, and describes what is still damaged; empty: nothing.
+// repair replaces the damaged chunks of m. It returns a description of the damage that remains, or "".
 func (u *bundleUpdater) repair(ctx context.Context, m wire.Manifest, network bool) string {
 	if len(u.store.Damaged(m)) == 0 {
 		return ""
@@ -118,7 +120,7 @@ func openRegular(path string) (*os.File, error) {
 	return os.Open(path)
 }
 
-// damageOf names the damaged chunks, for an operator.
+// damageOf returns a text for an operator that names the damaged chunks.
 func damageOf(m wire.Manifest, damaged []wire.Chunk, why error) string {
 	if len(damaged) == 0 {
 		return ""
@@ -137,8 +139,8 @@ func damageOf(m wire.Manifest, damaged []wire.Chunk, why error) string {
 	return out
 }
 
-// upkeep repairs a damaged bundle, and looks for damage from time to time. It returns a roster if there is a better one
-// than before.
+// upkeep repairs a damaged bundle, and checks for damage from time to time. It returns a roster if that roster is
+// better than the current one, otherwise nil.
 func (u *bundleUpdater) upkeep(ctx context.Context) *roster.Roster {
 	now := time.Now()
 	switch {
@@ -156,7 +158,7 @@ func (u *bundleUpdater) upkeep(ctx context.Context) *roster.Roster {
 	u.repairedAt = now
 	was := u.state
 	if _, err := u.store.Current(); err != nil {
-		u.lastFile = "" // read the bundle file again: it may have the manifest
+		u.lastFile = "" // read the bundle file again: it may have the missing manifest
 		if r, err := u.fromFile(); err == nil && r != nil {
 			u.setState(daemon.BundleState{Version: r.Version})
 			return r
@@ -170,7 +172,7 @@ func (u *bundleUpdater) upkeep(ctx context.Context) *roster.Roster {
 	return r
 }
 
-// checkStore says what is damaged in the bundle in force. A daemon starts nevertheless.
+// checkStore returns a description of the damage in the stored bundle, or "". A daemon starts despite the damage.
 func (c Config) checkStore(s wire.Store) string {
 	m, err := s.Current()
 	if errors.Is(err, fs.ErrNotExist) {

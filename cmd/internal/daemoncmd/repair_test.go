@@ -20,16 +20,16 @@ import (
 	"portillon/wire"
 )
 
-// everyDamage has each file damaged in each of the six ways. Without it three are tried: those that readers of the file
-// meet as wrong content, as no file, and as an older file.
+// everyDamage selects all six kinds of damage for each file. Otherwise the tests use three kinds: wrong content, a
+// missing file, and an older file.
 var everyDamage = flag.Bool("damages", false, "damage each file in all six ways, not in three")
 
-// tried reports whether this run damages files in this way.
+// tried reports whether this test run uses this kind of damage.
 func tried(how string) bool {
 	return *everyDamage || how == "one byte changed" || how == "deleted" || how == "older copy"
 }
 
-// skipIfShort skips a test that takes seconds.
+// skipIfShort skips a test that takes seconds if the flag -short is set.
 func skipIfShort(t *testing.T, why string) {
 	t.Helper()
 	if testing.Short() {
@@ -37,8 +37,8 @@ func skipIfShort(t *testing.T, why string) {
 	}
 }
 
-// damages are what a worn card or a power cut does to a file. older is what the file held in the version before, nil
-// where it is new.
+// damages are the effects of a worn card or a power cut on a file. older is the file's content in the previous
+// version, or nil for a new file.
 var damages = map[string]func(path string, older []byte) error{
 	"one byte changed": func(path string, _ []byte) error {
 		b, err := os.ReadFile(path)
@@ -74,13 +74,13 @@ var damages = map[string]func(path string, older []byte) error{
 	},
 }
 
-// stopped is a machine's data folder at a stop: version 2 in force, version 1 before it.
+// stopped is the data folder of a stopped machine: version 2 is in force, version 1 is the previous version.
 type stopped struct {
 	k      *bundleUpdater
 	file   []byte            // the bundle file of version 2
-	older  map[string][]byte // by path in the folder: what version 1 had there
+	older  map[string][]byte // by path in the folder: the content of the file in version 1
 	data   string
-	folder string // chunks of both versions, as a hub serves them
+	folder string // chunks of both versions, like those that a hub serves
 }
 
 func stop(t *testing.T) *stopped {
@@ -115,12 +115,12 @@ func stop(t *testing.T) *stopped {
 	return s
 }
 
-// at has the machine's files in this folder.
+// at copies the machine's files to this folder.
 func (s *stopped) at(data string) {
 	s.k.store.Dir, s.k.options.Memory = filepath.Join(data, "bundle"), filepath.Join(data, "verdicts")
 }
 
-// files are the files of the folder, of each kind of chunk one.
+// files returns the files of the folder, with one chunk of each kind.
 func (s *stopped) files(t *testing.T) []string {
 	t.Helper()
 	m, err := s.k.store.Current()
@@ -155,8 +155,8 @@ func bundleOf(t *testing.T, b *site.Built) []byte {
 	return out.Bytes()
 }
 
-// restart is the machine's next start, and its first look at all chunks, on a copy of its folder in which one file is
-// damaged, with the sources that it has.
+// restart starts the machine on a copy of its folder with one damaged file, and checks all chunks once. sources are
+// the sources of chunks.
 func (s *stopped) restart(
 	t *testing.T,
 	source string,
@@ -188,8 +188,8 @@ func (s *stopped) restart(
 	return &k, r, err
 }
 
-// Whatever happens to one file at a stop, taps work at the next start, or the machine says why not; what has a source
-// is repaired.
+// After damage to one file of a stopped machine, taps work at the next start or the machine reports why not. A file
+// with a source is repaired.
 func TestEachDamagedFileIsRepairedOrNamed(t *testing.T) {
 	skipIfShort(t, "damages each file of a bundle store")
 	s := stop(t)
@@ -236,7 +236,8 @@ func uid(t *testing.T, hex string) rfid.UID {
 	return u
 }
 
-// A machine that started with the version before takes the current one as soon as a source has it, with no restart.
+// A machine that started with the previous version loads the current version once a source has the damaged chunk,
+// without a restart.
 func TestDamageIsRepairedWhileTheMachineRuns(t *testing.T) {
 	s := stop(t)
 	m, err := s.k.store.Current()
@@ -250,11 +251,11 @@ func TestDamageIsRepairedWhileTheMachineRuns(t *testing.T) {
 		t.Fatalf("both versions share the policy: %v, %v, %q", r != nil, err, k.state.Damage)
 	}
 	hub := t.TempDir()
-	k.conf.From, k.repairedAt = hub, time.Time{} // the bubble's clock is behind
+	k.conf.From, k.repairedAt = hub, time.Time{} // the clock in the synctest bubble is behind
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		k.manifests = make(chan []byte, 1) // in the bubble, so that waiting for it lets time pass
+		k.manifests = make(chan []byte, 1) // created in the synctest bubble, whose clock advances while run waits
 		taken := uint64(0)
 		go k.run(ctx, func(r *roster.Roster) { taken = r.Version }, func(error) {})
 		<-time.After(time.Minute)
@@ -262,7 +263,7 @@ func TestDamageIsRepairedWhileTheMachineRuns(t *testing.T) {
 		if taken != 0 {
 			t.Errorf("version %d was taken from nowhere", taken)
 		}
-		if err := os.CopyFS(hub, os.DirFS(s.folder)); err != nil { // the hub is back
+		if err := os.CopyFS(hub, os.DirFS(s.folder)); err != nil { // the hub is reachable again
 			t.Fatal(err)
 		}
 		<-time.After(2 * repairEvery)
@@ -300,8 +301,8 @@ func TestCheckNamesADamagedBundle(t *testing.T) {
 	}
 }
 
-// A pipe where the bundle file should be must not hold the daemon up.
-func TestBundleFileThatIsAPipeIsRefused(t *testing.T) {
+// The daemon must not block if the path of the bundle file is a named pipe.
+func TestBundleFileThatIsAPipeIsRejected(t *testing.T) {
 	s := stop(t)
 	pipe := filepath.Join(t.TempDir(), "site.bundle")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {

@@ -21,7 +21,7 @@ import (
 	"portillon/wire"
 )
 
-// withHub starts the hub of the machine's site, and ends it with the test.
+// withHub starts the hub of the machine's site, and stops the hub at the end of the test.
 func (f *machineFolder) withHub(t *testing.T) (*hub.Hub, hub.Config) {
 	t.Helper()
 	text := fmt.Sprintf("portillon: 1\nsite: biklab\ndata: %q\nkey: hub.key\nmachines:\n  laser: { key: %q }\nmqtt: { "+
@@ -50,10 +50,10 @@ func (d *Daemon) status(t *testing.T) control.Status {
 	return *d.answerOrDo(t, control.Request{Do: "status"}).Status
 }
 
-// A machine gets a new memory card: nothing of its data is there. It is out of service until the hub has accepted its
-// new journal by one act; then the tag, the practice and the hours of the old journal are back, and only the tag of the
-// old journal is on it.
-func TestMachineWithANewMemoryCardIsReplacedByOneAct(t *testing.T) {
+// A machine gets a new, empty memory card. The machine is out of service until an administrator runs one command that
+// makes the hub accept the new journal. Then the tag, the practice and the hours of the old journal are restored, and
+// the machine has no other tag.
+func TestMachineWithANewMemoryCardIsRestoredByOneCommand(t *testing.T) {
 	f := newMachineFolder(t)
 	h, hc := f.withHub(t)
 	w := &way{t: t}
@@ -63,7 +63,7 @@ func TestMachineWithANewMemoryCardIsReplacedByOneAct(t *testing.T) {
 		appendAll(t, d, "m-020dc2")
 		w.until("the acknowledgement of the old journal", func() bool { return d.uplink.Acked() == d.journal.Len() })
 	})
-	old, err := os.ReadFile(c.ackFile()) // as anybody at the broker can keep it
+	old, err := os.ReadFile(c.ackFile()) // a copy, which any client of the broker can make
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestMachineWithANewMemoryCardIsReplacedByOneAct(t *testing.T) {
 	})
 }
 
-// appendAll gives the journal a session of ten minutes, and an hour on the relay.
+// appendAll appends a session of ten minutes to the journal, and one hour of relay time.
 func appendAll(t *testing.T, d *Daemon, m policy.MemberID) {
 	t.Helper()
 	r := records{d.journal}

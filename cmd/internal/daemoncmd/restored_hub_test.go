@@ -13,7 +13,8 @@ import (
 	"portillon/internal/testlog"
 )
 
-// startHub starts another hub of the same file on its own data folder, and ends it with the test.
+// startHub starts another hub with the same configuration and a separate data folder. The hub is stopped at the end of
+// the test.
 func startHub(t *testing.T, c hub.Config) *hub.Hub {
 	t.Helper()
 	h, err := hub.New(c, hub.Options{Log: testlog.New(t)})
@@ -28,9 +29,10 @@ func startHub(t *testing.T, c hub.Config) *hub.Hub {
 	return h
 }
 
-// A hub is restored from a backup that is older than what it has acknowledged. The machine sends again what the backup
-// lacks, by itself: the hub's ledger and the journal agree, and no tag, refusal or second copy is left.
-func TestHubRestoredFromAnOlderBackupAgreesWithItsMachineAgain(t *testing.T) {
+// A hub is restored from a backup that is older than the last acknowledged record. The machine sends the missing
+// records again without an administrator. Afterwards the hub's ledger equals the journal, and there is no tag, no
+// rejection and no duplicate.
+func TestHubRestoredFromAnOlderBackupGetsMissingRecordsFromItsMachine(t *testing.T) {
 	f := newMachineFolder(t)
 	h, hc := f.withHub(t)
 	w := &way{t: t}

@@ -9,8 +9,9 @@ import (
 // watches for such files in the unit's runtime folder, and portillon-panel-restart.service removes them.
 const screenStuck = ".screen-stuck"
 
-// restartScreen returns a function that requests a restart of the browser on this computer's screen, because the daemon
-// may not restart it. dir is the unit's runtime folder; empty: outside of a unit there is nothing to request.
+// restartScreen returns a function that requests a restart of the browser on this computer's screen. The daemon has no
+// permission to restart it directly. dir is the unit's runtime folder. If dir is empty, the program runs outside a
+// systemd unit and the function does nothing.
 func restartScreen(dir, machine string) func() error {
 	if dir == "" {
 		return nil

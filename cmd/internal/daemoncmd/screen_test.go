@@ -5,13 +5,13 @@ import (
 	"testing"
 )
 
-// The file lies where the path unit looks, and a daemon that no unit started leaves none.
+// The daemon writes the file in the folder that the path unit watches. A daemon outside a systemd unit writes no file.
 func TestRestartOfTheScreenIsRequestedByAFile(t *testing.T) {
 	if restartScreen("", "laser") != nil {
 		t.Error("a daemon without a runtime folder leaves files somewhere")
 	}
 	dir := t.TempDir()
-	for range 2 { // the first may still lie there
+	for range 2 { // the first file may still exist
 		if err := restartScreen(dir, "laser")(); err != nil {
 			t.Fatal(err)
 		}

@@ -15,20 +15,20 @@ import (
 	"portillon/rfid/strong"
 )
 
-// credential begins the name of a secret that systemd provides (systemd.exec(5), LoadCredential=), in place of a file
-// name.
+// credential is the prefix of a secret that systemd provides (systemd.exec(5), LoadCredential=). It is used in place
+// of a file name.
 const credential = "credential:"
 
-// credstore is the folder from which the unit's credentials come. Only root can read it.
+// credstore is the folder from which systemd loads the unit's credentials. Only root can read it.
 const credstore = "/etc/credstore"
 
-// errUnseen is the error for a secret that this user may not read, and that may be correct.
+// errUnseen is the error for a secret that this user has no permission to read. The secret may be correct.
 var errUnseen = errors.New("only root may read the file: check with sudo, or when the unit starts")
 
-// secrets is where the secrets that a file names are found.
+// secrets finds the secrets that a file names.
 type secrets struct {
 	unit     string // $CREDENTIALS_DIRECTORY; empty outside of a unit
-	store    string // outside of a unit, the folder from which systemd takes them; empty: not examined
+	store    string // outside of a unit, the folder from which systemd loads them; empty: not examined
 	instance string // the %i of the unit
 }
 
@@ -36,15 +36,15 @@ func (c Config) secrets() secrets {
 	return secrets{unit: os.Getenv("CREDENTIALS_DIRECTORY"), instance: c.instance}
 }
 
-// file is the name in the store of a credential (systemd/portillond@.service: LoadCredential=).
+// file returns the name of a credential in the store (systemd/portillond@.service: LoadCredential=).
 func (s secrets) file(name string) string {
-	if name == "card-key" || name == "aes-key" { // keys of the site, shared by all machines of this computer
+	if name == "card-key" || name == "aes-key" { // keys of the site, shared by all machines on this computer
 		return "portillon." + name
 	}
 	return "portillon." + s.instance + "." + name
 }
 
-// path is the file that a field of machine.yaml names.
+// path returns the path of the file that a field of machine.yaml names.
 func (s secrets) path(field, named string) (string, error) {
 	name, ok := strings.CutPrefix(named, credential)
 	switch {
@@ -92,7 +92,7 @@ func there(path string) bool {
 // keys are the keys from the key files.
 type keys struct {
 	card   []byte
-	given  [][]byte // the card keys that the hub gave; none: use card
+	given  [][]byte // the card keys that the hub sent; none: use card
 	signer note.Signer
 	bundle note.Verifiers
 	hub    note.Verifiers
@@ -100,7 +100,7 @@ type keys struct {
 	strong rfid.Prove     // nil: no AES cards at this machine
 }
 
-// keys reads all keys, and returns what is wrong with each.
+// keys reads all keys, and returns an error for each key that cannot be used.
 func (c Config) keys(s secrets) (k keys, errs []error) {
 	fail := func(err error) {
 		if err != nil {
@@ -112,7 +112,7 @@ func (c Config) keys(s secrets) (k keys, errs []error) {
 	k.card, card, err = c.cardKey(s)
 	fail(err)
 	if k.given, err = c.givenCardKeys(); err != nil {
-		k.given = nil // ask the hub again
+		k.given = nil // the hub will send them again
 	}
 	k.signer, machine, err = c.machineKey(s)
 	fail(err)
@@ -172,7 +172,7 @@ func verifier(field, key string) (note.Verifiers, error) {
 	return note.VerifierList(v), nil
 }
 
-// strong is how a card proves the site's AES key.
+// strong returns the function that checks the proof of the site's AES key by a card.
 func (c Config) strong(s secrets) (rfid.Prove, error) {
 	text, err := s.read("reader: aes-key", c.Reader.AESKey())
 	if err != nil {

@@ -10,12 +10,12 @@ import (
 	"portillon/keykind"
 )
 
-// KeyFile is the path of a key that machine.yaml names. store is the folder from which systemd takes credentials.
+// KeyFile returns the path of a key that machine.yaml names. store is the folder from which systemd loads credentials.
 func (c Config) KeyFile(store, named string) (string, error) {
 	return secrets{store: store, instance: c.instance}.path("key", named)
 }
 
-// Signer is the machine's key and its public half, for a command outside of the unit.
+// Signer returns the machine's signing key and its public half, for a command outside the systemd unit.
 func (c Config) Signer(store string) (note.Signer, string, error) {
 	path, err := c.KeyFile(store, c.MachineKey)
 	if err != nil {

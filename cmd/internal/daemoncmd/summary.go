@@ -11,7 +11,7 @@ import (
 // Point is a sentence about what Portillon does or does not do at a machine.
 type Point struct {
 	Does   bool
-	Wiring bool // relevant for the electrician
+	Wiring bool // relevant for the electrician who wires the machine
 	Text   policy.Text
 }
 
@@ -38,8 +38,8 @@ func spoken(l policy.Language, format string, a []any) string {
 	return fmt.Sprintf(format, in...)
 }
 
-// Summary says what Portillon does at this machine and what it does not do. People decide from it what else the machine
-// needs, so each input that is not wired says what is missing without it.
+// Summary returns what Portillon does and does not do at this machine. People use the summary to decide what else the
+// machine needs, so each input that is not wired has a sentence about what is missing.
 func (c Config) Summary() []Point {
 	var p points
 	p.doesNot("remplacer l’arrêt d’urgence, les protecteurs et leurs verrouillages : "+
@@ -62,7 +62,7 @@ func (c Config) Summary() []Point {
 	return p
 }
 
-// terminal is a pin as an electrician finds it: the header's number.
+// terminal returns a pin as an electrician needs it: by its number on the header.
 func terminal(pin string) policy.Text {
 	_, line, err := gpioLine(pin)
 	if err != nil {
@@ -74,7 +74,7 @@ func terminal(pin string) policy.Text {
 	return policy.Text{FR: fmt.Sprintf("GPIO %d", line), EN: fmt.Sprintf("GPIO %d", line)}
 }
 
-// relayPoints say what is switched, and by which kind of output.
+// relayPoints adds what is switched, and by which kind of output.
 func (c Config) relayPoints(p *points) {
 	if strings.HasPrefix(c.Relay.Pin, "sim:") {
 		p.doesNot("commander quoi que ce soit de réel : la broche du relais est simulée",
@@ -97,7 +97,7 @@ func (c Config) relayPoints(p *points) {
 	}
 }
 
-// relayMode is how the line drives the relay.
+// relayMode returns how the GPIO line drives the relay.
 func (c Config) relayMode() policy.Text {
 	switch {
 	case c.Relay.Heartbeat:
@@ -110,7 +110,7 @@ func (c Config) relayMode() policy.Text {
 	return policy.Text{FR: "par une carte active à l’état haut", EN: "through an active-high board"}
 }
 
-// inputPoints say what each input detects, or what is not detected without it.
+// inputPoints adds what each wired input detects, and what stays undetected because an input is not wired.
 func (c Config) inputPoints(p *points) {
 	r := c.Relay
 	if r.EStop != "" {
@@ -153,7 +153,7 @@ func (c Config) inputPoints(p *points) {
 	}
 }
 
-// readerPoints say how cards are read, what proves them, and where records are sent.
+// readerPoints adds how cards are read, what the cards prove, and where records are sent.
 func (c Config) readerPoints(p *points) {
 	switch {
 	case c.Reader.Kind == noReader:
@@ -202,7 +202,7 @@ func writeSummary(w io.Writer, c Config, l policy.Language) {
 	}
 }
 
-// eStop warns of a relay that switches a machine whose emergency stop Portillon cannot see.
+// eStop warns of a relay that switches a machine without an emergency-stop input.
 func (x *checker) eStop() {
 	if strings.HasPrefix(x.c.Relay.Pin, "gpio:") && x.c.Relay.EStop == "" {
 		x.out.warn("relay.e-stop: is missing: releasing the emergency stop may restart " +
@@ -211,7 +211,8 @@ func (x *checker) eStop() {
 	}
 }
 
-// languageOf is the language of -check: that of the flag, or French in a French environment, otherwise English.
+// languageOf returns the language of -check: the language in the flag, or French in a French environment, otherwise
+// English.
 func languageOf(flag string, getenv func(string) string) (policy.Language, error) {
 	switch flag {
 	case "fr":

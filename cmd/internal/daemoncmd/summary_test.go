@@ -10,7 +10,7 @@ import (
 	"portillon/rfid"
 )
 
-func TestHeaderPinsAreThoseOfTheDrawings(t *testing.T) {
+func TestHeaderPinsEqualThoseOfTheDrawings(t *testing.T) {
 	for line := -2; line < 60; line++ {
 		pin, ok := HeaderPin(line)
 		if pin != header[line] || ok != (header[line] > 0) {
@@ -19,7 +19,7 @@ func TestHeaderPinsAreThoseOfTheDrawings(t *testing.T) {
 	}
 }
 
-// wiredConfig has everything that a relay may have.
+// wiredConfig returns a configuration in which every input and output of the relay is wired.
 func wiredConfig() Config {
 	return Config{Machine: "laser", Reader: ReaderConfig{Kind: "mfrc522", Values: rfid.Values{"mode": "slot"}},
 		Relay: RelayConfig{Pin: "gpio:pinctrl-/17", EStop: "gpio:pinctrl-/22", Door: "gpio:pinctrl-/5",
@@ -28,13 +28,13 @@ func wiredConfig() Config {
 		Lights: LightsConfig{Red: "gpio:pinctrl-/12"}, MQTT: MQTTConfig{Broker: "tcp://hub.lan:1883"}}
 }
 
-func TestSummarySaysWhatAMachineLacks(t *testing.T) {
+func TestSummaryReportsWhatAMachineLacks(t *testing.T) {
 	for _, x := range []struct {
 		name         string
 		change       func(*Config)
 		does         bool
-		fr, en       string // what the summary says
-		frNot, enNot string // what it does not say any more
+		fr, en       string // sentences that the summary must contain
+		frNot, enNot string // sentences that the summary must not contain
 	}{
 		{"no e-stop", func(c *Config) { c.Relay.EStop = "" }, false, "relâcher peut redémarrer",
 			"releasing it may restart the machine",
@@ -134,7 +134,7 @@ func TestSummaryHasEverySentenceInFrenchAndEnglish(t *testing.T) {
 	}
 }
 
-func TestRealRelayWithoutAnEStopIsWarnedOf(t *testing.T) {
+func TestRealRelayWithoutAnEStopCausesAWarning(t *testing.T) {
 	for _, x := range []struct {
 		relay RelayConfig
 		warns bool
@@ -154,7 +154,7 @@ func TestRealRelayWithoutAnEStopIsWarnedOf(t *testing.T) {
 	}
 }
 
-func TestLanguageOfCheckIsTheFlagsThenTheEnvironmentsThenEnglish(t *testing.T) {
+func TestLanguageOfCheckIsFromTheFlagThenTheEnvironmentThenEnglish(t *testing.T) {
 	for _, x := range []struct {
 		flag string
 		env  map[string]string

@@ -15,10 +15,10 @@ import (
 	"portillon/wire"
 )
 
-// The thief of the hub key at the site's broker: they read what the machine sends, and acknowledge it, though nobody
-// keeps it. An acknowledgement of other records than the machine's, of more than it wrote, of another machine, or of
-// another key is not believed. One with the machine's own root is ("open" in docs/security.md): the machine then owes
-// nothing, and all its records stay in its journal.
+// An attacker has the hub key and a connection to the site's broker. The attacker reads what the machine sends and
+// acknowledges records that nobody stores. The machine rejects an acknowledgement of records other than its own, of
+// more records than it wrote, for another machine, or with another key. It accepts an acknowledgement with its own
+// root ("open" in docs/security.md): then the machine sends nothing more, and all its records stay in its journal.
 func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 	skipIfShort(t, "waits for a broker and a daemon")
 	const records = 5
@@ -53,7 +53,7 @@ func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 	wait("connect", c.Connect())
 	t.Cleanup(func() { c.Disconnect(0) })
 	wait("subscribe", c.Subscribe(topics.Records("laser"), 1, func(_ mqtt.Client, m mqtt.Message) {
-		if len(m.Payload()) == 0 { // a topic was cleared
+		if len(m.Payload()) == 0 { // an empty message clears a topic
 			return
 		}
 		select {
@@ -71,7 +71,7 @@ func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 	}
 	u, _ := w.uplink(url, records)
 	g := w.journal.Generation()
-	// the hub holds nothing: the machine sends all
+	// the hub has no records: the machine sends all records
 	say(wire.Ack{Site: "biklab", Machine: "laser", Root: emptyRoot, Generation: g}, thief)
 	var stolen wire.Checkpoint
 	w.until("all records at the thief", func() bool {
@@ -110,7 +110,7 @@ func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 		a := genuine
 		x.change(&a)
 		say(a, x.by)
-		// it is asked again: the one before was read
+		// the machine must answer once more: its previous answer was already read
 		say(wire.Ack{Site: "biklab", Machine: "laser", Root: emptyRoot, Generation: g}, thief)
 		w.until("the next batch after an acknowledgement "+name, func() bool {
 			select {
@@ -134,5 +134,5 @@ func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 	}
 }
 
-// emptyRoot is the root of a tree without leaves: SHA-256 of nothing (RFC 6962 §2.1).
+// emptyRoot is the root of a tree without leaves: the SHA-256 of an empty input (RFC 6962 §2.1).
 const emptyRoot = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

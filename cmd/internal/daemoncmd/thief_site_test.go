@@ -22,7 +22,7 @@ import (
 	"portillon/wire"
 )
 
-// situation is how a site has its keys.
+// situation is one of the ways in which a site distributes its keys.
 type situation struct {
 	name     string
 	apart    bool // machines pin a policy key that the hub does not have
@@ -31,16 +31,16 @@ type situation struct {
 
 var situations = []situation{{"one key", false, false}, {"keys apart", true, false}, {"bindings signed", true, true}}
 
-// Members of the thief's site, by their ids, and their cards.
+// Ids and cards of members of the attacked site.
 const (
 	victimCard, thiefCard, blockedCard, lapsedCard = "62E3086CED", "62E3000001", "62E3000002", "62E3000003"
 	lostCard, newCard, revokedCard, plainCard      = "62E3000004", "62E3000005", "62E3000006", "62E3000007"
-	freeCard                                       = "62E30000FF" // nobody's
+	freeCard                                       = "62E30000FF" // a card without a member
 	listURL, plainListURL                          = "https://lab.example/status/1", "https://lab.example/status/plain"
 )
 
-// memberID is the pseudonym of a member of the thief's site. All are of one bucket: each chunk more is a file more to
-// wait for.
+// memberID returns the pseudonym of a member of the attacked site. All pseudonyms are in one bucket, because each
+// further chunk is a further file to wait for.
 func memberID(name string) string {
 	for i := 0; ; i++ {
 		if id := fmt.Sprintf("m-%s-%d", name, i); wire.Bucket(policy.MemberID(id)) == 0 {
@@ -49,7 +49,7 @@ func memberID(name string) string {
 	}
 }
 
-// thiefMembers is members.yaml.
+// thiefMembers returns the content of members.yaml.
 func thiefMembers() string {
 	var b strings.Builder
 	b.WriteString("portillon: 1\nmembers:\n")
@@ -67,7 +67,7 @@ func thiefMembers() string {
 	return b.String()
 }
 
-// thiefSite is a site whose issuers pin keys in each of the ways that a policy knows.
+// thiefSite is a site with issuers that pin their keys in each of the ways that a policy supports.
 type thiefSite struct {
 	t                  *testing.T
 	dir                string
@@ -76,8 +76,8 @@ type thiefSite struct {
 	keys, policyKeys   note.Verifiers
 	lab, rogue         *openbadge.Key
 	card               []byte
-	built              map[string]*site.Built // by what was ordered
-	installed          map[*site.Built]string // folders of machines whose first bundle it is
+	built              map[string]*site.Built // by the arguments of build
+	installed          map[*site.Built]string // data folders of machines on which this bundle is the first
 }
 
 var thiefNow = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
@@ -163,7 +163,7 @@ machines:
 `, bindings, s.lab.DID(), mode)
 }
 
-// issue signs a badge of an issuer for an address.
+// issue signs a badge of an issuer for an email address.
 func (s *thiefSite) issue(k *openbadge.Key, issuer, achievement, email string, change func(*openbadge.Draft)) []byte {
 	s.t.Helper()
 	d := openbadge.Draft{IssuerID: issuer, Email: email, ValidFrom: thiefNow.AddDate(-1, 0, 0),
@@ -206,7 +206,7 @@ func (s *thiefSite) ownBadges() {
 	s.write("status/plain.json", plainList("urn:x:other"))
 }
 
-// list is the lab's signed status list, made at a time.
+// list returns the lab's signed status list with this date.
 func (s *thiefSite) list(made time.Time, revoked ...int) []byte {
 	s.t.Helper()
 	b, err := openbadge.IssueStatusList(openbadge.StatusListDraft{ID: listURL, Set: revoked}, s.lab, made)
@@ -225,7 +225,7 @@ func plainList(id string) []byte {
 	)
 }
 
-// hosted is a hosted badge of Open Badges 2.0.
+// hosted returns a hosted badge of Open Badges 2.0.
 func hosted(id, email string) map[string]any {
 	return map[string]any{
 		"@context":     "https://w3id.org/openbadges/v2",
@@ -238,7 +238,7 @@ func hosted(id, email string) map[string]any {
 	}
 }
 
-// webBadges are badges that rest on documents on the web, all of one member.
+// webBadges adds badges whose verification needs documents on the web. All belong to one member.
 func (s *thiefSite) webBadges() {
 	for name, b := range s.webKeys(s.key("web")) {
 		s.write(name, b)
@@ -253,7 +253,8 @@ func (s *thiefSite) webBadges() {
 		"id": "https://old.example/issuer", "name": "Old"})
 }
 
-// webKeys publishes a key in each way, and issues a badge with each, by file names of the site.
+// webKeys publishes a key in each way, and issues a badge with each key. The result is indexed by the file names of
+// the site.
 func (s *thiefSite) webKeys(k *openbadge.Key) map[string][]byte {
 	s.t.Helper()
 	must := func(b []byte, err error) []byte {
@@ -274,7 +275,8 @@ func (s *thiefSite) webKeys(k *openbadge.Key) map[string][]byte {
 	}
 }
 
-// build makes the site's genuine bundle. status replaces files of status/. What was built before is not built again.
+// build builds the site's genuine bundle. status replaces files of status/. A bundle with the same arguments is built
+// only once.
 func (s *thiefSite) build(
 	version, number uint64,
 	policyFile string,
@@ -312,7 +314,7 @@ type victim struct {
 	s    *thiefSite
 	k    *bundleUpdater
 	dir  string
-	r    *roster.Roster // in force
+	r    *roster.Roster // the roster in force
 	now  time.Time
 	last *site.Built // the last bundle that was offered
 }
@@ -324,7 +326,7 @@ func (s *thiefSite) machine() *victim {
 	return v
 }
 
-// restart begins the machine's daemon anew: what it knows is on its disk.
+// restart replaces the machine's daemon. The new daemon knows only what is stored on the disk.
 func (v *victim) restart() {
 	v.k = &bundleUpdater{
 		machine: "laser",
@@ -341,7 +343,7 @@ func (v *victim) restart() {
 	}
 }
 
-// offer has the machine fetch a bundle as from a hub.
+// offer makes the machine fetch a bundle, like after a message from a hub.
 func (v *victim) offer(b *site.Built) error {
 	v.s.t.Helper()
 	for sha, data := range b.Chunks {
@@ -362,8 +364,8 @@ func (v *victim) offer(b *site.Built) error {
 	return err
 }
 
-// genuine offers a bundle that the machine must take. A machine's first one is installed once, and copied for the next
-// machine: the disk takes long for each file that must be safe on it.
+// genuine offers a bundle that the machine must accept. The first bundle of a machine is installed once and then
+// copied for each further machine, because syncing each file to the disk is slow.
 func (v *victim) genuine(b *site.Built) {
 	v.s.t.Helper()
 	copied := func(from, to string) {
@@ -405,13 +407,13 @@ func (v *victim) opens(card string) bool {
 		Issued: v.r.Issued}).Verdict == policy.Allow
 }
 
-// forgery is a bundle that the thief of the hub key makes from a genuine one.
+// forgery is a bundle that a thief of the hub key makes from a genuine bundle.
 type forgery struct {
 	t *testing.T
 	b *site.Built
 }
 
-// forge begins with a genuine bundle, one version on, and issued now.
+// forge starts a forgery from a genuine bundle, with the next version number and this issue time.
 func (s *thiefSite) forge(from *site.Built, issued time.Time) forgery {
 	b := &site.Built{Manifest: from.Manifest, Chunks: maps.Clone(from.Chunks)}
 	b.Manifest.Chunks = slices.Clone(from.Manifest.Chunks)
@@ -432,7 +434,7 @@ func (f forgery) sign(s *thiefSite) *site.Built {
 	return f.b
 }
 
-// put replaces a chunk, or adds it.
+// put replaces or adds a chunk.
 func (f forgery) put(name string, data []byte) {
 	c := wire.Chunk{Name: name, SHA256: wire.Hash(data), Size: int64(len(data))}
 	f.b.Chunks[c.SHA256] = data
@@ -473,7 +475,7 @@ func (f forgery) member(name string, do func(*wire.Member)) forgery {
 	return f
 }
 
-// badge gives a member a credential.
+// badge adds a credential to a member.
 func (f forgery) badge(name string, credential []byte) forgery {
 	f.t.Helper()
 	change(f, wire.BadgesChunk(wire.Bucket(policy.MemberID(memberID(name)))),
@@ -481,7 +483,7 @@ func (f forgery) badge(name string, credential []byte) forgery {
 	return f.member(name, func(m *wire.Member) { m.Badges = append(m.Badges, wire.Hash(credential)) })
 }
 
-// stands replaces what stands at a URL, in the documents or the status lists.
+// stands replaces the content of a URL in the chunk of documents or status lists.
 func (f forgery) stands(chunk, url string, body []byte) forgery {
 	f.t.Helper()
 	change(f, chunk, func(b *wire.StatusBucket) {

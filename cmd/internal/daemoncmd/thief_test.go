@@ -25,14 +25,15 @@ import (
 	"portillon/wire"
 )
 
-// route is a way that the thief of the hub key tries.
+// route is a method of attack by a thief of the hub key.
 type route struct {
 	name string
-	// wins plays it, and reports whether the thief reached what they wanted. err is why the machine refused their bundle.
+	// wins runs the attack, and reports whether the thief reached the goal. err is why the machine rejected the
+	// thief's bundle.
 	wins func(v *victim) (won bool, err error)
 }
 
-// bundle plays a route that ends in one forged bundle made from the genuine one in force.
+// bundle returns an attack that ends in one forged bundle, made from the genuine bundle in force.
 func bundle(do func(f forgery, s *thiefSite), won func(*victim) bool) func(*victim) (bool, error) {
 	return func(v *victim) (bool, error) {
 		genuine := v.s.build(1, 1, "policy.yaml", thiefNow, nil)
@@ -49,7 +50,7 @@ func bundle(do func(f forgery, s *thiefSite), won func(*victim) bool) func(*vict
 
 func opened(card string) func(*victim) bool { return func(v *victim) bool { return v.opens(card) } }
 
-// cardOf is a card's entry in a bundle.
+// cardOf returns a card's entry in a bundle.
 func cardOf(s *thiefSite, number string) string {
 	uid, err := rfid.ParseUID(number)
 	if err != nil {
@@ -109,7 +110,8 @@ func routes() []route {
 	return append(out, documentRoutes()...)
 }
 
-// takeOver gives the thief's member the badges of another, and what makes them the recipient. The other loses them.
+// takeOver moves the badges of another member to the thief's member, with the data that identifies the recipient. The
+// other member loses the badges.
 func (f forgery) takeOver(from string, recipient func(*wire.Member)) {
 	var badges []string
 	f.member(from, func(m *wire.Member) { badges, m.Badges = m.Badges, nil })
@@ -124,7 +126,7 @@ func (f forgery) takeOver(from string, recipient func(*wire.Member)) {
 	f.member("thief", recipient)
 }
 
-// ownPolicy replaces the policy, and signs it with the thief's own policy key under a high number.
+// ownPolicy replaces the policy by one that the thief signed with a separate policy key, under a high policy number.
 func (f forgery) ownPolicy(s *thiefSite) {
 	text := []byte(s.policyText("    mode: warn\n"))
 	f.put(wire.PolicyChunk, text)
@@ -137,7 +139,8 @@ func (f forgery) ownPolicy(s *thiefSite) {
 	f.b.Manifest.SignedPolicy = string(signed)
 }
 
-// documentRoutes put a key of the thief into a document that badges rest on, and a badge of that key into the bundle.
+// documentRoutes returns attacks that put a key of the thief into a document that badges depend on, and a badge of
+// that key into the bundle.
 func documentRoutes() []route {
 	var out []route
 	for name, x := range map[string]struct{ issuer, achievement, url, file string }{
@@ -160,7 +163,8 @@ func documentRoutes() []route {
 	}, opened(thiefCard))})
 }
 
-// oldPolicy: the policy that let everybody in was replaced; the thief brings it back with its genuine signature.
+// oldPolicy is an attack with an old policy that let everybody in and was replaced. The thief offers it again with its
+// genuine signature.
 func oldPolicy(v *victim) (bool, error) {
 	open := v.s.build(1, 1, "warn.yaml", thiefNow, nil)
 	v.genuine(open)
@@ -175,7 +179,8 @@ func oldPolicy(v *victim) (bool, error) {
 	return v.opens(thiefCard), err
 }
 
-// oldStatusList: the issuer has revoked a badge since; the machine has not seen that, and the thief hides it.
+// oldStatusList is an attack after the issuer has revoked a badge. The machine has not seen the revocation, and the
+// thief hides it.
 func oldStatusList(v *victim) (bool, error) {
 	before := v.now.AddDate(0, 0, -20)
 	old := v.s.list(before)
@@ -191,8 +196,8 @@ func oldStatusList(v *victim) (bool, error) {
 	return v.opens(revokedCard), err
 }
 
-// unrevoke: the machine has seen the revocation; the thief brings the list back that was in force before, and writes
-// the credential in another way.
+// unrevoke is an attack after the machine has seen a revocation. The thief offers the previous status list again and
+// changes the encoding of the credential.
 func unrevoke(v *victim) (bool, error) {
 	genuine := v.s.build(1, 1, "policy.yaml", thiefNow, nil)
 	v.genuine(genuine)
@@ -215,7 +220,8 @@ func unrevoke(v *victim) (bool, error) {
 	return v.opens(revokedCard), err
 }
 
-// unsignedList: the badge was revoked on a list that nobody signs, and the machine has not seen that.
+// unsignedList is an attack with a badge that was revoked on an unsigned list. The machine has not seen the
+// revocation.
 func unsignedList(v *victim) (bool, error) {
 	genuine := v.s.build(1, 1, "policy.yaml", thiefNow, nil)
 	v.genuine(genuine)
@@ -225,7 +231,7 @@ func unsignedList(v *victim) (bool, error) {
 	return v.opens(plainCard), err
 }
 
-// running is the victim's machine at work, for orders of the hub.
+// running runs the victim's machine, so that it accepts commands of the hub.
 func (v *victim) running(do func(d *Daemon, hub note.Signer)) {
 	t := v.s.t
 	t.Helper()
@@ -269,7 +275,7 @@ func (v *victim) running(do func(d *Daemon, hub note.Signer)) {
 	do(d, v.s.hub)
 }
 
-// command signs an order with the hub key, and reports whether the machine carried it out.
+// command signs a command with the hub key, and reports whether the machine executed it.
 func (v *victim) command(d *Daemon, hub note.Signer, do string, issued time.Time) bool {
 	v.s.t.Helper()
 	b, err := wire.SignCommand(wire.Command{Site: "biklab", Machine: "laser", ID: do + "-1", Do: do, Tag: "t1",
@@ -314,7 +320,7 @@ func stopMachine(v *victim) (won bool, _ error) {
 	return won, nil
 }
 
-// acknowledge plays an acknowledgement of all records with a root; empty: the true one.
+// acknowledge returns an attack that acknowledges all records with this root. An empty root is the true root.
 func acknowledge(root string) func(*victim) (bool, error) {
 	return func(v *victim) (won bool, _ error) {
 		v.running(func(d *Daemon, hub note.Signer) {
@@ -345,7 +351,7 @@ func acknowledge(root string) func(*victim) (bool, error) {
 	}
 }
 
-// documented is a row of the table in docs/security.md: the answers in the three situations.
+// documented is a row of the table in docs/security.md: the results in the three situations.
 type documented map[string]string
 
 var rowForm = regexp.MustCompile(
@@ -376,7 +382,8 @@ func readDocumented(t *testing.T) map[string]documented {
 	return out
 }
 
-// refusedForThePolicy are routes whose bundle a machine with keys apart must refuse as a whole, with the reason.
+// refusedForThePolicy lists the attacks whose bundle a machine with separate keys must reject as a whole, with the
+// reason.
 var refusedForThePolicy = map[string]string{
 	"rebind-card":         wire.BindingUnsigned,
 	"rebind-address":      wire.BindingUnsigned,
@@ -393,9 +400,9 @@ var refusedForThePolicy = map[string]string{
 	"forged-hosted-badge": wire.PolicyUnsigned,
 }
 
-// The table in docs/security.md says for each route of a thief of the hub key whether it is stopped. This test plays
-// all of them, in each situation of a site, so that the table and the program cannot differ.
-func TestThiefOfTheHubKeyGetsWhatTheDocumentSays(t *testing.T) {
+// The table in docs/security.md says for each attack by a thief of the hub key whether it is stopped. This test runs
+// all attacks in each situation of a site, so that the table cannot differ from the program.
+func TestResultsOfAttacksWithTheHubKeyEqualTheTableInTheDocs(t *testing.T) {
 	skipIfShort(t, "plays each attack against a daemon of its own")
 	want := readDocumented(t)
 	all := routes()
@@ -413,7 +420,7 @@ func TestThiefOfTheHubKeyGetsWhatTheDocumentSays(t *testing.T) {
 	}
 }
 
-// play plays a route against a new machine, and compares the result with the document.
+// play runs an attack against a new machine, and compares the result with the table.
 func play(s *thiefSite, r route, want documented) {
 	s.t.Helper()
 	if want == nil {
@@ -431,8 +438,9 @@ func play(s *thiefSite, r route, want documented) {
 	}
 }
 
-// What is genuine passes in each situation: a machine that refuses everything would stop every thief.
-func TestMachineWithKeysApartTakesGenuineBundles(t *testing.T) {
+// Genuine bundles are accepted in each situation. Otherwise a machine that rejects everything would pass the tests of
+// attacks.
+func TestMachineWithSeparateKeysAcceptsGenuineBundles(t *testing.T) {
 	skipIfShort(t, "starts a daemon for each bundle")
 	for _, at := range situations {
 		s := newThiefSite(t, at)

@@ -20,8 +20,8 @@ import (
 	"portillon/wire"
 )
 
-// largeSite is a site with more credentials than a start verifies, and what builds its bundles with some of the
-// members.
+// largeSite returns the updater of a machine at a site with more credentials than a start verifies, and a function
+// that builds the site's bundle with this number of members.
 func largeSite(t *testing.T) (k *bundleUpdater, build func(version uint64, members int) *site.Built) {
 	skipIfShort(t, "signs hundreds of badges")
 	t.Helper()
@@ -33,7 +33,7 @@ func largeSite(t *testing.T) (k *bundleUpdater, build func(version uint64, membe
 	verifier, _ := note.NewVerifier(vkey)
 	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	dir := t.TempDir()
-	const members = unverifiedAtStart/3 + 10 // with three badges each
+	const members = unverifiedAtStart/3 + 10 // each member has three badges
 	if err := sitetest.Make(dir, members, now); err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +72,9 @@ func knows(t *testing.T, r *roster.Roster, member int) bool {
 	return ok
 }
 
-// A new bundle file with thousands of new badges waits at the door when the daemon starts: members tap meanwhile.
-func TestEarlierBundleServesWhileTheNextIsVerified(t *testing.T) {
+// At the daemon's start there is a new bundle file with thousands of unverified badges. Members tap while the bundle
+// is verified.
+func TestPreviousBundleIsUsedWhileTheNextIsVerified(t *testing.T) {
 	k, build := largeSite(t)
 	first := build(1, 20)
 	if _, err := k.store.Install(first.Signed, first.Chunk, nil); err != nil {
@@ -92,8 +93,9 @@ func TestEarlierBundleServesWhileTheNextIsVerified(t *testing.T) {
 	}
 }
 
-// After an upgrade with other rules, or with a lost file, all verdicts are unknown. systemd waits 90 s for a start, and
-// 30,000 signatures take minutes on a Pi Zero: the machine starts, says what it does, and opens once it is done.
+// After an upgrade with other rules, or after the loss of a file, all verdicts are unknown. systemd waits 90 s for a
+// start, and 30,000 signatures take minutes on a Pi Zero. So the machine starts, shows that it is verifying, and
+// accepts cards once the verification is complete.
 func TestStartDoesNotWaitForThousandsOfUnverifiedBadges(t *testing.T) {
 	k, build := largeSite(t)
 	b := build(1, 1000)
@@ -121,12 +123,12 @@ func TestStartDoesNotWaitForThousandsOfUnverifiedBadges(t *testing.T) {
 	}
 }
 
-// rosterOf is the first roster that run hands over.
+// rosterOf returns the first roster that run passes on.
 func rosterOf(t *testing.T, k *bundleUpdater) *roster.Roster {
 	t.Helper()
 	var got *roster.Roster
 	synctest.Test(t, func(t *testing.T) {
-		k.manifests = make(chan []byte, 1) // of this bubble
+		k.manifests = make(chan []byte, 1) // created in the synctest bubble
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
@@ -137,7 +139,7 @@ func rosterOf(t *testing.T, k *bundleUpdater) *roster.Roster {
 				}
 			}, func(err error) { t.Error(err) })
 		}()
-		<-time.After(2 * look) // in the bubble's time
+		<-time.After(2 * look) // time of the synctest bubble
 		synctest.Wait()
 		cancel()
 		<-done

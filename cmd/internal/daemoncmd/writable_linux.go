@@ -2,7 +2,7 @@ package daemoncmd
 
 import "golang.org/x/sys/unix"
 
-// writable checks, as the current user, that files can be created in a folder. It creates none.
+// writable checks that the current user can create files in a folder, without creating a file.
 func writable(dir string) error {
 	return unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
 }

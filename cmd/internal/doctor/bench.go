@@ -7,7 +7,7 @@ import (
 	"portillon/daemon/relay"
 )
 
-// pumpPins is the relay, feedback and emergency stop of a machine, opened by this process.
+// pumpPins holds the pins of a machine's relay, feedback and emergency stop, opened by this process.
 type pumpPins struct{ pins relay.Pins }
 
 var _ PumpBench = pumpPins{}

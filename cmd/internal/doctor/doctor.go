@@ -1,5 +1,5 @@
-// Package doctor compares a running Pi with the machine.yaml that it should serve. For each thing it looks at, it
-// returns a Finding: the fact and, if something is wrong, how to repair it, in French and English.
+// Package doctor compares a running Pi with the machine.yaml that it should serve. For each check (a "look") it
+// returns a Finding: the fact and, if something is wrong, how to repair the fault, in French and English.
 package doctor
 
 import (
@@ -19,13 +19,13 @@ import (
 	"portillon/wire"
 )
 
-// State is the result of a Finding. The zero State is that the doctor could not find out.
+// State is the result of a Finding. The zero State means that the doctor could not find out.
 type State uint8
 
 const (
 	Unknown State = iota // could not be examined, for example without sudo
-	Well                 // as it should be
-	Ill                  // something is wrong: Cure says what to do
+	Well                 // no fault
+	Ill                  // a fault: Cure says how to repair it
 )
 
 // MarshalText implements encoding.TextMarshaler.
@@ -33,33 +33,35 @@ func (s State) MarshalText() ([]byte, error) {
 	return []byte([...]string{"unknown", "well", "ill"}[s]), nil
 }
 
-// Finding is the result of one look. Its JSON is printed by «portillon doctor --json»; the names of looks are stable.
+// Finding is the result of one check, which is called a look. Its JSON is printed by «portillon doctor --json»; the
+// names of looks are stable.
 type Finding struct {
-	// Look is check, boot, persist, watchdog, clock, disk, wear, reader, screen, hub, broker, certificate, daemon, bundle,
-	// pump, acceptance, policy-key
+	// Look is the name of the check: check, boot, persist, watchdog, clock, disk, wear, reader, screen, hub, broker,
+	// certificate, daemon, bundle, pump, acceptance, policy-key
 	Look  string      `json:"look"`
 	State State       `json:"state"`
 	Fact  policy.Text `json:"fact"`
 	Cure  policy.Text `json:"cure"` // what to do; empty if nothing is wrong
 }
 
-// System is the computer under examination. Tests replace its parts.
+// System is the computer under examination. Tests replace its fields.
 type System struct {
 	Root         fs.FS // its files
 	Now          time.Time
 	Synchronised func() bool
 	Status       func(context.Context) (control.Status, error) // asks the daemon
-	// Broker connects to the hub's broker. until is the end of its certificate; zero: it shows none.
+	// Broker connects to the hub's broker. until is the end of the broker's certificate; zero if the broker shows no
+	// certificate.
 	Broker func(ctx context.Context, broker string) (until time.Time, err error)
-	// Disk writes a small file and waits until it is on the disk. free is in bytes.
+	// Disk writes a small file and syncs it to the disk. free is in bytes.
 	Disk  func(dir string) (free uint64, took time.Duration, err error)
-	Life  func(bundle string) (issued, until time.Time, err error) // a bundle file's dates, not verified
+	Life  func(bundle string) (issued, until time.Time, err error) // dates in a bundle file; its signature is not verified
 	Check func() daemoncmd.Checked                                 // what portillond -check finds
-	// Watchdog is the output of systemctl show -p RuntimeWatchdogUSec --value.
+	// Watchdog returns the output of systemctl show -p RuntimeWatchdogUSec --value.
 	Watchdog func(context.Context) (string, error)
 	// Real resolves symbolic links. nil: paths are used as they are.
 	Real func(path string) string
-	// Hub reads the keys in a hub.yaml. nil: there is no hub.yaml here.
+	// Hub reads the keys in a hub.yaml. A nil Hub means that this computer has no hub.yaml.
 	Hub      func() (Pinned, error)
 	Accepted Accepted // nil: the acceptance test is not examined
 }
@@ -72,12 +74,12 @@ type exam struct {
 	noBundle bool // check reported that there is no bundle
 }
 
-// Examine looks at everything in a fixed order, and changes nothing except for one small file that Disk writes and
-// removes. ctx bounds it.
+// Examine runs all checks in a fixed order. It changes nothing except for one small file that Disk writes and removes.
+// All checks stop when ctx ends.
 func Examine(ctx context.Context, c daemoncmd.Config, s System) []Finding {
 	x := &exam{c: c, s: s}
-	// The Pi itself: its boot files, kernel parameters, watchdog, buses, storage and clock chip. A machine with simulated
-	// pins may be examined on any computer, where these mean nothing.
+	// The Pi itself: its boot files, kernel parameters, watchdog, buses, storage and clock chip. A machine with
+	// simulated pins may be examined on any computer, where these checks have no meaning.
 	if !c.Simulated() {
 		x.boot()
 		x.persist()
@@ -86,14 +88,14 @@ func Examine(ctx context.Context, c daemoncmd.Config, s System) []Finding {
 		x.storage()
 		x.rtc()
 	}
-	// The file, and whether its keys are those of the hub.
+	// The machine's file, and whether its keys equal the hub's.
 	x.check()
 	x.keys()
-	// What the daemon depends on while it runs.
+	// The clock, the disk and the disk's wear, on which the running daemon depends.
 	x.clock(ctx)
 	x.disk()
 	x.wear()
-	// The daemon, the broker, and what runs out.
+	// The daemon, the broker, and everything with an expiry date.
 	x.daemon(ctx)
 	x.broker(ctx)
 	x.bundle()
@@ -109,10 +111,10 @@ func (x *exam) say(look string, s State, fact, cure policy.Text) {
 	x.out = append(x.out, Finding{look, s, fact, cure})
 }
 
-// t is a text in both languages.
+// t returns a text in both languages.
 func t(fr, en string) policy.Text { return policy.Text{FR: fr, EN: en} }
 
-// tf is t with a format for each language.
+// tf returns a text with a format for each language.
 func tf(fr, en string, a ...any) policy.Text { return t(fmt.Sprintf(fr, a...), fmt.Sprintf(en, a...)) }
 
 // read returns a file of the computer under examination, without the newline or zero byte at the end of the kernel's
@@ -122,10 +124,10 @@ func (x *exam) read(path string) (string, error) {
 	return strings.TrimRight(text, "\n\x00"), err
 }
 
-// maxFile bounds what is read of any file, in bytes. The longest is mountinfo.
+// maxFile is the largest part of a file that is read, in bytes. The longest file is mountinfo.
 const maxFile = 1 << 20
 
-// first is the content and path of the first of these files that can be read.
+// first returns the content and the path of the first of these files that can be read.
 func (x *exam) first(paths ...string) (text, path string, err error) {
 	for _, p := range paths {
 		if text, err = x.read(p); err == nil {
@@ -135,10 +137,10 @@ func (x *exam) first(paths ...string) (text, path string, err error) {
 	return "", "", err
 }
 
-// board is the computer as its device tree names it.
+// board returns the computer's model according to its device tree.
 func (x *exam) board() bootconfig.Board { return bootconfig.ReadBoard(x.s.Root) }
 
-// check reports what «portillond -check» refuses or warns of. A fault that another look has already reported is not
+// check reports what «portillond -check» rejects or warns of. A fault that another check has already reported is not
 // repeated.
 func (x *exam) check() {
 	pi := x.out
@@ -180,8 +182,8 @@ func (x *exam) check() {
 	x.out = append(x.out, pi...)
 }
 
-// boot compares config.txt and cmdline.txt with what the machine's wiring needs. A missing line has an effect only at
-// the next boot, so it is a fault even if the machine works now.
+// boot compares config.txt and cmdline.txt with what the machine's wiring needs. A changed line takes effect only at
+// the next boot, so a missing line is a fault even if the machine works now.
 func (x *exam) boot() {
 	config, path, err := x.first("boot/firmware/config.txt", "boot/config.txt")
 	if err != nil {
@@ -241,7 +243,7 @@ func (x *exam) believed(ctx context.Context) bool {
 	return err == nil && st.Clock == string(wire.ClockTrusted)
 }
 
-// clock checks that the time is trusted. Without that, rules with opening hours and expiry dates refuse.
+// clock checks that the time is trusted. With an untrusted clock, rules with opening hours and expiry dates refuse.
 func (x *exam) clock(ctx context.Context) {
 	switch {
 	case x.c.Clock == "trusted":
@@ -261,15 +263,15 @@ func (x *exam) clock(ctx context.Context) {
 	}
 }
 
-// Bounds of a healthy disk: 1 GB is room for years of records, and an SD card that takes a second for one record is
+// Limits for a healthy disk: 1 GB is space for years of records, and an SD card that needs a second for one record is
 // worn out.
 const (
 	roomy = 200 << 20
 	slow  = time.Second
 )
 
-// disk writes a small file in the machine's data folder and measures the time: a session starts only when its record is
-// on the disk.
+// disk writes a small file in the machine's data folder and measures the time, because a session starts only when its
+// record is on the disk.
 func (x *exam) disk() {
 	free, took, err := x.s.Disk(x.c.Data)
 	switch {
@@ -313,8 +315,8 @@ func (x *exam) wear() {
 	}
 }
 
-// daemon asks the running daemon for its state, and reports what it says about the bundle, the journal, the screens,
-// the hub and the reader.
+// daemon asks the running daemon for its state, and reports the state of the bundle, the journal, the screens, the hub
+// and the reader.
 func (x *exam) daemon(ctx context.Context) {
 	st, err := x.s.Status(ctx)
 	if err != nil {
@@ -349,7 +351,7 @@ func (x *exam) daemon(ctx context.Context) {
 	x.readerState(st)
 }
 
-// journalState reports a journal that began anew or is damaged.
+// journalState reports a journal that was replaced or is damaged.
 func (x *exam) journalState(st control.Status) {
 	switch {
 	case st.NewJournal != "" && st.Alone:
@@ -392,7 +394,7 @@ func (x *exam) readerState(st control.Status) {
 	}
 }
 
-// start is the command that starts the machine's daemon.
+// start returns the command that starts the machine's daemon.
 func (x *exam) start() string {
 	if x.c.Simulated() {
 		return "portillond -config MACHINE.yaml"
@@ -400,13 +402,13 @@ func (x *exam) start() string {
 	return "sudo systemctl enable --now portillond@" + x.c.Machine
 }
 
-// port checks that the reader's device file exists, if no daemon can be asked.
+// port checks that the reader's device file exists, if the daemon does not answer.
 func (x *exam) port() {
 	p := x.c.Reader.Port()
 	if bus, file, ok := strings.Cut(p, ":"); ok && (bus == "serial" || bus == "i2c" || bus == "spi") {
 		p = file
 	}
-	if p == "" || x.c.Reader.Kind == "pcsc" { // no reader, or one without a device file: check examines those
+	if p == "" || x.c.Reader.Kind == "pcsc" { // without a device file: check examines those readers
 		return
 	}
 	if _, err := fs.Stat(x.s.Root, strings.TrimPrefix(path.Clean(p), "/")); err != nil {
@@ -416,14 +418,15 @@ func (x *exam) port() {
 	}
 }
 
-// soon is how long before its end a certificate is reported. Certificates that renew themselves do so 30 days before.
+// soon is the remaining validity below which a certificate is reported. Certificates are renewed automatically 30 days
+// before the end.
 const soon = 14 * 24 * time.Hour
 
-// soonFor is how long before its end a bundle is reported: a third of its life, at most a week. With a fixed two weeks,
-// a bundle of the usual 30 days would be reported half of the time.
+// soonFor returns the remaining validity below which a bundle is reported: a third of its total validity, at most a
+// week. With a fixed limit of two weeks, a bundle of the usual 30 days would be reported half of the time.
 func soonFor(issued, until time.Time) time.Duration { return min(until.Sub(issued)/3, 7*24*time.Hour) }
 
-// broker connects to the hub's broker as the daemon would, and checks the dates of its certificate.
+// broker connects to the hub's broker like the daemon, and checks the dates of its certificate.
 func (x *exam) broker(ctx context.Context) {
 	if x.c.MQTT.Broker == "" {
 		return
@@ -443,7 +446,7 @@ func (x *exam) broker(ctx context.Context) {
 	}
 }
 
-// bundle reports how long the bundle file is still valid, and warns some days before the end (soonFor).
+// bundle reports how long the bundle file is still valid, and warns before the end (soonFor).
 func (x *exam) bundle() {
 	if x.c.Bundle.File == "" {
 		return

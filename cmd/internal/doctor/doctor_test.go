@@ -25,7 +25,7 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// pi is a well Raspberry Pi 4 with the machine of a shipped file.
+// pi returns a healthy Raspberry Pi 4 with the machine of a shipped file.
 func pi(t *testing.T) (daemoncmd.Config, System) {
 	t.Helper()
 	c, err := daemoncmd.ReadConfig("../../../firmware-config/rdm6300-relay.yaml")
@@ -72,18 +72,18 @@ func (s System) text(path string) string {
 	return string(b)
 }
 
-// says has systemd answer.
+// says sets the watchdog timeout that systemctl prints.
 func (s *System) says(span string) {
 	s.Watchdog = func(context.Context) (string, error) { return span, nil }
 }
 
-// overlaid are the mounts of a root under overlayroot, which keeps its layers where they can be seen.
+// overlaid lists the mounts of a root under overlayroot, which mounts its layers at visible paths.
 const overlaid = "30 1 179:2 / /media/root-ro ro - ext4 /dev/mmcblk0p2 ro\n31 1 0:25 / /media/root-rw rw - tmpfs " +
 	"tmpfs-root rw\n" +
 	"32 1 0:26 / / rw - overlay overlayroot rw,lowerdir=/media/root-ro,upperdir=/media/root-rw/overlay,workdir=/media/" +
 	"root-rw/overlay-workdir\n"
 
-// ills are the looks that found something wrong, or nothing at all.
+// ills returns the names of the checks that found a fault or could not find out.
 func ills(found []Finding) (out []string) {
 	for _, f := range found {
 		if f.State != Well {
@@ -104,7 +104,7 @@ func TestDoctorFindsNothingOnAHealthyPi(t *testing.T) {
 	}
 }
 
-func TestEachFaultIsFoundAndNoOther(t *testing.T) {
+func TestEachFaultIsReportedAndNoOther(t *testing.T) {
 	gone := errors.New("connection refused")
 	for name, x := range map[string]struct {
 		harm  func(*System)
@@ -235,7 +235,7 @@ func TestEachFaultIsFoundAndNoOther(t *testing.T) {
 	}
 }
 
-// The daemon remembers who vouched for the clock, and cards work: nothing is wrong.
+// The daemon remembers the last synchronisation of the clock and accepts cards, so there is no fault.
 func TestDoctorAcceptsAClockThatTheDaemonTrusts(t *testing.T) {
 	c, s := pi(t)
 	s.Synchronised = func() bool { return false }
@@ -247,8 +247,8 @@ func TestDoctorAcceptsAClockThatTheDaemonTrusts(t *testing.T) {
 	}
 }
 
-// The lines may stand in a file that config.txt includes.
-func TestIncludedLinesCount(t *testing.T) {
+// The lines may be in a file that config.txt includes.
+func TestIncludedLinesCountAsPartOfConfigTxt(t *testing.T) {
 	c, s := pi(t)
 	s.put(t, "boot/firmware/config.txt", "arm_64bit=1\ninclude portillon.txt\n")
 	s.put(t, "boot/firmware/portillon.txt", c.Fragment("laser.yaml"))
@@ -257,7 +257,8 @@ func TestIncludedLinesCount(t *testing.T) {
 	}
 }
 
-// A bundle of the usual 30 days is well for 23 of them, one of a week for two thirds of it.
+// A bundle with the usual validity of 30 days has no fault for 23 days, a bundle of one week for two thirds of that
+// week.
 func TestBundleIsReportedOnlyInTheLastThirdOfItsLife(t *testing.T) {
 	for _, x := range []struct{ life, left, want int }{{30, 29, 0}, {30, 8, 0}, {30, 6, 1}, {6, 3, 0}, {6, 1, 1},
 		{365, 8, 0}, {365, 6, 1}} {
@@ -271,7 +272,7 @@ func TestBundleIsReportedOnlyInTheLastThirdOfItsLife(t *testing.T) {
 	}
 }
 
-// Simulated pins on a PC: no watchdog, no config.txt, and nothing wrong with that.
+// A PC with simulated pins has no watchdog and no config.txt, and that is not a fault.
 func TestComputerWithSimulatedPinsNeedsNoFirmware(t *testing.T) {
 	_, s := pi(t)
 	c, err := daemoncmd.ReadConfig("../../../firmware-config/bench.yaml")
@@ -284,7 +285,7 @@ func TestComputerWithSimulatedPinsNeedsNoFirmware(t *testing.T) {
 	}
 }
 
-// A reader is looked for where its port says, whatever bus stands before it.
+// The device file is found in the port even if the name of a bus precedes it.
 func TestMissingReaderIsReported(t *testing.T) {
 	for port, file := range map[string]string{"/dev/ttyAMA0": "/dev/ttyAMA0", "serial:/dev/ttyAMA0": "/dev/ttyAMA0",
 		"i2c:/dev/i2c-1": "/dev/i2c-1", "spi:/dev/spidev0.0": "/dev/spidev0.0"} {
@@ -305,8 +306,9 @@ func TestMissingReaderIsReported(t *testing.T) {
 	}
 }
 
-// What keeps a PC/SC reader from working is said in both languages, and its name is not taken for a file.
-func TestPCSCReaderIsJudgedByPcscd(t *testing.T) {
+// Each reason why a PC/SC reader does not work is reported in both languages. The reader's name is not used as a file
+// name.
+func TestPCSCReaderIsCheckedThroughPcscd(t *testing.T) {
 	c, s := pi(t)
 	c.Reader = daemoncmd.ReaderConfig{Kind: "pcsc", Values: rfid.Values{"port": "ACS ACR122U"}}
 	for _, answers := range []bool{true, false} {
@@ -341,8 +343,8 @@ func TestPCSCReaderIsJudgedByPcscd(t *testing.T) {
 	}
 }
 
-// The true looks, on what every computer has.
-func TestHereLooksAtTheRealThing(t *testing.T) {
+// Runs the real checks on parts that every computer has.
+func TestHereExaminesTheRunningComputer(t *testing.T) {
 	c, _ := pi(t)
 	s := Here(c)
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -18,10 +18,10 @@ import (
 	"portillon/wire"
 )
 
-// patience bounds each look at something that may not answer.
+// patience is the time limit of each check that waits for an answer.
 const patience = 5 * time.Second
 
-// Here is this computer, for the machine of c.
+// Here returns the running computer, for the machine of c.
 func Here(c daemoncmd.Config) System {
 	return System{Root: os.DirFS("/"), Real: daemoncmd.RealPath, Watchdog: runtimeWatchdog, Now: time.Now(),
 		Synchronised: daemoncmd.Synchronised, Disk: disk, Life: life,
@@ -39,7 +39,7 @@ func Here(c daemoncmd.Config) System {
 		}}
 }
 
-// runtimeWatchdog asks systemd within how much time it must reset the watchdog.
+// runtimeWatchdog asks systemd for the watchdog's timeout.
 func runtimeWatchdog(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -47,7 +47,7 @@ func runtimeWatchdog(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// broker connects as the daemon of c does and reads the certificate, if there is one. It sends no MQTT packet, so it
+// broker connects like the daemon of c and reads the certificate, if there is one. It sends no MQTT packet, so it
 // needs no password.
 func broker(ctx context.Context, address string, c daemoncmd.Config) (time.Time, error) {
 	u, err := url.Parse(address)
@@ -92,7 +92,7 @@ func broker(ctx context.Context, address string, c daemoncmd.Config) (time.Time,
 	return until, nil
 }
 
-// disk writes a file beside the journal the way the journal writes a record, and removes it.
+// disk writes a file in the journal's folder, with the same sync as for a record, and removes the file.
 func disk(dir string) (free uint64, took time.Duration, err error) {
 	f, err := os.CreateTemp(dir, ".doctor-*")
 	if err != nil {
@@ -115,7 +115,7 @@ func disk(dir string) (free uint64, took time.Duration, err error) {
 	return st.Bavail * uint64(st.Bsize), took, nil
 }
 
-// life is the dates in a bundle file. Whether the file is signed, the check examines.
+// life returns the dates in a bundle file. It does not verify the signature: check does.
 func life(path string) (issued, until time.Time, err error) {
 	f, err := os.Open(path)
 	if err != nil {

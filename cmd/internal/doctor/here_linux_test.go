@@ -20,7 +20,8 @@ import (
 	"portillon/cmd/internal/daemoncmd"
 )
 
-// The hub's own authority signs the certificate of its broker: no system knows it, but a machine that joined does.
+// The hub's own authority signs the certificate of its broker. The system does not trust that authority, but a machine
+// that joined the hub does.
 func TestBrokerOfTheHubIsVerifiedByItsAuthority(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -54,7 +55,7 @@ func TestBrokerOfTheHubIsVerifiedByItsAuthority(t *testing.T) {
 			if err != nil {
 				return
 			}
-			_ = conn.(*tls.Conn).Handshake() // a client that refuses the certificate breaks it off
+			_ = conn.(*tls.Conn).Handshake() // a client that rejects the certificate closes the connection
 			conn.Close()
 		}
 	}()

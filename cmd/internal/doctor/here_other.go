@@ -14,7 +14,7 @@ import (
 
 var errElsewhere = errors.New("a machine is examined on its own Pi")
 
-// Here is a computer without a machine, for other systems than Linux.
+// Here returns an empty System: on systems other than Linux no machine can be examined.
 func Here(daemoncmd.Config) System {
 	return System{Root: os.DirFS("/"), Now: time.Now(), Synchronised: func() bool { return false },
 		Status:   func(context.Context) (control.Status, error) { return control.Status{}, errElsewhere },

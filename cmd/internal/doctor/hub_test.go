@@ -12,7 +12,7 @@ import (
 	"portillon/daemon/control"
 )
 
-func TestHubThatDoesNotAcknowledgeIsFoundThoughTheBrokerAnswers(t *testing.T) {
+func TestHubWithoutAcknowledgementsIsReportedEvenIfTheBrokerAnswers(t *testing.T) {
 	since := time.Date(2026, 11, 23, 11, 0, 0, 0, time.Local)
 	owes := func(u control.Unacked) control.Status {
 		u.Since = since

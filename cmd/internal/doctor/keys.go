@@ -7,9 +7,9 @@ import (
 	"portillon/policy"
 )
 
-// Pinned is the public keys in a hub.yaml and the machine's own. An empty key is not compared.
+// Pinned holds the public keys in a hub.yaml and the machine's own public key. An empty key is not compared.
 type Pinned struct {
-	File    string // the hub.yaml
+	File    string // path of the hub.yaml
 	Machine string // under machines:, for this machine
 	Bundle  string // under bundle:
 	Policy  string // under bundle: policy-key:; empty if bundles are signed with the same key
@@ -18,8 +18,8 @@ type Pinned struct {
 	Own string // the public half of the machine's key, from its file
 }
 
-// keys compares the keys of this machine with those of the hub, as far as both can be read. Older keys do not say in
-// their name what they are for.
+// keys compares the keys of this machine with those of the hub, as far as both can be read. The names of keys from
+// older releases do not say what the key is for.
 func (x *exam) keys() {
 	defer x.keySituation()
 	if x.s.Hub == nil {
@@ -79,14 +79,14 @@ func (x *exam) keys() {
 	}
 }
 
-// keySituation says whether one key signs both policy and bundles.
+// keySituation reports whether one key signs both the policy and the bundles.
 func (x *exam) keySituation() {
 	if x.c.Bundle.Key != "" {
 		x.say("policy-key", Well, x.c.KeySituation(), policy.Text{})
 	}
 }
 
-// short is a public key without its last part: its name and hash.
+// short returns the name and the hash of a public key, without the key itself.
 func short(public string) string {
 	parts := strings.SplitN(public, "+", 3)
 	return strings.Join(parts[:min(len(parts), 2)], "+")

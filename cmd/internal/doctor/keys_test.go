@@ -72,7 +72,7 @@ func checkKeys(t *testing.T, name string, c daemoncmd.Config, s System, want Sta
 	}
 }
 
-func TestDoctorShowsABundleThatTheMachineRefuses(t *testing.T) {
+func TestDoctorReportsABundleThatTheMachineRejects(t *testing.T) {
 	c, s := pi(t)
 	s.Status = func(context.Context) (control.Status, error) {
 		return control.Status{Reader: true, BundleRefused: "card key 1a2b3c4d, here 5e6f7a8b"}, nil

@@ -17,7 +17,7 @@ import (
 	"portillon/cmd/internal/pitest"
 )
 
-// shipped are the wirings that ship, without the simulated one.
+// shipped returns the wirings that ship, except the simulated one.
 func shipped(t *testing.T) map[string]daemoncmd.Config {
 	t.Helper()
 	paths, _ := filepath.Glob("../../../firmware-config/*.yaml")
@@ -37,8 +37,8 @@ func shipped(t *testing.T) map[string]daemoncmd.Config {
 	return out
 }
 
-// Every wiring that ships, on every model and OS: what firmware apply writes, and what -check and the doctor find
-// before it and after the reboot, is in testdata/models.
+// For every shipped wiring on every model and OS, testdata/models contains what firmware apply writes, and what -check
+// and the doctor report before firmware apply and after the reboot.
 //
 //	UPDATE=1 go test ./cmd/internal/doctor -run Model
 func TestEveryWiringOnEveryModel(t *testing.T) {
@@ -73,7 +73,7 @@ func sortedKeys[V any](m map[string]V) (out []string) {
 	return out
 }
 
-// wiring writes what becomes of one wiring on one Pi.
+// wiring writes the results for one wiring on one Pi.
 func wiring(t *testing.T, b *strings.Builder, name string, c daemoncmd.Config) {
 	t.Helper()
 	root, err := pitest.Tree(name)
@@ -110,7 +110,7 @@ const (
 	cmdline = "boot/firmware/cmdline.txt"
 )
 
-// reboot has the kernel do what config.txt and cmdline.txt now say.
+// reboot changes the kernel's state to what config.txt and cmdline.txt now require.
 func reboot(root fstest.MapFS, r bootconfig.Result, b bootconfig.Board) {
 	root[config].Data, root[cmdline].Data = []byte(r.Config), []byte(r.Cmdline)
 	if !strings.Contains(r.Cmdline, "serial0") { // the firmware replaces serial0 by the port's own name
@@ -133,8 +133,8 @@ func reboot(root fstest.MapFS, r bootconfig.Result, b bootconfig.Board) {
 	}
 }
 
-// looks writes what the check and the doctor find, of what this computer shows: keys, bundle, daemon and broker are
-// other tests'.
+// looks writes what the check and the doctor report about the computer. Keys, bundle, daemon and broker are in other
+// tests.
 func looks(t *testing.T, b *strings.Builder, c daemoncmd.Config, root fstest.MapFS) {
 	t.Helper()
 	span := strings.TrimSpace(string(root[pitest.Watchdog].Data))

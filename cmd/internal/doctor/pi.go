@@ -13,10 +13,10 @@ import (
 	"portillon/policy"
 )
 
-// file is the path of the machine's file in a command.
+// file returns the path of the machine's file, for a command in a text.
 func (x *exam) file() string { return "/etc/portillon/" + x.c.Machine + ".yaml" }
 
-// persist checks what the driver of the relay's chip does with the lines of a program that has died.
+// persist checks what the driver of the relay's chip does with a line after its program has died.
 func (x *exam) persist() {
 	label, line, err := x.c.RelayLine()
 	if err != nil { // a simulated chip
@@ -41,8 +41,8 @@ func (x *exam) persist() {
 	}
 }
 
-// shortest is the shortest watchdog timeout that is safe. A daemon-reload, which every package installation does, took
-// 13.5 s on an idle Zero W (measured by a third party, pihero), and systemd resets no watchdog meanwhile.
+// shortest is the shortest watchdog timeout that is safe. A daemon-reload, which every package installation runs, took
+// 13.5 s on an idle Zero W (measured by a third party, pihero), and systemd does not reset the watchdog meanwhile.
 const shortest = 30 * time.Second
 
 // watchdog checks that the watchdog resets a Pi whose kernel hangs. systemd resets the watchdog, so RuntimeWatchdogSec
@@ -62,7 +62,8 @@ func (x *exam) watchdog(ctx context.Context) {
 	}
 	text, werr := x.s.Watchdog(ctx)
 	fed, perr := parseSpan(text)
-	// The name sorts after Raspberry Pi OS's 40-…, because the last drop-in by name counts (systemd-system.conf(5)).
+	// The file name sorts after the 40-… of Raspberry Pi OS, because the last drop-in by name counts
+	// (systemd-system.conf(5)).
 	cure := t("Mettre [Manager] et RuntimeWatchdogSec=1m dans /etc/systemd/system.conf.d/90-watchdog.conf, puis "+
 		"redémarrer",
 		"Put [Manager] and RuntimeWatchdogSec=1m into /etc/systemd/system.conf.d/90-watchdog.conf, and reboot")
@@ -90,7 +91,7 @@ func (x *exam) watchdog(ctx context.Context) {
 	}
 }
 
-// units are the units of systemd.time(7) that systemctl prints.
+// units are the time units of systemd.time(7) that systemctl prints.
 var units = []struct {
 	name string
 	is   time.Duration
@@ -99,7 +100,7 @@ var units = []struct {
 	{"h", time.Hour}, {"d", 24 * time.Hour}, {"w", 7 * 24 * time.Hour},
 }
 
-// longest stands for infinity: the watchdog's own default.
+// longest is used for the value infinity, which is the watchdog's default.
 const longest = time.Hour
 
 // parseSpan reads a duration as systemctl prints it: 0, 1min, 1min 30s, infinity.
@@ -131,7 +132,7 @@ func parseSpan(text string) (time.Duration, error) {
 	return total, nil
 }
 
-// bus checks that this model of Pi has the reader's bus.
+// bus checks that this model of Pi has the reader's bus, with the features that the reader needs.
 func (x *exam) bus() {
 	if !x.c.Reader.StretchesClock() {
 		return

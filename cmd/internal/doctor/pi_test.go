@@ -17,7 +17,7 @@ import (
 	"portillon/rfid"
 )
 
-// The forms are those that systemctl prints (systemd, format_timespan).
+// The formats are those that systemctl prints (systemd, format_timespan).
 func TestSpansAreReadAsSystemctlPrintsThem(t *testing.T) {
 	for text, want := range map[string]time.Duration{"0": 0, "1min": time.Minute, "15s": 15 * time.Second,
 		"1min 30s": 90 * time.Second, "infinity": longest,
@@ -44,8 +44,9 @@ func FuzzSpan(f *testing.F) {
 	})
 }
 
-// A watchdog of 15 s resets a Zero W at each daemon-reload, which takes 13.5 s there: 30 s are asked for.
-func TestWatchdogIsJudgedByWhatSystemdPromises(t *testing.T) {
+// A watchdog of 15 s would reset a Zero W during a daemon-reload, which takes 13.5 s there. So at least 30 s are
+// required.
+func TestWatchdogTimeoutBelow30SecondsIsReported(t *testing.T) {
 	for span, want := range map[string]State{"0": Ill, "15s": Ill, "29s": Ill, "30s": Well, "1min": Well,
 		"infinity": Well, "soon": Unknown} {
 		c, s := pi(t)
@@ -56,7 +57,7 @@ func TestWatchdogIsJudgedByWhatSystemdPromises(t *testing.T) {
 	}
 }
 
-// state is the worst that a look found.
+// state returns the worst state among the findings of one check.
 func state(found []Finding, look string) State {
 	out := Well
 	for _, f := range found {
@@ -70,7 +71,7 @@ func state(found []Finding, look string) State {
 	return out
 }
 
-func TestClockThatIsTrustedNeedsOneThatKeepsTime(t *testing.T) {
+func TestTrustedClockNeedsAClockChipThatKeepsTime(t *testing.T) {
 	at := func(d time.Duration) string { return fmt.Sprintf("%d\n", noon.Add(d).Unix()) }
 	for name, x := range map[string]struct {
 		epoch, charging string
@@ -104,10 +105,11 @@ func TestClockThatIsTrustedNeedsOneThatKeepsTime(t *testing.T) {
 	}
 }
 
-// What a look explains in both languages, the check does not say once more; whatever else the check says stays.
-func TestFaultIsToldOnce(t *testing.T) {
+// If a finding explains a fault in both languages, the finding of the check does not repeat that fault. It still
+// reports all other faults.
+func TestEachFaultIsReportedOnlyOnce(t *testing.T) {
 	c, s := pi(t)
-	root, err := pitest.Tree("4-trixie") // outputs outlive their program, and the reader is on I²C
+	root, err := pitest.Tree("4-trixie") // outputs stay driven after their program, and the reader is on I²C
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +132,7 @@ func TestFaultIsToldOnce(t *testing.T) {
 		!strings.Contains(found[0].Fact.EN, "card-key") {
 		t.Errorf("%s: %+v", got, found)
 	}
-	// A look that cannot say leaves the word to the check.
+	// If the specific check cannot find out, the general check reports the fault.
 	s.Root = fstest.MapFS{}
 	if state(Examine(t.Context(), c, s), "check") != Ill ||
 		!slices.ContainsFunc(Examine(t.Context(), c, s),
@@ -151,8 +153,8 @@ func TestConsoleOfAPi5IsNotTheReadersPort(t *testing.T) {
 	}
 }
 
-// A line that the machine's own block settles is no fault; one that takes its pin is.
-func TestLineThatTheBlockSettlesIsNoFault(t *testing.T) {
+// A line that the machine's own block overrides is not a fault. A line that uses a pin of the machine is.
+func TestLineThatTheBlockOverridesIsNotAFault(t *testing.T) {
 	for line, want := range map[string]State{"enable_uart=0": Well, "gpio=17=op,dh": Well,
 		"dtoverlay=gpio-shutdown,gpio_pin=17": Ill, "dtparam=uart0_console": Ill, "dtparam=uart0_console=off": Well} {
 		c, s := pi(t)

@@ -9,17 +9,18 @@ import (
 	"portillon/policy"
 )
 
-// The charge pump of firmware-config/charge-pump.svg, as package firmware-config/circuit calculates it: five stray
-// edges or a level do not close the relay, the heartbeat does, and 0.6 s after the last beat the relay is open.
+// Limits of the charge pump of firmware-config/charge-pump.svg, as package firmware-config/circuit calculates them:
+// five stray edges or a constant level do not close the relay, the heartbeat does, and 0.6 s after the last beat the
+// relay is open.
 const (
 	strayEdges  = 5
 	betweenEdge = 2500 * time.Microsecond // the heartbeat's own interval: 400 edges a second
 	pumpOpens   = 600 * time.Millisecond
-	// contactorMoves is how long the relay, K2 and the contactor take together: the guard's own limit
+	// contactorMoves is the longest time for the relay, K2 and the contactor together, the same limit as in the guard
 	// (relay.contactorTime).
 	contactorMoves = 200 * time.Millisecond
 	lookEach       = 5 * time.Millisecond
-	// emptied is when a pump with one broken R2 is discharged: 2.5 times its time constant of 1.2 s.
+	// emptied is the time after which a pump with one broken R2 is discharged: 2.5 times its time constant of 1.2 s.
 	emptied     = 3 * time.Second
 	afterEdges  = 500 * time.Millisecond
 	levelHeld   = 2 * time.Second
@@ -27,9 +28,9 @@ const (
 	mostOpening = 3 * time.Second
 )
 
-// PumpBench is a charge pump with its relay and the feedback contact. No other process may hold its line.
+// PumpBench is a charge pump with its relay and the feedback contact. No other process may use its line.
 type PumpBench interface {
-	// Drive sets the line.
+	// Drive sets the level of the line.
 	Drive(high bool) error
 	// Closed reports whether the contactor is closed, according to the feedback input.
 	Closed() bool
@@ -37,7 +38,7 @@ type PumpBench interface {
 	Stopped() bool
 }
 
-// Reaction is what a pump did in the edge test.
+// Reaction is the behaviour of a pump in the edge test.
 type Reaction struct {
 	AtRest  bool                 // closed before the test began
 	Stopped bool                 // the emergency stop was pressed, which ended the test
@@ -72,7 +73,7 @@ func RunPumpTest(ctx context.Context, b PumpBench) (r Reaction, err error) {
 	return x.r, nil
 }
 
-// watch waits for d. ever reports that the contactor was closed at any moment of it, last that it was closed at the
+// watch waits for d. ever reports whether the contactor was closed at any moment, last whether it was closed at the
 // end.
 func (x *edgeTest) watch(ctx context.Context, d time.Duration) (ever, last bool, err error) {
 	for end := time.Now().Add(d); ; {
@@ -110,7 +111,7 @@ func (x *edgeTest) rest(ctx context.Context) error {
 	return err
 }
 
-// edges gives the line 1, 2, … edges, each time from rest, and looks at the relay.
+// edges drives 1, 2, … edges on the line, each time from rest, and records whether the relay closed.
 func (x *edgeTest) edges(ctx context.Context) error {
 	for n := 1; n <= strayEdges && !x.r.Stopped; n++ {
 		for i := range n {
@@ -142,7 +143,8 @@ func (x *edgeTest) empty(ctx context.Context) error {
 	return err
 }
 
-// level holds the line high, and notes when the contactor was last closed. Behind a charge pump it opens.
+// level holds the line high, and records when the contactor was last closed. Behind a charge pump the contactor must
+// open.
 func (x *edgeTest) level(ctx context.Context) error {
 	if err := x.b.Drive(true); err != nil {
 		return err
@@ -193,7 +195,7 @@ func (x *edgeTest) beat(ctx context.Context) error {
 	return nil
 }
 
-// firstEdge is the smallest number of stray edges that closed the relay, or 0.
+// firstEdge returns the smallest number of stray edges that closed the relay, or 0.
 func (r Reaction) firstEdge() int {
 	for n := 1; n <= strayEdges; n++ {
 		if r.Edges[n] {
@@ -203,7 +205,7 @@ func (r Reaction) firstEdge() int {
 	return 0
 }
 
-// JudgePump says what a pump's reaction means. It is a pure function.
+// JudgePump returns findings about a pump's reaction. It is a pure function.
 func JudgePump(r Reaction) []Finding {
 	ill := func(fact, cure policy.Text) Finding { return Finding{"pump", Ill, fact, cure} }
 	switch {
@@ -252,9 +254,9 @@ func JudgePump(r Reaction) []Finding {
 		r.Opened.Round(10*time.Millisecond)), policy.Text{}}}
 }
 
-// Pump tests the charge pump of c's relay. open takes its line. Pump refuses, with a finding that says why, if the file
-// has no pump or no feedback, if a daemon runs, or if nobody has confirmed that a lamp is connected in place of the
-// machine.
+// Pump tests the charge pump of c's relay. open opens its line. Pump refuses, with a finding that gives the reason, if
+// the file has no pump or no feedback, if a daemon runs, or if nobody has confirmed that a lamp is connected in place
+// of the machine.
 func Pump(ctx context.Context, c daemoncmd.Config, s System, lamp bool, open func(daemoncmd.Config) (PumpBench, func(),
 	error)) []Finding {
 	if why := refusePump(ctx, c, s, lamp); why != nil {
@@ -275,7 +277,7 @@ func Pump(ctx context.Context, c daemoncmd.Config, s System, lamp bool, open fun
 	return JudgePump(r)
 }
 
-// refusePump is why the test must not run, or nil.
+// refusePump returns why the test must not run, or nil if it may run.
 func refusePump(ctx context.Context, c daemoncmd.Config, s System, lamp bool) *Finding {
 	refuse := func(fact, cure policy.Text) *Finding { return &Finding{"pump", Unknown, fact, cure} }
 	switch {

@@ -18,18 +18,18 @@ import (
 	"portillon/firmware-config/circuit"
 )
 
-// calculated is the drawn pump under calculation, with a contactor behind its relay. Time is the test's own.
+// calculated is a simulation of the drawn pump, with a contactor behind its relay. The test controls the time.
 type calculated struct {
 	t      *testing.T
 	p      *circuit.Pump
 	high   bool
-	at     time.Time // until when it is calculated
-	since  time.Time // the coil has been as it is
+	at     time.Time // end of the simulated time
+	since  time.Time // when the coil last changed
 	coil   bool
 	closed bool
 }
 
-// lag is how long a contactor takes to move.
+// lag is the time that the contactor needs to move.
 const lag = 50 * time.Millisecond
 
 func (c *calculated) advance() {
@@ -61,7 +61,7 @@ func (c *calculated) Closed() bool { c.advance(); return c.closed }
 // Stopped implements PumpBench.
 func (c *calculated) Stopped() bool { return false }
 
-// drawnPump builds the pump of the drawing with faults.
+// drawnPump builds the pump of the drawing with these faults.
 func drawnPump(t *testing.T, corner circuit.Corner, faults ...circuit.Fault) *calculated {
 	t.Helper()
 	svg, err := os.ReadFile("../../../firmware-config/charge-pump.svg")
@@ -82,7 +82,7 @@ func drawnPump(t *testing.T, corner circuit.Corner, faults ...circuit.Fault) *ca
 func open(part string) circuit.Fault    { return circuit.Fault{Part: part} }
 func shorted(part string) circuit.Fault { return circuit.Fault{Part: part, Short: true} }
 
-func TestPumpWithAFaultIsNamedAndAGoodOneIsWell(t *testing.T) {
+func TestEachFaultOfThePumpIsReportedAndAHealthyPumpPasses(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: tries every answer of the hardware")
 	}
@@ -126,7 +126,7 @@ func TestPumpWithAFaultIsNamedAndAGoodOneIsWell(t *testing.T) {
 	}
 }
 
-// obedient is a bench whose contactor follows its line at once, so that a test comes to the heartbeat.
+// obedient is a bench whose contactor follows its line immediately, so that the test reaches the heartbeat.
 type obedient struct {
 	high, stop atomic.Bool
 	fails      atomic.Bool
@@ -183,7 +183,7 @@ func TestPumpTestLeavesTheLineLowHoweverItEnds(t *testing.T) {
 	}
 }
 
-func TestPumpTestIsRefusedWhereItCouldHarmOrSeesNothing(t *testing.T) {
+func TestPumpTestIsRefusedIfUnsafeOrWithoutFeedback(t *testing.T) {
 	c, s := pi(t)
 	c.Relay.Heartbeat, c.Relay.Feedback = true, "gpio:pinctrl-/23"
 	s.Status = func(context.Context) (control.Status, error) { return control.Status{}, errors.New("no daemon") }
@@ -221,8 +221,8 @@ func TestPumpTestIsRefusedWhereItCouldHarmOrSeesNothing(t *testing.T) {
 	}
 }
 
-// The pins are those of the file; the line is low from the first moment, and let go at the end.
-func TestPumpsPinsAreThoseOfTheFile(t *testing.T) {
+// The test uses the pins of the file. The line is low from the first moment and is released at the end.
+func TestPumpTestUsesThePinsOfTheFile(t *testing.T) {
 	dir := t.TempDir()
 	c, _ := pi(t)
 	c.Relay = daemoncmd.RelayConfig{Pin: "sim:" + dir + "/relay", Feedback: "sim:" + dir + "/mirror", EStop: "sim:" + dir +

@@ -13,10 +13,10 @@ import (
 	"portillon/daemon/control"
 )
 
-func TestSilentScreenAndAnUnansweredRestartAreFound(t *testing.T) {
+func TestSilentScreenAndAnUnansweredRestartAreReported(t *testing.T) {
 	for name, x := range map[string]struct {
 		screens []control.Screen
-		age     time.Duration // of the file that asks for the restart; 0: there is none
+		age     time.Duration // age of the file that requests the restart; 0: no file
 		want    string
 		words   string
 	}{

@@ -32,7 +32,7 @@ func (x *exam) storage() {
 	}
 }
 
-// partition suggests where to put the journal: on an unused partition, or on a new one.
+// partition suggests where to store the journal: on an unused partition, or on a new one.
 func (x *exam) partition(where daemoncmd.Storage) policy.Text {
 	device := x.spare()
 	fr, en := "Monter la partition libre "+device, "Mount the spare partition "+device
@@ -53,7 +53,7 @@ func (x *exam) partition(where daemoncmd.Storage) policy.Text {
 	return t(fr, en)
 }
 
-// spare is a partition without a mount, or "".
+// spare returns a partition that is not mounted, or "" if there is none.
 func (x *exam) spare() string {
 	info, err := x.read("proc/self/mountinfo")
 	if err != nil {
@@ -72,10 +72,11 @@ func (x *exam) spare() string {
 	return ""
 }
 
-// skewed is by how much a real-time clock may be off before it is reported. Cheap crystals lose a few seconds a day.
+// skewed is the difference from which a real-time clock is reported as wrong. Cheap crystals drift by a few seconds a
+// day.
 const skewed = 5 * time.Minute
 
-// rtc checks the real-time clock, if the machine trusts its time.
+// rtc checks the real-time clock, if machine.yaml declares its time as trusted.
 func (x *exam) rtc() {
 	if x.c.Clock != "trusted" {
 		return

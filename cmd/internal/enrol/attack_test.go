@@ -25,7 +25,7 @@ import (
 	"portillon/wire"
 )
 
-// eavesdropper terminates TLS with a certificate of its own and writes down what it reads.
+// eavesdropper terminates TLS with its own certificate and records what it reads.
 type eavesdropper struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -33,7 +33,8 @@ type eavesdropper struct {
 	paths []string
 }
 
-// eavesdrop answers «site» with what answer makes of the hub's identity, and passes all else on to the hub.
+// eavesdrop replaces the hub's identity in the response to «site» by the result of answer, and forwards everything
+// else to the hub.
 func eavesdrop(
 	t *testing.T,
 	w *world,
@@ -82,7 +83,7 @@ func eavesdrop(
 	return x
 }
 
-// certificate is for the hub's name, by an authority of the attacker's own.
+// certificate returns a certificate for the hub's name, signed by an authority of the attacker.
 func certificate(t *testing.T, name string) (ca []byte, cert *tls.Certificate) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -100,7 +101,8 @@ func certificate(t *testing.T, name string) (ca []byte, cert *tls.Certificate) {
 	return der, &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// What stands between the machine and its hub, or poses as it, reads the question «who are you» and nothing else.
+// An attacker between the machine and its hub, or one that impersonates the hub, reads only the question «who are
+// you».
 func TestSecretsAreSentOnlyToTheVerifiedHub(t *testing.T) {
 	w := newWorld(t)
 	ca, cert := certificate(t, "hub.test")
@@ -109,7 +111,7 @@ func TestSecretsAreSentOnlyToTheVerifiedHub(t *testing.T) {
 	for name, c := range map[string]struct {
 		cert   *tls.Certificate
 		answer func(wire.HubIdentity) wire.HubIdentity
-		handed bool // the keys are the true ones, so that TLS must find it out
+		handed bool // the hub's real keys are forwarded, so that only TLS can detect the attacker
 	}{
 		"a proxy that passes the hub's keys on": {nil, func(id wire.HubIdentity) wire.HubIdentity { return id }, true},
 		"the same with the hub's name":          {cert, func(id wire.HubIdentity) wire.HubIdentity { return id }, true},
@@ -148,7 +150,7 @@ func TestSecretsAreSentOnlyToTheVerifiedHub(t *testing.T) {
 	}
 }
 
-// A request that was signed for one connection is worth nothing on another: whoever reads it cannot use it.
+// A request that was signed for one connection is rejected on another connection, so an eavesdropper cannot replay it.
 func TestSignedRequestsAreBoundToTheirConnection(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")
@@ -185,7 +187,7 @@ func insecure() *http.Client {
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 }
 
-// Manifest, chunks and credentials hold names.
+// Manifest, chunks and credentials contain names of members, so only enrolled machines may read them.
 func TestBundleIsOnlyForEnrolledMachines(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")
@@ -231,7 +233,7 @@ func TestBundleIsOnlyForEnrolledMachines(t *testing.T) {
 	}
 }
 
-// Ten wrong secrets end every open code.
+// After ten wrong secrets every open code is invalid.
 func TestGuessedCodesWearOut(t *testing.T) {
 	w := newWorld(t)
 	code := w.code("laser", false)
@@ -256,7 +258,7 @@ func TestGuessedCodesWearOut(t *testing.T) {
 			t.Errorf("%.20q: %d", malformed, got)
 		}
 	}
-	w.clock.add(time.Minute) // the limit of tries a second
+	w.clock.add(time.Minute) // the limit of attempts per second
 	e, _ := w.enrolment(t, code.Text)
 	parsed, _ := wire.ParseJoinCode(code.Text)
 	if got := guess(parsed.SecretText()); got != http.StatusOK {
@@ -270,13 +272,13 @@ func TestGuessedCodesWearOut(t *testing.T) {
 		guess("0000000000000")
 	}
 	w.clock.add(time.Minute)
-	again, out := w.enrolment(t, w.code("laser", false).Text) // a new code begins anew
+	again, out := w.enrolment(t, w.code("laser", false).Text) // a new code has a new limit
 	if err := again.Run(t.Context()); err != nil {
 		t.Error(err, out)
 	}
 }
 
-// deadDial is a network on which nothing answers.
+// deadDial simulates a network on which no address answers.
 func deadDial(context.Context, string, string) (net.Conn, error) {
 	return nil, errors.New("network is unreachable")
 }

@@ -15,8 +15,9 @@ import (
 	"portillon/wire"
 )
 
-// A machine that was off for a year has an expired certificate: it renews it by proof of its key, with nobody's help.
-func TestMachineThatWasOffForAYearComesBack(t *testing.T) {
+// A machine that was off for a year has an expired certificate. It renews the certificate by a proof of its key,
+// without an administrator.
+func TestMachineThatWasOffForAYearRenewsItsCertificate(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")
 	before := e.link(t, c, true)
@@ -91,7 +92,7 @@ type found []string
 
 func (f found) Find(context.Context) ([]string, error) { return f, nil }
 
-func TestHubAtANewAddressIsFoundByItsAuthorityAndName(t *testing.T) {
+func TestHubAtANewAddressIsIdentifiedByItsAuthorityAndName(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")
 	other := newWorld(t) // another hub of a site of the same name
@@ -141,8 +142,8 @@ func TestHubAtANewAddressIsFoundByItsAuthorityAndName(t *testing.T) {
 	}
 }
 
-// portillond enrol --hub ADDRESS: no code is needed, and none but the machine's own hub is taken.
-func TestMovedHubIsTakenWithoutACode(t *testing.T) {
+// portillond enrol --hub ADDRESS needs no code. It accepts only the hub at which the machine was enrolled.
+func TestMovedHubIsAcceptedWithoutACode(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")
 	other := newWorld(t)
@@ -170,8 +171,8 @@ func TestMovedHubIsTakenWithoutACode(t *testing.T) {
 	}
 }
 
-// A Pi has no clock of its own: at its first boot it may be any time.
-func TestWrongClockAtFirstBootKeepsNoMachineOut(t *testing.T) {
+// A Pi has no clock chip: at its first boot its clock may show any time.
+func TestWrongClockAtFirstBootDoesNotPreventEnrolment(t *testing.T) {
 	w := newWorld(t)
 	for name, at := range map[policy.MachineID]time.Time{"in-1970": time.Unix(3600, 0),
 		"in-2090": time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC)} {
@@ -200,9 +201,9 @@ func TestWrongClockAtFirstBootKeepsNoMachineOut(t *testing.T) {
 	}
 }
 
-// Once the clock is trusted, dates count: a hub's key that was stolen long ago is worth nothing with its old
-// certificate.
-func TestDatesOfTheHubsCertificateCountOnceTheClockIsTrusted(t *testing.T) {
+// Once the clock is trusted, the dates of a certificate are checked: a thief cannot use a hub's old key with its
+// expired certificate.
+func TestDatesOfTheHubsCertificateAreCheckedOnceTheClockIsTrusted(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")
 	e.Host = &pi{clock: &clock{at: w.clock.Now().Add(3 * 365 * 24 * time.Hour)}}
@@ -214,7 +215,7 @@ func TestDatesOfTheHubsCertificateCountOnceTheClockIsTrusted(t *testing.T) {
 	}
 }
 
-func TestTimeNotSignedByTheHubIsRefused(t *testing.T) {
+func TestTimeNotSignedByTheHubIsRejected(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")
 	_, other := key(t, "portillon:hub:big")

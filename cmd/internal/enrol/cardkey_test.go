@@ -28,7 +28,7 @@ import (
 	"portillon/wire"
 )
 
-// managedWorld starts a hub that keeps the site itself, with the policy of sitetest, and signs its owner in.
+// managedWorld starts a hub that manages its site, with the policy of sitetest, and signs in as its owner.
 func managedWorld(t *testing.T) (*world, *browser) {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), clock: &clock{at: time.Now()}}
@@ -66,7 +66,7 @@ func managedWorld(t *testing.T) (*world, *browser) {
 	return w, b
 }
 
-// browser is the owner of a hub, at its API.
+// browser is a client of the hub's API that is signed in as the owner.
 type browser struct {
 	t *testing.T
 	w *world
@@ -97,7 +97,7 @@ func (b *browser) do(method, path, kind string, body []byte, match string) (int,
 	return res.StatusCode, res.Header, out
 }
 
-// api asks for something that must succeed, and returns the version of the answer.
+// api sends a request that must succeed, and returns the version in the response.
 func (b *browser) api(method, path, match string, in, out any) string {
 	b.t.Helper()
 	var body []byte
@@ -121,7 +121,7 @@ func (b *browser) api(method, path, match string, in, out any) string {
 	return header.Get("ETag")
 }
 
-// keyStatus is the card key as the API shows it.
+// keyStatus is the state of the card key in the API.
 type keyStatus struct {
 	InForce string `json:"in_force"`
 	Before  string
@@ -149,7 +149,8 @@ func (b *browser) member(name string) string {
 	return m.ID
 }
 
-// knows reports whether a daemon knows a card that is tapped. Nobody of this site has a badge: every card is refused.
+// knows reports whether a daemon recognises the card of a tap. No member of this site has a badge, so every card is
+// refused.
 func (w *world) knows(said *log, card string) bool {
 	w.t.Helper()
 	r, err := control.Call(w.t.Context(), said.socket, control.Request{Do: "tap", Card: card})
@@ -159,7 +160,7 @@ func (w *world) knows(said *log, card string) bool {
 	return !strings.HasPrefix(r.EN, "Unknown card")
 }
 
-// enrolByTap gives an unknown card to a new member, as an administrator does: by its tap. The hub never gets its
+// enrolByTap assigns an unknown card to a new member by a tap, like an administrator. The hub never gets the card's
 // number.
 func (b *browser) enrolByTap(said *log, name, card string) string {
 	b.t.Helper()
@@ -181,11 +182,12 @@ func (b *browser) enrolByTap(said *log, name, card string) string {
 	return id
 }
 
-// awaitBundle waits until the machine works from the bundle in force, which holds what was changed.
+// awaitBundle waits until the machine uses the bundle in force, and until is returns true for the members in that
+// bundle.
 func (b *browser) awaitBundle(holds string, is func(members string) bool) {
 	b.t.Helper()
 	await(b.t, "a bundle in force at the machine: "+holds, func() bool {
-		version, members := b.w.bundled() // of one bundle: the next may come at any moment
+		version, members := b.w.bundled() // read both from one bundle: the next may arrive at any moment
 		if !is(members) {
 			return false
 		}
@@ -195,7 +197,7 @@ func (b *browser) awaitBundle(holds string, is func(members string) bool) {
 	})
 }
 
-// bundled are all cards of the bundle in force at the hub, as it holds them.
+// bundled returns all cards of the bundle in force at the hub.
 func (w *world) bundled() (version uint64, members string) {
 	w.t.Helper()
 	m, s := w.inForce()
@@ -252,14 +254,14 @@ func readKey(t *testing.T, path string) []byte {
 	return key
 }
 
-// The card key is changed while machines work: cards that the hub knows by their number go on, a card of which it knows
-// only the HMAC is bound to the new key by a tap, one that was not tapped stops at the end, and the key before is worth
-// nothing for the bundles of then.
+// The card key is changed while machines work. Cards whose number is known to the hub keep working. A card of which
+// the hub knows only the HMAC is bound to the new key by a tap. A card that was not tapped stops working at the end.
+// The old key cannot read the bundles that follow.
 func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 	w, b := managedWorld(t)
 	const numbered, tapped, idle = "04A22400000001", "04A22400000002", "04A22400000003"
 	e, c := w.joined(t, "laser")
-	_, stolen := w.joined(t, "machine-1") // a second one, which will be stolen
+	_, stolen := w.joined(t, "machine-1") // a second machine, which will be stolen
 	said := e.daemon(t, c)
 	b.awaitBundle("any", func(string) bool { return true })
 	await(t, "a seal key", func() bool {
@@ -284,7 +286,7 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 		t.Fatal("before the change: the machine knows the wrong cards")
 	}
 
-	// A machine is stolen, and revoked; the card key changes.
+	// A machine is stolen and revoked, and the card key is changed.
 	m, err := w.Enrol().Machines.Get(t.Context(), admin, "machine-1")
 	if err != nil {
 		t.Fatal(err)
@@ -319,7 +321,7 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 		t.Errorf("a second change on top of the first: %d", status)
 	}
 
-	// Both kinds of cards work. The tap of the second binds it to the new key.
+	// Both kinds of cards work. The tap of the second card binds it to the new key.
 	if !w.knows(said, numbered) {
 		t.Error("a card that the hub knows by its number is unknown during the change")
 	}
@@ -335,7 +337,7 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 		t.Error("the card is unknown once it is bound to the new key")
 	}
 
-	// The hub starts again in the middle of it.
+	// The hub is restarted during the change.
 	w.stop()
 	w.start()
 	if s, version = b.cardKey(); s.Left != 1 || s.Cards[0].Member != jules || s.Cards[0].Name != "Jules" ||
@@ -343,7 +345,8 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 		t.Fatalf("after a restart: %+v %s", s, version)
 	}
 
-	// The end: what still hangs on the old key stops, and nothing of it is in the bundle.
+	// At the end of the change, cards that are bound only to the old key stop working. The bundle contains none of
+	// them.
 	b.api("POST", "/card-key/end", version, nil, nil)
 	b.awaitBundle("without the old key", func(s string) bool {
 		return !strings.Contains(s, hashUnder(t, old, idle)) && strings.Contains(s, hashUnder(t, fresh, tapped))
@@ -361,7 +364,7 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 	w.machineKeepsItsKeys(said, e, c, fresh)
 }
 
-// thiefOfAMachineReadsNothingNew tries the new bundle with what a stolen machine holds.
+// thiefOfAMachineReadsNothingNew tries to read the new bundle with the files of a stolen machine.
 func (w *world) thiefOfAMachineReadsNothingNew(c daemoncmd.Config, old []byte, cards ...string) {
 	w.t.Helper()
 	m, s := w.inForce()
@@ -385,8 +388,8 @@ func (w *world) thiefOfAMachineReadsNothingNew(c daemoncmd.Config, old []byte, c
 	}
 }
 
-// machineKeepsItsKeys looks at what the machine has on its disk: readable by it alone, and enough for a start without
-// the hub.
+// machineKeepsItsKeys checks the keys on the machine's disk: only the machine can read them, and they suffice for a
+// start without the hub.
 func (w *world) machineKeepsItsKeys(said *log, e *Enrolment, c daemoncmd.Config, fresh []byte) {
 	w.t.Helper()
 	path := filepath.Join(c.HubDir(), daemoncmd.CardKeysFile)

@@ -26,13 +26,13 @@ import (
 	"portillon/wire"
 )
 
-// many is a site of many members that a hub serves, and a machine of it.
+// many is a hub that serves a site with many members, and a machine of that site.
 type many struct {
 	*world
 	t       *testing.T
 	key     *openbadge.Key
 	text    []byte
-	policy  *policy.Policy // of the text at first
+	policy  *policy.Policy // policy of the initial text
 	members []site.Member
 	badges  []site.File
 	memory  site.Memory
@@ -41,11 +41,11 @@ type many struct {
 	store  wire.Store
 	chunks wire.Assembler
 	link   *hublink.Link
-	hubDir string       // of the machine's certificate
-	bytes  atomic.Int64 // that the machine's connections carried, both ways, TLS included
+	hubDir string       // folder of the machine's certificate
+	bytes  atomic.Int64 // bytes sent and received on the machine's connections, including TLS
 }
 
-// counted is a connection that counts.
+// counted is a connection that counts its bytes.
 type counted struct {
 	net.Conn
 	n *atomic.Int64
@@ -63,7 +63,7 @@ func (c counted) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// newMany makes a site of n members with badges each, as the sitetest's policy names them.
+// newMany creates a site of n members with this number of badges each, which the policy of sitetest names.
 func newMany(t *testing.T, n, badges int) *many {
 	t.Helper()
 	s := &many{world: newWorld(t), t: t, version: 1}
@@ -91,7 +91,7 @@ func newMany(t *testing.T, n, badges int) *many {
 	return s
 }
 
-// award gives a member a badge of the policy.
+// award gives the i-th member the k-th badge of the policy.
 func (s *many) award(i, k int) {
 	s.t.Helper()
 	p := s.policy
@@ -118,7 +118,7 @@ func (s *many) site() *site.Site {
 	return out
 }
 
-// publish builds the site and has the hub serve it. It returns the signed manifest.
+// publish builds the site and makes the hub serve it. It returns the signed manifest.
 func (s *many) publish() []byte {
 	s.t.Helper()
 	s.version++
@@ -138,7 +138,7 @@ func (s *many) publish() []byte {
 	return b.Signed
 }
 
-// enrol has a machine join, whose connections are counted.
+// enrol enrols a machine whose connections are counted.
 func (s *many) enrol(t *testing.T) {
 	t.Helper()
 	e, c := s.joined(t, "laser")
@@ -158,8 +158,8 @@ func (s *many) enrol(t *testing.T) {
 	}
 }
 
-// take fetches manifest and chunks of the bundle in force, over a new connection, as a machine does that was told of
-// it. It returns how many bytes that took.
+// take fetches the manifest and the chunks of the bundle in force over a new connection, like a machine after a
+// notification. It returns the number of transferred bytes.
 func (s *many) take() int64 {
 	s.t.Helper()
 	before := s.bytes.Load()
@@ -232,11 +232,11 @@ var figureMembers = flag.Int(
 	"TestFiguresOfOneChange: members of the site, with 5 badges each; 0: not now",
 )
 
-// maxChange is what a change of one member may cost a machine, in bytes on the wire.
+// maxChange is the upper limit for a change of one member, in bytes on the wire to one machine.
 const maxChange = 64 << 10
 
-// TestFiguresOfOneChange prints what a change costs one machine: bytes of its connection both ways, the TLS handshake
-// and the manifest among them.
+// TestFiguresOfOneChange prints how many bytes one machine sends and receives for a change, including the TLS handshake
+// and the manifest.
 //
 //	go test ./cmd/internal/enrol -run FiguresOfOneChange -v -members 10000
 func TestFiguresOfOneChange(t *testing.T) {

@@ -13,12 +13,12 @@ import (
 	"portillon/cmd/internal/daemoncmd"
 )
 
-// log is what a daemon says.
+// log collects the log lines of a daemon.
 type log struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 
-	socket string // of the daemon
+	socket string // path of the daemon's control socket
 }
 
 func (l *log) Write(p []byte) (int, error) {
@@ -33,7 +33,7 @@ func (l *log) String() string {
 	return l.b.String()
 }
 
-// daemon runs portillond from what an enrolment wrote, as its unit would, below another root.
+// daemon runs portillond with the files of an enrolment, like its unit but below another root.
 func (e *Enrolment) daemon(t *testing.T, c daemoncmd.Config) *log {
 	t.Helper()
 	file := e.path(filepath.Join(e.Dir, c.Machine+".yaml"))
@@ -84,7 +84,7 @@ func (e *Enrolment) daemon(t *testing.T, c daemoncmd.Config) *log {
 	return said
 }
 
-// await polls, since hub and daemon tell a test nothing of what they have done.
+// await polls until is returns true, because hub and daemon do not notify the test.
 func await(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -98,8 +98,8 @@ func await(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// The daemon itself, from the files of its enrolment: its records reach the hub over the hub's authority, and the next
-// bundle comes over HTTPS with its certificate.
+// The daemon uses the files of its enrolment. Its records reach the hub over TLS with the hub's authority, and the
+// next bundle is fetched over HTTPS with the machine's certificate.
 func TestEnrolledDaemonWorksWithItsHub(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")

@@ -1,6 +1,6 @@
-// Package enrol joins a machine to its site: «portillond enrol https://hub.local:8443 CODE». It makes the machine's
-// keys on the machine, sends only their public halves to the hub, and stores the hub's answer where the unit expects
-// it.
+// Package enrol joins a machine to its site: «portillond enrol https://hub.local:8443 CODE». It creates the machine's
+// keys on the machine, sends only their public halves to the hub, and stores the hub's answer in the files that the
+// unit reads.
 package enrol
 
 import (
@@ -27,31 +27,31 @@ import (
 	"portillon/wire"
 )
 
-// Options are what a person gives on the command line.
+// Options holds what a person gives on the command line.
 type Options struct {
 	Address string // the hub's URL or host:port
 	Code    string
 	Wiring  string // a sample in /usr/share/portillon, or a file; empty: keep the wiring of the machine's file
-	Replace bool   // the machine existed before, on another SD card or computer
+	Replace bool   // the machine joined before, on another SD card or computer
 	Dir     string // the folder of machine files below Root: /etc/portillon
 	Root    string // the root of this computer's files: /
 	NoStart bool   // do not start the unit
-	// Folder, if set, holds the machine's file, keys and data in place of Dir and Root. Nothing else is changed, no unit
-	// is started, and root is not needed. Without Wiring the machine is simulated.
+	// Folder, if set, is the folder for the machine's file, keys and data in place of Dir and Root. Nothing else on
+	// the computer is changed, no unit is started, and root is not needed. Without Wiring the machine is simulated.
 	Folder string
 	Lang   policy.Language
 }
 
-// Enrolment is one run.
+// Enrolment is one run of the command.
 type Enrolment struct {
 	Options
 	Host    setup.Host
 	Out     io.Writer
-	Dial    hublink.Dial // nil: the network
-	Program string       // its version, sent to the hub
+	Dial    hublink.Dial // nil: dial the network
+	Program string       // version of the program, which is sent to the hub
 }
 
-// ErrIncomplete says that the machine has joined but something is missing, which was printed.
+// ErrIncomplete reports that the machine has joined but cannot start yet. The missing parts were printed.
 var ErrIncomplete = errors.New("the machine has joined, and cannot start yet")
 
 // say prints a line in the person's language.
@@ -59,16 +59,16 @@ func (e *Enrolment) say(fr, en string, a ...any) {
 	fmt.Fprintf(e.Out, policy.Text{FR: fr, EN: en}.In(e.Lang)+"\n", a...)
 }
 
-// path is a path below Root.
+// path returns a path below Root.
 func (e *Enrolment) path(p string) string { return filepath.Join(e.Root, p) }
 
-// store is the folder of systemd's credentials.
+// store returns the folder of systemd's credentials.
 func (e *Enrolment) store() string { return e.path("etc/credstore") }
 
-// live reports whether the files are those of the running computer.
+// live reports whether Root is the root of the running computer.
 func (e *Enrolment) live() bool { return e.Folder == "" && filepath.Clean(e.Root) == "/" }
 
-// file is the machine.yaml of a machine.
+// file returns the path of a machine's machine.yaml.
 func (e *Enrolment) file(id policy.MachineID) string {
 	if e.Folder != "" {
 		return filepath.Join(e.Folder, string(id)+".yaml")
@@ -76,7 +76,8 @@ func (e *Enrolment) file(id policy.MachineID) string {
 	return e.path(filepath.Join(e.Dir, string(id)+".yaml"))
 }
 
-// Run joins the machine to the site. What can be refused here is refused before the one-time code is used.
+// Run joins the machine to the site. Every check that can be done on this computer is done before the one-time code is
+// used.
 func (e *Enrolment) Run(ctx context.Context) error {
 	code, err := wire.ParseJoinCode(e.Code)
 	if err != nil {
@@ -122,17 +123,17 @@ func (e *Enrolment) Run(ctx context.Context) error {
 	return e.start(ctx, m)
 }
 
-// machine is what is made here for a machine that joins.
+// machine holds what is created on this computer for a machine that joins.
 type machine struct {
 	config daemoncmd.Config
-	file   string // its machine.yaml
+	file   string // path of its machine.yaml
 	text   string
 	signer note.Signer
 	public string
 	tlsKey []byte
 }
 
-// prepare makes the machine's file and keys. They take effect only when keep has stored them.
+// prepare creates the machine's file and keys. The file and the keys take effect only after keep has stored them.
 func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error) {
 	m := &machine{file: e.file(j.Code.Machine)}
 	wiring, err := e.wiring(m.file)
@@ -171,7 +172,7 @@ func (e *Enrolment) sound(m *machine) (daemoncmd.Config, error) {
 	return setup.SoundIn(e.Folder, filepath.Base(m.file), m.text)
 }
 
-// brokerOf is the host and port of the hub's broker. It must be on the hub and use TLS.
+// brokerOf returns the host and the port of the hub's broker. The broker must be on the hub's host and use TLS.
 func brokerOf(id wire.HubIdentity) (host, port string, err error) {
 	rest, ok := strings.CutPrefix(id.Broker, "ssl://")
 	host, port, cut := strings.Cut(rest, ":")
@@ -181,7 +182,7 @@ func brokerOf(id wire.HubIdentity) (host, port string, err error) {
 	return host, port, nil
 }
 
-// wiring is the text of a machine.yaml with the machine's wiring.
+// wiring returns the text of a machine.yaml that contains the machine's wiring.
 func (e *Enrolment) wiring(file string) (string, error) {
 	path := e.Wiring
 	switch {
@@ -201,7 +202,7 @@ func (e *Enrolment) wiring(file string) (string, error) {
 	return string(b), err
 }
 
-// rooted is the configuration with its paths below Root.
+// rooted returns the configuration with its paths below Root.
 func (e *Enrolment) rooted(c daemoncmd.Config) daemoncmd.Config {
 	for _, p := range []*string{&c.Data, &c.Control} {
 		if e.Folder == "" && !e.live() && !strings.HasPrefix(*p, filepath.Clean(e.Root)+"/") {
@@ -211,7 +212,8 @@ func (e *Enrolment) rooted(c daemoncmd.Config) daemoncmd.Config {
 	return c
 }
 
-// machineKey makes the machine's key, or uses the existing one: a machine that is enrolled again keeps its journal.
+// machineKey creates the machine's key, or uses an existing key, because a machine that is enrolled again keeps its
+// journal.
 func (e *Enrolment) machineKey(m *machine) error {
 	path, err := m.config.KeyFile(e.store(), m.config.MachineKey)
 	if err != nil {
@@ -240,13 +242,13 @@ func (e *Enrolment) machineKey(m *machine) error {
 	return nil
 }
 
-// secret writes a secret of one line, readable by its owner only.
+// secret writes a secret of one line. Only the owner of the file can read it.
 func secret(path, text string) error {
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), wire.WriteFile(path, []byte(text+"\n"), 0o600))
 }
 
-// keep stores the hub's answer. The machine's file is written last, so the old one is in force until everything else is
-// there.
+// keep stores the hub's answer. It writes the machine's file last, so that the old file stays in force until
+// everything else is stored.
 func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer) error {
 	signer := j.CA
 	if len(answer.Authority) > 0 {
@@ -274,7 +276,7 @@ func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer)
 	if err := hublink.WriteLink(m.config.HubDir(), j.CA, answer.Certificate); err != nil {
 		return err
 	}
-	// Remove older card keys that the hub gave the daemon: the key of this answer replaces them.
+	// Remove older card keys that the daemon got from the hub: the key of this answer replaces them.
 	if err := os.Remove(filepath.Join(m.config.HubDir(), daemoncmd.CardKeysFile)); err != nil &&
 		!errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -282,7 +284,7 @@ func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer)
 	return e.writeConfig(m)
 }
 
-// writeConfig writes the machine's file, and keeps a copy of a different one.
+// writeConfig writes the machine's file. If an existing file differs, writeConfig keeps a copy of it.
 func (e *Enrolment) writeConfig(m *machine) error {
 	if err := os.MkdirAll(filepath.Dir(m.file), 0o755); err != nil {
 		return err
@@ -297,7 +299,7 @@ func (e *Enrolment) writeConfig(m *machine) error {
 	return wire.WriteFile(m.file, []byte(m.text), 0o644)
 }
 
-// cardKey stores the site's card key. Several machines on one computer share it.
+// cardKey stores the site's card key. All machines on one computer share it.
 func (e *Enrolment) cardKey(m *machine, text string) error {
 	if key, err := hex.DecodeString(text); err != nil || len(key) < 16 {
 		return errors.New("the hub answers without a card key, want at least 32 hexadecimal digits")
@@ -343,7 +345,7 @@ func (e *Enrolment) bundle(ctx context.Context, m *machine) error {
 	return err
 }
 
-// own gives the files to the daemon's user.
+// own makes the daemon's user the owner of the files.
 func (e *Enrolment) own(m *machine) error {
 	if !e.live() {
 		return nil
@@ -361,10 +363,10 @@ func (e *Enrolment) own(m *machine) error {
 	return e.Host.Own(append(all, m.config.Data)...)
 }
 
-// patience bounds the wait for a daemon to start. Its unit has a timeout of one minute.
+// patience is the longest wait for a daemon to start. Its unit has a timeout of one minute.
 const patience = 70 * time.Second
 
-// start checks the machine's file as the unit does, and starts the unit.
+// start checks the machine's file like the unit, and starts the unit.
 func (e *Enrolment) start(ctx context.Context, m *machine) error {
 	if err := e.own(m); err != nil {
 		return err

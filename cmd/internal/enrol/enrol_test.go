@@ -28,7 +28,7 @@ func (e *Enrolment) link(t *testing.T, c daemoncmd.Config, trusted bool) *hublin
 	return l
 }
 
-// The first thing a site does: everything that the unit needs is in its place, and nothing else can read it.
+// After an enrolment, each file that the unit needs exists, and no other user can read it.
 func TestMachineJoinsByItsCode(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")
@@ -64,7 +64,7 @@ func TestMachineJoinsByItsCode(t *testing.T) {
 	}
 }
 
-func TestUnitIsStartedOnlyOnceEverythingIsThere(t *testing.T) {
+func TestUnitIsStartedOnlyWhenAllFilesExist(t *testing.T) {
 	w := newWorld(t)
 	e, out := w.enrolment(t, w.code("laser", false).Text)
 	host := e.Host.(*pi)
@@ -82,14 +82,14 @@ func TestUnitIsStartedOnlyOnceEverythingIsThere(t *testing.T) {
 	}
 }
 
-func TestCodeIsGoodOnceAndForTheComputerThatUsedIt(t *testing.T) {
+func TestCodeIsValidOnceAndOnlyForTheComputerThatUsedIt(t *testing.T) {
 	w := newWorld(t)
 	code := w.code("laser", false).Text
 	e, out := w.enrolment(t, code)
 	if err := e.Run(t.Context()); err != nil {
 		t.Fatal(err, out)
 	}
-	if err := e.Run(t.Context()); err != nil { // the answer was lost, say
+	if err := e.Run(t.Context()); err != nil { // as after a lost response
 		t.Error(err)
 	}
 	other, _ := w.enrolment(t, code)
@@ -133,8 +133,8 @@ func TestMissingWiringIsReportedBeforeTheCodeIsUsed(t *testing.T) {
 	}
 }
 
-// Taken away: the machine's requests, its account at the broker and its codes.
-func TestRevokedMachineIsCutOff(t *testing.T) {
+// A revoked machine loses its requests, its account at the broker and its codes.
+func TestRevokedMachineLosesAllAccess(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")
 	l := e.link(t, c, true)
@@ -165,7 +165,7 @@ func TestRevokedMachineIsCutOff(t *testing.T) {
 		t.Errorf("%+v %v", held, err)
 	}
 	w.stop()
-	w.start() // it stays so
+	w.start() // still revoked after a restart
 	if _, err := l.Manifest(t.Context()); !errors.As(err, &refused) {
 		t.Error(err)
 	}
@@ -177,7 +177,7 @@ func TestRevokedMachineIsCutOff(t *testing.T) {
 	}
 }
 
-func TestEnrolledMachinesAreInForceAfterARestart(t *testing.T) {
+func TestEnrolledMachinesStayEnrolledAfterARestart(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")
 	w.stop()

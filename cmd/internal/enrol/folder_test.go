@@ -11,7 +11,7 @@ import (
 	"portillon/cmd/internal/daemoncmd"
 )
 
-// A machine is tried without root: everything stands in one folder, and nothing else of the computer is touched.
+// A machine can be tried without root: all its files are in one folder, and no other file of the computer is changed.
 func TestMachineCanBeEnrolledInAFolderWithoutRoot(t *testing.T) {
 	w := newWorld(t)
 	e, out := w.enrolment(t, w.code("laser", false).Text)
@@ -45,7 +45,7 @@ func TestMachineCanBeEnrolledInAFolderWithoutRoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Run(t.Context()); err != nil { // the answer was lost, say
+	if err := e.Run(t.Context()); err != nil { // as after a lost response
 		t.Fatal(err)
 	}
 	if again, err := os.ReadFile(filepath.Join(e.Folder, "laser.yaml")); err != nil || string(again) != string(first) {

@@ -28,7 +28,7 @@ func Main(args []string) int {
 	return run(ctx, args, os.Stdout, os.Stderr, setup.Pi{}, os.Getenv)
 }
 
-// run is Main without the process.
+// run is Main without access to the process, for tests.
 func run(ctx context.Context, args []string, out, errs io.Writer, host setup.Host, env func(string) string) int {
 	e := Enrolment{Host: host, Out: out, Program: daemoncmd.Version}
 	fs := flag.NewFlagSet("portillond enrol", flag.ContinueOnError)

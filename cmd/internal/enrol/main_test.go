@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestCommandLineSaysWhatIsWrong(t *testing.T) {
+func TestCommandLineErrorsAreReported(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		code int

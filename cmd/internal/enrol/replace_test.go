@@ -18,7 +18,7 @@ const (
 	genTwo = wire.Generation("2222222222222222")
 )
 
-// journal is the journal of an enrolled machine, in memory.
+// journal returns an in-memory journal of an enrolled machine, with this generation and number of records.
 func (e *Enrolment) journal(t *testing.T, c daemoncmd.Config, g wire.Generation, records int) *ledgertest.Machine {
 	t.Helper()
 	s, public, err := c.Signer(e.store())
@@ -35,7 +35,7 @@ func (e *Enrolment) journal(t *testing.T, c daemoncmd.Config, g wire.Generation,
 	return m
 }
 
-// publish says something as the machine.
+// publish publishes a message as the machine.
 func (m *mqttClient) publish(topic string, retained bool, data []byte) {
 	m.t.Helper()
 	c := mqtt.NewClient(m.o)
@@ -67,7 +67,7 @@ func state(t *testing.T, g wire.Generation, records uint64) []byte {
 	return b
 }
 
-// head waits until the ledger holds so many records of a generation.
+// head waits until the ledger holds this number of records of a generation.
 func (w *world) head(t *testing.T, g wire.Generation, seq uint64) {
 	t.Helper()
 	await(t, fmt.Sprintf("record %d of %q in the ledger", seq, g), func() bool {
@@ -79,9 +79,9 @@ func (w *world) head(t *testing.T, g wire.Generation, seq uint64) {
 	})
 }
 
-// A new SD card is an enrolment with --replace: the old computer is cut off, the old journal stays, and the new one
-// takes its place once the machine says its generation.
-func TestReplacedMachineBeginsANewJournal(t *testing.T) {
+// A new SD card needs an enrolment with --replace. The old computer loses its access, the old journal stays in the
+// ledger, and the new journal continues once the machine has reported its generation.
+func TestReplacedMachineStartsANewJournal(t *testing.T) {
 	w := newWorld(t)
 	<-w.Hearing()
 	topics := wire.Topics{Site: "big"}
@@ -123,7 +123,7 @@ func TestReplacedMachineBeginsANewJournal(t *testing.T) {
 	if err != nil || len(all) != 2 || all[0].Records != 3 || all[1].By != "Ada" {
 		t.Errorf("%+v %v", all, err)
 	}
-	// The act was for one journal: another generation needs another code.
+	// The code permitted one new journal: a further generation needs another code.
 	m.publish(topics.State("laser"), true, state(t, "3333333333333333", 2))
 	w.awaitState(t, "3333333333333333")
 	w.head(t, genTwo, 2)
@@ -147,7 +147,7 @@ func (w *world) awaitState(t *testing.T, g wire.Generation) {
 	})
 }
 
-func TestRecordsOfARevokedMachineAreNotTaken(t *testing.T) {
+func TestRecordsOfARevokedMachineAreRejected(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")
 	j := e.journal(t, c, genOne, 2)

@@ -16,7 +16,7 @@ import (
 	"portillon/hub"
 )
 
-// authority is a certificate authority of a site's own.
+// authority is the private certificate authority of a site.
 type authority struct {
 	t    *testing.T
 	cert *x509.Certificate
@@ -55,7 +55,7 @@ func (a authority) sign(tmpl *x509.Certificate) (*x509.Certificate, *ecdsa.Priva
 	return c, key
 }
 
-// server writes a certificate for a name, and the authority's.
+// server writes a certificate for a name, and the certificate of the authority.
 func (a authority) server(dir, name string) (c hub.JoinConfig) {
 	a.t.Helper()
 	cert, key := a.sign(&x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{name},
@@ -81,12 +81,13 @@ func (a authority) server(dir, name string) (c hub.JoinConfig) {
 	return c
 }
 
-// A hub with a certificate of the site's own: codes bind its authority, machines pin it, join, fetch, connect to the
-// broker and renew; the hub's own authority still signs the machines' certificates. A certificate that machines would
-// refuse does not start the hub, and does not take the place of one in use.
+// The hub has a certificate of the site's own authority. Codes contain the hash of that authority, and machines pin
+// it, join, fetch, connect to the broker and renew. The hub's own authority still signs the machines' certificates. A
+// hub does not start with a certificate that machines would reject, and such a certificate does not replace one in
+// use.
 func TestMachinesJoinAHubWithTheSitesOwnCertificate(t *testing.T) {
 	w := newWorld(t)
-	_, before := w.joined(t, "machine-1") // pins the hub's own authority
+	_, before := w.joined(t, "machine-1") // this machine pins the hub's own authority
 	w.stop()
 	site := newAuthority(t)
 	own := site.server(w.dir, "hub.test")
@@ -111,7 +112,7 @@ func TestMachinesJoinAHubWithTheSitesOwnCertificate(t *testing.T) {
 		t.Error("a machine that pins the hub's own authority believes another one")
 	}
 
-	// Another authority's certificate, or another name's, is refused: while the hub runs, and when it starts.
+	// A certificate of another authority or for another name is rejected, while the hub runs and when it starts.
 	for name, bad := range map[string]hub.JoinConfig{"another name": site.server(t.TempDir(), "elsewhere.test"),
 		"another authority": newAuthority(t).server(t.TempDir(), "hub.test")} {
 		j := w.config
@@ -126,9 +127,9 @@ func TestMachinesJoinAHubWithTheSitesOwnCertificate(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	newAuthority(t).server(w.dir, "hub.test") // over the files in use
+	newAuthority(t).server(w.dir, "hub.test") // replaces the files in use
 	w.clock.add(2 * time.Minute)
-	if _, err := e.link(t, c, true).Manifest(t.Context()); err != nil { // over a new connection
+	if _, err := e.link(t, c, true).Manifest(t.Context()); err != nil { // uses a new connection
 		t.Error("after a bad renewal of the files: ", err)
 	}
 }

@@ -10,9 +10,9 @@ import (
 	"portillon/wire"
 )
 
-// A hub that starts again knows when it last heard of each machine and what that one said, also where the broker has
-// forgotten it. It does not say that the machine is online, and does nothing because of it.
-func TestLastStateOfAMachineOutlivesTheHub(t *testing.T) {
+// A restarted hub knows when it last heard from each machine and the machine's last state, even if the broker has lost
+// the state. The hub does not report the machine as online, and takes no action because of the stored state.
+func TestLastStateOfAMachineSurvivesARestartOfTheHub(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")
 	m := e.mqtt(t, w, c)

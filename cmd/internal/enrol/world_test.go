@@ -28,7 +28,7 @@ import (
 	"portillon/wire"
 )
 
-// TestMain is also the daemon, and its guard, that tests start.
+// TestMain also runs the daemon and its guard, which tests start from the test binary.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "guard" || os.Getenv("PORTILLON_TEST_DAEMON") != "" {
 		os.Exit(daemoncmd.Main(os.Args[1:]))
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 
 var admin = actor.Actor{Account: "a1", Name: "Ada", Site: actor.Administrator}
 
-// clock is a clock that the test owns.
+// clock is a clock that the test controls.
 type clock struct {
 	mu sync.Mutex
 	at time.Time
@@ -63,7 +63,7 @@ type world struct {
 	dir    string
 	config hub.Config
 	clock  *clock
-	signer note.Signer // of bundles
+	signer note.Signer // signs bundles
 	stop   func()
 }
 
@@ -117,7 +117,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// bundle builds the site as this version.
+// bundle builds the site's bundle with this version number.
 func (w *world) bundle(version uint64) {
 	w.t.Helper()
 	s, err := site.Read(filepath.Join(w.dir, "site"))
@@ -139,7 +139,7 @@ func (w *world) bundle(version uint64) {
 	}
 }
 
-// start starts the hub, again on the same ports.
+// start starts the hub. A restart uses the same ports.
 func (w *world) start() {
 	w.t.Helper()
 	h, err := hub.New(w.config, hub.Options{Log: testlog.New(w.t), Now: w.clock.Now})
@@ -166,7 +166,7 @@ func (w *world) start() {
 	w.config.MQTT.Listen = net.JoinHostPort("127.0.0.1", port)
 }
 
-// code makes a code for a machine, which is added where it is missing.
+// code creates a code for a machine. It adds the machine to the site if necessary.
 func (w *world) code(id policy.MachineID, replace bool) hubenrol.Code {
 	w.t.Helper()
 	if _, err := w.Enrol().Machines.Get(w.t.Context(), admin, id); err != nil {
@@ -181,7 +181,7 @@ func (w *world) code(id policy.MachineID, replace bool) hubenrol.Code {
 	return c
 }
 
-// pi is a computer that is not there.
+// pi simulates the computer on which a machine is enrolled.
 type pi struct {
 	mu    sync.Mutex
 	calls []string
@@ -203,7 +203,7 @@ func (p *pi) Do(context.Context, daemoncmd.Config, acceptance.Deed) error {
 func (p *pi) Own(...string) error                  { return nil }
 func (p *pi) Pause(context.Context, time.Duration) {}
 
-// wiring is a machine without hardware; its pin is a file.
+// wiring returns the wiring of a machine without hardware, whose relay pin is a file.
 func wiring(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "wiring.yaml")
 	write(t, path, `# How it is wired.
@@ -226,7 +226,7 @@ clock: trusted
 	return path
 }
 
-// enrolment is a run on an empty computer.
+// enrolment returns an Enrolment on a computer without files.
 func (w *world) enrolment(t *testing.T, code string) (*Enrolment, *bytes.Buffer) {
 	out := &bytes.Buffer{}
 	return &Enrolment{

@@ -19,8 +19,8 @@ import (
 	"portillon/hub/store"
 )
 
-// accountVerb runs «portillon-hub account reset NAME»: it makes a code with which NAME sets a new password. Whoever may
-// read the hub's files may run it, also while the hub runs.
+// accountVerb runs «portillon-hub account reset NAME»: it creates a code with which NAME can set a new password. Every
+// user who can read the hub's files may run the command, also while the hub runs.
 func accountVerb(ctx context.Context, args []string, out, errs io.Writer) int {
 	const usage = "portillon-hub account reset [-config hub.yaml] NAME"
 	if len(args) == 0 || args[0] != "reset" {
@@ -54,11 +54,11 @@ func accountVerb(ctx context.Context, args []string, out, errs io.Writer) int {
 	return 0
 }
 
-// resetAccount makes the code in the hub's database, with an entry in the audit log.
+// resetAccount stores the code in the hub's database, with an entry in the audit log.
 func resetAccount(ctx context.Context, c hub.Config, name string) (code string, err error) {
 	path := filepath.Join(c.Data, "portillon.db")
 	if _, err := os.Stat(path); err != nil {
-		return "", err // opening the database would create an empty one
+		return "", err // do not open a missing database: that would create an empty one
 	}
 	signer, err := c.Signer()
 	if err != nil {

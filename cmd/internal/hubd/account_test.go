@@ -13,7 +13,7 @@ import (
 	"portillon/hub/store"
 )
 
-func TestRootResetsAnAccountWhileTheHubHasItsDatabaseOpen(t *testing.T) {
+func TestAccountResetWorksWhileTheHubIsRunning(t *testing.T) {
 	path := config(t)
 	c, err := hub.ReadConfig(path)
 	if err != nil {

@@ -58,13 +58,13 @@ func adopt(ctx context.Context, args []string, out, errs io.Writer) int {
 	return 0
 }
 
-// errLeft says that an adoption would leave something behind, or change who may do what.
+// errLeft reports that an adoption would lose something, or change the rights of members.
 var errLeft = errors.New("something cannot be taken over as it is")
 
-// adoption copies a hub of files into a new folder, and makes it a hub that manages the site. The folder gets its final
-// name when it is complete, so an interrupted adoption leaves only FOLDER.new. The old hub is not changed. Machines
-// notice nothing: keys, accounts, ports and journals stay the same, and the new hub's bundle has a higher version than
-// the one in force.
+// adoption copies a file-based hub into a new folder, and turns the copy into a hub that manages the site. The folder
+// gets its final name when it is complete, so an interrupted adoption leaves only FOLDER.new. The old hub is not
+// changed. Machines need no change: keys, accounts, ports and journals stay the same, and the new hub's bundle has a
+// higher version than the one in force.
 type adoption struct {
 	site, config, to string
 	cardKey, web     string
@@ -74,19 +74,19 @@ type adoption struct {
 
 	conf    hub.Config
 	keyHex  []byte
-	new     string // the folder until it is complete
+	new     string // the folder under its temporary name
 	before  wire.Manifest
 	adopted hub.Adopted
 	records uint64
 }
 
-// run makes the new folder and renames it at the end.
+// run creates the new folder and renames it at the end.
 func (a *adoption) run(ctx context.Context) (err error) {
 	s, err := a.read()
 	if err != nil {
 		return err
 	}
-	// Everything is written into a folder beside the final one, so that a failed adoption leaves nothing half made.
+	// Write everything into a folder beside the final one, so that a failed adoption leaves no incomplete folder.
 	a.new = a.to + ".new"
 	if err := os.RemoveAll(a.new); err != nil { // left by an interrupted adoption
 		return err
@@ -99,7 +99,7 @@ func (a *adoption) run(ctx context.Context) (err error) {
 			err = errors.Join(err, os.RemoveAll(a.new))
 		}
 	}()
-	// takeBundle needs the folders that copyFolders copies: the bundle in force is one of them.
+	// takeBundle needs the folder with the bundle in force, which is one of the folders that copyFolders copies.
 	for _, step := range []func(context.Context) error{a.copyFolders, a.takeBundle, a.writeConfig, a.copyDatabase} {
 		if err := step(ctx); err != nil {
 			return err
@@ -108,17 +108,17 @@ func (a *adoption) run(ctx context.Context) (err error) {
 	if err := a.fill(ctx, s); err != nil {
 		return err
 	}
-	// Nobody may gain or lose a right unnoticed: say fails unless the caller accepted the differences.
+	// A member must not gain or lose a right unnoticed: say fails unless the caller accepted the differences.
 	if err := a.say(); err != nil {
 		return err
 	}
-	if err := os.Remove(a.to); err != nil && !errors.Is(err, os.ErrNotExist) { // read has checked that it is empty
+	if err := os.Remove(a.to); err != nil && !errors.Is(err, os.ErrNotExist) { // it is empty: read has checked that
 		return err
 	}
 	return os.Rename(a.new, a.to)
 }
 
-// read reads hub.yaml and the site, and refuses what cannot be adopted without changing a machine.
+// read reads hub.yaml and the site. It rejects a hub that cannot be adopted without a change on a machine.
 func (a *adoption) read() (*site.Site, error) {
 	var err error
 	if a.conf, err = hub.ReadConfig(a.config); err != nil {
@@ -135,7 +135,7 @@ func (a *adoption) read() (*site.Site, error) {
 	if there, err := os.ReadDir(a.to); err == nil && len(there) > 0 {
 		return nil, fmt.Errorf("the folder %s is not empty: an adoption overwrites nothing", a.to)
 	}
-	// Machines keep the keys they pinned, so the new hub has to sign with the same ones.
+	// The new hub must sign with the keys of the old hub, because the machines pinned these keys.
 	switch {
 	case s.Policy.Site != a.conf.Site:
 		return nil, fmt.Errorf("the folder %s is the site %q's, %s is %q's", a.site, s.Policy.Site, a.config, a.conf.Site)
@@ -152,7 +152,7 @@ func (a *adoption) read() (*site.Site, error) {
 				"and as hub-key: in each machine.yaml",
 				a.conf.Bundle.Key.Name(), strings.SplitN(own, "+", 2)[0], a.config)
 	}
-	// Cards in the register are hashed with the card key, so a new one would make every card unknown.
+	// Cards in the register are hashed with the card key. With a new card key, every card would be unknown.
 	if a.cardKey == "" {
 		a.cardKey = a.conf.Join.CardKey
 	}
@@ -169,10 +169,10 @@ func (a *adoption) read() (*site.Site, error) {
 	return s, nil
 }
 
-// takeBundle installs the bundle file, as the old hub would at its next start, to find out what is in force.
+// takeBundle installs the bundle file, like the old hub at its next start, to determine the bundle in force.
 func (a *adoption) takeBundle(context.Context) error {
 	s := a.store()
-	// A refused file (too old, for example) changes nothing: the bundle installed before remains in force.
+	// If the file is rejected, for example because it is too old, the bundle installed before remains in force.
 	if f, err := os.Open(a.conf.Bundle.File); err == nil {
 		_, err = s.InstallFile(f, nil)
 		var old *wire.Refusal
@@ -186,14 +186,14 @@ func (a *adoption) takeBundle(context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	// The new hub hashes cards with this key, and machines compare them with the bundle in force.
+	// The new hub hashes cards with this key, and machines compare the hashes with those in the bundle in force.
 	if err := wire.CheckCardKey(a.before, a.keyHex); err != nil {
 		return fmt.Errorf("%s is not the card key of the bundle in force: %w", a.cardKey, err)
 	}
 	return nil
 }
 
-// store is the new hub's store of bundles.
+// store returns the new hub's store of bundles.
 func (a *adoption) store() wire.Store {
 	s := wire.Store{Dir: filepath.Join(a.new, "bundle"), Site: a.conf.Site, Keys: note.VerifierList(a.conf.Bundle.Key)}
 	if a.conf.Bundle.Policy != nil {
@@ -202,8 +202,8 @@ func (a *adoption) store() wire.Store {
 	return s
 }
 
-// say prints what is left behind, and who gains or loses what. If there is anything that was not accepted, the adoption
-// ends.
+// say prints what is not copied, and which members gain or lose rights. If the caller has not accepted one of these
+// differences, say returns an error.
 func (a *adoption) say() error {
 	changes, err := a.changes()
 	if err != nil {
@@ -224,8 +224,8 @@ func (a *adoption) say() error {
 	return nil
 }
 
-// copyFolders copies what the old hub has beside its database: the keys of sealed cards, tags and the bundle in force.
-// Retained messages of its broker are published again.
+// copyFolders copies the old hub's folders beside its database: the keys of sealed cards, tags and the bundle in
+// force. It does not copy the broker's retained messages, because the new hub publishes them again.
 func (a *adoption) copyFolders(context.Context) error {
 	for _, dir := range []string{"seal", "tags", "bundle"} {
 		from := filepath.Join(a.conf.Data, dir)
@@ -252,7 +252,7 @@ func (a *adoption) writeConfig(context.Context) error {
 	// Edit the YAML tree, so that comments and the order of the old file survive.
 	root := doc.Content[0] // hub.ReadConfig accepted this mapping
 	set(root, ".", "data")
-	// Keys and passwords may be anywhere on the old hub. They all move to keys/.
+	// Files of keys and passwords may be anywhere on the old hub. All are copied to keys/.
 	files := map[string][]string{a.conf.Key: {"key"}, a.conf.MQTT.Cert: {"mqtt", "cert"},
 		a.conf.MQTT.CertKey: {"mqtt", "cert-key"},
 		a.conf.MQTT.Watcher: {"mqtt", "watcher"}, a.conf.MQTT.PasswordFile: {"mqtt", "password-file"}}
@@ -289,7 +289,7 @@ func (a *adoption) writeConfig(context.Context) error {
 	return os.WriteFile(filepath.Join(a.new, "hub.yaml"), out, 0o600)
 }
 
-// copyKey copies a secret into keys/, and sets its new path.
+// copyKey copies a secret into keys/, and sets its new path in the configuration.
 func (a *adoption) copyKey(root *yaml.Node, path, name string, at ...string) error {
 	if path == "" {
 		return nil
@@ -337,20 +337,20 @@ func add(n *yaml.Node, key string, value any) {
 	}
 }
 
-// copyDatabase copies the old database, or the older ledger.db.
+// copyDatabase copies the old database, or the ledger.db of an older release.
 func (a *adoption) copyDatabase(ctx context.Context) error {
 	from := a.conf.Ledger()
 	if _, err := os.Stat(from); errors.Is(err, os.ErrNotExist) {
 		return nil // the old hub has never run
 	}
-	// A database in use is copied by SQLite itself. ledger.db is older, and fill converts it.
+	// SQLite itself copies a database that may be in use. A ledger.db of an older release is converted by fill.
 	if from == a.conf.Database() {
 		return store.BackUp(ctx, from, filepath.Join(a.new, store.Name))
 	}
 	return ledger.CopyOld(ctx, from, filepath.Join(a.new, filepath.Base(from)))
 }
 
-// fill opens the new database, which converts a ledger.db, and has the hub take over the site.
+// fill opens the new database, which converts a ledger.db, and makes the hub manage the site.
 func (a *adoption) fill(ctx context.Context, s *site.Site) (err error) {
 	conf, err := hub.ReadConfig(filepath.Join(a.new, "hub.yaml"))
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"portillon/wire"
 )
 
-// changes lists who gains or loses what by the new hub's bundle compared with the one in force, both read, verified and
-// judged as a machine does.
+// changes lists which members gain or lose something by the new hub's bundle compared with the one in force. Both
+// bundles are read and verified like on a machine.
 func (a *adoption) changes() ([]string, error) {
 	s := a.store()
 	now, err := s.Current()
@@ -42,7 +42,7 @@ func (a *adoption) changes() ([]string, error) {
 	return out, nil
 }
 
-// load reads a bundle as a machine does.
+// load reads a bundle like a machine.
 func (a *adoption) load(s wire.Store, m wire.Manifest) (*roster.Roster, error) {
 	return roster.Load(s, m, roster.Options{CardKey: a.keyHex, Now: a.now(), Policy: s.Policy})
 }

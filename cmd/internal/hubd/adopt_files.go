@@ -11,15 +11,15 @@ import (
 	"portillon/policy"
 )
 
-// Bounds on the files beside hub.yaml that are examined.
+// Limits for the files beside hub.yaml that are examined.
 const (
 	maxBeside     = 200
 	maxBesideSize = 1 << 20
 )
 
-// bundleFiles warns of machines that will get no newer bundle, as far as hub.yaml and the files beside it show. The
-// adopted hub writes no bundle file, so a machine with bundle: file: in its machine.yaml keeps its present bundle. If
-// hub.yaml has neither http: nor machines-listen:, no machine has another way to get bundles.
+// bundleFiles warns of machines that will get no newer bundle. It finds such machines in hub.yaml and in the files
+// beside hub.yaml. The adopted hub writes no bundle file, so a machine with bundle: file: in its machine.yaml keeps
+// its present bundle. If hub.yaml has neither http: nor machines-listen:, no machine has another way to get bundles.
 func (a *adoption) bundleFiles() (out []string) {
 	for _, m := range machineFiles(filepath.Dir(a.config)) {
 		out = append(out, fmt.Sprintf("%s: the machine %s reads its bundle from the file %s, which this hub does not write: "+

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The adopted hub writes no bundle file: whoever reads one is named, as far as the files tell.
+// The adopted hub writes no bundle file, so the adoption names each machine whose file shows that it reads one.
 func TestAdoptionWarnsOfMachinesThatReadABundleFile(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(o *oldHub)

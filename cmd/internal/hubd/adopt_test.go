@@ -26,19 +26,19 @@ import (
 
 const cardKeyText = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 
-// oldHub is a hub beside a site of files: two machines with accounts, records of one, a bundle in force.
+// oldHub is a file-based hub: two machines with accounts, records of one machine, and a bundle in force.
 type oldHub struct {
 	t             *testing.T
 	files, config string
 	machine       *ledgertest.Machine
 	signer        note.Signer
 	key           note.Verifier
-	policySigner  note.Signer // nil: one key stands for both
+	policySigner  note.Signer // nil: one key signs policies and bundles
 	built         *site.Built
 }
 
-// newOldHub makes it of the example's site. change may alter its files before the bundle is built; apart: the policy
-// has a key of its own, under which its number is 7.
+// newOldHub creates the hub from the example site. change may change its files before the bundle is built. If apart is
+// true, the policy has a separate key, under which its number is 7.
 func newOldHub(t *testing.T, apart bool, change func(folder string)) *oldHub {
 	t.Helper()
 	if testing.Short() {
@@ -100,7 +100,7 @@ func (o *oldHub) write(name, text string) {
 	}
 }
 
-// build builds the site's bundle as "portillon bundle build" does.
+// build builds the site's bundle like "portillon bundle build".
 func (o *oldHub) build(version uint64) {
 	o.t.Helper()
 	s, err := site.Read(o.files)
@@ -126,7 +126,7 @@ func (o *oldHub) build(version uint64) {
 	o.write("site.bundle", file.String())
 }
 
-// run has the hub of before take records, and in the bundle.
+// run runs the old hub: it stores records and installs the bundle.
 func (o *oldHub) run(first, last uint64) {
 	o.t.Helper()
 	c, err := hub.ReadConfig(o.config)
@@ -143,14 +143,14 @@ func (o *oldHub) run(first, last uint64) {
 	}
 }
 
-// adoption is the command that adopts it.
+// adopt runs the command that adopts the hub, and checks its exit code.
 func (o *oldHub) adopt(want int, to string, more ...string) string {
 	o.t.Helper()
 	args := append([]string{"adopt", "-to", to, "-card-key", o.path("card.key"), "-web", "127.0.0.1:0"}, more...)
 	return command(o.t, want, append(args, o.files, o.config)...)
 }
 
-// machineStore is a machine that works from the bundle of before.
+// machineStore returns the store of a machine that uses the old hub's bundle.
 func (o *oldHub) machineStore() wire.Store {
 	o.t.Helper()
 	s := wire.Store{Dir: filepath.Join(o.t.TempDir(), "machine"), Site: "biklab", Keys: note.VerifierList(o.key)}
@@ -199,7 +199,7 @@ func (o *oldHub) adopted(to string) *hub.Hub {
 	return h
 }
 
-// takes has a machine take the manifest that the hub serves.
+// takes makes a machine install the manifest that the hub serves.
 func (o *oldHub) takes(m wire.Store, h *hub.Hub) wire.Manifest {
 	o.t.Helper()
 	signed, _ := h.Manifest()
@@ -214,7 +214,7 @@ func (o *oldHub) takes(m wire.Store, h *hub.Hub) wire.Manifest {
 	return got
 }
 
-func TestAdoptedHubKeepsTheSiteAndItsMachinesGoOn(t *testing.T) {
+func TestAdoptedHubKeepsTheSiteAndItsMachinesContinue(t *testing.T) {
 	for name, apart := range map[string]bool{"one key": false, "policy key apart": true} {
 		t.Run(name, func(t *testing.T) {
 			o := newOldHub(t, apart, nil)
@@ -244,7 +244,7 @@ func TestAdoptedHubKeepsTheSiteAndItsMachinesGoOn(t *testing.T) {
 			if apart && machine.PolicyFloor().Number != uint64(number) {
 				t.Errorf("policy number %d, want %d", machine.PolicyFloor().Number, number)
 			}
-			// The journal goes on, under the same keys and accounts.
+			// The journal continues under the same keys and accounts.
 			if _, err := h.Ledger().Take("laser", o.machine.Data(4, 5)); err != nil {
 				t.Error(err)
 			}
@@ -300,8 +300,8 @@ func TestAdoptionKeepsFilesAndKeysOfTheHub(t *testing.T) {
 	}
 }
 
-// The records of a ledger.db that commit fba9679 wrote come along.
-func TestAdoptionTakesOverAnOldLedger(t *testing.T) {
+// The adopted hub has the records of a ledger.db that commit fba9679 wrote.
+func TestAdoptionConvertsAnOldLedger(t *testing.T) {
 	o := newOldHub(t, false, nil)
 	read := func(name string) string {
 		b, err := os.ReadFile(filepath.Join("../../../hub/ledger/testdata/fba9679", name))
@@ -343,7 +343,8 @@ func TestAdoptionTakesOverAnOldLedger(t *testing.T) {
 	}
 }
 
-// What a site's files say and the bundle in force does not is named, and nothing is written until it is accepted.
+// The adoption names each difference between the site's files and the bundle in force. It writes nothing until the
+// caller accepts the differences.
 func TestAdoptionNamesWhatItLeavesBehindAndWhoGainsOrLoses(t *testing.T) {
 	edit := func(t *testing.T, path, old, new string) {
 		t.Helper()
@@ -426,8 +427,8 @@ func read(t *testing.T, path string) string {
 	return string(b)
 }
 
-// What no adoption can do without touching a machine is refused.
-func TestAdoptionRefusesWhatMachinesWouldNotTake(t *testing.T) {
+// A hub that can be adopted only with changes on its machines is rejected.
+func TestAdoptionRejectsHubsWhoseMachinesWouldNeedChanges(t *testing.T) {
 	_, other, err := note.GenerateKey(rand.Reader, "portillon:site:biklab")
 	if err != nil {
 		t.Fatal(err)

@@ -26,17 +26,18 @@ import (
 	"portillon/wire"
 )
 
-// A backup is a tar of the hub's files, with paths relative to the folder of hub.yaml. Files outside that folder have
-// their full path below elsewhere/. Secrets are a tar inside the tar, encrypted with the recovery phrase.
+// Names of the parts of a backup. A backup is a tar of the hub's files, with paths relative to the folder of hub.yaml.
+// A file outside that folder has its full path below elsewhere/. The secrets are in an inner tar, which is encrypted
+// with the recovery phrase.
 const (
 	backupAbout   = "backup.json"
 	backupSecrets = "secrets.age"
 	elsewhere     = "elsewhere"
 	phraseFile    = "recovery.phrase"
-	maxBackupFile = 16 << 30 // bytes: the largest file that restore accepts
+	maxBackupFile = 16 << 30 // size limit in bytes of a file that restore accepts
 )
 
-// about is the description of a backup, stored in it as JSON.
+// about is the description of a backup. The backup contains it as JSON.
 type about struct {
 	Format  int       `json:"format"`
 	Site    string    `json:"site"`
@@ -45,13 +46,13 @@ type about struct {
 	Secrets []string  `json:"secrets,omitempty"` // secrets in the encrypted part
 }
 
-// backedUp is the files of a backup.
+// backedUp holds the paths of the files of a backup.
 type backedUp struct {
 	base           string // the folder of hub.yaml
 	plain, secrets []string
 }
 
-// name is a file's path in a backup.
+// name returns a file's path in a backup.
 func (b backedUp) name(path string) (string, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -63,9 +64,9 @@ func (b backedUp) name(path string) (string, error) {
 	return elsewhere + filepath.ToSlash(abs), nil
 }
 
-// filesOf lists the files of a hub, without the database, which is copied while it is in use; messages that the broker
-// retains, which the hub publishes again; the keys of sealed cards, no copy of which may outlive them; and the recovery
-// phrase.
+// filesOf lists the files of a hub for a backup. It leaves out the database, which is copied while in use; messages
+// that the broker retains, which the hub publishes again; the keys of sealed cards, which must not survive in a copy;
+// and the recovery phrase.
 func filesOf(config string, c hub.Config) (b backedUp, err error) {
 	abs, err := filepath.Abs(config)
 	if err != nil {
@@ -74,7 +75,7 @@ func filesOf(config string, c hub.Config) (b backedUp, err error) {
 	b.base, b.plain = filepath.Dir(abs), []string{abs}
 	// Some of these paths are empty or name files that do not exist. existing removes them at the end.
 	secrets := []string{c.Key, c.MQTT.CertKey, c.MQTT.Watcher, c.MQTT.PasswordFile, c.Join.CertKey, c.Web.CertKey, c.Mail}
-	// During a change of the card key, some cards are still hashed with the one before.
+	// During a change of the card key, some cards are still hashed with the previous key.
 	if c.Join.CardKey != "" {
 		secrets = append(secrets, c.Join.CardKey, cardkey.BeforeFile(c.Join.CardKey))
 	}
@@ -82,7 +83,7 @@ func filesOf(config string, c hub.Config) (b backedUp, err error) {
 		secrets = append(secrets, m.PasswordFile)
 	}
 	plain := []string{c.MQTT.Cert, c.Bundle.File, c.Join.Cert, c.Join.Authority}
-	// The hub makes its own certificate again at its next start.
+	// The hub creates its own certificate again at its next start.
 	if c.Web.Cert != hub.OwnCert {
 		plain = append(plain, c.Web.Cert)
 	}
@@ -105,7 +106,7 @@ func filesOf(config string, c hub.Config) (b backedUp, err error) {
 	return b, nil
 }
 
-// existing returns the paths that are regular files, each once.
+// existing returns those paths that are regular files, without duplicates.
 func existing(paths []string) (out []string) {
 	for _, p := range paths {
 		if fi, err := os.Stat(p); p != "" && err == nil && fi.Mode().IsRegular() && !slices.Contains(out, p) {
@@ -145,7 +146,7 @@ func backup(ctx context.Context, args []string, out, errs io.Writer) int {
 	return 0
 }
 
-// writeBackup writes a backup to a new file, and notes in the hub's data that there is one.
+// writeBackup writes a backup to a new file, and stores the time of the backup in the hub's data.
 func writeBackup(ctx context.Context, config, to string, withSecrets bool, out io.Writer) (a about, err error) {
 	c, err := hub.ReadConfig(config)
 	if err != nil {
@@ -156,7 +157,7 @@ func writeBackup(ctx context.Context, config, to string, withSecrets bool, out i
 		return a, err
 	}
 	a = about{Format: 1, Site: string(c.Site), Made: time.Now().UTC().Truncate(time.Second)}
-	// The list of secrets is readable without the phrase: a restore says which ones are missing.
+	// The list of secrets is readable without the phrase, so that a restore can name the missing secrets.
 	for _, path := range b.secrets {
 		name, err := b.name(path)
 		if err != nil {
@@ -166,17 +167,17 @@ func writeBackup(ctx context.Context, config, to string, withSecrets bool, out i
 			a.Secrets, a.Lacks = append(a.Secrets, name), nil
 		}
 	}
-	// O_EXCL: a backup never overwrites an older one.
+	// With O_EXCL a backup never overwrites an older file.
 	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return a, err
 	}
 	err = b.write(ctx, f, c, a, withSecrets, out)
-	// Remove an incomplete file, which could be taken for a backup.
+	// Remove an incomplete file, because it could be mistaken for a backup.
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return a, errors.Join(err, os.Remove(to))
 	}
-	if err := hub.NoteBackup(c.Data, a.Made); err != nil { // only the note failed, the backup is complete
+	if err := hub.NoteBackup(c.Data, a.Made); err != nil { // the backup is complete without the note
 		fmt.Fprintf(out, "portillon-hub: the hub does not know of this backup: %v\n", err)
 	}
 	return a, nil
@@ -193,7 +194,7 @@ func (b backedUp) write(ctx context.Context, f io.Writer, c hub.Config, a about,
 	if err := addBytes(t, backupAbout, text); err != nil {
 		return err
 	}
-	// Copy the database beside itself first: a database in use cannot be read directly.
+	// Copy the database to a second file first: a database in use cannot be read directly.
 	copied := c.Database() + ".backup"
 	if err := os.Remove(copied); err != nil && !errors.Is(err, os.ErrNotExist) { // left by an interrupted backup
 		return err
@@ -267,7 +268,7 @@ func addBytes(t *tar.Writer, name string, b []byte) error {
 	return err
 }
 
-// sealed is a tar of the secrets, encrypted with the recovery phrase (age with a passphrase: scrypt).
+// sealed returns a tar of the secrets, encrypted with the recovery phrase (age with a passphrase: scrypt).
 func (b backedUp) sealed(c hub.Config, out io.Writer) ([]byte, error) {
 	phrase, made, err := RecoveryPhrase(c.Data)
 	if err != nil {
@@ -294,14 +295,15 @@ func (b backedUp) sealed(c hub.Config, out io.Writer) ([]byte, error) {
 	return sealed.Bytes(), nil
 }
 
-// phraseWork is scrypt's cost for the recovery phrase, 2^15, which needs 32 MB: a Pi 3 has that. The phrase has 130
-// random bits, so the cost does not have to slow down guessing.
+// phraseWork is the base-2 logarithm of scrypt's cost for the recovery phrase: 2^15 needs 32 MB, which a Pi 3 has. The
+// phrase has 130 random bits, so a higher cost is not needed against guessing.
 const phraseWork = 15
 
-// RecoveryPhrase is the phrase that encrypts secrets in backups. It is in a file of the data folder that no backup
-// contains. If there is none it is made, and made tells the caller to show it to a person once.
+// RecoveryPhrase returns the phrase that encrypts secrets in backups. It is in a file of the data folder that no
+// backup contains. If the file is missing, a new phrase is created and made is true: the caller must show the phrase
+// once.
 func RecoveryPhrase(data string) (phrase string, made bool, err error) {
-	// An existing phrase is used again: all backups of a hub have the same one.
+	// Use an existing phrase again, because all backups of a hub have the same phrase.
 	path := filepath.Join(data, phraseFile)
 	b, err := os.ReadFile(path)
 	if err == nil {
@@ -315,7 +317,7 @@ func RecoveryPhrase(data string) (phrase string, made bool, err error) {
 	}
 	chance := make([]byte, 17) // 136 bits, of which 26 letters hold 130
 	rand.Read(chance)          // never fails (crypto/rand)
-	// This alphabet has no i, l, o and u, which are easily mistaken when read from paper.
+	// This alphabet has no i, l, o and u, which are easily misread on paper.
 	letters := base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding).EncodeToString(
 		chance)[:26]
 	var groups []string

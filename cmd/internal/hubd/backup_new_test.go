@@ -14,8 +14,8 @@ import (
 	"portillon/internal/testlog"
 )
 
-// A hub that is restored elsewhere has the keys that its machines know: those of cards, of its certificate authority
-// and of the site.
+// A hub that is restored on another computer has the keys that its machines trust: the card key, the key of its
+// certificate authority and the site's key.
 func TestBackupWithSecretsHoldsEveryFileOfANewHub(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: makes a backup of a whole hub")
@@ -58,7 +58,7 @@ func TestBackupWithSecretsHoldsEveryFileOfANewHub(t *testing.T) {
 	if strings.Contains(said, "missing") {
 		t.Error(said)
 	}
-	// What a backup leaves out on purpose, or holds as another file: see filesOf and store.BackUp.
+	// Files that a backup leaves out on purpose, or stores in another form: see filesOf and store.BackUp.
 	left := []string{
 		"data/" + phraseFile,
 		"data/last-backup",

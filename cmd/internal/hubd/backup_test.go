@@ -16,7 +16,7 @@ import (
 	"portillon/hub/store"
 )
 
-// site is a hub's folder whose ledger holds 5 records of the laser.
+// backedUpSite is a hub's folder whose ledger has 5 records of the laser.
 type backedUpSite struct {
 	config string
 	conf   hub.Config
@@ -75,7 +75,7 @@ func TestBackupOfARunningHubIsRestoredElsewhere(t *testing.T) {
 	s := newBackedUpSite(t)
 	file, to := filepath.Join(t.TempDir(), "b.tar"), filepath.Join(t.TempDir(), "new")
 	var writing sync.WaitGroup
-	writing.Go(func() { // the hub goes on meanwhile
+	writing.Go(func() { // the hub writes records meanwhile
 		for seq := uint64(6); seq <= 105; seq++ {
 			s.take(t, seq, seq)
 		}
@@ -110,7 +110,7 @@ func TestBackupOfARunningHubIsRestoredElsewhere(t *testing.T) {
 	if err != nil || h.Seq < 5 || h.Seq > 105 || h.Root != s.laser.Root(h.Seq) {
 		t.Fatalf("%+v, %v", h, err)
 	}
-	// The machine sends again what came after the backup.
+	// The machine sends the records after the backup again.
 	for first := h.Seq + 1; first <= 105; first += 100 {
 		if _, err := l.Take("laser", s.laser.Data(first, min(first+99, 105))); err != nil {
 			t.Error(err)
@@ -124,7 +124,7 @@ func TestBackupOfARunningHubIsRestoredElsewhere(t *testing.T) {
 	}
 }
 
-func TestSecretsOfABackupOpenWithTheRecoveryPhraseAlone(t *testing.T) {
+func TestSecretsOfABackupAreReadableOnlyWithTheRecoveryPhrase(t *testing.T) {
 	s := newBackedUpSite(t)
 	file := filepath.Join(t.TempDir(), "b.tar")
 	said := command(t, 0, "backup", "-config", s.config, "-with-secrets", file)
@@ -166,7 +166,7 @@ func TestSecretsOfABackupOpenWithTheRecoveryPhraseAlone(t *testing.T) {
 	}
 }
 
-func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
+func TestRestoreRejectsFilesThatAreNotABackup(t *testing.T) {
 	s := newBackedUpSite(t)
 	good := filepath.Join(t.TempDir(), "b.tar")
 	command(t, 0, "backup", "-config", s.config, good)
@@ -174,7 +174,7 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// changed is the backup with each file's name and bytes as change has them.
+	// changed returns the backup after change was applied to each file's header and content.
 	changed := func(change func(h *tar.Header, b []byte) []byte) []byte {
 		var out bytes.Buffer
 		w := tar.NewWriter(&out)

@@ -13,10 +13,10 @@ import (
 	"portillon/policy"
 )
 
-// systemConfig is the configuration of the packaged service.
+// systemConfig is the configuration file of the packaged service.
 const systemConfig = "/etc/portillon/hub.yaml"
 
-// thereConfig is the configuration of an existing hub: the folder's, otherwise the system's.
+// thereConfig returns the configuration of an existing hub: the folder's, otherwise the system's.
 func thereConfig() string {
 	if _, err := os.Stat("hub.yaml"); err == nil {
 		return "hub.yaml"
@@ -24,8 +24,8 @@ func thereConfig() string {
 	return systemConfig
 }
 
-// findConfig is the configuration of a hub that was started without -config: the folder's, the system's if it exists,
-// or a new one in the folder, which must be empty.
+// findConfig returns the configuration for a hub that was started without -config: the folder's, the system's if it
+// exists, or a new one in the folder, which must be empty.
 func findConfig(dir string, n hub.NewHub, out io.Writer) (string, error) {
 	if there, err := existingConfig(dir); there != "" || err != nil {
 		return there, err
@@ -38,7 +38,7 @@ func findConfig(dir string, n hub.NewHub, out io.Writer) (string, error) {
 		n.Site = policy.SiteID(slug(filepath.Base(abs)))
 	}
 	if n.Host, err = os.Hostname(); err != nil {
-		n.Host = "" // hub.Create chooses a name
+		n.Host = "" // empty, so that hub.Create chooses a name
 	}
 	made, err := hub.Create(abs, n)
 	if err != nil {
@@ -49,7 +49,7 @@ func findConfig(dir string, n hub.NewHub, out io.Writer) (string, error) {
 	return made.Config, nil
 }
 
-// existingConfig is the folder's configuration or the system's, or empty if neither exists.
+// existingConfig returns the folder's configuration or the system's, or "" if neither exists.
 func existingConfig(dir string) (string, error) {
 	for _, path := range []string{filepath.Join(dir, "hub.yaml"), systemConfig} {
 		if _, err := os.Stat(path); err == nil {
@@ -61,7 +61,8 @@ func existingConfig(dir string) (string, error) {
 	return "", nil
 }
 
-// slug makes an id from a folder's name: lower-case letters, digits and hyphens, or "site" if nothing is left.
+// slug returns an id made from a folder's name: lower-case letters, digits and hyphens, or "site" if no such character
+// is left.
 func slug(name string) string {
 	id := strings.Map(func(r rune) rune {
 		switch {

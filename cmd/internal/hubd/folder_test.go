@@ -10,7 +10,7 @@ import (
 	"portillon/hub"
 )
 
-func TestHubWithoutAFileIsMadeInAnEmptyFolder(t *testing.T) {
+func TestHubWithoutAConfigurationIsCreatedInAnEmptyFolder(t *testing.T) {
 	if _, err := os.Stat(systemConfig); err == nil {
 		t.Fatalf("%s is on this computer: the test would find it", systemConfig)
 	}
@@ -32,7 +32,7 @@ func TestHubWithoutAFileIsMadeInAnEmptyFolder(t *testing.T) {
 	}
 }
 
-func TestSiteIDIsMadeOfTheFoldersName(t *testing.T) {
+func TestSiteIDIsDerivedFromTheFoldersName(t *testing.T) {
 	for name, want := range map[string]string{"biklab": "biklab", "Le Lab": "le-lab", "/": "site", "é": "site", "-a-": "a",
 		strings.Repeat("x", 80): strings.Repeat("x", 40)} {
 		if got := slug(name); got != want {
@@ -41,7 +41,7 @@ func TestSiteIDIsMadeOfTheFoldersName(t *testing.T) {
 	}
 }
 
-func TestVerbsBesideARunningHubTakeTheFileOfThisFolder(t *testing.T) {
+func TestVerbsForARunningHubUseTheFileOfThisFolder(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if got := thereConfig(); got != systemConfig {
 		t.Errorf("in an empty folder: %s", got)

@@ -14,11 +14,11 @@ import (
 	"portillon/hub"
 )
 
-// healthTimeout bounds the request to the hub.
+// healthTimeout is the time limit of the request to the hub.
 const healthTimeout = 5 * time.Second
 
-// health runs «portillon-hub health»: it asks the hub on this computer whether it is ready. It is the health check of
-// the container image, which has no other program.
+// health runs «portillon-hub health»: it asks the hub on this computer whether the hub is ready. The container image
+// uses it as health check, because the image has no other program.
 func health(ctx context.Context, args []string, out, errs io.Writer) int {
 	fs := flag.NewFlagSet("portillon-hub health", flag.ContinueOnError)
 	fs.SetOutput(errs)
@@ -63,8 +63,8 @@ func ready(ctx context.Context, c hub.Config) error {
 	}
 	scheme, client := "http", &http.Client{Timeout: healthTimeout}
 	if c.Web.Cert != "" {
-		// Do not verify the certificate: it is for the hub's name, and this request uses a loopback address. Nothing secret
-		// is sent.
+		// Do not verify the certificate: the certificate is for the hub's name, and this request uses a loopback
+		// address. The request contains no secret.
 		scheme, client.Transport = "https", &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12,
 			InsecureSkipVerify: true}}
 	}

@@ -11,8 +11,8 @@ import (
 //go:embed messages.txt
 var messages string
 
-// isFrench reports whether the terminal is French: the first of LC_ALL, LC_MESSAGES and LANG that is set decides. All
-// other languages get English.
+// isFrench reports whether the terminal's language is French. The first of LC_ALL, LC_MESSAGES and LANG that is set
+// decides. For all other languages the program prints English.
 func isFrench(getenv func(string) string) bool {
 	for _, name := range [...]string{"LC_ALL", "LC_MESSAGES", "LANG"} {
 		if v := getenv(name); v != "" {
@@ -22,14 +22,14 @@ func isFrench(getenv func(string) string) bool {
 	return false
 }
 
-// french translates the lines of portillon-hub into French. Lines that messages.txt and the hub's own messages do not
-// have are written unchanged: log lines, and errors of the system.
+// french translates the lines of portillon-hub into French. Lines without a translation in messages.txt or in the
+// hub's own messages are written unchanged, for example log lines and errors of the system.
 type french struct {
 	w    io.Writer
 	said []*fault.Words
 }
 
-// inFrench is w with translation into French.
+// inFrench returns a writer that translates lines into French and writes them to w.
 func inFrench(w io.Writer) (io.Writer, error) {
 	own, err := fault.Parse(messages)
 	if err != nil {

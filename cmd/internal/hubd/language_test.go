@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-func TestTerminalIsAnsweredInFrenchWhereItsLocaleSaysSo(t *testing.T) {
+func TestTerminalWithAFrenchLocaleGetsFrench(t *testing.T) {
 	for _, c := range []struct {
 		all, messages, lang string
 		want                bool
@@ -30,7 +30,7 @@ func TestTerminalIsAnsweredInFrenchWhereItsLocaleSaysSo(t *testing.T) {
 	}
 }
 
-// frenchOf is what a terminal shows of a text.
+// frenchOf returns what a French terminal shows for a text.
 func frenchOf(t *testing.T, text string) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -44,7 +44,7 @@ func frenchOf(t *testing.T, text string) string {
 	return strings.NewReplacer("\u00a0", " ", "\u202f", " ", "’", "'").Replace(out.String())
 }
 
-func TestLinesOfTheHubAreFrench(t *testing.T) {
+func TestLinesOfTheHubAreTranslatedIntoFrench(t *testing.T) {
 	for _, c := range []struct{ given, want string }{
 		{"portillon-hub: open http://127.0.0.1:8040\n  no owner yet: open http://127.0.0.1:8040/code/owner?code=A\n",
 			"portillon-hub: ouvrir http://127.0.0.1:8040\n" +
@@ -76,8 +76,8 @@ type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, errors.New("the pipe is closed") }
 
-// Each sentence that this package writes has its French, whatever is put in.
-func TestEverySentenceOfTheHubHasItsFrench(t *testing.T) {
+// Each sentence that this package writes has a French translation, for any inserted values.
+func TestEverySentenceOfTheHubHasAFrenchTranslation(t *testing.T) {
 	found := 0
 	for _, s := range sentencesHere(t) {
 		for line := range strings.SplitSeq(s.text, "\n") {
@@ -87,7 +87,7 @@ func TestEverySentenceOfTheHubHasItsFrench(t *testing.T) {
 			}
 			if strings.Count(line, " ") < 2 || line == "portillon-hub -config hub.yaml" ||
 				strings.HasPrefix(line, "portillon-hub ") && strings.Contains(line, "[") {
-				continue // a name, a value, or how a command is called
+				continue // a name, a value, or the usage of a command
 			}
 			found++
 			if got := frenchOf(t, line); got == strings.ReplaceAll(line, "’", "'") {
@@ -100,13 +100,14 @@ func TestEverySentenceOfTheHubHasItsFrench(t *testing.T) {
 	}
 }
 
-// putIn are sentences whose subject or verb is put in.
+// putIn lists sentences whose subject or verb is an inserted value.
 var putIn = map[string]string{"7: 7 lines above": "something cannot be taken over as it is: 7 lines above",
 	"7 7 7 at 7": "7 gains 7 at 7", "7 7 the 7 card 7…": "7 loses the 7 card 7…"}
 
 type sentence struct{ text, where string }
 
-// sentencesHere are the sentences in calls that write to a terminal or make an error, with 7 where something is put in.
+// sentencesHere returns the sentences in calls that write to a terminal or create an error. Inserted values are
+// replaced by 7.
 func sentencesHere(t *testing.T) (out []sentence) {
 	t.Helper()
 	names, err := filepath.Glob("*.go")
@@ -150,7 +151,7 @@ func nameOf(e ast.Expr) string {
 	return ""
 }
 
-// literal is the text of a literal, or of literals put together; a value between them is 7.
+// literal returns the text of a string literal or of concatenated literals; a value between them is 7.
 func literal(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.BasicLit:

@@ -12,7 +12,7 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
-	_ "time/tzdata" // for computers without zone files
+	_ "time/tzdata" // for computers without time zone files
 
 	"portillon/hub"
 	"portillon/policy"
@@ -38,7 +38,7 @@ func Main(args []string) int {
 	return run(ctx, args, out, errs)
 }
 
-// run is Main without the process.
+// run is Main without access to the process, for tests.
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	verbs := map[string]func(context.Context, []string, io.Writer, io.Writer) int{
 		"account": accountVerb, "backup": backup, "restore": restore, "health": health, "adopt": adopt,
@@ -122,7 +122,7 @@ func serve(ctx context.Context, c hub.Config, offset time.Duration, out, errs io
 	return 0
 }
 
-// keysAreRead checks before the start that the files named in hub.yaml can be used.
+// keysAreRead checks before the start that the key files in hub.yaml are readable and valid.
 func keysAreRead(c hub.Config) error {
 	_, err := c.Signer()
 	return err

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// buffer may be read while it is written.
+// buffer is a buffer that is safe for concurrent reads and writes.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -57,7 +57,7 @@ func config(t *testing.T) string {
 	return filepath.Join(dir, "hub.yaml")
 }
 
-func TestHubRunsUntilItIsToldToEnd(t *testing.T) {
+func TestHubRunsUntilItsContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var out, errs buffer
@@ -65,7 +65,7 @@ func TestHubRunsUntilItIsToldToEnd(t *testing.T) {
 	go func() { done <- run(ctx, []string{"-config", config(t)}, &out, &errs) }()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	// Polled: nothing but its log says that it is connected.
+	// Poll, because only the hub's log shows that it is connected.
 	for end := time.After(time.Minute); !strings.Contains(errs.String(), "msg=connected"); {
 		select {
 		case <-end:
@@ -79,7 +79,7 @@ func TestHubRunsUntilItIsToldToEnd(t *testing.T) {
 	}
 }
 
-func TestHubSaysWhatIsWrongAndExitsWith2(t *testing.T) {
+func TestHubReportsWhatIsWrongAndExitsWith2(t *testing.T) {
 	good := config(t)
 	bad := filepath.Join(t.TempDir(), "hub.yaml")
 	if err := os.WriteFile(bad, []byte("portillon: 1\nsiet: x\n"), 0o600); err != nil {

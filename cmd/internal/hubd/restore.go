@@ -19,7 +19,7 @@ import (
 	"portillon/hub/store"
 )
 
-// maxSecrets bounds the encrypted part of a backup, in bytes.
+// maxSecrets is the size limit of the encrypted part of a backup, in bytes.
 const maxSecrets = 16 << 20
 
 // restore runs «portillon-hub restore FILE FOLDER».
@@ -52,7 +52,7 @@ func restore(ctx context.Context, args []string, out, errs io.Writer) int {
 	return 0
 }
 
-// restorer writes a backup's files into a folder.
+// restorer writes the files of a backup into a folder.
 type restorer struct {
 	dir          string
 	about        about
@@ -75,7 +75,7 @@ func (r *restorer) run(ctx context.Context, file, phraseFile string) error {
 		return err
 	}
 	defer f.Close()
-	// First the files that are not encrypted.
+	// Write the files that are not encrypted.
 	sealed, err := r.files(tar.NewReader(f))
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
@@ -84,12 +84,12 @@ func (r *restorer) run(ctx context.Context, file, phraseFile string) error {
 		return fmt.Errorf("%s is no backup of a hub that this program knows: format %d, %d databases", file, r.about.Format,
 			len(r.databases))
 	}
-	// A damaged database is found now, and not at the next start of the hub.
+	// Check the database now, so that damage is found before the next start of the hub.
 	if err := store.Check(ctx, r.databases[0]); err != nil {
 		return err
 	}
 	r.lacks = append(r.lacks, r.about.Lacks...)
-	// Without the phrase, the encrypted secrets are missing as well.
+	// Without the phrase, the encrypted secrets are missing too.
 	if phraseFile == "" {
 		r.lacks = append(r.lacks, r.about.Secrets...)
 		return nil
@@ -97,7 +97,7 @@ func (r *restorer) run(ctx context.Context, file, phraseFile string) error {
 	return r.secrets(sealed, phraseFile)
 }
 
-// files writes the files of a tar. It returns the encrypted part without writing it.
+// files writes the files of a tar. It does not write the encrypted part, but returns it.
 func (r *restorer) files(t *tar.Reader) (sealed []byte, err error) {
 	for {
 		h, err := t.Next()
@@ -107,7 +107,7 @@ func (r *restorer) files(t *tar.Reader) (sealed []byte, err error) {
 		if err != nil {
 			return nil, err
 		}
-		// Anybody can have made this file, so a path must stay inside the folder, and sizes are bounded.
+		// The file may come from an attacker, so each path must stay inside the folder, and sizes are limited.
 		switch {
 		case h.Typeflag != tar.TypeReg || !filepath.IsLocal(h.Name) || h.Size > maxBackupFile:
 			return nil, fmt.Errorf("%.200q of %d bytes is no file of a backup", h.Name, h.Size)
@@ -141,7 +141,7 @@ func (r *restorer) file(h *tar.Header, from io.Reader) error {
 	if err == nil && n != h.Size {
 		err = fmt.Errorf("%s has %d bytes, want %d", h.Name, n, h.Size)
 	}
-	// The file was outside the hub's folder, and a person has to put it back there.
+	// The file was outside the hub's folder, and a person must move it back there.
 	if strings.HasPrefix(h.Name, elsewhere+"/") {
 		r.moved = append(r.moved, h.Name)
 	}
@@ -165,7 +165,7 @@ func (r *restorer) secrets(sealed []byte, phraseFile string) error {
 	if err != nil {
 		return err
 	}
-	// A forged file must not demand an arbitrarily high cost.
+	// A forged file must not require an arbitrarily high cost.
 	id.SetMaxWorkFactor(phraseWork + 5)
 	plain, err := age.Decrypt(bytes.NewReader(sealed), id)
 	if err != nil {

@@ -25,19 +25,20 @@ import (
 	"portillon/wire"
 )
 
-// restorable is a hub that keeps its site, with a machine that joined it over the network.
+// restorable is a hub that manages its site, with a machine that joined over the network.
 type restorable struct {
 	t      *testing.T
 	config string
-	policy note.Signer // nil: the hub's key signs policies
+	policy note.Signer // nil: the hub's key also signs policies
 	key    note.Verifier
 	link   *hublink.Link
-	store  wire.Store // the machine's
+	store  wire.Store // the machine's store
 	number uint64
-	later  atomic.Int64 // by how much the hub's clock is ahead besides: a machine returns twice a minute
+	later  atomic.Int64 // how far the hub's clock was advanced by returns: the hub accepts few returns per minute
 }
 
-// newRestorable makes the hub in a folder. apart: its policy has a key of its own, which is not there.
+// newRestorable creates the hub in a folder. If apart is true, its policy has a separate key, which the hub does not
+// have.
 func newRestorable(t *testing.T, apart bool) *restorable {
 	t.Helper()
 	if testing.Short() {
@@ -82,7 +83,7 @@ func newRestorable(t *testing.T, apart bool) *restorable {
 	return r
 }
 
-// start runs the hub of a folder until stop; ahead is how far its clock is ahead of the computer's.
+// start runs the hub of a folder until stop is called. The hub's clock is ahead of the computer's clock by ahead.
 func (r *restorable) start(config string, ahead time.Duration) (h *hub.Hub, stop func()) {
 	r.t.Helper()
 	c, err := hub.ReadConfig(config)
@@ -155,7 +156,7 @@ func (r *restorable) join(h *hub.Hub) {
 	}
 }
 
-// fetch has the machine take what the hub offers.
+// fetch makes the machine install the bundle that the hub offers.
 func (r *restorable) fetch() (wire.Manifest, []byte, error) {
 	r.t.Helper()
 	signed, err := r.link.Manifest(r.t.Context())
@@ -171,7 +172,7 @@ func (r *restorable) fetch() (wire.Manifest, []byte, error) {
 	return m, signed, err
 }
 
-// until fetches until the machine works from a bundle that is as it shall be.
+// until fetches bundles until is returns true for the manifest in force.
 func (r *restorable) until(is func(wire.Manifest) bool) (m wire.Manifest) {
 	r.t.Helper()
 	end := time.After(30 * time.Second)
@@ -189,7 +190,7 @@ func (r *restorable) until(is func(wire.Manifest) bool) (m wire.Manifest) {
 	}
 }
 
-// publish brings a policy into force, with a comment line in it.
+// publish publishes a policy that contains this comment line.
 func (r *restorable) publish(h *hub.Hub, comment string) string {
 	r.t.Helper()
 	text, err := os.ReadFile("../../../site-example/policy.yaml")
@@ -215,8 +216,8 @@ func (r *restorable) publish(h *hub.Hub, comment string) string {
 	return wire.Hash(text)
 }
 
-// A hub is restored elsewhere from a backup, after which three changes were published; its clock is wrong. The machine
-// gives back what it works from, and takes the hub's next bundle, and the one after a change.
+// A hub is restored from a backup on another computer, with a wrong clock. After the backup, three changes had been
+// published. The machine sends its bundle back, and installs the hub's next bundle and the one after a further change.
 func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
 	for name, apart := range map[string]bool{"one key": false, "policy key apart": true} {
 		t.Run(name, func(t *testing.T) {
@@ -262,7 +263,7 @@ func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
 				t.Fatalf("the restored hub offers nothing older: %v", err)
 			}
 			r.lies(h, kept)
-			// What a machine does (daemoncmd: giveBack).
+			// Send back the bundle like a machine (daemoncmd: hubReturns).
 			var policy []byte
 			if apart {
 				policy = r.policyFile(highest)
@@ -285,14 +286,14 @@ func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
 	}
 }
 
-// returns returns what the machine works from, a minute after the last time.
+// returns sends the machine's bundle and policy back, one minute after the previous time.
 func (r *restorable) returns(manifest, policy []byte) error {
 	r.later.Add(int64(time.Minute))
 	return r.link.Return(r.t.Context(), manifest, policy)
 }
 
-// lies returns forged and damaged manifests, which must not make the hub publish, and then the genuine manifest with
-// false policies. The genuine manifest does make the hub publish above it.
+// lies sends forged and damaged manifests, after which the hub must not publish. It then sends the genuine manifest
+// with false policies. After the genuine manifest the hub publishes a higher version.
 func (r *restorable) lies(h *hub.Hub, kept []byte) {
 	r.t.Helper()
 	private, _, err := note.GenerateKey(rand.Reader, r.key.Name())
@@ -344,9 +345,10 @@ func (r *restorable) lies(h *hub.Hub, kept []byte) {
 	}
 }
 
-// A thief of the policy key who has a machine too signs a policy of a higher number, and returns it. The hub takes back
-// only what a bundle of its own had: the policy key without an administrator brings nothing into force.
-func TestPolicyThatNoBundleHadIsNotTakenBack(t *testing.T) {
+// A thief of the policy key who also controls a machine signs a policy with a higher number, and sends it to the hub.
+// The hub accepts only a policy from one of its own bundles: without an administrator, the policy key cannot change
+// the policy in force.
+func TestReturnedPolicyIsAcceptedOnlyIfABundleOfTheHubHadIt(t *testing.T) {
 	r := newRestorable(t, true)
 	h, stop := r.start(r.config, 0)
 	defer stop()
@@ -375,7 +377,7 @@ func TestPolicyThatNoBundleHadIsNotTakenBack(t *testing.T) {
 	}
 }
 
-// policyFile is the signed policy of a bundle that the machine has.
+// policyFile returns the signed policy of a bundle in the machine's store.
 func (r *restorable) policyFile(m wire.Manifest) []byte {
 	r.t.Helper()
 	f := wire.PolicyFile{Signed: []byte(m.SignedPolicy), Chunks: map[string][]byte{}}

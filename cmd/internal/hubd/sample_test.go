@@ -6,7 +6,7 @@ import (
 	"portillon/hub"
 )
 
-func TestShippedHubFileIsSound(t *testing.T) {
+func TestShippedHubFileIsValid(t *testing.T) {
 	if _, err := hub.ReadConfig("../../../firmware-config/hub/hub.yaml"); err != nil {
 		t.Error(err)
 	}

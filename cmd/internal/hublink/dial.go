@@ -1,5 +1,5 @@
 // Package hublink is the machine's side of the hub's listener for machines: it joins a site by a code, renews the
-// machine's certificate, fetches bundles, asks the time, and finds a hub whose address changed.
+// machine's certificate, fetches bundles, asks for the time, and finds a hub whose address changed.
 //
 // It identifies a hub by the certificate of its authority, which the code or the machine's files pin, and by the name
 // in the hub's certificate, never by an address. It sends no secret before that check.
@@ -27,7 +27,7 @@ import (
 // Dial opens a connection. Tests replace it.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-// patience bounds one request to the hub.
+// patience is the time limit of one request to the hub.
 const patience = 15 * time.Second
 
 // Refused is the hub's refusal of a request.
@@ -39,15 +39,15 @@ type Refused struct {
 // Error implements error.
 func (e *Refused) Error() string { return "the hub refuses: " + e.Why }
 
-// Peer is how to reach a hub whose authority is known.
+// Peer holds what is needed to connect to a hub whose authority is known.
 type Peer struct {
 	Address string // host:port
 	Name    string
 	CA      *x509.Certificate
-	Cert    func() *tls.Certificate // the machine's certificate; nil, or a nil result: it has none yet
+	Cert    func() *tls.Certificate // the machine's certificate; nil, or a nil result: none yet
 	Now     func() time.Time
 	Trusted func() bool // reports whether Now can be trusted
-	Dial    Dial        // nil: the network
+	Dial    Dial        // nil: dial the network
 }
 
 // TLS verifies the hub by the pinned authority and by its name. Dates are checked once the machine's clock is trusted.
@@ -67,7 +67,7 @@ func (p Peer) TLS() *tls.Config {
 		}}
 }
 
-// dialer is d, or the network.
+// dialer returns d, or the network if d is nil.
 func dialer(d Dial) Dial {
 	if d != nil {
 		return d
@@ -88,7 +88,8 @@ func (p Peer) connect(ctx context.Context) (*conn, error) {
 	return connect(ctx, dialer(p.Dial), p.Address, config)
 }
 
-// connect opens a TLS connection whose HTTP requests cannot open another one.
+// connect opens a TLS connection and an HTTP client that uses only this connection. If the hub closes the connection,
+// further requests fail.
 func connect(ctx context.Context, d Dial, address string, config *tls.Config) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -121,7 +122,7 @@ func noRedirect(*http.Request, []*http.Request) error {
 
 func (c *conn) close() { c.tls.Close() }
 
-// channel is the keying material that binds a signed request to this connection.
+// channel returns the keying material that binds a signed request to this connection.
 func (c *conn) channel() ([]byte, error) {
 	s := c.tls.ConnectionState()
 	return s.ExportKeyingMaterial(wire.ChannelLabel, nil, wire.ChannelSize)
@@ -148,7 +149,7 @@ func (c *conn) post(ctx context.Context, path string, ask, answer any) error {
 	return wire.Decode(b, answer)
 }
 
-// do sends a request and reads an answer of at most limit bytes. A status other than 2xx is a *Refused.
+// do sends a request and reads a response of at most limit bytes. It returns a *Refused for a status other than 2xx.
 func do(ctx context.Context, c *http.Client, method, address string, body []byte, limit int64) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
 	if err != nil {
@@ -157,7 +158,7 @@ func do(ctx context.Context, c *http.Client, method, address string, body []byte
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	req.Header.Set("Accept-Encoding", "gzip") // set here, because the transport's own decompression has no bound
+	req.Header.Set("Accept-Encoding", "gzip") // set here, because the transport's own decompression has no size limit
 	resp, err := c.Do(req)
 	if err != nil {
 		var u *url.Error
@@ -181,13 +182,13 @@ func do(ctx context.Context, c *http.Client, method, address string, body []byte
 	return b, nil
 }
 
-// readBody reads at most limit+1 bytes of an answer, after decompression.
+// readBody reads at most limit+1 bytes of a response, after decompression.
 func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	body := io.Reader(resp.Body)
 	switch e := resp.Header.Get("Content-Encoding"); e {
 	case "", "identity":
 	case "gzip":
-		// Bound the compressed size too. Incompressible data grows only by headers (RFC 1951, section 3.2.4).
+		// Limit the compressed size too. Incompressible data grows only by headers (RFC 1951, section 3.2.4).
 		z, err := gzip.NewReader(io.LimitReader(body, limit+limit/100+1024))
 		if err != nil {
 			return nil, fmt.Errorf("the hub's answer: %w", err)
@@ -199,7 +200,7 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(body, limit+1))
 }
 
-// firstLine is the first line of b, or otherwise if it is empty.
+// firstLine returns the first line of b, or otherwise if that line is empty.
 func firstLine(b []byte, otherwise string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
 	if line == "" {
@@ -208,7 +209,7 @@ func firstLine(b []byte, otherwise string) string {
 	return line
 }
 
-// Address is the host:port of a hub's URL, or of a bare host:port. The default port is 8443.
+// Address returns the host:port of a hub's URL, or of a bare host:port. The default port is 8443.
 func Address(s string) (string, error) {
 	bad := fmt.Errorf("%.100q is not an address of a hub, want https://hub.local:8443", s)
 	rest, https := strings.CutPrefix(s, "https://")

@@ -19,26 +19,26 @@ const (
 
 const (
 	classInternet = 1
-	// unicastAnswer asks for an answer to the sender only (RFC 6762 §5.4).
+	// unicastAnswer is the bit that requests an answer to the sender only (RFC 6762 §5.4).
 	unicastAnswer = 1 << 15
 	// responseFlag is QR, the highest bit of the header's flags (RFC 1035 §4.1.1).
 	responseFlag = 1 << 15
 	// maxName is the longest name, in bytes (RFC 1035 §2.3.4).
 	maxName = 255
-	// maxRecords bounds the questions and records of one message.
+	// maxRecords is the limit of questions and records in one message.
 	maxRecords = 256
 )
 
-// record is a resource record. kind says which of the other fields are set.
+// record is a resource record. kind determines which of the other fields are set.
 type record struct {
 	name    string // in lower case, with a final dot
 	kind    uint16
-	address netip.Addr // typeA
-	port    uint16     // typeSRV
-	target  string     // typeSRV
+	address netip.Addr // set for typeA
+	port    uint16     // set for typeSRV
+	target  string     // set for typeSRV
 }
 
-// pointerQuery is a message that asks for the PTR records of a name.
+// pointerQuery returns a message that asks for the PTR records of a name.
 func pointerQuery(name string) []byte {
 	q := []byte{0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0} // id 0 (RFC 6762 §18.1), no flags, one question
 	for label := range strings.SplitSeq(strings.TrimSuffix(name, "."), ".") {
@@ -71,7 +71,7 @@ func (r *dnsReader) take(n int) []byte {
 func (r *dnsReader) uint16() uint16 { return binary.BigEndian.Uint16(r.take(2)) }
 
 // name reads a name, in lower case with a final dot. A pointer (RFC 1035 §4.1.4) must lead to an earlier offset than
-// the one before, so that following pointers ends.
+// the previous pointer, so that a chain of pointers ends.
 func (r *dnsReader) name() string {
 	var b strings.Builder
 	end, before := -1, r.at // end: where reading continues after the first pointer; before: the limit for the next pointer

@@ -14,8 +14,8 @@ import (
 	"portillon/wire"
 )
 
-// Identity asks a hub for its identity. The connection is not verified, so the answer must be confirmed by a code or by
-// pinned files. Nothing but the question is sent.
+// Identity asks a hub for its identity. The connection is not verified, so the caller must confirm the answer by a
+// code or by pinned files. The request contains nothing secret.
 func Identity(ctx context.Context, d Dial, address string) (wire.HubIdentity, error) {
 	var id wire.HubIdentity
 	c, err := connect(ctx, dialer(d), address, &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true})
@@ -33,13 +33,13 @@ func Identity(ctx context.Context, d Dial, address string) (wire.HubIdentity, er
 	return id, nil
 }
 
-// ErrOtherHub says that the hub that answered did not make the code.
+// ErrOtherHub reports that the hub at this address did not create the code.
 var ErrOtherHub = errors.New(
 	"this is not the hub that made the code: its certificate authority, policy key or hub key is another one. Nothing " +
 		"was sent to it",
 )
 
-// Joining is a machine that is joining a site.
+// Joining is a machine that is joining a site, with its connection to the hub.
 type Joining struct {
 	Identity wire.HubIdentity
 	Code     wire.CodeAnswer
@@ -49,8 +49,8 @@ type Joining struct {
 	secret string
 }
 
-// Begin finds the hub that made a code, and asks which machine the code is for. Before it sends the code's secret, it
-// compares the hub's keys with the code and verifies its certificate.
+// Begin connects to the hub that created a code, and asks for which machine the code is. Before it sends the code's
+// secret, it compares the hub's keys with the code and verifies the hub's certificate.
 func Begin(ctx context.Context, d Dial, address string, code wire.JoinCode) (_ *Joining, err error) {
 	id, err := Identity(ctx, d, address)
 	if err != nil {

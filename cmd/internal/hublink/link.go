@@ -29,15 +29,15 @@ import (
 
 // Names of the files in a Link's folder.
 const (
-	caFile      = "authority.crt" // the certificate of the authority that signs the hub's
+	caFile      = "authority.crt" // certificate of the authority that signs the hub's certificate
 	keyFile     = "machine.key"   // the private key for the machine's certificate
 	certFile    = "machine.crt"
 	addressFile = "address" // host:port where the hub was last found; missing: the address in machine.yaml
 )
 
-// Config is what a Link needs.
+// Config holds the parameters of a Link.
 type Config struct {
-	Dir     string // the folder of its files
+	Dir     string // the folder of the link's files
 	Site    policy.SiteID
 	Machine policy.MachineID
 	Name    string         // the hub's name in its certificate
@@ -46,8 +46,8 @@ type Config struct {
 	Signer  note.Signer    // the machine's key, for renewals; nil: no renewals
 	Now     func() time.Time
 	Trusted func() bool
-	Dial    Dial   // nil: the network
-	Finder  Finder // nil: do not search the network
+	Dial    Dial   // nil: the network is dialled
+	Finder  Finder // nil: the network is not searched
 }
 
 // Link is the machine's connection to its hub. All methods may be called concurrently.
@@ -58,11 +58,11 @@ type Link struct {
 
 	mu      sync.Mutex
 	address string
-	cert    *tls.Certificate // nil: there is no readable certificate
+	cert    *tls.Certificate // nil: the certificate is missing or unreadable
 	renews  sync.Mutex       // one renewal at a time
 }
 
-// Open reads the files that the enrolment wrote.
+// Open reads the files that the enrolment wrote, and returns the machine's connection to its hub.
 func Open(c Config) (*Link, error) {
 	l := &Link{c: c, address: c.Address}
 	ca, err := os.ReadFile(filepath.Join(c.Dir, caFile))
@@ -82,7 +82,7 @@ func Open(c Config) (*Link, error) {
 		}
 	}
 	if err := l.readCert(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err // without the key the certificate cannot even be renewed
+		return nil, err // without the key the certificate cannot be renewed
 	}
 	l.http = &http.Client{Timeout: 2 * time.Minute, CheckRedirect: noRedirect, Transport: &http.Transport{
 		DisableCompression: true, MaxIdleConns: 1, IdleConnTimeout: 20 * time.Second, TLSHandshakeTimeout: patience,
@@ -105,8 +105,8 @@ func (l *Link) readCert() error {
 	return nil
 }
 
-// NewKey makes the private key for a machine's certificate, and returns the public half (PKIX DER). An existing key is
-// kept.
+// NewKey creates the private key for a machine's certificate, and returns the public half (PKIX DER). An existing key
+// is kept.
 func NewKey(dir string) (public []byte, err error) {
 	path := filepath.Join(dir, keyFile)
 	b, err := os.ReadFile(path)
@@ -129,7 +129,7 @@ func NewKey(dir string) (public []byte, err error) {
 	return publicOf(path, b)
 }
 
-// publicOf is the public half of a private key in PEM.
+// publicOf returns the public half of a private key in PEM.
 func publicOf(path string, b []byte) ([]byte, error) {
 	block, _ := pem.Decode(b)
 	if block == nil {
@@ -152,7 +152,7 @@ func WriteLink(dir string, ca *x509.Certificate, cert []byte) error {
 		removed(filepath.Join(dir, addressFile)))
 }
 
-// removed removes a file that may not exist.
+// removed removes a file. A missing file is not an error.
 func removed(path string) error {
 	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -181,15 +181,15 @@ func CheckCertificate(der []byte, ca *x509.Certificate, public []byte) error {
 	return nil
 }
 
-// Address is the host:port at which the hub is reached now.
+// Address returns the host:port at which the hub is reached now.
 func (l *Link) Address() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.address
 }
 
-// Resolve is the address to dial for an address of the hub. If its host is the hub's name, the host at which the hub
-// was last found is used.
+// Resolve returns the address to dial for an address of the hub. If the host is the hub's name, Resolve replaces it by
+// the host at which the hub was last found.
 func (l *Link) Resolve(hostport string) string {
 	host, port, err := net.SplitHostPort(hostport)
 	if err != nil || !strings.EqualFold(host, l.c.Name) {
@@ -202,10 +202,10 @@ func (l *Link) Resolve(hostport string) string {
 	return net.JoinHostPort(at, port)
 }
 
-// TLS verifies the hub, for HTTPS and for its broker.
+// TLS returns the configuration that verifies the hub, for HTTPS and for its broker.
 func (l *Link) TLS() *tls.Config { return l.peer(l.Address()).TLS() }
 
-// peer is the hub at an address.
+// peer returns the hub at an address.
 func (l *Link) peer(address string) Peer {
 	return Peer{Address: address, Name: l.c.Name, CA: l.ca, Now: l.c.Now, Trusted: l.c.Trusted, Dial: l.c.Dial,
 		Cert: func() *tls.Certificate {
@@ -220,7 +220,7 @@ func (l *Link) Manifest(ctx context.Context) ([]byte, error) {
 	return l.get(ctx, "manifest", wire.MaxSigned)
 }
 
-// CardKeys are the site's card keys: the one in force and, during a change, the one before.
+// CardKeys returns the site's card keys: the one in force and, during a change, the previous one.
 func (l *Link) CardKeys(ctx context.Context) ([][]byte, error) {
 	b, err := l.get(ctx, "card-keys", wire.MaxJoin)
 	if err != nil {
@@ -234,8 +234,8 @@ func (l *Link) CardKeys(ctx context.Context) ([][]byte, error) {
 }
 
 // Return sends the machine's bundle to a hub that offers an older one because it was restored from a backup. policy is
-// a policy file (wire.PolicyFile), or nil if the hub's is as new. The manifest is sent first, because the hub accepts
-// only a policy that a manifest of its own names.
+// a policy file (wire.PolicyFile), or nil if the hub's policy is as new. The manifest is sent first, because the hub
+// accepts only a policy that is in one of its own manifests.
 func (l *Link) Return(ctx context.Context, manifest, policy []byte) error {
 	_, err := l.ask(ctx, http.MethodPost, "returned/manifest", manifest, wire.MaxJoin)
 	if err == nil && policy != nil {
@@ -244,13 +244,13 @@ func (l *Link) Return(ctx context.Context, manifest, policy []byte) error {
 	return err
 }
 
-// get requests with the machine's certificate.
+// get sends a GET request with the machine's certificate.
 func (l *Link) get(ctx context.Context, path string, limit int64) ([]byte, error) {
 	return l.ask(ctx, http.MethodGet, path, nil, limit)
 }
 
-// ask requests with the machine's certificate. If the hub says that the certificate has expired, ask renews it and
-// repeats the request.
+// ask sends a request with the machine's certificate. If the hub reports that the certificate has expired, ask renews
+// it and repeats the request.
 func (l *Link) ask(ctx context.Context, method, path string, body []byte, limit int64) ([]byte, error) {
 	b, err := do(ctx, l.http, method, base+path, body, limit)
 	var refused *Refused
@@ -263,7 +263,8 @@ func (l *Link) ask(ctx context.Context, method, path string, body []byte, limit 
 	return do(ctx, l.http, method, base+path, body, limit)
 }
 
-// Due reports whether the certificate is missing, or two thirds of its life are over by a trusted clock.
+// Due reports whether the certificate is missing, or has passed two thirds of its validity according to a trusted
+// clock.
 func (l *Link) Due() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -274,7 +275,7 @@ func (l *Link) Due() bool {
 	return l.c.Trusted() && l.c.Now().After(c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore)*2/3))
 }
 
-// Renew gets a new certificate by proving the machine's key. It works with an expired certificate too.
+// Renew gets a new certificate by proving possession of the machine's key. It also works with an expired certificate.
 func (l *Link) Renew(ctx context.Context) error {
 	l.renews.Lock()
 	defer l.renews.Unlock()
@@ -315,8 +316,8 @@ func (l *Link) Renew(ctx context.Context) error {
 	return l.readCert()
 }
 
-// Time asks the hub for the time. It returns how far the hub's clock is ahead of the machine's, and the uncertainty of
-// that: half of the time that the answer took.
+// Time asks the hub for the time. It returns how far the hub's clock is ahead of the machine's clock, and the
+// uncertainty: half of the round-trip time.
 func (l *Link) Time(ctx context.Context) (ahead, within time.Duration, err error) {
 	b := make([]byte, 16)
 	rand.Read(b) // never fails
@@ -339,7 +340,8 @@ func (l *Link) Time(ctx context.Context) (ahead, within time.Duration, err error
 	return t.Sub(asked.Add(within)), within, nil
 }
 
-// Move changes the hub's address, if the hub answers there and the pinned authority has signed its certificate.
+// Move changes the hub's address, if the hub answers at that address and the pinned authority has signed its
+// certificate.
 func (l *Link) Move(ctx context.Context, address string) error {
 	c, err := l.peer(address).connect(ctx)
 	if err != nil {
@@ -362,13 +364,13 @@ func (l *Link) Move(ctx context.Context, address string) error {
 	return nil
 }
 
-// Finder looks for hubs on the network. Its results are not trusted before Move has verified them.
+// Finder searches the network for hubs. Its results are not trusted before Move has verified them.
 type Finder interface {
-	// Find returns a few addresses as host:port. It returns at the latest when ctx ends.
+	// Find returns a few addresses as host:port. It returns no later than the end of ctx.
 	Find(ctx context.Context) ([]string, error)
 }
 
-// Find searches for the hub if it does not answer at its address.
+// Find searches the network for the hub if the hub does not answer at its known address.
 func (l *Link) Find(ctx context.Context) error {
 	err := l.Move(ctx, l.Address())
 	if err == nil || l.c.Finder == nil {

@@ -17,17 +17,17 @@ const Service = "_portillon._tcp"
 const (
 	// mdnsTime is how long to wait for answers.
 	mdnsTime = 2 * time.Second
-	// maxFound bounds the addresses that are tried, because anybody on the network can answer.
+	// maxFound is the limit of addresses that are tried, because any host on the network can answer.
 	maxFound = 8
 	// maxPacket is the largest message of multicast DNS, in bytes (RFC 6762 §17).
 	maxPacket = 9000
 )
 
-// mdnsGroup is where queries go (RFC 6762 §3).
+// mdnsGroup is the address to which queries are sent (RFC 6762 §3).
 var mdnsGroup = net.UDPAddr{IP: net.IPv4(224, 0, 0, 251), Port: 5353}
 
-// MDNS finds hubs by multicast DNS (RFC 6762) over IPv4. It asks once on every interface. Its results are verified by
-// the hub's certificate later. Interface is set only by tests.
+// MDNS finds hubs by multicast DNS (RFC 6762) over IPv4. It sends one query on every interface. The caller verifies
+// its results by the hub's certificate. Only tests set Interface.
 type MDNS struct{ Interface *net.Interface }
 
 // Find implements Finder.
@@ -103,7 +103,7 @@ func ask(ctx context.Context, from net.IP, query []byte) (out []string, err erro
 	return out, nil
 }
 
-// hubsIn returns the hubs that an answer names, as host:port. A malformed packet names none.
+// hubsIn returns the hubs in an answer, as host:port, or none for a malformed packet.
 func hubsIn(packet []byte) (out []string) {
 	records, err := parseAnswer(packet)
 	if err != nil {

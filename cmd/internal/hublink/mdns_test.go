@@ -11,7 +11,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// The answer is another library's.
+// Another library creates the answer.
 func TestHubIsFoundByMulticastDNS(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: waits for answers of a network")
@@ -82,7 +82,7 @@ func FuzzAnswersNameAtMostAFewHubs(f *testing.F) {
 	})
 }
 
-// sameAsLibrary compares what two readers find in a message that both accept.
+// sameAsLibrary compares the results of our parser and of another library for a message that both accept.
 func sameAsLibrary(t *testing.T, packet []byte) {
 	t.Helper()
 	var m dnsmessage.Message
@@ -106,7 +106,7 @@ func sameAsLibrary(t *testing.T, packet []byte) {
 	}
 }
 
-func TestQueryIsReadByAnotherLibrary(t *testing.T) {
+func TestQueryIsParsedByAnotherLibrary(t *testing.T) {
 	var m dnsmessage.Message
 	if err := m.Unpack(pointerQuery(Service + ".local.")); err != nil {
 		t.Fatal(err)

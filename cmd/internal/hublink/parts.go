@@ -10,10 +10,10 @@ import (
 	"portillon/wire"
 )
 
-// chunkPatience bounds the transfer of one chunk.
+// chunkPatience is the time limit for the transfer of one chunk.
 const chunkPatience = time.Minute
 
-// Chunks is the hub as a source of chunks until ctx ends.
+// Chunks returns a source that fetches chunks from the hub until ctx ends.
 func (l *Link) Chunks(ctx context.Context) wire.PartSource { return source{l, ctx} }
 
 // source carries the context of an installation, because wire.PartSource has none.
@@ -50,7 +50,8 @@ func (s source) Parts(c wire.Chunk, hashes []string) ([]byte, error) {
 	return b, noParts(err)
 }
 
-// noParts distinguishes a hub that has no such route, or refuses the request, from a hub that cannot be reached.
+// noParts distinguishes a hub that does not support requests for parts, or rejects them, from a hub that cannot be
+// reached.
 func noParts(err error) error {
 	var refused *Refused
 	if !errors.As(err, &refused) || refused.Code != "" {

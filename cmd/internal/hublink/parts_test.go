@@ -26,7 +26,7 @@ func zip(t *testing.T, b []byte) []byte {
 	return out.Bytes()
 }
 
-// counter counts what is read of a body.
+// counter counts the bytes that are read from a body.
 type counter struct {
 	io.Reader
 	n int
@@ -40,19 +40,19 @@ func (c *counter) Read(b []byte) (int, error) {
 
 func (c *counter) Close() error { return nil }
 
-func TestAnswersAreBoundedAfterDecompression(t *testing.T) {
+func TestResponsesAreLimitedAfterDecompression(t *testing.T) {
 	text := bytes.Repeat([]byte("portillon "), 100)
 	bomb := zip(t, make([]byte, 8<<20))
 	for name, c := range map[string]struct {
 		encoding string
 		body     []byte
 		limit    int64
-		want     int // bytes that are given; -1: an error
+		want     int // length of the result in bytes; -1: an error
 	}{
 		"plain":                      {"", text, 1000, 1000},
 		"identity":                   {"identity", text, 1000, 1000},
 		"compressed":                 {"gzip", zip(t, text), 1000, 1000},
-		"longer than the limit":      {"gzip", zip(t, text), 999, 1000}, // one more than the limit: the caller refuses it
+		"longer than the limit":      {"gzip", zip(t, text), 999, 1000}, // the caller rejects this extra byte
 		"a bomb":                     {"gzip", bomb, 5000, 5001},
 		"a bomb for nothing":         {"gzip", bomb, 0, 1},
 		"cut":                        {"gzip", zip(t, text)[:20], 1000, -1},
@@ -72,11 +72,11 @@ func TestAnswersAreBoundedAfterDecompression(t *testing.T) {
 	}
 }
 
-func TestHubWithoutPartsIsToldFromOneThatIsAway(t *testing.T) {
+func TestHubWithoutPartsIsDistinguishedFromAnUnreachableHub(t *testing.T) {
 	for name, c := range map[string]struct {
 		status int
 		code   string
-		want   error // nil: neither
+		want   error // nil: neither error
 	}{
 		"no such route":      {http.StatusNotFound, "", wire.ErrNoParts},
 		"another method":     {http.StatusMethodNotAllowed, "", wire.ErrNoParts},

@@ -1,5 +1,5 @@
-// Package pitest holds the files that Portillon reads on a Raspberry Pi, for each model and each Raspberry Pi OS that
-// it supports, so that tests examine a Pi without one. testdata/README.md names the source of each file.
+// Package pitest provides the files that Portillon reads on a Raspberry Pi, for each model and each Raspberry Pi OS
+// that it supports, so that tests can examine a Pi without hardware. testdata/README.md names the source of each file.
 package pitest
 
 import (
@@ -16,8 +16,8 @@ import (
 //go:embed testdata/*.txtar
 var trees embed.FS
 
-// Watchdog is the path in a tree for the output of systemctl show -p RuntimeWatchdogUSec --value, which is no file on a
-// Pi.
+// Watchdog is the path in a tree for the output of systemctl show -p RuntimeWatchdogUSec --value. On a real Pi this
+// file does not exist.
 const Watchdog = "systemctl/RuntimeWatchdogUSec"
 
 // Names returns the names of the trees: zero-w-bookworm, 5-trixie and others.
@@ -32,7 +32,7 @@ func Names() (out []string) {
 	return out
 }
 
-// Tree is the root directory of a Pi with an unmodified image.
+// Tree returns the root directory of a Pi with an unmodified image.
 func Tree(name string) (fstest.MapFS, error) {
 	b, err := trees.ReadFile("testdata/" + name + ".txtar")
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"portillon/rfid"
 )
 
-// Answers are the choices that make a machine.yaml. The zero Answers are incomplete.
+// Answers holds the choices from which a machine.yaml is made. The zero Answers is incomplete.
 type Answers struct {
 	Machine, Site string
 	BundleKey     string // the site's verifier key
@@ -23,35 +23,35 @@ type Answers struct {
 	HubKey        string // the hub's verifier key; empty: the site's key
 	Reader        string // the name of a reader in offers
 	Port          string // the reader's device file
-	Format        string // keyboard: decimal or hex
+	Format        string // of a keyboard reader: decimal or hex
 	Relay         string // high, transistor or pump
 	Inputs        string // names of inputs, separated by commas, or "none"
 }
 
-// slug is the form of an id of a site or a machine, the same as in package yamlfile.
+// slug is the pattern of an id of a site or a machine, the same as in package yamlfile.
 var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
-// brokerAddress is the form of an answer. The check of machine.yaml examines it further.
+// brokerAddress is the pattern of an answer about the broker. The check of machine.yaml examines the address further.
 var brokerAddress = regexp.MustCompile(`^(?:tcp|mqtt|ssl|tls|mqtts)://[A-Za-z0-9.\-\[\]:]+:[0-9]{1,5}$`)
 
-// offers are the readers that setup proposes, in this order. The last means no reader.
+// offers returns the readers that setup proposes, in this order. The last offer means no reader.
 func offers() []daemoncmd.ReaderOffer {
 	return append(daemoncmd.ReaderOffers(), daemoncmd.ReaderOffer{
 		Offer: rfid.Offer{Name: "none", FR: "aucun (essais au banc)", EN: "none (for trials on a bench)"},
 		Spec:  rfid.Spec{Kind: "none"}})
 }
 
-// ReaderNames lists the possible answers about the reader, for a command's help.
+// ReaderNames returns the possible answers about the reader, for a command's help.
 func ReaderNames() string {
 	names := readerNames()
 	last := len(names) - 1
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// input is something that may be wired to the Pi in addition to the relay.
+// input is a device that may be wired to the Pi in addition to the relay.
 type input struct {
 	name string
-	line int    // the usual GPIO number, as in firmware-config/mfrc522-contactor.yaml
+	line int    // the default GPIO number, as in firmware-config/mfrc522-contactor.yaml
 	what string // the comment in the file
 }
 
@@ -65,10 +65,10 @@ var inputs = []input{
 	{"buzzer", 16, ""},
 }
 
-// doorBeside is the door's GPIO number if the reader uses the usual one.
+// doorBeside is the door's GPIO number if the reader uses the door's default line.
 const doorBeside = 26
 
-// names returns the name of each entry.
+// names returns the name of each item in list.
 func names[T any](list []T, name func(T) string) (out []string) {
 	for _, x := range list {
 		out = append(out, name(x))
@@ -82,11 +82,11 @@ func readerNames() []string {
 }
 func inputNames() []string { return names(inputs, func(i input) string { return i.name }) }
 
-// relays are the kinds of relay that setup offers. An active-low board without a transistor is not among them, because
-// an undriven line falls low and would close its relay.
+// relays are the kinds of relay that setup offers. An active-low board without a transistor is not offered: a line
+// that no program drives is low and would close its relay.
 var relays = []string{"high", "transistor", "pump"}
 
-// wired is the answer about inputs as a list.
+// wired returns the answer about inputs as a list.
 func (a Answers) wired() []string {
 	if a.Inputs == "none" {
 		return nil
@@ -94,7 +94,7 @@ func (a Answers) wired() []string {
 	return strings.FieldsFunc(a.Inputs, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// offer is the chosen reader, or the zero offer if there is no valid answer yet.
+// offer returns the chosen reader, or the zero offer if there is no valid answer yet.
 func (a Answers) offer() daemoncmd.ReaderOffer {
 	for _, o := range offers() {
 		if o.Name == a.Reader {
@@ -104,7 +104,7 @@ func (a Answers) offer() daemoncmd.ReaderOffer {
 	return daemoncmd.ReaderOffer{}
 }
 
-// Check returns what is wrong with the answers given so far. Missing answers are not an error.
+// Check returns an error for each wrong answer. A missing answer is not an error.
 func (a Answers) Check() error {
 	errs := append(a.checkIDs(), a.checkKeys()...)
 	for _, x := range [...]struct {
@@ -132,12 +132,12 @@ func (a Answers) Check() error {
 	return errors.Join(errs...)
 }
 
-// invalid is the error for an answer that is not among the valid ones.
+// invalid returns the error for an answer that is not among the valid ones.
 func invalid(flag, given, want string) error {
 	return fmt.Errorf("--%s: %q is not valid, want %s", flag, given, want)
 }
 
-// checkIDs refuses ids that a policy cannot have.
+// checkIDs rejects ids that a policy cannot contain.
 func (a Answers) checkIDs() (errs []error) {
 	for _, x := range [...]struct{ flag, given string }{{"machine", a.Machine}, {"site", a.Site}} {
 		if x.given != "" && !slug.MatchString(x.given) {
@@ -147,7 +147,7 @@ func (a Answers) checkIDs() (errs []error) {
 	return errs
 }
 
-// checkKeys refuses a key of another kind, and the machine's own key.
+// checkKeys rejects a key of another kind, and the machine's own key.
 func (a Answers) checkKeys() (errs []error) {
 	for _, x := range [...]struct {
 		flag, given string
@@ -157,7 +157,8 @@ func (a Answers) checkKeys() (errs []error) {
 			errs = append(errs, fmt.Errorf("--%s: %w", x.flag, err))
 			continue
 		}
-		// The name of an older machine key does not say its kind, but setup named it after the machine.
+		// Machine keys from older releases do not have their kind in the name. Setup named such a key after the
+		// machine.
 		if own := a.Machine + "." + a.Site; keykind.NameOf(x.given) == own {
 			errs = append(errs, fmt.Errorf("--%s: %q is the name of this machine's key, want the %s, as \"portillon:site:%s\"",
 				x.flag, own, x.kind, a.Site))
@@ -180,7 +181,7 @@ func validPort(s string) bool {
 		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '"' || r == '\\' || r == 0x7f })
 }
 
-// Render is the machine.yaml of complete answers.
+// Render returns the machine.yaml for complete answers.
 func (a Answers) Render() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -199,7 +200,7 @@ func (a Answers) Render() string {
 	if a.Relay == "pump" {
 		line("  mode: heartbeat")
 	}
-	// Inputs are keys of relay:, lamps and the buzzer have a section of their own.
+	// Inputs are keys of relay:. Lamps and the buzzer have a separate section.
 	var lights []string
 	for _, in := range inputs {
 		switch {
@@ -218,7 +219,7 @@ func (a Answers) Render() string {
 	if len(lights) > 0 {
 		line("lights: { %s }", strings.Join(lights, ", "))
 	}
-	// A hub without a key of its own signs with the site's key.
+	// A hub without its own key signs with the site's key.
 	if a.Broker != "none" && a.Broker != "" {
 		key := a.HubKey
 		if key == "" {
@@ -229,17 +230,17 @@ func (a Answers) Render() string {
 	return b.String()
 }
 
-// reader is the reader section of the machine.yaml.
+// reader returns the reader section of the machine.yaml.
 func (a Answers) reader() string {
 	return a.offer().Section(rfid.Values{rfid.KeyPort: a.Port, "format": a.Format})
 }
 
-// topLines matches the lines of a sample that name its site, machine, data and bundle. A sample that has them in
-// another form is refused when the result is parsed.
+// topLines matches the lines of a sample that name its site, machine, data and bundle. If a sample writes them in
+// another form, the parser rejects the result.
 var topLines = regexp.MustCompile(`(?m)^(site|machine|data|bundle):.*(?:\n[ \t]+.*)*$`)
 
-// FromWiring is a machine.yaml with the wiring of another one: site, machine and bundle key are replaced by the answers
-// that were given.
+// FromWiring returns the text of another machine.yaml in which site, machine and bundle key are replaced by the given
+// answers.
 func (a Answers) FromWiring(text string) string {
 	return topLines.ReplaceAllStringFunc(text, func(was string) string {
 		key, _, _ := strings.Cut(was, ":")

@@ -11,10 +11,10 @@ import (
 	"portillon/wire"
 )
 
-// mark is a file in /run that exists until the Pi has restarted.
+// mark is the path of a file that exists until the Pi has restarted, because /run is in memory.
 const mark = "run/portillon-setup.reboot"
 
-// boot edits config.txt and cmdline.txt for the wiring, as «portillon firmware apply» does.
+// boot edits config.txt and cmdline.txt for the wiring, like «portillon firmware apply».
 func (s *Setup) boot(ctx context.Context, c daemoncmd.Config) error {
 	if c.Simulated() {
 		return nil
@@ -43,7 +43,7 @@ func (s *Setup) boot(ctx context.Context, c daemoncmd.Config) error {
 	return s.apply(ctx, root, plan)
 }
 
-// apply shows the changes, asks, and writes them. Without a yes it writes nothing.
+// apply shows the changes, asks for confirmation, and writes them. Without a yes it writes nothing.
 func (s *Setup) apply(ctx context.Context, root *os.Root, plan bootconfig.Plan) error {
 	for _, ch := range plan.Changes {
 		fmt.Fprint(s.Term.out, printable(ch.Diff))
@@ -72,10 +72,11 @@ func (s *Setup) apply(ctx context.Context, root *os.Root, plan bootconfig.Plan) 
 	return nil
 }
 
-// Computer is the model in the device tree of the computer whose files are below root.
+// Computer returns the model in the device tree of the computer whose files are below root.
 func Computer(root string) string { return bootconfig.ReadBoard(os.DirFS(root)).Model }
 
-// configTXT is the path of config.txt below root, in Bookworm's place or in the older one. Empty: there is none.
+// configTXT returns the path of config.txt below root, in the folder of Bookworm or of older releases, or "" if there
+// is no config.txt.
 func configTXT(root string) string {
 	for _, p := range []string{"boot/firmware/config.txt", "boot/config.txt"} {
 		if fi, err := os.Stat(filepath.Join(root, p)); err == nil && fi.Mode().IsRegular() {

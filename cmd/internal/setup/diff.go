@@ -2,11 +2,12 @@ package setup
 
 import "strings"
 
-// maxDiff bounds the lines of a text that are compared. A machine.yaml or a config.txt has a few hundred.
+// maxDiff is the largest number of lines of a text that are compared. A machine.yaml or a config.txt has a few hundred
+// lines.
 const maxDiff = 1000
 
-// Diff lists the lines that differ between two texts: - only in the old one, + only in the new one. Texts with more
-// than maxDiff lines are shown in full.
+// Diff returns the lines that differ between two texts. A line that exists only in the old text is marked -, one that
+// exists only in the new text is marked +. A text with more than maxDiff lines is shown in full.
 func Diff(was, is string) string {
 	a, b := lines(was), lines(is)
 	var out strings.Builder
@@ -34,8 +35,8 @@ func Diff(was, is string) string {
 	return out.String()
 }
 
-// commonLines has at [i][j] the number of lines that a[i:] and b[j:] have in common, in order (longest common
-// subsequence).
+// commonLines returns a table: entry [i][j] is the number of lines that a[i:] and b[j:] have in common, in order
+// (longest common subsequence).
 func commonLines(a, b []string) [][]int {
 	common := make([][]int, len(a)+1)
 	for i := range common {

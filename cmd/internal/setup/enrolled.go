@@ -10,19 +10,19 @@ import (
 	"portillon/cmd/internal/daemoncmd"
 )
 
-// HubAnswers is the hub's answer to a machine that joins, as far as machine.yaml needs it.
+// HubAnswers holds the parts of the hub's answer to a joining machine that machine.yaml needs.
 type HubAnswers struct {
-	Address    string // host:port of its listener for machines
-	Name       string // the name in its certificate
+	Address    string // host:port of the hub's listener for machines
+	Name       string // the name in the hub's certificate
 	BrokerPort string
 	HubKey     string // the verifier key of acknowledgements and commands
 
-	// Beside says that keys and data are in the folder of the machine's file, for a trial without root and without
+	// Beside reports that keys and data are in the folder of the machine's file, for a trial without root and without
 	// systemd.
 	Beside bool
 }
 
-// hubLines matches the parts of a machine's file that the hub decides, with the comments in them.
+// hubLines matches the settings of a machine's file that the hub determines, including the comments inside them.
 var hubLines = regexp.MustCompile(
 	`(?m)^(?:(?:bundle|mqtt|hub|machine-key|card-key):.*\n(?:[ \t]+.*\n)*|# Written by portillond enrol\.\n)`,
 )
@@ -30,8 +30,8 @@ var hubLines = regexp.MustCompile(
 // placeLines match the paths of a machine's data and socket.
 var placeLines = regexp.MustCompile(`(?m)^(?:data|control):.*\n`)
 
-// Simulated is the wiring of a machine without hardware: its relay is the file pin, its emergency stop the file e-stop,
-// and cards come from «portillon machine tap».
+// Simulated is the wiring of a machine without hardware: its relay is a file named pin, its emergency stop a file
+// named e-stop, and cards come from «portillon machine tap».
 const Simulated = `# No hardware: the relay is a file called pin, and cards come from «portillon machine tap».
 portillon: 1
 site: site
@@ -42,7 +42,7 @@ relay: { pin: "sim:pin", e-stop: "sim:e-stop" }
 clock: trusted                        # this computer's clock is set
 `
 
-// Enrolled is a machine.yaml with the wiring of text, for the hub that the machine joins.
+// Enrolled returns a machine.yaml with the wiring of text, for the hub that the machine joins.
 func (a Answers) Enrolled(text string, h HubAnswers) string {
 	if text != "" && text[len(text)-1] != '\n' {
 		text += "\n"
@@ -64,7 +64,7 @@ mqtt:
 `, a.Machine, a.BundleKey, h.Address, h.Name, h.BrokerPort, h.HubKey)
 }
 
-// enrolledBeside is Enrolled for a machine in a folder.
+// enrolledBeside is Enrolled for a machine whose files are all in one folder.
 func (a Answers) enrolledBeside(text string, h HubAnswers) string {
 	return text + fmt.Sprintf(`# Written by portillond enrol.
 data: %[1]s
@@ -99,7 +99,7 @@ func SoundIn(dir, name, text string) (daemoncmd.Config, error) {
 	return c, err
 }
 
-// Sound parses a text as a machine's file, and returns what is wrong with it.
+// Sound parses a text as a machine's file. The error lists all faults of the text.
 func Sound(name, text string) (daemoncmd.Config, error) {
 	dir, err := os.MkdirTemp("", "portillon-setup-")
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"portillon/cmd/internal/daemoncmd"
 )
 
-// Every wiring that is shipped, and a file that an enrolment wrote, make the file of a machine that joined.
-func TestEveryWiringJoinsAHub(t *testing.T) {
+// Each wiring that ships, and a file that an enrolment wrote, can be turned into the file of a joined machine.
+func TestEveryWiringBecomesAValidFileOfAJoinedMachine(t *testing.T) {
 	samples, err := filepath.Glob("../../../firmware-config/*.yaml")
 	if err != nil || len(samples) < 5 {
 		t.Fatal(samples, err)

@@ -18,19 +18,19 @@ import (
 	"portillon/daemon/control"
 )
 
-// Host is the computer that is set up. Tests have one without systemd and hardware.
+// Host is the computer that is set up. Tests use one without systemd and hardware.
 type Host interface {
 	Now() time.Time
 	BootID() string
 	// Systemctl runs systemctl. The error contains its output.
 	Systemctl(ctx context.Context, args ...string) error
-	// Status asks the daemon at a control socket. A daemon that does not answer is an error.
+	// Status asks the daemon at a control socket for its status. It returns an error if the daemon does not answer.
 	Status(ctx context.Context, socket string) (control.Status, error)
-	// Do carries out an action of the acceptance test.
+	// Do performs an action of the acceptance test.
 	Do(ctx context.Context, c daemoncmd.Config, d acceptance.Deed) error
-	// Own gives files to the daemon's user, whom the package creates.
+	// Own makes the daemon's user, which the package creates, the owner of files.
 	Own(paths ...string) error
-	// Pause waits between two looks at the daemon.
+	// Pause waits between two requests for the daemon's status.
 	Pause(ctx context.Context, d time.Duration)
 }
 
@@ -88,7 +88,7 @@ func (Pi) Own(paths ...string) error {
 	return give(uid, gid, paths...)
 }
 
-// give changes the owner of files. Of a symbolic link it changes the link, not its target.
+// give changes the owner of files. For a symbolic link it changes the link, not its target.
 func give(uid, gid int, paths ...string) error {
 	var errs []error
 	for _, p := range paths {
@@ -119,14 +119,15 @@ func (Pi) Do(ctx context.Context, c daemoncmd.Config, d acceptance.Deed) error {
 	return fmt.Errorf("unknown action %q", d)
 }
 
-// signal sends a signal to a machine's daemon, or to its guard. It looks the process up each time, because the one of
-// the step before may have ended.
+// signal sends a signal to a machine's daemon, or to its guard. It looks up the process for each signal, because the
+// process of the previous step may have ended.
 func signal(ctx context.Context, c daemoncmd.Config, guard bool, s syscall.Signal) error {
 	return signalWhere(func() (int, error) { return processOf(ctx, c, guard) }, s)
 }
 
 // signalWhere sends a signal to the process that find returns. It opens the process first (pidfd_open(2), which
-// os.FindProcess uses) and then asks find again, because a process may end in between and its number be reused.
+// os.FindProcess uses) and then calls find again, because the process may end before it is opened, and its number may
+// be reused.
 func signalWhere(find func() (int, error), s syscall.Signal) error {
 	pid, err := find()
 	if err != nil {
@@ -149,7 +150,7 @@ func signalWhere(find func() (int, error), s syscall.Signal) error {
 	return nil
 }
 
-// processOf is the main process of a machine's unit, or its guard.
+// processOf returns the main process of a machine's unit, or its guard.
 func processOf(ctx context.Context, c daemoncmd.Config, guard bool) (int, error) {
 	unit := "portillond@" + c.Machine
 	out, err := exec.CommandContext(ctx, "systemctl", "show", "-P", "MainPID", unit).Output()
@@ -163,8 +164,8 @@ func processOf(ctx context.Context, c daemoncmd.Config, guard bool) (int, error)
 	return pid, nil
 }
 
-// childOf is the only living child of a process: the daemon's guard (proc_pid_stat(5): state and parent follow the name
-// in brackets).
+// childOf returns the only living child of a process: the daemon's guard (proc_pid_stat(5): state and parent follow
+// the name in brackets).
 func childOf(parent int) (int, error) {
 	all, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {

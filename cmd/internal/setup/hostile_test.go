@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// A file laser.yaml that is of the machine saw would start portillond@laser and send kill signals to portillond@saw.
+// If a file laser.yaml named the machine saw, setup would start portillond@laser and send kill signals to
+// portillond@saw.
 func TestAFileThatNamesAnotherMachineStartsNothing(t *testing.T) {
 	root, o := bare(t)
 	saw := o.Answers
@@ -35,10 +36,11 @@ func TestAFileThatNamesAnotherMachineStartsNothing(t *testing.T) {
 	}
 }
 
-// The mark is on the disk before config.txt changes: a setup that ends between the two must still ask for a restart.
-func TestConfigTXTStaysWhereTheRestartCannotBeMarked(t *testing.T) {
+// The mark is on the disk before config.txt changes: if setup is interrupted between the two writes, the next run must
+// still ask for a restart.
+func TestConfigTXTIsNotChangedIfTheRestartCannotBeMarked(t *testing.T) {
 	root, o := bare(t)
-	if err := os.WriteFile(filepath.Join(root, "run"), nil, 0o644); err != nil { // a file where a folder must be
+	if err := os.WriteFile(filepath.Join(root, "run"), nil, 0o644); err != nil { // a file where a folder is needed
 		t.Fatal(err)
 	}
 	if said, err := run(t, &lab{now: time.Now()}, o, "y\ny\n"); err == nil {
@@ -49,7 +51,7 @@ func TestConfigTXTStaysWhereTheRestartCannotBeMarked(t *testing.T) {
 	}
 }
 
-// sleeper is a process that only a signal ends.
+// sleeper starts a process that ends only by a signal.
 func sleeper(t *testing.T) *exec.Cmd {
 	t.Helper()
 	c := exec.Command("sleep", "60")
@@ -90,15 +92,16 @@ func TestNoSignalGoesToAProcessThatIsNoLongerTheDaemon(t *testing.T) {
 	}
 }
 
-func TestPrintableHoldsNothingThatSteersATerminal(t *testing.T) {
+func TestPrintableRemovesTerminalControlCharacters(t *testing.T) {
 	const hostile = "a\x1b[2Jb\u009b2Jc\u202ed\u2066e\rf\u200bg\x7fh\tk\n"
 	if got := printable(hostile); got != "a[2Jb2Jcdefgh\tk\n" {
 		t.Errorf("%q", got)
 	}
 }
 
-// The folder of the bundle may be /etc/portillon, or /: only one that setup has made is given to the daemon's user.
-func TestAFolderThatIsThereKeepsItsOwner(t *testing.T) {
+// The folder of the bundle may be /etc/portillon, or /. Setup makes the daemon's user the owner only of a folder that
+// setup created.
+func TestAnExistingFolderKeepsItsOwner(t *testing.T) {
 	root, o := bare(t)
 	if err := os.MkdirAll(filepath.Join(root, "var/lib/portillon"), 0o755); err != nil {
 		t.Fatal(err)
@@ -110,7 +113,7 @@ func TestAFolderThatIsThereKeepsItsOwner(t *testing.T) {
 	}
 }
 
-// The daemon's user owns the folder of the bundle, and may put a link to /etc/shadow in the bundle's place.
+// The daemon's user owns the folder of the bundle, and could replace the bundle by a link to /etc/shadow.
 func TestOwnDoesNotFollowLinks(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "site.bundle")
 	if err := os.Symlink("nowhere", link); err != nil {
@@ -121,8 +124,8 @@ func TestOwnDoesNotFollowLinks(t *testing.T) {
 	}
 }
 
-// The daemon's user owns the folder around that of the protocols, and root writes there.
-func TestTheProtocolsFolderIsNoLink(t *testing.T) {
+// The daemon's user owns the parent folder of the protocols, in which root writes.
+func TestTheProtocolsFolderMustNotBeALink(t *testing.T) {
 	l, root := &lab{now: time.Now()}, wiredRoot(t)
 	other := t.TempDir()
 	if err := errors.Join(os.Mkdir(filepath.Join(root, "data"), 0o700),

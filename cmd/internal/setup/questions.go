@@ -10,16 +10,16 @@ import (
 	"portillon/rfid"
 )
 
-// question is a question for the person at the terminal.
+// question is a question to the person at the terminal.
 type question struct {
-	flag    string // the flag that gives the answer without asking
+	flag    string // the flag that gives the answer on the command line
 	text    policy.Text
 	choices []choice // empty: any text that Answers.Check accepts
 	several bool     // the answer may be several choices, separated by commas
 	absent  string   // the answer for an empty line; empty: an answer is required
 	into    func(*Answers) *string
 	when    func(Answers) bool
-	want    policy.Text // shown after an invalid answer; with choices it is made from their number
+	want    policy.Text // shown after an invalid answer; a question with choices lists their numbers instead
 }
 
 // choice is one possible answer.
@@ -28,14 +28,15 @@ type choice struct {
 	text  policy.Text
 }
 
-// questions are asked in this order, except those whose flag was given. found are the connected USB readers.
+// questions returns the questions in the order in which they are asked. A question whose flag was given is skipped.
+// found are the connected USB readers.
 func questions(found []string) []question {
 	return slices.Concat(siteQuestions(), readerQuestions(found), relayQuestions())
 }
 
 func always(Answers) bool { return true }
 
-// siteQuestions ask which site and hub the machine belongs to.
+// siteQuestions returns the questions about the site and the hub of the machine.
 func siteQuestions() []question {
 	id := t("Minuscules, chiffres et tirets, comme laser-2", "Lower-case letters, digits and hyphens, as laser-2")
 	return []question{
@@ -57,7 +58,7 @@ func siteQuestions() []question {
 	}
 }
 
-// readerQuestions ask which reader is connected. found are the device files of connected USB readers.
+// readerQuestions returns the questions about the reader. found are the device files of connected USB readers.
 func readerQuestions(found []string) []question {
 	usb := func(a Answers) bool { return a.Reader == "usb" }
 	return []question{
@@ -75,7 +76,7 @@ func readerQuestions(found []string) []question {
 	}
 }
 
-// relayQuestions ask what is wired to the Pi in addition to the reader.
+// relayQuestions returns the questions about what is wired to the Pi in addition to the reader.
 func relayQuestions() []question {
 	return []question{
 		{flag: "relay", into: func(a *Answers) *string { return &a.Relay }, when: always,
@@ -93,7 +94,7 @@ func relayQuestions() []question {
 	}
 }
 
-// readerChoices are the offered readers.
+// readerChoices returns the offered readers.
 func readerChoices() (out []choice) {
 	for _, o := range offers() {
 		out = append(out, choice{o.Name, t(o.FR, o.EN)})
@@ -101,7 +102,7 @@ func readerChoices() (out []choice) {
 	return out
 }
 
-// inputChoices are the inputs with their GPIO numbers.
+// inputChoices returns the inputs with their GPIO numbers.
 func inputChoices() []choice {
 	words := map[string]policy.Text{
 		"e-stop": t("second contact de l’arrêt d’urgence (GPIO 22)", "the emergency stop’s second contact (GPIO 22)"),
@@ -121,7 +122,7 @@ func inputChoices() []choice {
 	return out
 }
 
-// foundChoices are the connected USB readers.
+// foundChoices returns the connected USB readers.
 func foundChoices(found []string) (out []choice) {
 	for _, f := range found {
 		out = append(out, choice{f, t(f, f)})
@@ -129,7 +130,7 @@ func foundChoices(found []string) (out []choice) {
 	return out
 }
 
-// tries bounds how often one question is repeated, because the input may not be a person.
+// tries is how often one question is asked at most, because the input may not come from a person.
 const tries = 10
 
 // complete asks the questions that have no answer yet.
@@ -168,7 +169,7 @@ func (q question) put(a *Answers, ask func(policy.Text) (string, error), show fu
 	return fmt.Errorf("--%s: no valid answer after %d tries", q.flag, tries)
 }
 
-// render is the question with its choices, one on each line.
+// render returns the question with its choices, one on each line.
 func (q question) render() policy.Text {
 	text := q.text
 	for i, c := range q.choices {
@@ -182,7 +183,7 @@ func (q question) render() policy.Text {
 	return text
 }
 
-// problem says what an answer must look like.
+// problem returns a text that says what a valid answer looks like.
 func (q question) problem(line string) policy.Text {
 	switch {
 	case strings.TrimSpace(line) == "":
@@ -193,7 +194,7 @@ func (q question) problem(line string) policy.Text {
 	return tf("Répondez par un numéro de 1 à %d", "Answer with a number from 1 to %d", len(q.choices))
 }
 
-// read turns a line into an answer: a choice by its number or its word, or a text.
+// read converts a typed line into an answer: a choice by its number or its word, or a text.
 func (q question) read(line string) (value string, ok bool) {
 	line = strings.TrimSpace(line)
 	switch {
@@ -219,7 +220,7 @@ func (q question) read(line string) (value string, ok bool) {
 	return strings.Join(out, ","), len(out) > 0
 }
 
-// pick is a choice by its number or its word.
+// pick returns the choice with this number or this word.
 func (q question) pick(word string) (string, bool) {
 	for i, c := range q.choices {
 		if word == strconv.Itoa(i+1) || word == c.value {

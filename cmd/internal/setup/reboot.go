@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// reboot restarts the Pi if its config.txt has changed since it started.
+// reboot restarts the Pi if config.txt has changed since the Pi started.
 func (s *Setup) reboot(ctx context.Context) error {
 	if _, err := os.Stat(s.path(mark)); err != nil {
 		return nil
@@ -35,18 +35,18 @@ func (s *Setup) reboot(ctx context.Context) error {
 	return ErrReboot
 }
 
-// asker asks at the terminal until ctx ends.
+// asker returns a function that asks questions at the terminal until ctx ends.
 func (s *Setup) asker(ctx context.Context) func(policy.Text) (string, error) {
 	return func(x policy.Text) (string, error) { return s.Term.Ask(ctx, x) }
 }
 
-// samples is the folder in which the package has a machine.yaml for each wiring.
+// samples is the folder of the package with a sample machine.yaml for each wiring.
 const samples = "usr/share/portillon"
 
 // sampleReader matches the USB reader that a sample names.
 var sampleReader = regexp.MustCompile(`/dev/input/by-id/[^\s,}"]+`)
 
-// sampleAsks reports whether a sample leaves this answer to the person.
+// sampleAsks reports whether setup must still ask for this answer if the wiring comes from a sample.
 func sampleAsks(flag, sample string) bool {
 	switch flag {
 	case "machine", "site", "bundle-key":
@@ -57,7 +57,7 @@ func sampleAsks(flag, sample string) bool {
 	return false
 }
 
-// fromWiring is a machine's file with the wiring of a sample or of another file.
+// fromWiring returns a machine's file with the wiring of a sample or of another file.
 func (s *Setup) fromWiring(ctx context.Context) (string, error) {
 	path, own := s.Wiring, true
 	if !strings.ContainsAny(path, "/.") {
@@ -68,7 +68,7 @@ func (s *Setup) fromWiring(ctx context.Context) (string, error) {
 		return "", err
 	}
 	text := string(b)
-	if own && s.Machine == "" { // the file is this machine's own
+	if own && s.Machine == "" { // the file already belongs to this machine
 		c, err := daemoncmd.ReadConfig(path)
 		if err != nil {
 			return "", err

@@ -22,7 +22,8 @@ import (
 	"portillon/wire"
 )
 
-// bare is a root as the package leaves it on a Pi 4, with a stick that holds the site's card key and bundle.
+// bare returns a root like that of a Pi 4 after the package was installed, with a USB stick that holds the site's card
+// key and bundle.
 func bare(t *testing.T) (root string, o Options) {
 	t.Helper()
 	root = t.TempDir()
@@ -98,22 +99,22 @@ func TestSetupOfANewPiRestartsItOnceAndEnablesTheDaemon(t *testing.T) {
 	if want := filepath.Join(root, "var/lib/portillon"); !slices.Equal(l.owned, []string{want, want + "/site.bundle"}) {
 		t.Errorf("the daemon's user owns %q", l.owned)
 	}
-	// The Pi has not restarted: it is asked again, and nothing is started.
+	// The Pi has not restarted: setup asks for the restart again, and starts no service.
 	again := Options{Root: root, Live: true, Dir: o.Dir, NoTest: true}
 	if said, err = run(t, l, again, "n\n"); !errors.Is(err, ErrIncomplete) || len(l.calls) != 1 {
 		t.Fatalf("%v %q\n%s", err, l.calls, said)
 	}
-	if err := os.Remove(filepath.Join(root, mark)); err != nil { // as a restart does
+	if err := os.Remove(filepath.Join(root, mark)); err != nil { // a restart removes the mark
 		t.Fatal(err)
 	}
-	l.dead = true // its first answer takes a moment
+	l.dead = true // the daemon answers only after a moment
 	if said, err = run(t, l, again, ""); err != nil || l.calls[1] != "enable --now portillond@laser" ||
 		!strings.Contains(said, "portillond@laser: runs") {
 		t.Fatalf("%v %q\n%s", err, l.calls, said)
 	}
 }
 
-func TestADaemonThatNeverAnswersIsNotWaitedForForEver(t *testing.T) {
+func TestSetupStopsWaitingForADaemonThatNeverAnswers(t *testing.T) {
 	_, o := bare(t)
 	o.NoReboot = true
 	l := &lab{now: time.Now(), mute: true}
@@ -123,7 +124,7 @@ func TestADaemonThatNeverAnswersIsNotWaitedForForEver(t *testing.T) {
 	}
 }
 
-func TestABundleOfAnotherSiteIsNotPutInPlace(t *testing.T) {
+func TestABundleOfAnotherSiteIsNotInstalled(t *testing.T) {
 	root, o := bare(t)
 	o.Site = "other"
 	if _, err := run(t, &lab{now: time.Now()}, o, "y\n"); err == nil ||
@@ -145,8 +146,8 @@ func TestABundleOfAnotherSiteIsNotPutInPlace(t *testing.T) {
 	}
 }
 
-// What is wrong with the Pi is weighed by the person: without a yes there is no test.
-func TestTheTestAsksWhereTheDoctorFindsSomething(t *testing.T) {
+// The person decides whether a finding of the doctor matters: without a yes there is no test.
+func TestTheTestAsksFirstIfTheDoctorFindsAFault(t *testing.T) {
 	for typed, want := range map[string]error{"n\n": ErrIncomplete, "": ErrEnded} {
 		s := &Setup{Host: &lab{}, Term: NewTerminal(t.Context(), strings.NewReader(typed), &bytes.Buffer{},
 			policy.French), Doctor: func(context.Context, daemoncmd.Config) int { return 2 }}
@@ -156,8 +157,8 @@ func TestTheTestAsksWhereTheDoctorFindsSomething(t *testing.T) {
 	}
 }
 
-// --yes must not close the relay of a machine that is still connected.
-func TestYesDoesNotSayThatALampIsInPlace(t *testing.T) {
+// The flag --yes must not close the relay while the machine is still connected in place of the lamp.
+func TestFlagYesDoesNotConfirmThatALampIsInPlace(t *testing.T) {
 	term := NewTerminal(t.Context(), strings.NewReader("n\n"), io.Discard, policy.English)
 	term.Yes = true
 	if yes, err := term.Confirm(t.Context(), policy.Text{EN: "write?"}); !yes || err != nil {

@@ -22,18 +22,19 @@ import (
 	"portillon/wire"
 )
 
-// Options are what a person or a script gives on the command line.
+// Options holds the values that a person or a script gives on the command line.
 type Options struct {
 	Answers
-	// LampInPlace says that a lamp is connected in place of the machine, so the acceptance test may close the relay.
+	// LampInPlace confirms that a lamp is connected in place of the machine, so that the acceptance test may close the
+	// relay.
 	LampInPlace bool
 	Wiring      string // a sample in /usr/share/portillon, or a file
 	Root        string // the root of this computer's files: /
-	Live        bool   // Root is the running computer: it may be restarted, and its services started
+	Live        bool   // Root is the running computer: setup may restart it and start its services
 	Dir         string // the folder of machine files below Root: /etc/portillon
 	CardKey     string // a file to install as the site's card key
 	Bundle      string // a file to install as the site's bundle
-	By          string // who answers the acceptance test
+	By          string // the name of the person who answers the acceptance test
 	NoReboot    bool
 	NoTest      bool
 	Again       bool // repeat a test that was passed with the same wiring
@@ -46,18 +47,18 @@ type Setup struct {
 	Term   *Terminal
 	Host   Host
 	Found  []string                                          // connected USB readers
-	Doctor func(context.Context, daemoncmd.Config) (ill int) // shows what the doctor finds
+	Doctor func(context.Context, daemoncmd.Config) (ill int) // prints findings, returns the number of faults
 }
 
-// Errors of a run that stopped early. The reason was printed.
+// Errors of a run that stopped early. The reason was already printed.
 var (
 	ErrIncomplete = errors.New("the setup is not complete")
 	ErrNotPassed  = errors.New("the acceptance test is not passed")
 	ErrReboot     = errors.New("the Pi restarts")
 )
 
-// Run does what remains to be done. It returns nil if the machine has passed its acceptance test, or if only the test
-// was to be skipped.
+// Run performs the remaining steps. It returns nil if the machine has passed its acceptance test, or if all steps are
+// done and the test was skipped on request.
 func (s *Setup) Run(ctx context.Context) error {
 	c, path, err := s.file(ctx)
 	if err != nil {
@@ -92,13 +93,13 @@ func (s *Setup) Run(ctx context.Context) error {
 	return s.trial(ctx, c, path)
 }
 
-// path is a path below Root.
+// path returns a path below Root.
 func (s *Setup) path(p string) string { return filepath.Join(s.Root, p) }
 
-// store is the folder of systemd's credentials.
+// store returns the folder of systemd's credentials.
 func (s *Setup) store() string { return s.path("etc/credstore") }
 
-// rooted is a configuration with its paths below Root.
+// rooted returns a configuration with its paths below Root.
 func (s *Setup) rooted(c daemoncmd.Config) daemoncmd.Config {
 	if filepath.Clean(s.Root) == "/" {
 		return c
@@ -111,7 +112,7 @@ func (s *Setup) rooted(c daemoncmd.Config) daemoncmd.Config {
 	return c
 }
 
-// file makes the machine's file, or reads the existing one.
+// file creates the machine's file, or reads the existing one.
 func (s *Setup) file(ctx context.Context) (daemoncmd.Config, string, error) {
 	if err := s.Answers.Check(); err != nil {
 		return daemoncmd.Config{}, "", err
@@ -136,7 +137,8 @@ func (s *Setup) file(ctx context.Context) (daemoncmd.Config, string, error) {
 		}
 		return s.rooted(c), path, err
 	}
-	// Make the text, from the answers or from a wiring. The questions may have given the machine's id: the path follows.
+	// Create the text from the answers or from a wiring. The questions may have determined the machine's id, and with
+	// it the path.
 	text, err := s.text(ctx)
 	if err != nil {
 		return daemoncmd.Config{}, "", err
@@ -153,7 +155,7 @@ func (s *Setup) file(ctx context.Context) (daemoncmd.Config, string, error) {
 	return s.rooted(c), path, err
 }
 
-// only chooses the machine of this computer, if there is exactly one and no other is named.
+// only selects the machine of this computer, if there is exactly one and no other machine is named.
 func (s *Setup) only() error {
 	if s.Machine != "" || s.Wiring != "" {
 		return nil
@@ -167,7 +169,7 @@ func (s *Setup) only() error {
 	return err
 }
 
-// text is the new content of the machine's file.
+// text returns the new content of the machine's file.
 func (s *Setup) text(ctx context.Context) (string, error) {
 	if s.Wiring != "" {
 		return s.fromWiring(ctx)
@@ -195,9 +197,10 @@ func (s *Setup) write(ctx context.Context, path, was, text string) error {
 	return nil
 }
 
-// replace replaces a file whose old text is known. Without a yes it writes nothing.
+// replace replaces a file whose old text is known. It shows the change and asks for confirmation. Without a yes it
+// writes nothing.
 func (s *Setup) replace(ctx context.Context, path, was, text string, mode os.FileMode) error {
-	if was != "" { // show what changes, ask, and keep a copy
+	if was != "" { // show the change, ask, and keep a copy
 		fmt.Fprint(s.Term.out, printable(Diff(was, text)))
 		yes, err := s.Term.Confirm(ctx, tf("Changer %s ainsi ?", "Change %s so?", path))
 		if err != nil {
@@ -247,8 +250,8 @@ func sound(name, text string) error {
 	return err
 }
 
-// isOf refuses a file whose name is not its machine's. The unit is named after the file, so setup would start one
-// machine and send signals to another.
+// isOf returns an error if a file's name differs from its machine's id. The unit is named after the file, so setup
+// would start one machine and send signals to another.
 func isOf(name string, c daemoncmd.Config) error {
 	if c.Machine+".yaml" == name {
 		return nil
@@ -256,7 +259,8 @@ func isOf(name string, c daemoncmd.Config) error {
 	return fmt.Errorf("the file %s is of machine %s, want %s", name, c.Machine, strings.TrimSuffix(name, ".yaml"))
 }
 
-// readWires reads a machine.yaml and checks its pins. Keys and folders are not checked, because setup makes them later.
+// readWires reads a machine.yaml and checks its pins. It does not check keys and folders, because setup creates them
+// later.
 func readWires(path string) (daemoncmd.Config, error) {
 	c, err := daemoncmd.ReadConfig(path)
 	if err == nil {
@@ -265,7 +269,7 @@ func readWires(path string) (daemoncmd.Config, error) {
 	return c, err
 }
 
-// machineKey makes the machine's key if it is missing, and shows the public half.
+// machineKey creates the machine's key if it is missing, and shows the public half.
 func (s *Setup) machineKey(c daemoncmd.Config) error {
 	path, err := c.KeyFile(s.store(), c.MachineKey)
 	if err != nil {
@@ -312,8 +316,8 @@ func (s *Setup) put(c daemoncmd.Config) error {
 	return s.putBundle(c)
 }
 
-// putCardKey installs the card key. It refuses to replace a different key, because every card of the site would become
-// unknown.
+// putCardKey installs the card key. It does not replace a different card key, because then no card of the site would
+// be recognised.
 func (s *Setup) putCardKey(c daemoncmd.Config) error {
 	if s.CardKey == "" {
 		return nil
@@ -340,8 +344,8 @@ func (s *Setup) putCardKey(c daemoncmd.Config) error {
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), wire.WriteFile(path, b, 0o600))
 }
 
-// putBundle installs the bundle. It refuses a bundle of another site, because the machine would refuse it at each
-// start.
+// putBundle installs the bundle. It rejects a bundle of another site, because the machine would reject that bundle at
+// each start.
 func (s *Setup) putBundle(c daemoncmd.Config) error {
 	if s.Bundle == "" {
 		return nil
@@ -367,7 +371,7 @@ func (s *Setup) putBundle(c daemoncmd.Config) error {
 	return errors.Join(wire.WriteFile(path, b, 0o600), s.own(mine...))
 }
 
-// ofSite returns why a bundle is not this site's.
+// ofSite returns an error if a bundle is not of this site, with the reason.
 func (s *Setup) ofSite(b []byte, c daemoncmd.Config) error {
 	v, err := note.NewVerifier(c.Bundle.Key)
 	if err != nil {
@@ -383,10 +387,10 @@ func (s *Setup) ofSite(b []byte, c daemoncmd.Config) error {
 	return wire.ReadBundle(bytes.NewReader(b), note.VerifierList(v), take, func(string, []byte) error { return nil })
 }
 
-// maxFile bounds a file that is installed. A bundle of a thousand members has a few megabytes.
+// maxFile is the size limit of an installed file, in bytes. A bundle of a thousand members has a few megabytes.
 const maxFile = 64 << 20
 
-// readSmall reads a file that a person named. More than maxFile bytes are an error.
+// readSmall reads a file that a person named. A file of more than maxFile bytes is an error.
 func readSmall(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -406,7 +410,7 @@ func there(path string) bool {
 	return err == nil
 }
 
-// own gives files to the daemon's user.
+// own makes the daemon's user the owner of files.
 func (s *Setup) own(paths ...string) error {
 	if !s.Live {
 		return nil
@@ -414,7 +418,7 @@ func (s *Setup) own(paths ...string) error {
 	return s.Host.Own(paths...)
 }
 
-// check prints what the daemon would refuse, and what is still missing.
+// check prints what the daemon would reject, and what is still missing.
 func (s *Setup) check(c daemoncmd.Config) error {
 	on := daemoncmd.Here(s.Host.Now())
 	on.Unit, on.Credstore = "", s.store()
@@ -436,7 +440,7 @@ func (s *Setup) check(c daemoncmd.Config) error {
 	return ErrIncomplete
 }
 
-// patience bounds the wait for a daemon to start. Its unit has a timeout of one minute.
+// patience is the longest wait for a daemon to start. Its unit has a timeout of one minute.
 const patience = 70 * time.Second
 
 // start enables the unit and waits until the daemon answers.
@@ -459,7 +463,7 @@ func (s *Setup) start(ctx context.Context, c daemoncmd.Config) error {
 	}
 }
 
-// examine prints what the doctor finds. The person decides whether to test nevertheless.
+// examine prints the doctor's findings. If there are faults, the person decides whether to test anyway.
 func (s *Setup) examine(ctx context.Context, c daemoncmd.Config) error {
 	ill := s.Doctor(ctx, c)
 	if ill == 0 || s.NoTest {

@@ -28,7 +28,7 @@ func complete1() Answers {
 		Port: "/dev/input/by-id/usb-X-event-kbd", Format: "hex", Relay: "high", Inputs: "e-stop"}
 }
 
-// Every combination of answers makes a file that the daemon's own check takes, with what was answered in it.
+// Each combination of answers yields a file that passes the daemon's own check and contains the answers.
 func TestEveryCombinationOfAnswersMakesAValidFile(t *testing.T) {
 	files := 0
 	for _, reader := range readerNames() {
@@ -48,7 +48,7 @@ func TestEveryCombinationOfAnswersMakesAValidFile(t *testing.T) {
 				if a.Inputs = strings.Join(in, ","); in == nil {
 					a.Inputs = "none"
 				}
-				if mask != 0 && mask != 1<<len(inputs)-1 && (mask+files)%31 != 0 { // a file takes a millisecond
+				if mask != 0 && mask != 1<<len(inputs)-1 && (mask+files)%31 != 0 { // each file takes a millisecond
 					continue
 				}
 				path := filepath.Join(t.TempDir(), "laser.yaml")
@@ -79,7 +79,7 @@ func TestEveryCombinationOfAnswersMakesAValidFile(t *testing.T) {
 	}
 }
 
-func TestAWiringFileKeepsItsWiringAndTakesTheSite(t *testing.T) {
+func TestAWiringFileKeepsItsWiringAndGetsTheSite(t *testing.T) {
 	samples, err := filepath.Glob("../../../firmware-config/*.yaml")
 	if err != nil || len(samples) < 5 {
 		t.Fatal(samples, err)
@@ -110,7 +110,7 @@ func TestAWiringFileKeepsItsWiringAndTakesTheSite(t *testing.T) {
 	}
 }
 
-func TestDiffShowsWhatChangesAndNothingElse(t *testing.T) {
+func TestDiffShowsOnlyChangedLines(t *testing.T) {
 	for _, c := range []struct{ was, is, want string }{
 		{"a\nb\nc\n", "a\nb\nc\n", ""},
 		{"a\nb\nc\n", "a\nx\nc\n", "- b\n+ x\n"},
@@ -143,19 +143,19 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// lab is a Pi with a machine, all of it in memory but the files: the daemon's status follows what the person does.
+// lab simulates a Pi with a machine. Only its files are real. The daemon's status depends on what the person does.
 type lab struct {
 	now    time.Time
 	boot   int
 	relay  bool
 	lost   bool // the reader is unplugged
 	faults []string
-	dead   bool // it answers once it was asked
+	dead   bool // the next request fails, later requests succeed
 	mute   bool
 	deeds  []string
 	calls  []string
 	owned  []string
-	wrong  string // the step at which the lamp shows the opposite
+	wrong  string // at this step the lamp shows the opposite
 }
 
 func (l *lab) Now() time.Time { l.now = l.now.Add(100 * time.Millisecond); return l.now }
@@ -172,7 +172,7 @@ func (l *lab) Status(context.Context, string) (control.Status, error) {
 		return control.Status{}, errors.New("no daemon answers")
 	}
 	if l.dead {
-		l.dead = false // systemd has started it again
+		l.dead = false // systemd has restarted the daemon
 		return control.Status{}, errors.New("no daemon answers")
 	}
 	phase := map[bool]string{true: "on", false: "off"}[l.relay]
@@ -192,7 +192,7 @@ func (l *lab) Own(paths ...string) error { l.owned = append(l.owned, paths...); 
 
 func (l *lab) Pause(context.Context, time.Duration) {}
 
-// person answers the prompts of a setup at this lab. They end the input at the power cut, as the power does.
+// person answers the prompts of a setup on this lab. At a power cut the input ends, as on a real Pi.
 type person struct {
 	*lab
 	out    bytes.Buffer
@@ -257,7 +257,7 @@ func (p *person) answer(text string) (line string, more bool) {
 	return "", true
 }
 
-// site is a root with a machine that is ready to be tested.
+// run runs the setup of this lab with a person who answers.
 func (l *lab) run(t *testing.T, root string, o Options) (string, error) {
 	t.Helper()
 	in, onward := io.Pipe()
@@ -348,7 +348,7 @@ func TestAcceptanceTestContinuesAfterEachPowerCut(t *testing.T) {
 	}
 }
 
-func TestAFailedStepMakesTheTestNotPassed(t *testing.T) {
+func TestAFailedStepMakesTheWholeTestFail(t *testing.T) {
 	l, root := &lab{now: time.Date(2026, 11, 29, 10, 0, 0, 0, time.UTC), wrong: "e-stop"}, wiredRoot(t)
 	var said string
 	var err error
@@ -366,7 +366,7 @@ func TestAFailedStepMakesTheTestNotPassed(t *testing.T) {
 	}
 }
 
-func TestATestUnderWayBeginsAnewWhereTheWiringHasChanged(t *testing.T) {
+func TestAnUnfinishedTestStartsAgainIfTheWiringHasChanged(t *testing.T) {
 	l, root := &lab{now: time.Date(2026, 11, 29, 10, 0, 0, 0, time.UTC)}, wiredRoot(t)
 	if _, err := l.run(t, root, Options{}); !errors.Is(err, ErrEnded) {
 		t.Fatal(err)

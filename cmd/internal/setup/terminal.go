@@ -11,13 +11,13 @@ import (
 	"portillon/policy"
 )
 
-// ErrEnded says that the input ended before an answer.
+// ErrEnded reports that the input ended before an answer was typed.
 var ErrEnded = errors.New("the input ended before an answer came")
 
-// maxLine bounds a typed line, in bytes.
+// maxLine is the longest typed line, in bytes.
 const maxLine = 4096
 
-// Terminal asks a person.
+// Terminal asks a person questions.
 type Terminal struct {
 	Lang  policy.Language
 	Yes   bool // answer every confirmation with yes
@@ -25,8 +25,8 @@ type Terminal struct {
 	lines <-chan string
 }
 
-// NewTerminal reads lines from in. Its goroutine blocks in in.Read until the process or the input ends; nothing can
-// interrupt it.
+// NewTerminal returns a terminal that reads lines from in. Its goroutine blocks in in.Read until the process or the
+// input ends; nothing can interrupt the read.
 func NewTerminal(ctx context.Context, in io.Reader, out io.Writer, l policy.Language) *Terminal {
 	lines := make(chan string)
 	go func() {
@@ -44,7 +44,7 @@ func NewTerminal(ctx context.Context, in io.Reader, out io.Writer, l policy.Lang
 	return &Terminal{Lang: l, out: out, lines: lines}
 }
 
-// Say prints a text on lines of its own.
+// Say prints a text followed by a line break.
 func (t *Terminal) Say(x policy.Text) { fmt.Fprintln(t.out, x.In(t.Lang)) }
 
 // Ask prints a question and waits for a line.
@@ -63,13 +63,13 @@ func (t *Terminal) Ask(ctx context.Context, x policy.Text) (string, error) {
 	}
 }
 
-// Confirm asks for a yes. An empty line is a no.
+// Confirm asks a question that is answered by yes or no. An empty line means no.
 func (t *Terminal) Confirm(ctx context.Context, x policy.Text) (bool, error) {
 	return t.ConfirmDanger(ctx, t.Yes, x)
 }
 
-// ConfirmDanger is Confirm for what could hurt somebody. --yes does not answer it; confirmed, from a flag of its own,
-// does.
+// ConfirmDanger is Confirm for an action that could hurt somebody. The flag --yes does not answer the question;
+// confirmed, which comes from a separate flag, does.
 func (t *Terminal) ConfirmDanger(ctx context.Context, confirmed bool, x policy.Text) (bool, error) {
 	if confirmed {
 		return true, nil

@@ -23,10 +23,10 @@ import (
 // look is the pause between two requests for the daemon's status.
 const look = 200 * time.Millisecond
 
-// unfinished is the file of an unfinished test, beside the protocols.
+// unfinished is the name of the file with an unfinished test, in the folder of the protocols.
 const unfinished = "unfinished.json"
 
-// WiringOf is the part of a machine's configuration that decides which tests apply.
+// WiringOf returns the properties of a machine's configuration that decide which tests apply.
 func WiringOf(c daemoncmd.Config) acceptance.Wiring {
 	r := c.Relay
 	return acceptance.Wiring{EStop: r.EStop != "", Door: r.Door != "", Feedback: r.Feedback != "",
@@ -34,15 +34,14 @@ func WiringOf(c daemoncmd.Config) acceptance.Wiring {
 		Reader: c.Reader.Kind != "none", ReaderTells: c.Reader.ReaderTells()}
 }
 
-// Fingerprint is the SHA-256 of a machine's file, in hexadecimal.
+// Fingerprint returns the SHA-256 of a machine's file, in hexadecimal.
 func Fingerprint(path string) (string, error) {
 	b, err := readSmall(path)
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:]), err
 }
 
-// Accepted is the machine's last protocol, of a test that passed or failed, and the fingerprint of its file as it is
-// now.
+// Accepted returns the machine's last protocol, passed or failed, and the fingerprint of its present file.
 func Accepted(c daemoncmd.Config, file string) (acceptance.Protocol, string, error) {
 	_, public, err := c.Signer("/etc/credstore")
 	if err != nil {
@@ -60,7 +59,7 @@ func Accepted(c daemoncmd.Config, file string) (acceptance.Protocol, string, err
 	return last, sum, err
 }
 
-// trial leads a person through the acceptance test.
+// trial guides a person through the acceptance test.
 type trial struct {
 	*Setup
 	c      daemoncmd.Config
@@ -70,7 +69,7 @@ type trial struct {
 	signer note.Signer
 }
 
-// trial runs the acceptance test. It continues a test that a reboot or a power cut interrupted.
+// trial runs the acceptance test. It continues a test that was interrupted by a reboot or a power cut.
 func (s *Setup) trial(ctx context.Context, c daemoncmd.Config, path string) error {
 	signer, public, err := c.Signer(s.store())
 	if err != nil {
@@ -128,7 +127,7 @@ func (r *trial) load(sum string) error {
 	return nil
 }
 
-// begin says what the test needs, and asks for the person's name.
+// begin explains what the test needs, and asks for the person's name.
 func (r *trial) begin(ctx context.Context, sum string) error {
 	yes, err := r.Term.ConfirmDanger(
 		ctx,
@@ -177,14 +176,14 @@ func (r *trial) keep() error {
 	return wire.WriteFile(filepath.Join(r.folder, unfinished), b, 0o600)
 }
 
-// run plays the test until it is over, or until the Pi loses its power.
+// run executes the test until it is finished, or until the Pi loses its power.
 func (r *trial) run(ctx context.Context) error {
 	in := acceptance.Input{}
 	for {
 		in.Now, in.Boot = r.Host.Now(), r.Host.BootID()
 		var out acceptance.Output
 		r.p, out = acceptance.Next(r.plan, r.p, in)
-		if out.Call != acceptance.Look { // a look at the daemon changes nothing worth storing
+		if out.Call != acceptance.Look { // reading the status changes nothing worth storing
 			if err := r.keep(); err != nil {
 				return err
 			}
@@ -221,7 +220,7 @@ func (r *trial) run(ctx context.Context) error {
 	}
 }
 
-// head prints what a step is about.
+// head prints the introduction of a step.
 func (r *trial) head(step acceptance.Step) {
 	head := func(l policy.Language) string {
 		return fmt.Sprintf("\n%d/%d  %s (%s)\n  %s\n  → %s", r.p.At+1, len(r.plan), step.Title.In(l), step.ID,
@@ -230,7 +229,7 @@ func (r *trial) head(step acceptance.Step) {
 	r.Term.Say(policy.Text{FR: head(policy.French), EN: head(policy.English)})
 }
 
-// prompt asks the person what the step needs.
+// prompt shows a prompt and reads the person's answer.
 func (r *trial) prompt(ctx context.Context, out acceptance.Output) (acceptance.Input, error) {
 	step := out.Step
 	if out.Again != (policy.Text{}) {
@@ -253,7 +252,7 @@ func (r *trial) prompt(ctx context.Context, out acceptance.Output) (acceptance.I
 	return acceptance.Input{Event: acceptance.Line, Line: line}, err
 }
 
-// status asks the daemon, after a short pause.
+// status asks the daemon for its status, after a short pause.
 func (r *trial) status(ctx context.Context) acceptance.Status {
 	r.Host.Pause(ctx, look)
 	st, err := r.Host.Status(ctx, r.c.Control)
@@ -293,7 +292,7 @@ func (r *trial) finish(ctx context.Context) error {
 	return nil
 }
 
-// Summary is a protocol in words.
+// Summary returns a protocol as text for a person.
 func Summary(p acceptance.Protocol, l policy.Language) string {
 	words := map[acceptance.Verdict]policy.Text{acceptance.Passed: t("réussi", "passed"),
 		acceptance.Failed: t("ÉCHEC", "FAILED"), acceptance.Skipped: t("passé", "skipped")}

@@ -5,14 +5,14 @@ import (
 	"portillon/policy"
 )
 
-// ask is a heading with its items, in both languages.
+// ask is a heading with a list of requests, in both languages.
 type ask struct {
 	title policy.Text
 	items []policy.Text
 }
 
-// asks are the requests to the electrician. Clause numbers that could not be checked in the standard itself are marked
-// (check).
+// asks returns the requests to the electrician. Clause numbers that could not be checked in the standard itself are
+// marked (check).
 func asks(c daemoncmd.Config) []ask {
 	return []ask{
 		{t("Alimentation", "Supply"), supply()},
@@ -22,7 +22,7 @@ func asks(c daemoncmd.Config) []ask {
 	}
 }
 
-// supply is about the supply before the contactor.
+// supply returns the requests about the supply before the contactor.
 func supply() []policy.Text {
 	return []policy.Text{
 		t("Pôles : le contacteur coupe L et N, ou les trois phases (et N s’il est utilisé), jamais le conducteur de "+
@@ -52,7 +52,7 @@ func supply() []policy.Text {
 	}
 }
 
-// startStop is about the machine's own start and stop, which must work without Portillon.
+// startStop returns the requests about the machine's own start and stop, which must work without Portillon.
 func startStop() []policy.Text {
 	return []policy.Text{
 		t("Déclenchement à manque de tension : ni la fermeture du contact de Portillon ni le retour du courant ne "+
@@ -76,7 +76,7 @@ func startStop() []policy.Text {
 	}
 }
 
-// control is about the circuit with Portillon's contact.
+// control returns the requests about the circuit with Portillon's contact.
 func control(c daemoncmd.Config) []policy.Text {
 	out := []policy.Text{
 		t("24 V TBTP, 0 V relié à la terre (PE) en un seul point, fusible 1 A sur le + en tête, coupure sur le + "+
@@ -97,8 +97,9 @@ func control(c daemoncmd.Config) []policy.Text {
 	return out
 }
 
-// rules name the law. The regulation applies from 20 January 2027 according to its corrigendum (OJ L 169, 4 July 2023).
-// NF C 15-100 is a series since August 2024 according to its users (legrand.fr).
+// rules returns the applicable law and standards. The regulation applies from 20 January 2027 according to its
+// corrigendum (OJ L 169, 4 July 2023). NF C 15-100 has been a series since August 2024 according to its users
+// (legrand.fr).
 func rules() []policy.Text {
 	return []policy.Text{
 		t("Qui modifie une machine répond de sa conformité : directive 2006/42/CE jusqu’au 19 janvier 2027, puis "+

@@ -1,9 +1,9 @@
-// Package sheet makes the sheet that a maker hands to the electrician who wires one machine: which terminal of the
-// Raspberry Pi carries what, how the relay is driven, what to ask the electrician for, what Portillon does not do
-// there, and blanks for what was measured.
+// Package sheet creates the sheet that a maker gives to the electrician who wires one machine. The sheet lists what is
+// connected to each terminal of the Raspberry Pi, how the relay is driven, the requests to the electrician, and what
+// Portillon does not do at this machine. It has blank fields for measured values.
 //
-// A sheet is one HTML file that needs nothing else: its style is inside, and it runs no script. Printed on A4, each
-// language is one page. After a change of its words or style, print it once and look at it: chromium --headless
+// A sheet is one HTML file without external resources: its style is inside, and it runs no script. Printed on A4, each
+// language is one page. After a change of the text or the style, print the sheet once and check it: chromium --headless
 // --print-to-pdf=sheet.pdf sheet.html; pdfinfo sheet.pdf.
 package sheet
 
@@ -24,7 +24,7 @@ import (
 //go:embed sheet.html
 var page string
 
-// maxFile is how many characters of the file's name are shown.
+// maxFile is the largest number of characters of the file's name that are shown.
 const maxFile = 60
 
 // Row is a line of the table of terminals.
@@ -33,15 +33,15 @@ type Row struct {
 	What, Contact, Wire string
 }
 
-// Ask is a heading with the requests to the electrician under it.
+// Ask is a heading with a list of requests to the electrician.
 type Ask struct {
 	Title string
 	Items []string
 }
 
-// Sheet is the sheet of a machine in one language.
+// Sheet is the content of a machine's sheet in one language.
 type Sheet struct {
-	Lang                string // fr or en
+	Lang                string // language: fr or en
 	Machine, Site, File string
 	Rows                []Row
 	Relay               []string // how the relay is driven
@@ -50,7 +50,7 @@ type Sheet struct {
 	W                   words
 }
 
-// For is the sheet of a machine. file is the name of its configuration.
+// For returns the sheet of a machine. file is the name of the machine's configuration file.
 func For(c daemoncmd.Config, file string, l policy.Language) Sheet {
 	s := Sheet{Lang: l.String(), Machine: c.Machine, Site: c.Site, File: shorten(filepath.Base(file)), W: wordsIn(l)}
 	s.Rows = rows(c, l)
@@ -66,7 +66,7 @@ func For(c daemoncmd.Config, file string, l policy.Language) Sheet {
 	return s
 }
 
-// in returns the texts in one language.
+// in returns texts in one language.
 func in(l policy.Language, texts []policy.Text) (out []string) {
 	for _, t := range texts {
 		out = append(out, t.In(l))
@@ -74,7 +74,8 @@ func in(l policy.Language, texts []policy.Text) (out []string) {
 	return out
 }
 
-// unbroken replaces the space between a number and its unit, and before a French punctuation mark, by a no-break space.
+// unbroken replaces the space between a number and its unit, and before a French punctuation mark, by a no-break
+// space.
 func unbroken(s string) string {
 	s = regexp.MustCompile(`(\d) (V|A|mA|Hz|kΩ|mm|phases)\b`).ReplaceAllString(s, "$1\u00a0$2")
 	return strings.NewReplacer(" :", "\u00a0:", " ;", "\u00a0;", " kΩ", "\u00a0kΩ", "NF C ", "NF\u00a0C\u00a0", "☐ ",
@@ -82,7 +83,7 @@ func unbroken(s string) string {
 		"EN ISO ", "EN\u00a0ISO\u00a0", "18-510", "18\u2011510", "15-100", "15\u2011100").Replace(s)
 }
 
-// HTML is the whole file, with one page for each language.
+// HTML returns the whole file, with one page for each language.
 func HTML(c daemoncmd.Config, file string, langs ...policy.Language) ([]byte, error) {
 	t, err := template.New("sheet").Funcs(template.FuncMap{"whole": unbroken}).Parse(page)
 	if err != nil {
@@ -107,7 +108,7 @@ func shorten(s string) string {
 	return s
 }
 
-// rows are the machine's terminals, in the order of the file. The lines of a bus share a row.
+// rows returns the machine's terminals, in the order of the file. The lines of a bus share a row.
 func rows(c daemoncmd.Config, l policy.Language) (out []Row) {
 	var pins, lines []string
 	for _, w := range c.Wires() {
@@ -130,7 +131,7 @@ func rows(c daemoncmd.Config, l policy.Language) (out []Row) {
 	return out
 }
 
-// Languages are those that --lang names: fr, en or both.
+// Languages returns the languages that --lang names: fr, en or both.
 func Languages(s string) ([]policy.Language, bool) {
 	i := slices.Index([]string{"fr", "en", "both"}, s)
 	if i < 0 {

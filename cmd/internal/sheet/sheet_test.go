@@ -35,7 +35,7 @@ func shipped(t *testing.T) map[string]daemoncmd.Config {
 	return out
 }
 
-// fullest has every wire that a machine may have, and the longest words about its relay.
+// fullest returns a machine with every wire that is possible, and with the longest texts about its relay.
 func fullest() daemoncmd.Config {
 	pin := func(n int) string { return fmt.Sprintf("gpio:pinctrl-/%d", n) }
 	return daemoncmd.Config{Site: strings.Repeat("s", 20), Machine: strings.Repeat("m", 20),
@@ -47,17 +47,17 @@ func fullest() daemoncmd.Config {
 		Lights: daemoncmd.LightsConfig{Red: pin(12), Amber: pin(13), Green: pin(19), Buzzer: pin(16)}}
 }
 
-// text is what somebody reads on the page, its breakless spaces and hyphens as ordinary ones.
+// text returns the text that a reader sees on the page, with no-break spaces and hyphens replaced by ordinary ones.
 func text(page []byte) string {
 	s := html.UnescapeString(regexp.MustCompile(`(?s)<style>.*?</style>|<[^>]*>`).ReplaceAllString(string(page), " "))
 	return strings.Join(strings.Fields(strings.NewReplacer("\u00a0", " ", "\u2011", "-").Replace(s)), " ")
 }
 
-// The sheet of the wiring with everything, as it was last printed and looked at.
+// The golden file is the sheet of the full wiring that was last printed and checked by a person.
 //
 //	UPDATE=1 go test ./cmd/internal/sheet -run Golden
 //
-// Whoever changes it prints both pages (the package comment says how) and looks at them.
+// After a change of the golden file, print both pages (the package comment says how) and check them.
 func TestGoldenSheetOfTheWholeWiring(t *testing.T) {
 	c := shipped(t)["mfrc522-contactor.yaml"]
 	for l, name := range map[policy.Language]string{policy.French: "fr", policy.English: "en"} {
@@ -111,8 +111,8 @@ func everyWireIsOn(t *testing.T, name string, c daemoncmd.Config, s Sheet) {
 	}
 }
 
-// Each terminal says the one thing that its wiring depends on.
-func TestTerminalsSayTheirContact(t *testing.T) {
+// Each terminal shows how the contact at that terminal must be wired.
+func TestEachTerminalNamesItsKindOfContact(t *testing.T) {
 	s := For(fullest(), "full.yaml", policy.English)
 	for gpio, want := range map[string]string{
 		"17": "Portillon's relay K1|NO, dry|+ 24 V PELV, coil K2",
@@ -139,7 +139,7 @@ func TestTerminalsSayTheirContact(t *testing.T) {
 	}
 }
 
-func TestSheetSaysHowTheRelayIsDriven(t *testing.T) {
+func TestSheetShowsHowTheRelayIsDriven(t *testing.T) {
 	plain := func(*daemoncmd.RelayConfig) {}
 	pump := func(r *daemoncmd.RelayConfig) { r.Heartbeat = true }
 	low := func(r *daemoncmd.RelayConfig) { r.ActiveLow = true }
@@ -166,8 +166,9 @@ func TestSheetSaysHowTheRelayIsDriven(t *testing.T) {
 	}
 }
 
-// What the electrician must not miss, in both languages. A clause that could not be read in its standard is marked.
-func TestSheetAsksForEverything(t *testing.T) {
+// Requests that the electrician must see, in both languages. A clause that could not be read in its standard is
+// marked.
+func TestSheetHasAllRequestsToTheElectrician(t *testing.T) {
 	for l, wants := range map[policy.Language][]string{
 		policy.English: {"L and N, or all three phases", "PE to all metal", "MCB", "30 mA RCD",
 			"Lockable main disconnector", "EN 60204-1 §5.3 (check)",
@@ -208,7 +209,7 @@ func TestSheetAsksForEverything(t *testing.T) {
 	}
 }
 
-// « Consignation » is the electrician's lock-out, never what Portillon does.
+// « Consignation » means the electrician's lock-out. The sheet never uses the word for something that Portillon does.
 func TestSheetLeavesIsolationToTheElectrician(t *testing.T) {
 	page, err := HTML(fullest(), "full.yaml", policy.French, policy.English)
 	if err != nil {
@@ -221,10 +222,10 @@ func TestSheetLeavesIsolationToTheElectrician(t *testing.T) {
 	}
 }
 
-// Printed in DejaVu Sans, which is wider than what browsers put in its place, the fullest sheet in French has 5,532
-// characters and leaves 5 mm of its page free. A longer one must be printed again and looked at (the package comment
-// says how).
-func TestFullestSheetIsAsShortAsOnePageBears(t *testing.T) {
+// Printed in DejaVu Sans, which is wider than the fonts that browsers use instead, the fullest sheet in French has
+// 5,532 characters and leaves 5 mm of its page free. A longer sheet must be printed and checked again (the package
+// comment says how).
+func TestFullestSheetIsShortEnoughForOnePage(t *testing.T) {
 	bare := fullest()
 	bare.Relay = daemoncmd.RelayConfig{Pin: bare.Relay.Pin}
 	for _, c := range []daemoncmd.Config{fullest(), bare} {
@@ -240,8 +241,9 @@ func TestFullestSheetIsAsShortAsOnePageBears(t *testing.T) {
 	}
 }
 
-// A machine.yaml may come from anywhere: nothing of it becomes markup, and the page fetches and runs nothing.
-func TestSheetHoldsNothingThatRunsOrIsFetched(t *testing.T) {
+// A machine.yaml may come from an attacker, so no text from the file may become markup, and the page must load and run
+// nothing.
+func TestSheetRunsNoScriptAndLoadsNothing(t *testing.T) {
 	evil := `"><script>alert(1)</script><img src=x onerror=y>&lt;`
 	c := daemoncmd.Config{Site: evil, Machine: evil + "m",
 		Reader: daemoncmd.ReaderConfig{Kind: evil, Values: rfid.Values{"port": "/dev/ttyAMA0"}},
@@ -283,7 +285,7 @@ func TestLanguagesOfASheet(t *testing.T) {
 	}
 }
 
-func TestNumbersStayWithTheirUnits(t *testing.T) {
+func TestNumbersAreNotSeparatedFromTheirUnits(t *testing.T) {
 	for in, want := range map[string]string{
 		"24 V TBTP": "24\u00a0V TBTP", "3,3 V": "3,3\u00a0V", "4,7 kΩ": "4,7\u00a0kΩ", "30 mA": "30\u00a0mA",
 		"5 VCC":           "5 VCC",
@@ -296,7 +298,7 @@ func TestNumbersStayWithTheirUnits(t *testing.T) {
 	}
 }
 
-// A hostile file: whatever its names are, the page is whole and holds them as text.
+// With hostile names the page must stay complete and show the names as text.
 func FuzzSheet(f *testing.F) {
 	f.Add("laser", "biklab", "laser.yaml", 17)
 	f.Add("<script>", "{{.}}", "</style>", 99)

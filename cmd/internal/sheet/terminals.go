@@ -7,19 +7,20 @@ import (
 	"portillon/policy"
 )
 
-// end is what is connected to a terminal.
+// end describes the device at a terminal: the device, how its contact is wired, and the kind of wire.
 type end struct{ what, contact, wire policy.Text }
 
-// t is a text in both languages.
+// t returns a text in both languages.
 func t(fr, en string) policy.Text { return policy.Text{FR: fr, EN: en} }
 
-// The kinds of wire on the Pi's side. Below the table the sheet says to keep them apart from mains.
+// signal returns the kind of wire for a GPIO line. The sheet says below the table to keep such wires apart from mains
+// wires.
 func signal() policy.Text   { return t("signal 3,3 V", "3.3 V signal") }
 func toGround() policy.Text { return t("2 fils : broche, masse", "2 wires: pin, ground") }
 func none() policy.Text     { return t("aucun", "none") }
 func dry() policy.Text      { return t("NO, libre de potentiel", "NO, dry") }
 
-// terminal is what is connected to one line.
+// terminal returns the device that is connected to one line.
 func terminal(w daemoncmd.Wire, c daemoncmd.Config) end {
 	if at, found := inputs()[w.Key]; found {
 		return at
@@ -45,7 +46,7 @@ func terminal(w daemoncmd.Wire, c daemoncmd.Config) end {
 	return end{t(w.Key, w.Key), none(), signal()}
 }
 
-// inputs are the Pi's inputs, and a reader's own wires.
+// inputs returns the devices at the Pi's inputs, and those at a reader's separate wires.
 func inputs() map[string]end {
 	return map[string]end{
 		"relay.e-stop": {t("2e contact de l’arrêt d’urgence", "second contact of the emergency stop"),
@@ -70,12 +71,12 @@ func inputs() map[string]end {
 	}
 }
 
-// bus is the reader's bus, all lines together.
+// bus returns the device at the reader's bus, as one entry for all lines of the bus.
 func bus(c daemoncmd.Config) end {
 	return end{t("lecteur de cartes ("+c.Reader.Kind+")", "card reader ("+c.Reader.Kind+")"), none(), signal()}
 }
 
-// relay says how this machine's relay is driven.
+// relay returns how this machine's relay is driven.
 func relay(c daemoncmd.Config) []policy.Text {
 	contact := t("Son contact ne coupe que le 24 V de la bobine de K2, jamais le secteur.",
 		"Its contact switches the 24 V of K2's coil only, never mains.")

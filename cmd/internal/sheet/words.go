@@ -2,8 +2,8 @@ package sheet
 
 import "portillon/policy"
 
-// words are the fixed texts of the sheet in one language. The page is printed and filled in by hand, so each text is
-// short. A test checks that a machine with every wire fits on one page.
+// words holds the fixed texts of the sheet in one language. The page is printed and filled in by hand, so each text is
+// short. A test checks that the sheet of a machine with every wire fits on one page.
 type words struct {
 	Title, Lead                     string
 	Machine, Site, File             string
