@@ -45,7 +45,7 @@ func (fl *fleet) takeAlerts(id policy.MachineID, after uint64) (fresh []CardAler
 	err = fl.core.ledger.Records(context.Background(), q, func(e ledger.Entry) error {
 		var b wire.CardAlertBody
 		if json.Unmarshal(e.Body, &b) != nil {
-			b.State = "" // keep the alert even if a later version writes an unknown state
+			b.State = "" // keep the alert even if a later version writes an unknown body
 		}
 		fresh = append(fresh, CardAlert{Seq: e.Seq, At: e.Wall, Member: e.Member, State: b.State, Since: b.Since})
 		return nil
