@@ -48,7 +48,7 @@ func (b *browser) badge(name string) {
 	}
 }
 
-// standsIn returns the database files that contain a text in any encoding.
+// standsIn returns the database files that contain a text, regardless of upper and lower case.
 func standsIn(t *testing.T, c hub.Config, text string) (files []string) {
 	t.Helper()
 	for _, end := range []string{"", "-wal", "-shm"} {
@@ -108,7 +108,7 @@ func TestErasureRemovesThePersonFromEveryDatabaseFile(t *testing.T) {
 		}
 	}
 	b.json(204, "DELETE", "/members/m-020dc2", nil, nil, "If-Match", version())
-	// a bundle whose build began before the erasure may contain the person's name until the next build
+	// A bundle whose build began before the erasure may contain the person's name until the next build.
 	for _, text := range erased {
 		eventually(t, func() bool { return len(standsIn(t, h.config, text)) == 0 })
 	}

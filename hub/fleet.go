@@ -116,7 +116,7 @@ func (fl *fleet) know(id policy.MachineID) error {
 	}
 	fl.mu.Unlock()
 	if _, err := fl.takeAlerts(id, 0); errors.Is(err, ledger.ErrChanged) {
-		// records are still accepted; a reader of the changed record gets the error
+		// The machine's records are still accepted; a later read of the changed record returns the error.
 		fl.core.log.Error("record changed", "err", err)
 	} else if err != nil {
 		return err
@@ -151,13 +151,15 @@ func (fl *fleet) standing(id policy.MachineID) (out enrol.Standing) {
 
 // machineNotes is internal state about a machine, which is not displayed.
 type machineNotes struct {
-	// of its journal, as last reported; sent in acknowledgements while the ledger has no record
+	// generation is that of the machine's journal, as its last state names it. Acknowledgements contain it while the
+	// ledger has no record of the machine.
 	generation wire.Generation
 	acked      time.Time // time of the last acknowledgement to it
 	offered    time.Time // time when the manifest was last published again for it
 	lags       bool      // its last state names an older bundle, and the manifest was not published again since
 	appeared   time.Time // time when it came online
-	// last log of its trouble: once a minute, so that many refused batches do not fill the log
+	// troubleLogged is when the machine's trouble was last logged: at most once a minute, so that many refused batches do
+	// not fill the log.
 	troubleLogged time.Time
 	refusal       refusal
 	screen        screenNote

@@ -42,8 +42,8 @@ func (ms *messages) dropped(l *link, d mqtt.Dropped) {
 	}
 }
 
-// tidy clears a retained message on a topic of the hub, or of a machine that is not enrolled. An enrolled machine
-// clears its own topics when it connects.
+// tidy removes a retained message on a topic of the hub, or of a machine that is not enrolled. On the bundle's topic it
+// publishes the manifest in its place. An enrolled machine clears its own topics when it connects.
 func (ms *messages) tidy(l *link, topic string) error {
 	if topic == ms.core.topics.Bundle() {
 		if manifest, _ := ms.bundles.current(); manifest != nil {

@@ -135,7 +135,7 @@ type client struct {
 
 // published is a message that the client publishes.
 type published struct {
-	mqtt.Message // nil: the caller does not wait for delivery
+	mqtt.Message // nil: its other methods are not called
 	topic        string
 	data         []byte
 }

@@ -21,17 +21,17 @@ import (
 type PeopleConfig struct {
 	Listen        string // host:port; empty: no pages and no API
 	URL           *url.URL
-	Cert, CertKey string // PEM files; OwnCert; empty: plain HTTP
+	Cert, CertKey string // PEM files, or OwnCert; empty: plain HTTP
 	Proxies       []netip.Prefix
 }
 
-// OwnCert in place of a certificate file: the hub's own authority signs one.
+// OwnCert is the value of cert: for a certificate signed by the hub's own authority.
 const OwnCert = "own"
 
-// Managed reports whether the hub keeps the site's directory and policy itself.
+// Managed reports whether the hub manages the site's directory and policy itself.
 func (c Config) Managed() bool { return c.Web.Listen != "" }
 
-// web reads the key web; the zero PeopleConfig: the hub has no pages.
+// web parses the key web; the zero PeopleConfig: the hub has no pages.
 func (p parser) web(n yamlfile.Node) PeopleConfig {
 	if !n.Present() {
 		return PeopleConfig{}
@@ -63,7 +63,7 @@ func (p parser) web(n yamlfile.Node) PeopleConfig {
 	return c
 }
 
-// parsePrefix reads a network, or one address as the network that has only this address.
+// parsePrefix parses a network, or a single address as the network that contains only this address.
 func parsePrefix(s string) (netip.Prefix, error) {
 	if strings.Contains(s, "/") {
 		return netip.ParsePrefix(s)
@@ -75,7 +75,7 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	return a.Prefix(a.BitLen())
 }
 
-// baseURL reads the address that browsers use: scheme and host, nothing behind.
+// baseURL parses the hub's address for browsers: scheme and host, without a path.
 func baseURL(n yamlfile.Node) *url.URL {
 	s := n.Str()
 	if s == "" {
@@ -90,7 +90,7 @@ func baseURL(n yamlfile.Node) *url.URL {
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}
 }
 
-// hostsOf reads names of hosts, without a port.
+// hostsOf parses host names without a port.
 func hostsOf(n yamlfile.Node) (out []string) {
 	for i, s := range n.Strs() {
 		if _, err := netip.ParseAddr(s); err != nil && !dnsName.MatchString(strings.ToLower(s)) {
@@ -102,13 +102,13 @@ func hostsOf(n yamlfile.Node) (out []string) {
 	return out
 }
 
-// policyKey reads the public half of the key that signs policies. Empty: the hub's key signs them.
+// policyKey parses the public half of the key that signs policies. Empty: the hub's key signs them.
 func policyKey(n yamlfile.Node, site string) string {
 	verifier(n, keykind.Place{Kind: keykind.Policy, ID: site})
 	return n.Str()
 }
 
-// together refuses keys of the file that do not go together, and asks for those that must.
+// together adds faults for keys of the file that exclude each other, and for missing keys that others require.
 func (p parser) together(r yamlfile.Node, c Config) {
 	if c.Join.Listen == "" && !c.Managed() {
 		r.Get("machines").Required()
