@@ -83,7 +83,7 @@ func TestHubWithPasswordsRefusesUnknownMachines(t *testing.T) {
 	}
 }
 
-func TestHubEncryptsMQTTIfItHasACertificate(t *testing.T) {
+func TestHubWithACertificateEncryptsMQTT(t *testing.T) {
 	dir := t.TempDir()
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(2)

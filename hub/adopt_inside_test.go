@@ -130,7 +130,7 @@ func checkCredentials(t *testing.T, h *Hub) {
 	t.Error("no badge is in the bundle")
 }
 
-func TestAdoptionNamesWhatItLeavesBehind(t *testing.T) {
+func TestAdoptionListsWhatItDoesNotImport(t *testing.T) {
 	s := exampleSite(t, func(s *site.Site) {
 		s.Badges = append(s.Badges, site.File{Name: "empty.json", Data: []byte("{}")})
 		s.Skipped = append(s.Skipped, "badges/README: no badge")

@@ -29,7 +29,7 @@ import (
 //	  laser: { key: "portillon:machine:laser.biklab+5f1c…", password-file: laser.password }
 //	mqtt: { listen: "127.0.0.1:1883" }  # the broker inside; or { broker: "tcp://…", username: …, password-file: … }
 //	http: 127.0.0.1:8038                # the manifest and its chunks, on loopback
-//	bundle: { file: site.bundle, key: "portillon:site:biklab+…" } # with policy-key: where machines pin one apart
+//	bundle: { file: site.bundle, key: "portillon:site:biklab+…" } # and policy-key:, if machines pin a separate one
 //
 // Relative paths start from the file's folder.
 type Config struct {

@@ -24,7 +24,7 @@ func TestHubFileMayAllowMachinesToJoin(t *testing.T) {
 	}
 }
 
-func TestFaultsOfTheMachinesListenerNamePlaceFieldAndCure(t *testing.T) {
+func TestFaultsOfTheMachinesListenerNameLineFieldAndFix(t *testing.T) {
 	for _, c := range []struct{ from, to, says string }{
 		{"name: hub.local\n", "", "name: is missing"},
 		{"card-key: card.key\n", "", "card-key: is missing"},

@@ -220,7 +220,7 @@ func (op *opening) brokerAccounts() ([]broker.Account, error) {
 		}
 		out = append(out, broker.Account{User: "+watcher", Password: p, As: broker.AsWatcher})
 	}
-	// a machine's id cannot contain a plus
+	// The hub's account has a plus in its name, because the id of a machine cannot contain one.
 	op.hub.connector.dial.username, op.hub.connector.dial.password = "+hub", random(16)
 	return append(
 		out,

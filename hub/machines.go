@@ -262,7 +262,7 @@ func (en *enrolments) applyMachines(_ context.Context, all []enrol.Enrolled) err
 
 // replaceAwaited replaces a machine's journal in the ledger with the machine's new journal, once the machine has
 // reported the generation of the new one. It does so only if an administrator allowed this with the enrolment code. The
-// audit log has the same entry as for «portillon machine replace».
+// effect is that of «portillon machine replace».
 func (en *enrolments) replaceAwaited(id policy.MachineID, next wire.Generation) {
 	en.mu.Lock()
 	by, awaited := en.replacing[id]

@@ -8,7 +8,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// The address that browsers use is a scheme and a host. Plain http is for a reverse proxy on the same computer.
+// The hub's address for browsers consists of a scheme and a host. Plain http is allowed only for a reverse proxy on the
+// same computer.
 func TestURLOfPeopleIsSchemeAndHostAlone(t *testing.T) {
 	for text, want := range map[string]string{
 		"https://hub.lab.example":      "https://hub.lab.example",
