@@ -16,7 +16,7 @@ import (
 )
 
 // attacks are all attacks that the tests make on a whole hub, created by hub.New, over its listeners. docs/security.md
-// has the defence against each; TestEveryAttackIsInTheDocument compares the two.
+// has the defence against each; TestEveryAttackIsDocumented compares the two.
 var attacks = []struct {
 	name string
 	play func(*testing.T, *rig)
@@ -344,7 +344,7 @@ func pathTricks(t *testing.T, r *rig) {
 var documented = regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|.*\\| (.*) \\|$")
 
 // Every attack is listed in docs/security.md with existing tests, and the document lists no other attack.
-func TestEveryAttackIsInTheDocument(t *testing.T) {
+func TestEveryAttackIsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../docs/security.md")
 	if err != nil {
 		t.Fatal(err)

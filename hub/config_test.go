@@ -100,7 +100,7 @@ func TestFaultsOfTheHubFileNameLineFieldAndFix(t *testing.T) {
 	}
 }
 
-func TestHubNamesTheFileThatItCannotOpen(t *testing.T) {
+func TestErrorNamesTheFileThatTheHubCannotOpen(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
 	}

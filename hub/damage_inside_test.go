@@ -114,7 +114,7 @@ func TestDamagedChunkIsRepairedFromTheBundleFileAndLogged(t *testing.T) {
 }
 
 // A tag record with a body of a later release, which this release cannot parse, is ignored.
-func TestTagsThatCannotBeReadAreNotReturned(t *testing.T) {
+func TestMalformedTagRecordsAreIgnored(t *testing.T) {
 	h, laser, _ := laserHub(t)
 	laser.Append(wire.Tagged, "", "m-ines", wire.TagBody{Tag: "t1", Reason: "belt"})
 	laser.Append(wire.Tagged, "", "m-ines", map[string]any{"tag": "t2", "reason": 5})

@@ -382,7 +382,7 @@ func TestPagesAreServedWithTheCertificateOfTheHubsAuthority(t *testing.T) {
 	}
 }
 
-func TestOwnCertificateOfPagesNeedsTheAuthority(t *testing.T) {
+func TestHubSignedCertificateOfPagesNeedsTheAuthority(t *testing.T) {
 	c := newConfiguration(t, func(c *Config) { c.Web.Cert, c.Join = OwnCert, JoinConfig{CardKey: c.Join.CardKey} })
 	h, err := New(c, Options{Offline: true})
 	if err == nil {

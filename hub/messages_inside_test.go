@@ -45,7 +45,7 @@ func ofLaser(h *Hub) (m Machine) {
 }
 
 // A broker also publishes the will of a disconnected machine, and a retained state that may be days old.
-func TestOnlyWhatAMachineSendsNowCountsAsSeen(t *testing.T) {
+func TestOnlyCurrentMessagesUpdateLastSeen(t *testing.T) {
 	h, _, now := laserHub(t)
 	for _, x := range []struct {
 		topic    wire.TopicName
@@ -445,7 +445,7 @@ func TestLoopbackServesTheStateOfTheBroker(t *testing.T) {
 	}
 }
 
-func TestAddressForPeopleMustBeFree(t *testing.T) {
+func TestWebAddressInUseIsAnError(t *testing.T) {
 	h, _, _ := laserHub(t)
 	c := newConfiguration(t, func(c *Config) { c.Web.Listen = h.pagesServer.listener.Addr().String() })
 	other, err := New(c, Options{Offline: true})

@@ -59,7 +59,7 @@ func works(m *ledgertest.Machine, n int) {
 }
 
 // The complete loop at the hub: records arrive over MQTT, are evaluated as progress, and are exported as a signed file.
-func TestWorkAtTheMachineBecomesEvidenceThatVerifies(t *testing.T) {
+func TestRecordedWorkIsExportedAsValidEvidence(t *testing.T) {
 	p, err := policyfile.Parse("policy.yaml", []byte(sitePolicy))
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func TestWorkAtTheMachineBecomesEvidenceThatVerifies(t *testing.T) {
 }
 
 // Readers accept the largest evidence file that can be created.
-func TestEvidenceOfALongCareerStillFits(t *testing.T) {
+func TestEvidenceOfManySessionsIsAcceptedByReaders(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
 	}

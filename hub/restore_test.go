@@ -173,7 +173,7 @@ func told(r wire.Restore) string {
 
 // After an administrator has allowed the new journal beside the running hub, the hub sends the machine a restore until
 // the machine's records show that it was applied.
-func TestReplacedMachineGetsItsPastFromTheLedger(t *testing.T) {
+func TestReplacedMachineGetsARestoreFromTheLedger(t *testing.T) {
 	t.Parallel() // most of the test's time is waiting
 	m := ledgertest.New(t, "biklab", "laser")
 	lived(m)

@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-func TestNewestJournalHasTheSessionAndTagsOfAMachine(t *testing.T) {
+func TestSessionAndTagsComeFromTheNewestJournal(t *testing.T) {
 	at := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 	record := func(kind wire.Kind, member policy.MemberID, body any) wire.Record {
 		b, err := json.Marshal(body)

@@ -10,7 +10,7 @@ import (
 
 // After an older copy of a machine's journal was restored, the hub sends all tags that the ledger has for the machine
 // again, with their ids, regardless of who put them on.
-func TestTagsOfTheLedgerReturnToAMachineWithAnOlderJournal(t *testing.T) {
+func TestTagsOfTheLedgerAreSentToAMachineWithAnOlderJournal(t *testing.T) {
 	t.Parallel() // most of the test's time is waiting
 	m := ledgertest.New(t, "biklab", "laser")
 	o := run(t, configure(t, []*ledgertest.Machine{m}))

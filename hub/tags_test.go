@@ -151,7 +151,7 @@ func TestReasonOfARefusedTagIsKeptForTheAdministrator(t *testing.T) {
 	gone(t, "the tag is not seen on its machine", func() bool { s := status(); return s.OnMachine && s.Why == "" })
 }
 
-func TestInvalidTagIsRefusedWithASentence(t *testing.T) {
+func TestInvalidTagIsRefusedWithAnExplanation(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	c := configure(t, []*ledgertest.Machine{m})
 	for _, x := range []struct{ machine, reason, want string }{
