@@ -32,7 +32,7 @@ type options struct {
 	out               func(row ...any) // prints a line of a row's result
 }
 
-// row is one measurement. It returns an error if the hub misses a promised figure.
+// row is one measurement. It returns an error if the hub exceeds a documented limit.
 type row struct {
 	name, about string
 	run         func(context.Context, options) error
@@ -62,7 +62,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// beChild runs one of the child processes for which rows start this program again. is reports whether args name one.
+// beChild runs this program as a child process of a row. is reports whether args name a child process.
 func beChild(ctx context.Context, args []string) (code int, is bool) {
 	if len(args) < 2 {
 		return 0, false
@@ -78,7 +78,7 @@ func beChild(ctx context.Context, args []string) (code int, is bool) {
 	return 0, false
 }
 
-// run parses the flags and runs the selected rows. It returns the exit code: 1 after a missed figure, 2 for wrong
+// run parses the flags and runs the selected rows. It returns the exit code: 1 after an exceeded limit, 2 for wrong
 // flags.
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	o := options{log: errs, out: func(row ...any) { fmt.Fprintln(out, row...) }}
