@@ -88,12 +88,12 @@ func TestManifestIsRetainedAndFollowsTheBundleFile(t *testing.T) {
 	}
 	stranger, _ := ledgertest.NewKey(t, "portillon-biklab")
 	for name, put := range map[string]func(){
-		"an older one":           func() { b.put("biklab", 1, b.signer, "policy one") },
-		"another site's":         func() { b.put("elsewhere", 9, b.signer, "policy two") },
-		"another's key":          func() { b.put("biklab", 9, stranger, "policy two") },
-		"words":                  func() { write(t, b.file, "words") },
-		"nothing":                func() { os.Remove(b.file) },
-		"one without its policy": func() { b.put("biklab", 9, b.signer) },
+		"an older bundle":                func() { b.put("biklab", 1, b.signer, "policy one") },
+		"a bundle of another site":       func() { b.put("elsewhere", 9, b.signer, "policy two") },
+		"a bundle signed by another key": func() { b.put("biklab", 9, stranger, "policy two") },
+		"a text file":                    func() { write(t, b.file, "words") },
+		"a missing file":                 func() { os.Remove(b.file) },
+		"a bundle without its policy":    func() { b.put("biklab", 9, b.signer) },
 	} {
 		put()
 		o.stop()

@@ -109,11 +109,11 @@ func TestSettingsContainOnlyPrintableLines(t *testing.T) {
 		change func(*api.Settings)
 		field  string
 	}{
-		"as they should be":          {func(*api.Settings) {}, ""},
+		"valid settings":             {func(*api.Settings) {}, ""},
 		"the longest name":           {func(s *api.Settings) { s.Name = strings.Repeat("a", maxSiteName) }, ""},
 		"a name that is too long":    {func(s *api.Settings) { s.Name = strings.Repeat("a", maxSiteName+1) }, "name"},
 		"a name of spaces":           {func(s *api.Settings) { s.Name = "  " }, "name"},
-		"a damaged character":        {func(s *api.Settings) { s.Name = "a\ufffdb" }, "name"},
+		"a replacement character":    {func(s *api.Settings) { s.Name = "a\ufffdb" }, "name"},
 		"another language":           {func(s *api.Settings) { s.Language = "de" }, "language"},
 		"no contact":                 {func(s *api.Settings) { s.Contact = "" }, ""},
 		"the longest contact":        {func(s *api.Settings) { s.Contact = strings.Repeat("a", maxContact) }, ""},
@@ -136,10 +136,10 @@ func TestBrowsersMayAddressTheHubByNameOrURL(t *testing.T) {
 		url  *url.URL
 		want []string
 	}{
-		"neither":         {"", nil, loopback},
-		"a name":          {"hub.lab", nil, append(slices.Clone(loopback), "hub.lab")},
-		"a URL":           {"", &url.URL{Scheme: "https", Host: "www.lab:8443"}, append(slices.Clone(loopback), "www.lab")},
-		"a name and more": {"hub.lab", &url.URL{Host: "www.lab"}, append(slices.Clone(loopback), "www.lab", "hub.lab")},
+		"neither":          {"", nil, loopback},
+		"a name":           {"hub.lab", nil, append(slices.Clone(loopback), "hub.lab")},
+		"a URL":            {"", &url.URL{Scheme: "https", Host: "www.lab:8443"}, append(slices.Clone(loopback), "www.lab")},
+		"a name and a URL": {"hub.lab", &url.URL{Host: "www.lab"}, append(slices.Clone(loopback), "www.lab", "hub.lab")},
 	} {
 		h := newParts(&core{c: Config{Join: JoinConfig{Name: x.name}, Web: PeopleConfig{URL: x.url}}})
 		if got := h.pagesServer.hosts(); !slices.Equal(got, x.want) {

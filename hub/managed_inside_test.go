@@ -156,11 +156,11 @@ func TestUnknownCardIsMarkedWithTheKeyThatItsMachineHas(t *testing.T) {
 	silent := withKey("")
 	silent.Card = wire.MarkCard(first, card.Card)
 	for name, x := range map[string]struct{ given, want wire.EnrolCard }{
-		"the key in force":              {withKey(key()), withKey(key())},
-		"the key before":                {withKey(first), old},
-		"a key that nobody has":         {withKey("other"), wire.EnrolCard{}},
-		"a machine that says no key":    {withKey(""), silent},
-		"a key in force of another one": {withKey(key() + "x"), wire.EnrolCard{}},
+		"the key in force":               {withKey(key()), withKey(key())},
+		"the previous key":               {withKey(first), old},
+		"an unknown key":                 {withKey("other"), wire.EnrolCard{}},
+		"a machine that reports no key":  {withKey(""), silent},
+		"the key in force with a suffix": {withKey(key() + "x"), wire.EnrolCard{}},
 	} {
 		if got := marked(x.given); got != x.want {
 			t.Errorf("%s: %+v, want %+v", name, got, x.want)

@@ -283,7 +283,7 @@ func TestRestoreIsLimitedAndChecked(t *testing.T) {
 		"many tags":       func(r *wire.Restore) { r.Tags = make([]wire.RestoredTag, 300) },
 		"nameless tag":    func(r *wire.Restore) { r.Tags = []wire.RestoredTag{{Reason: "x"}} },
 		"long name":       func(r *wire.Restore) { r.Tags = []wire.RestoredTag{{ID: strings.Repeat("x", 65), Reason: "x"}} },
-		"hours run back":  func(r *wire.Restore) { r.Relay = -1 },
+		"negative hours":  func(r *wire.Restore) { r.Relay = -1 },
 		"hours overflow":  func(r *wire.Restore) { r.Busy = 1 << 62 },
 		"practice":        func(r *wire.Restore) { r.Practice = []wire.RestoredPractice{{Member: "lea", Seconds: -1}} },
 		"session": func(r *wire.Restore) {

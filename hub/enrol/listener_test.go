@@ -53,7 +53,7 @@ func TestListenerAnswersOnlyMachinesWithACertificate(t *testing.T) {
 	})
 	cert := b.joined("laser")
 	others := map[string]*x509.Certificate{"of another hub": newBench(t).joined("laser"),
-		"that copies a machine's": forged(t, cert)}
+		"with copied content and a forged signature": forged(t, cert)}
 	routes := []string{}
 	for route := range b.Listener.public.table() {
 		routes = append(routes, route)

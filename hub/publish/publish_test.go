@@ -257,13 +257,13 @@ func TestUnpublishablePolicyIsRefusedWithEveryFault(t *testing.T) {
 	for name, c := range map[string]struct{ text, comment string }{
 		"two faults": {strings.Replace(b.edited("status-grace: 7d", "status-grace: never"), "language: fr",
 			"language: it", 1), ""},
-		"another site":      {b.edited("site: biklab", "site: other"), ""},
-		"empty":             {"", ""},
-		"too long":          {b.text + strings.Repeat("# long\n", 1<<18), ""},
-		"a long comment":    {b.text, strings.Repeat("x", 2001)},
-		"a control":         {b.text, "a\x00b"},
-		"not UTF-8":         {b.text, "\xff"},
-		"an escape, at all": {b.text, "\x1b[2J"},
+		"another site":        {b.edited("site: biklab", "site: other"), ""},
+		"empty":               {"", ""},
+		"too long":            {b.text + strings.Repeat("# long\n", 1<<18), ""},
+		"a long comment":      {b.text, strings.Repeat("x", 2001)},
+		"a control character": {b.text, "a\x00b"},
+		"not UTF-8":           {b.text, "\xff"},
+		"an escape sequence":  {b.text, "\x1b[2J"},
 	} {
 		_, err := b.s.Policies.Publish(b.ctx, owner, c.text, c.comment, 0, nil)
 		var x *fault.Invalid
