@@ -19,16 +19,16 @@ import (
 	"portillon/yamlfile"
 )
 
-// Config is a hub.yaml.
+// Config is the content of a hub.yaml.
 //
 //	portillon: 1
 //	site: biklab
-//	data: /var/lib/portillon-hub        # database, bundle, what the broker inside retains
+//	data: /var/lib/portillon-hub        # database, bundle, messages retained by the broker
 //	key: hub.key                        # signs acknowledgements, commands and evidence
 //	machines:
 //	  laser: { key: "portillon:machine:laser.biklab+5f1c…", password-file: laser.password }
-//	mqtt: { listen: "127.0.0.1:1883" }  # the broker inside; or { broker: "tcp://…", username: …, password-file: … }
-//	http: 127.0.0.1:8038                # the manifest and its chunks, on loopback
+//	mqtt: { listen: "127.0.0.1:1883" }  # or { broker: "tcp://…", username: …, password-file: … }
+//	http: 127.0.0.1:8038                # manifest and chunks, on loopback only
 //	bundle: { file: site.bundle, key: "portillon:site:biklab+…" } # and policy-key:, if machines pin a separate one
 //
 // Relative paths start from the file's folder.

@@ -7,17 +7,16 @@ import (
 	"portillon/yamlfile"
 )
 
-// JoinConfig is how machines join the site over the network. The zero JoinConfig is a hub whose machines are named in
-// hub.yaml alone.
+// JoinConfig is how machines join the site over the network. With the zero JoinConfig, all machines are named in
+// hub.yaml.
 //
 //	machines-listen: ":8443"            # machines join, renew and fetch bundles here, with certificates of the
 //	                                    # hub's authority
-//	name: hub.local                     # the hub's, in its certificate; machines verify it, and never an address
-//	card-key: card.key                  # a machine that joins gets it
-//	machines-cert: hub.pem              # all three, or none: a certificate of the site's own for machines, with those
-//	                                    # between;
-//	machines-cert-key: hub.key          # its key;
-//	machines-authority: ca.pem          # and the authority that machines pin
+//	name: hub.local                     # name in the hub's certificate, which machines verify
+//	card-key: card.key                  # sent to each machine that joins
+//	machines-cert: hub.pem              # the site's own certificate for the hub, with intermediate certificates
+//	machines-cert-key: hub.key          # key of machines-cert
+//	machines-authority: ca.pem          # authority that machines pin; set all three of these keys, or none
 type JoinConfig struct {
 	Listen  string // host:port; empty: machines cannot join
 	Name    string

@@ -77,7 +77,7 @@ func (fl *fleet) change(id policy.MachineID, f func(*Machine)) bool {
 	return ok
 }
 
-// messages handles what machines publish, and answers them.
+// messages handles the messages that machines publish, and answers them.
 type messages struct {
 	core       *core
 	fleet      *fleet

@@ -1,22 +1,22 @@
-// Package hub is the hub of a site: it stores the records of the machines, serves the bundle that they work from, and
-// sends them commands.
+// Package hub is the hub of a site: it stores the records of the machines, serves the bundle that the machines use, and
+// sends commands to the machines.
 //
 //	hub.yaml ─▶ Config ─▶ New ─▶ Run(ctx) ─▶ Close
 //
 //	records ─▶ ledger (commit) ─▶ acknowledgement, signed, retained
 //	bundle file ─▶ store ─▶ manifest, retained; chunks by hash over HTTP, on loopback
-//	Command ─▶ signed order ─▶ reply
-//	tag in a file ─▶ Command, until the machine's journal has it
+//	Command ─▶ signed command ─▶ reply
+//	tag in a file ─▶ Command, until the machine's journal has the tag
 //	ledger + policy ─▶ evidence, signed
 //
-// The hub trusts no client of the broker. A record counts only after the ledger has checked it with the machine's own
-// key. A state is only a hint: the hub then sends the machine what it seems to lack. A reply belongs to the order whose
-// id it names. Because the broker may lose any message, manifest and acknowledgements are published again on every
-// connection. Run reconnects for ever, with a pause that grows and varies; machines are not affected.
+// The hub trusts no client of the broker. The ledger accepts a record only after a check with the machine's key. A
+// state is only a hint: the hub sends the machine the messages that the machine seems to lack. A reply must contain the
+// id of its command. Because the broker may lose any message, manifest and acknowledgements are published again on
+// every connection. If the connection is lost, Run reconnects with backoff and jitter; the machines continue to work.
 //
-// The hub refuses a hub.yaml with any fault, and a broker without accounts that the network could reach. It serves no
-// chunks beyond loopback, because chunks contain members' names. It refuses a bundle of another site, one that is
-// older than the bundle in force, and one that the bundle key did not sign.
+// New refuses a hub.yaml with any fault, and a broker without accounts that the network could reach. The hub serves
+// chunks only on loopback and to enrolled machines, because chunks contain members' names. It refuses a bundle of
+// another site, an older bundle than the one in force, and a bundle that the bundle key did not sign.
 package hub
 
 import (

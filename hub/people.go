@@ -9,15 +9,16 @@ import (
 	"portillon/yamlfile"
 )
 
-// PeopleConfig is where people's browsers and programs reach the hub. With it the hub keeps the site's directory and
-// policy in its database; without it the site is a folder of files, and the hub serves the bundle built from it.
+// PeopleConfig configures the listener for browsers and API clients. A hub with this listener manages the site: the
+// directory and the policy are in its database. Without the listener, the site is a folder of files, and the hub serves
+// a bundle that was built from this folder.
 //
 //	web:
 //	  listen: 127.0.0.1:8040              # without cert: plain HTTP, on loopback only
-//	  url: https://hub.lab.example        # how browsers reach it: in links, QR codes and mails
-//	  cert: web.pem                       # with cert-key; or "own": a certificate of the hub's own authority
+//	  url: https://hub.lab.example        # address for browsers, in links, QR codes and mails
+//	  cert: web.pem                       # with cert-key; or "own": signed by the hub's authority
 //	  cert-key: web.key
-//	  proxies: ["10.0.0.4"]               # reverse proxies whose X-Forwarded-For and X-Forwarded-Proto count
+//	  proxies: ["10.0.0.4"]               # reverse proxies whose X-Forwarded headers are trusted
 type PeopleConfig struct {
 	Listen        string // host:port; empty: no pages and no API
 	URL           *url.URL

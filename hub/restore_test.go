@@ -150,7 +150,7 @@ func TestRestoreOfAHostileJournalStaysWithinTheMachinesLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A machine accepts 32 tags, including its own (daemon/session: TagsMax). One tag stands for those above the limit.
+	// A machine accepts 32 tags, including its own (daemon/session: TagsMax). One tag replaces all tags above the limit.
 	if n := len(got.Tags); n != 24 || got.Tags[0].ID != "t1" || got.Tags[n-1].ID != "restored-more" ||
 		got.Tags[n-1].Reason == "" {
 		t.Errorf("%d tags: %+v", n, got.Tags)

@@ -253,7 +253,7 @@ type response struct {
 	body   []byte
 }
 
-// ask sends a request with the reader's cookie, or with the token where there is no cookie.
+// ask sends a request with the reader's cookie, or with the token if there is no cookie.
 func (r *rig) ask(who *reader, q request, headers ...string) response {
 	r.t.Helper()
 	q2, err := http.NewRequestWithContext(r.t.Context(), q.method, r.base+q.path, bytes.NewReader(q.body))

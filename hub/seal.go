@@ -15,9 +15,9 @@ import (
 	"portillon/wire"
 )
 
-// The numbers of unknown cards are sealed in the machines' records (wire.SealCard). The hub makes a key for them each
-// day, and deletes it after SealLife: then every copy of what was sealed with it, in journals, ledger and backups,
-// cannot be read any more.
+// The numbers of unknown cards are sealed in the machines' records (wire.SealCard). The hub creates a seal key each
+// day, and deletes the key after SealLife. The card numbers that were sealed with this key can then not be read any
+// more, in journals, ledger or backups.
 
 // SealLife is how long sealed cards can be read. A backup of the folder of keys must not be kept for a longer time.
 const SealLife = 30 * 24 * time.Hour

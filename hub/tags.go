@@ -17,10 +17,10 @@ import (
 	"portillon/wire"
 )
 
-// Tag is a lock that an administrator puts on a machine. The hub stores it in a separate file until the machine has it,
-// even if machine, broker and hub are offline for a long time. It keeps the file until the machine's journal shows that
-// a person took the tag off. A machine has the tags that were put on at the machine and those of the hub. Taking off a
-// tag at the machine always takes precedence.
+// Tag is a lock that an administrator puts on a machine. The hub stores each tag in a separate file, and sends it until
+// the machine has it, even if machine, broker and hub are offline for a long time. The file is deleted once the
+// machine's journal shows that a person took the tag off. A machine has the tags that were put on at the machine and
+// those of the hub. Taking off a tag at the machine always takes precedence.
 type Tag struct {
 	Machine policy.MachineID `json:"machine"`
 	ID      string           `json:"tag"`

@@ -1,11 +1,12 @@
-// Command hub measures the hub. Each row is compared with something bare in the same run, and printed with the load of
-// the computer. Absolute figures are valid only on an unloaded computer; ratios are valid on any.
+// Command hub measures the hub. Each measurement (row) is compared with a minimal implementation in the same run, and
+// printed with the load of the computer. Absolute figures are valid only on an idle computer; ratios are valid on any
+// computer.
 //
 //	go run ./bench/hub                    all rows
 //	go run ./bench/hub -only ingest       one row
 //	go run ./bench/hub -only kill -times 500
 //
-// A row is a function in its own file, and a line in rows.
+// Each row is a function in a separate file, and a line in rows.
 package main
 
 import (

@@ -1,15 +1,15 @@
 // Package api is the hub's JSON interface under /api/v1. It calls the services and contains no rules of its own: each
 // service checks permissions (actor.Actor.May), and this package converts their errors to responses.
 //
-// All routes are in one table (routes), and openapi.yaml describes each of them by hand. Tests compare both, and
-// validate every response in every test against the description.
+// All routes are in one table (routes), and the handwritten openapi.yaml describes each of them. Tests compare both,
+// and validate every response in every test against the description.
 //
 //   - Errors are problem details (RFC 9457), in French or English depending on Accept-Language.
 //   - Lists have pages with an opaque cursor: {"items": […], "next": "/api/v1/…"}; the last page has no next.
 //   - A resource with a version has the version as its ETag, and a change names it in If-Match. The status is 428 if
 //     If-Match is missing, and 412 if the resource has changed since.
-//   - Request bodies are limited in size and strict: an unknown, repeated or misplaced field is rejected, with the most
-//     similar known field.
+//   - Request bodies are limited in size and strict: an unknown, repeated or misplaced field is rejected, and the error
+//     names the most similar known field.
 //   - Programs sign in with an API token: Authorization: Bearer …; browsers with their session.
 package api
 

@@ -3,16 +3,16 @@
 //
 // A machine joins in three steps.
 //
-//  1. An administrator makes a code (Codes.New). The code contains a hash of the hub's keys, and a secret.
+//  1. An administrator creates a code (Codes.New). The code contains a hash of the hub's keys, and a secret.
 //  2. The machine asks the hub for its keys, and compares them with the code before it sends anything.
 //  3. The machine sends the secret and the public halves of its own keys (Listener). It gets a certificate, an account
 //     at the broker, and the card key.
 //
 // Machines lists and revokes machines; Orders sends them orders. This package does not store the journals of machines.
 //
-// The hub refuses a code that is wrong, used, expired or tried too often, and a key that the machine does not prove. A
-// request without a certificate of this authority is refused too, except for the public routes. With an expired
-// certificate a machine can only renew it, and a revoked machine can do nothing.
+// The hub refuses a code that is wrong, used, expired or tried too often, and a key whose private half the machine does
+// not prove. A request without a certificate of this authority is refused too, except for the public routes. With an
+// expired certificate a machine can only renew it, and a revoked machine can do nothing.
 package enrol
 
 import (
