@@ -17,7 +17,7 @@ func (en *enrolments) announceAll(ctx context.Context) {
 	stops := map[int]func() error{} // by the interface's index
 	defer func() {
 		for _, stop := range stops {
-			_ = stop() // the sockets also close when the program ends
+			_ = stop() // sockets close without stop when the program ends
 		}
 	}()
 	t := time.NewTicker(announceEvery)
