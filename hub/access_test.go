@@ -31,7 +31,7 @@ func as(user, password string) func(*mqtt.ClientOptions) {
 	}
 }
 
-// withPasswords gives each machine its id backwards, and the watcher «seen».
+// withPasswords sets each machine's password to its reversed id, and the watcher's password to «seen».
 func withPasswords(t *testing.T) func(*hub.Config) {
 	return func(c *hub.Config) {
 		dir := t.TempDir()
@@ -62,7 +62,7 @@ func TestHubWithPasswordsRefusesUnknownMachines(t *testing.T) {
 	c := dial(t, o.Broker(), as("laser", "secret-laser"))
 	c.subscribe(c.topics.Ack("laser"))
 	c.acked(o, laser, 0)
-	c.publish(c.topics.Records("vinyl"), vinyl.Data(1, 1)) // in another's name
+	c.publish(c.topics.Records("vinyl"), vinyl.Data(1, 1)) // in the name of another machine
 	c.publish(c.topics.Records("laser"), laser.Data(1, 3))
 	c.acked(o, laser, 3)
 	if h, err := o.Ledger().Head("vinyl"); err != nil || h.Seq != 0 {
@@ -83,7 +83,7 @@ func TestHubWithPasswordsRefusesUnknownMachines(t *testing.T) {
 	}
 }
 
-func TestHubEncryptsMQTTIfItHasACertificate(t *testing.T) {
+func TestHubWithACertificateEncryptsMQTT(t *testing.T) {
 	dir := t.TempDir()
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(2)
@@ -103,7 +103,7 @@ func TestHubEncryptsMQTTIfItHasACertificate(t *testing.T) {
 	c.acked(o, m, 2)
 }
 
-// certificate writes one for hub.lan, signed by itself, and returns who trusts it.
+// certificate writes a self-signed certificate for hub.lan, and returns a pool that trusts it.
 func certificate(t *testing.T, dir string) *x509.CertPool {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

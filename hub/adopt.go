@@ -17,18 +17,19 @@ import (
 	"portillon/wire"
 )
 
-// Adopted is what a hub has taken over of a site of files.
+// Adopted is the result of Adopt.
 type Adopted struct {
 	Policy   int64  // the number of the policy in force
-	Version  uint64 // of the first bundle that the hub has built itself, above the one in force before
+	Version  uint64 // version of the first bundle that the hub built itself; higher than that of the bundle before
 	Members  int
 	Badges   int
 	Machines []policy.MachineID
-	Left     []string // what could not be taken over, each with its name and the reason
+	Left     []string // what could not be adopted: each entry has a name and the reason
 }
 
-// Adopt takes a site of files into the database of a hub that keeps the site itself, and builds its first bundle. The
-// hub's folder holds the bundle in force; c is the hub's new hub.yaml, and no process may have the hub open.
+// Adopt imports a site of files into the database of a hub that manages the site itself, and builds the hub's first
+// bundle. The hub's folder must hold the bundle in force, and c must be the hub's new hub.yaml. No other process may
+// have the hub open.
 func Adopt(ctx context.Context, c Config, s *site.Site, o Options) (out Adopted, err error) {
 	h := newHub(c, o)
 	h.core.fetchDocuments = func(context.Context) openbadge.Resolver { return s.Web }
@@ -50,7 +51,7 @@ type opening struct {
 	hub *Hub
 }
 
-// openToAdopt opens what a hub keeps a site with, and no listener.
+// openToAdopt opens the parts that manage a site, but no listener.
 func (op *opening) openToAdopt() (err error) {
 	if !op.hub.core.c.Managed() {
 		return errors.New("hub.yaml has no web:, and only such a hub keeps the site itself")
@@ -75,7 +76,7 @@ func (op *opening) openToAdopt() (err error) {
 	return op.openServices()
 }
 
-// adopter takes over one site.
+// adopter imports one site.
 type adopter struct {
 	h    *Hub
 	site *site.Site
@@ -88,8 +89,8 @@ func (a *adopter) left(format string, args ...any) {
 	a.out.Left = append(a.out.Left, fmt.Sprintf(format, args...))
 }
 
-// policy makes policy.yaml the first version. Where a policy key of its own signs, the policy that it signed for the
-// bundle in force goes on under its number: this computer cannot sign another.
+// policy publishes policy.yaml as the first version. If the site has a separate policy key, the policy that this key
+// signed for the bundle in force stays in force under its number, because this computer cannot sign a policy.
 func (a *adopter) policy(ctx context.Context) error {
 	p := a.h.services.publish
 	if a.h.core.c.Bundle.Policy == nil {
@@ -115,7 +116,7 @@ func (a *adopter) policy(ctx context.Context) error {
 	return nil
 }
 
-// signedPolicy is what the policy key signed for the bundle in force.
+// signedPolicy returns the policy that the policy key signed for the bundle in force.
 func (a *adopter) signedPolicy() (signed, text []byte, err error) {
 	store := a.h.bundles.store
 	m, err := store.Current()
@@ -143,7 +144,7 @@ func (a *adopter) signedPolicy() (signed, text []byte, err error) {
 	return out.Bytes(), f.Chunks[wire.PolicyChunk], err
 }
 
-// floor has the next bundle have a higher version than every one that is known of.
+// floor makes the version of the next bundle higher than the version of the bundle in force.
 func (a *adopter) floor(ctx context.Context) error {
 	signed, err := a.h.bundles.store.Signed()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -180,7 +181,7 @@ func (a *adopter) members(ctx context.Context) error {
 	return nil
 }
 
-// files imports the status lists and the badges. The documents that these rest on are kept with them.
+// files imports the status lists and the badges, with the issuers' documents that they need.
 func (a *adopter) files(ctx context.Context) error {
 	for _, skipped := range a.site.Skipped {
 		a.left("%s", skipped)
@@ -206,7 +207,7 @@ func (a *adopter) files(ctx context.Context) error {
 	return nil
 }
 
-// machines makes those of hub.yaml enrolled ones, with their keys and accounts.
+// machines registers the machines of hub.yaml as enrolled, with their keys and accounts.
 func (a *adopter) machines(ctx context.Context) error {
 	var all []enrol.Enrolled
 	for _, m := range a.h.core.c.Machines {
@@ -223,7 +224,7 @@ func (a *adopter) machines(ctx context.Context) error {
 	return enrol.Adopt(ctx, a.h.core.db.Site(a.h.core.c.Site), a.h.core.now(), all)
 }
 
-// bundle builds the first bundle over the one in force, as the machines take it.
+// bundle builds the first bundle on top of the bundle in force, which the machines use.
 func (a *adopter) bundle(ctx context.Context) error {
 	if err := a.h.services.publish.Builder.Once(ctx); err != nil {
 		return err

@@ -19,7 +19,7 @@ import (
 	"portillon/wire"
 )
 
-// exampleSite is the example site; each change may alter it.
+// exampleSite returns the example site; each change may modify it.
 func exampleSite(t *testing.T, changes ...func(*site.Site)) *site.Site {
 	t.Helper()
 	s, err := site.Read("../site-example")
@@ -32,7 +32,7 @@ func exampleSite(t *testing.T, changes ...func(*site.Site)) *site.Site {
 	return s
 }
 
-// withBundle puts a bundle of the site into force in the folder of the hub that adopts it.
+// withBundle brings a bundle of the site into force in the folder of the hub that adopts the site.
 func withBundle(t *testing.T, c Config, s *site.Site, o site.Order) {
 	t.Helper()
 	var err error
@@ -55,7 +55,7 @@ func withBundle(t *testing.T, c Config, s *site.Site, o site.Order) {
 	}
 }
 
-func TestAdoptionTakesPolicyMembersBadgesAndMachinesOver(t *testing.T) {
+func TestAdoptionImportsPolicyMembersBadgesAndMachines(t *testing.T) {
 	laser := ledgertest.New(t, "biklab", "laser")
 	password := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(password, []byte("secret\n"), 0o600); err != nil {
@@ -78,7 +78,7 @@ func TestAdoptionTakesPolicyMembersBadgesAndMachinesOver(t *testing.T) {
 		t.Errorf("%d badges, want %d", out.Badges, len(s.Badges))
 	}
 
-	// The hub opens what was adopted.
+	// Open the hub with the adopted site.
 	c.Machines = nil
 	h := openHub(t, c)
 	p, err := h.services.publish.Policies.Current(t.Context(), actor.Local("test"))
@@ -107,7 +107,7 @@ func TestAdoptionTakesPolicyMembersBadgesAndMachinesOver(t *testing.T) {
 	checkCredentials(t, h)
 }
 
-// checkCredentials asks for each credential of the first bucket that has one, by its hash.
+// checkCredentials reads each credential of the first non-empty bucket by its hash.
 func checkCredentials(t *testing.T, h *Hub) {
 	t.Helper()
 	for i := range wire.Buckets {
@@ -130,7 +130,7 @@ func checkCredentials(t *testing.T, h *Hub) {
 	t.Error("no badge is in the bundle")
 }
 
-func TestAdoptionNamesWhatItLeavesBehind(t *testing.T) {
+func TestAdoptionListsWhatItDoesNotImport(t *testing.T) {
 	s := exampleSite(t, func(s *site.Site) {
 		s.Badges = append(s.Badges, site.File{Name: "empty.json", Data: []byte("{}")})
 		s.Skipped = append(s.Skipped, "badges/README: no badge")
@@ -150,7 +150,7 @@ func TestAdoptionNamesWhatItLeavesBehind(t *testing.T) {
 	}
 }
 
-func TestAdoptionStopsWhereSomethingCannotBeRead(t *testing.T) {
+func TestAdoptionStopsIfSomethingCannotBeRead(t *testing.T) {
 	for name, x := range map[string]struct {
 		config func(*Config)
 		site   func(*site.Site)
@@ -184,7 +184,7 @@ func TestAdoptionStopsWhereSomethingCannotBeRead(t *testing.T) {
 	}
 }
 
-// Where a policy key signs policies, the one that it signed last stays in force, whatever the folder says.
+// If a separate policy key signs policies, the last policy that it signed stays in force, even if policy.yaml differs.
 func TestAdoptionKeepsThePolicyThatThePolicyKeySigned(t *testing.T) {
 	signer, pinned := withPolicyKey(t)
 	s := exampleSite(t)

@@ -16,12 +16,12 @@ import (
 type CardAlert struct {
 	Seq    uint64          `json:"seq"`
 	At     time.Time       `json:"at"`
-	Member policy.MemberID `json:"member"` // whose card it was; nobody knows who tapped it
+	Member policy.MemberID `json:"member"` // owner of the card; the person who tapped it is unknown
 	State  string          `json:"state"`
 	Since  string          `json:"since,omitempty"` // the time from which the site has listed the card
 }
 
-// In is the alert as a line for the administrator.
+// In returns the alert as a line for the administrator, in language l.
 func (a CardAlert) In(l policy.Language) string {
 	state := policy.Text{FR: "carte refusée", EN: "refused card"}
 	switch a.State {
@@ -35,18 +35,17 @@ func (a CardAlert) In(l policy.Language) string {
 }
 
 const (
-	alertsMost = 8                   // of one machine are kept in memory, the newest
-	alertsLast = 30 * 24 * time.Hour // and for so long
+	alertsMost = 8                   // alerts that are kept in memory for each machine; the newest ones
+	alertsLast = 30 * 24 * time.Hour // how long an alert is kept
 )
 
-// takeAlerts reads the card alerts of a machine that came after a record, keeps the newest, and gives those that
-// are new.
+// takeAlerts reads the card alerts of a machine after a record, keeps the newest, and returns the new ones.
 func (fl *fleet) takeAlerts(id policy.MachineID, after uint64) (fresh []CardAlert, err error) {
 	q := ledger.Query{Machine: id, Kinds: []wire.Kind{wire.CardAlert}, After: after}
 	err = fl.core.ledger.Records(context.Background(), q, func(e ledger.Entry) error {
 		var b wire.CardAlertBody
 		if json.Unmarshal(e.Body, &b) != nil {
-			b.State = "" // the record counts, whatever a later version writes in it
+			b.State = "" // keep the alert even if a later version writes an unknown body
 		}
 		fresh = append(fresh, CardAlert{Seq: e.Seq, At: e.Wall, Member: e.Member, State: b.State, Since: b.Since})
 		return nil
@@ -60,7 +59,7 @@ func (fl *fleet) takeAlerts(id policy.MachineID, after uint64) (fresh []CardAler
 	return fresh, err
 }
 
-// warnOfAlerts logs the card alerts among records that have just arrived.
+// warnOfAlerts logs the card alerts among new records of a machine, which begin after the record after.
 func (fl *fleet) warnOfAlerts(id policy.MachineID, after uint64) {
 	fresh, err := fl.takeAlerts(id, after)
 	if err != nil {

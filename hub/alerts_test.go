@@ -16,7 +16,7 @@ import (
 	"portillon/wire"
 )
 
-// logged is a log that can be read while it is written.
+// logged is a log that a test can read while the hub writes to it.
 type logged struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -34,7 +34,7 @@ func (l *logged) String() string {
 	return l.b.String()
 }
 
-func TestHubWarnsOnceOfALostCardThatWasTapped(t *testing.T) {
+func TestTappedLostCardIsLoggedOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
 	}
@@ -71,7 +71,7 @@ func TestHubWarnsOnceOfALostCardThatWasTapped(t *testing.T) {
 		x.subscribe(x.topics.Ack("laser"))
 		x.acked(o, m, 0)
 		x.publish(x.topics.Records("laser"), m.Data(1, 3))
-		x.publish(x.topics.Records("laser"), m.Data(1, 3)) // again
+		x.publish(x.topics.Records("laser"), m.Data(1, 3)) // the same records again
 		x.acked(o, m, 3)
 		if got := alerts(o.Hub); len(got) != 2 || got[0].Member != "m-1" || got[0].State != "lost" ||
 			got[0].Since != "2026-11-01" ||

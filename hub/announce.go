@@ -12,9 +12,9 @@ import (
 // machineService is the DNS-SD name of the machines' listener (RFC 6763 §7).
 const machineService = "_portillon._tcp"
 
-// announce tells the network by multicast DNS (RFC 6762) where the machines' listener is, until stop. Machines
-// whose hub
-// moved look for it. What they find they believe only by its certificate, so that an announcement may be anybody's.
+// announce announces the address of the machines' listener on an interface by multicast DNS (RFC 6762), until stop is
+// called. Machines use the announcement if the hub has moved. They trust only the hub's certificate, so a forged
+// announcement does no harm.
 func (en *enrolments) announce(iface *net.Interface) (stop func() error, err error) {
 	host, port, err := net.SplitHostPort(en.addr())
 	if err != nil {
@@ -44,23 +44,23 @@ func (en *enrolments) announce(iface *net.Interface) (stop func() error, err err
 	return s.Shutdown, nil
 }
 
-// zone answers with the addresses that the computer has when it is asked: they change while the hub runs.
+// zone answers with the computer's current addresses, which may change while the hub runs.
 type zone struct{ now func() (mdns.Zone, error) }
 
 // Records implements mdns.Zone.
 func (z zone) Records(q dns.Question) []dns.RR {
 	s, err := z.now()
-	if err != nil { // no address at the moment: nothing to answer
+	if err != nil { // the computer has no address at the moment
 		return nil
 	}
 	return s.Records(q)
 }
 
-// maxAnnounced bounds the addresses in an announcement.
+// maxAnnounced is the largest number of addresses in an announcement.
 const maxAnnounced = 8
 
-// addresses are those at which a listener is reached from the network: the one that it is bound to, or all of this
-// computer's.
+// addresses returns the addresses at which a listener can be reached from the network: the address to which the
+// listener is bound, or all addresses of the interface or computer.
 func addresses(host string, iface *net.Interface) (out []net.IP, err error) {
 	if ip := net.ParseIP(host); ip != nil && !ip.IsUnspecified() {
 		return []net.IP{ip}, nil

@@ -7,24 +7,24 @@ import (
 	"time"
 )
 
-// announceEvery is how often the hub looks for networks that it is not announced on yet: a cable may come late.
+// announceEvery is how often the hub looks for new networks, because a cable may be connected later.
 const announceEvery = time.Minute
 
 // announceAll announces the machines' listener on every network of this computer until ctx ends. Each interface has a
-// responder of its own: a computer without a default route joins a multicast group on a named interface alone
+// separate responder, because a computer without a default route can join a multicast group only on a named interface
 // (ip(7), IP_ADD_MEMBERSHIP).
 func (en *enrolments) announceAll(ctx context.Context) {
 	stops := map[int]func() error{} // by the interface's index
 	defer func() {
 		for _, stop := range stops {
-			_ = stop() // sockets close with the program too
+			_ = stop() // sockets close without stop when the program ends
 		}
 	}()
 	t := time.NewTicker(announceEvery)
 	defer t.Stop()
 	for said := false; ; {
 		err := en.announceNew(stops)
-		if err != nil && !said { // machines that know the address still find the hub
+		if err != nil && !said { // machines that know the address find the hub without an announcement
 			en.core.log.Warn("hub not announced on the network", "err", err)
 		}
 		said = err != nil
@@ -36,7 +36,7 @@ func (en *enrolments) announceAll(ctx context.Context) {
 	}
 }
 
-// announceNew announces the hub on each interface that is not in stops yet, and adds its stop function there.
+// announceNew announces the hub on each interface that is missing in stops, and adds its stop function there.
 func (en *enrolments) announceNew(stops map[int]func() error) error {
 	all, err := net.Interfaces()
 	if err != nil {

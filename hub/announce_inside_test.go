@@ -11,12 +11,13 @@ import (
 	"time"
 )
 
-// unannounced is a hub that has no listener for machines, so that each attempt to announce it fails without a socket.
+// unannounced returns a hub without a listener for machines: each attempt to announce it fails before a socket is
+// opened.
 func unannounced(text *bytes.Buffer) *enrolments {
 	return newParts(&core{log: slog.New(slog.NewTextHandler(text, nil)), now: time.Now}).enrolments
 }
 
-func TestHubThatCannotBeAnnouncedIsLoggedOnce(t *testing.T) {
+func TestFailedAnnouncementIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var text bytes.Buffer
 		ctx, cancel := context.WithTimeout(t.Context(), 5*announceEvery)
@@ -34,7 +35,7 @@ func TestEachNetworkIsAnnouncedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	en := unannounced(&bytes.Buffer{})
-	networks := 0 // that announcements go to: not loopback
+	networks := 0 // networks that get announcements, without loopback
 	for _, i := range all {
 		if i.Flags&net.FlagUp != 0 && i.Flags&net.FlagMulticast != 0 && i.Flags&net.FlagLoopback == 0 {
 			networks++
@@ -49,7 +50,7 @@ func TestEachNetworkIsAnnouncedOnce(t *testing.T) {
 	for _, i := range all {
 		stops[i.Index] = func() error { return nil }
 	}
-	if err := en.announceNew(stops); err != nil { // an attempt would fail
+	if err := en.announceNew(stops); err != nil { // every network is in stops, so no attempt is made
 		t.Errorf("networks that are announced already: %v", err)
 	}
 }

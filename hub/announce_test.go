@@ -10,11 +10,11 @@ import (
 	"github.com/hashicorp/mdns"
 )
 
-func TestAnnouncementBearsAddressAndPort(t *testing.T) {
+func TestAnnouncementContainsAddressAndPort(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
 	}
-	t.Parallel() // it waits more than it works
+	t.Parallel() // most of the test's time is waiting
 	lo, err := net.InterfaceByName("lo")
 	if err != nil {
 		t.Fatal(err)

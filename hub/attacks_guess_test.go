@@ -18,7 +18,7 @@ func mustRead(body []byte, into any) {
 	}
 }
 
-// try is ask where the hub may cut the connection.
+// try sends a request like ask, but returns the error if the hub closes the connection.
 func (r *rig) try(who *reader, q request) (response, error) {
 	q2, err := http.NewRequestWithContext(r.t.Context(), q.method, r.base+q.path, bytes.NewReader(q.body))
 	if err != nil {
@@ -34,8 +34,8 @@ func (r *rig) try(who *reader, q request) (response, error) {
 	return response{status: res.StatusCode, header: res.Header}, nil
 }
 
-// The answer does not say whether there is such an account: neither its words, nor its headers, nor its status. The
-// work that is done is counted in hub/account.
+// The answer does not reveal whether an account exists: text, headers and status are the same. The amount of work is
+// checked in hub/account.
 func unknownName(t *testing.T, r *rig) {
 	nonce := regexp.MustCompile(`[0-9A-Z]{12,}|value="[^"]*"`)
 	var first string
@@ -55,7 +55,7 @@ func unknownName(t *testing.T, r *rig) {
 	}
 }
 
-// tries sends a form until it is throttled, and returns how often it was answered before.
+// tries sends a form until it is throttled, and returns the number of answers before that.
 func (r *rig) tries(t *testing.T, path string, most int, pairs func(int) []string) int {
 	t.Helper()
 	for i := range most {
@@ -82,7 +82,7 @@ func guessedPassword(t *testing.T, r *rig) {
 	}
 }
 
-// Codes are of 75 bits and more; ten may be tried, whatever they are for.
+// Codes have at least 60 bits; a visitor may try ten codes, whatever they are for.
 func guessedCode(t *testing.T, r *rig) {
 	for _, path := range []string{"/code", "/code/password"} {
 		r.forgetAttempts()
@@ -130,7 +130,8 @@ func guessedToken(t *testing.T, r *rig) {
 	}
 }
 
-// otherSite: ids of another site in the same database, in bodies; those in paths are in the tables of authorisation.
+// The hub refuses ids of another site of the same database in request bodies. Ids in paths are in the authorisation
+// tables.
 func otherSite(t *testing.T, r *rig) {
 	owner := r.readers["owner"]
 	post := func(path string, body any) request {

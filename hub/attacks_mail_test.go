@@ -17,7 +17,7 @@ import (
 	"portillon/hub/directory"
 )
 
-// mailSink is a mail server that keeps what it is sent.
+// mailSink is a mail server that stores the mails which it receives.
 type mailSink struct {
 	net.Listener
 	in chan string
@@ -44,7 +44,7 @@ func newMailSink(t *testing.T) *mailSink {
 	return s
 }
 
-// use has a hub send its mails here.
+// use configures a hub to send its mails to this server.
 func (s *mailSink) use(t *testing.T) func(*hub.Config) {
 	return func(c *hub.Config) {
 		_, port, _ := net.SplitHostPort(s.Addr().String())
@@ -54,7 +54,7 @@ func (s *mailSink) use(t *testing.T) func(*hub.Config) {
 	}
 }
 
-// talk is a conversation of RFC 5321.
+// talk runs the server's side of an SMTP connection (RFC 5321).
 func (s *mailSink) talk(c net.Conn) {
 	defer c.Close()
 	in := bufio.NewReader(c)
@@ -89,7 +89,7 @@ func (s *mailSink) talk(c net.Conn) {
 	}
 }
 
-// next is the next mail: its headers as they were sent, and its text.
+// next returns the next mail: its raw headers and its text.
 func (s *mailSink) next(t *testing.T) string {
 	t.Helper()
 	var mail string
@@ -114,7 +114,7 @@ func (s *mailSink) next(t *testing.T) string {
 
 var linkCode = regexp.MustCompile(`/sign-in/link\?code=(\w+)`)
 
-// link asks for a link, as the browser, and returns the browser and the link's code.
+// link requests a sign-in link as the browser of a visitor, and returns the browser and the link's code.
 func (r *rig) link(t *testing.T, address string) (*reader, string) {
 	t.Helper()
 	r.settle(t)
@@ -130,7 +130,7 @@ func (r *rig) link(t *testing.T, address string) (*reader, string) {
 	return &reader{cookie: c.Value}, m[1]
 }
 
-// settle waits until all mails are sent, and forgets them.
+// settle waits until all mails are sent, and drops them.
 func (r *rig) settle(t *testing.T) {
 	t.Helper()
 	r.forgetAttempts()
@@ -148,7 +148,7 @@ func (r *rig) settle(t *testing.T) {
 	}
 }
 
-// signedIn is the member whom a cookie signs in; empty: nobody.
+// signedIn returns the member whom a cookie signs in; empty: nobody.
 func (r *rig) signedIn(who *reader) string {
 	got := r.ask(who, request{method: "GET", path: "/api/v1/me"})
 	if m := regexp.MustCompile(`"member":"([^"]*)"`).FindSubmatch(got.body); got.status == 200 && m != nil {
@@ -157,7 +157,7 @@ func (r *rig) signedIn(who *reader) string {
 	return ""
 }
 
-// A link that was used, by its browser or another, is used up.
+// A sign-in link can be used once, even by the browser that requested it.
 func replayedLink(t *testing.T, r *rig) {
 	w, code := r.link(t, "lea@example.org")
 	got := r.form(w, "/sign-in/link", nil, "code", code)
@@ -174,10 +174,10 @@ func replayedLink(t *testing.T, r *rig) {
 	}
 }
 
-// A scanner opens each link of a mail, as often as it likes, with and without the cookie.
+// A mail scanner may open each link of a mail repeatedly, with and without the browser's cookie; the link stays usable.
 func scannedLink(t *testing.T, r *rig) {
 	w, code := r.link(t, "lea@example.org")
-	for range 2 { // a scanner has an address of its own; here its guesses count for the visitor's
+	for range 2 { // a real scanner has a different address; here, its guesses count against the visitor's address
 		for _, method := range []string{"GET", "HEAD"} {
 			for _, who := range []*reader{nil, w} {
 				r.ask(who, request{method: method, path: "/sign-in/link?code=" + code})
@@ -193,7 +193,8 @@ func scannedLink(t *testing.T, r *rig) {
 	}
 }
 
-// Whoever is sent somebody's mail has not the browser that asked. A link never signs in an administrator.
+// A person who gets a forwarded mail does not have the browser that requested the link, so the link does not sign that
+// person in. A link never signs in an administrator.
 func forwardedLink(t *testing.T, r *rig) {
 	_, code := r.link(t, "lea@example.org")
 	for name, who := range map[string]*reader{"no cookie": nil, "another visitor": {cookie: visitorCookie(r)},
@@ -214,14 +215,14 @@ func forwardedLink(t *testing.T, r *rig) {
 			t.Errorf("%s: %d, want the same answer for every address", address, got.status)
 		}
 	}
-	// The mail after those is the first that comes.
+	// No mail was sent to those addresses: the next mail is for the next request.
 	w, code := r.link(t, "lea@example.org")
 	if got := r.form(w, "/sign-in/link", nil, "code", code); got.status != 303 {
 		t.Errorf("an administrator, an owner, a blocked member or nobody was sent a link: %d", got.status)
 	}
 }
 
-// A member who is blocked is signed out at once, everywhere, and event streams end.
+// A blocked member is signed out at once in all browsers, and the member's event streams end.
 func blockedMember(t *testing.T, r *rig) {
 	who := r.readers["member"]
 	stream := r.stream(t, who)
@@ -253,7 +254,7 @@ func blockedMember(t *testing.T, r *rig) {
 	}
 }
 
-// stream opens a reader's event stream; the channel is closed when it ends.
+// stream opens a reader's event stream. The returned channel is closed when the stream ends.
 func (r *rig) stream(t *testing.T, who *reader) <-chan struct{} {
 	t.Helper()
 	q, err := newRequest(t, r.base+"/api/v1/events", who)

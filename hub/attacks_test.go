@@ -15,8 +15,8 @@ import (
 	"testing"
 )
 
-// attacks are all attacks that are played against a whole hub: made by hub.New, over its own listeners.
-// docs/security.md says of each what stops it; TestEveryAttackIsInTheDocument compares the two.
+// attacks are all attacks that the tests make on a whole hub, created by hub.New, over its listeners. docs/security.md
+// has the defence against each; TestEveryAttackIsDocumented compares the two.
 var attacks = []struct {
 	name string
 	play func(*testing.T, *rig)
@@ -64,7 +64,7 @@ func TestAttacks(t *testing.T) {
 	r.t = t
 }
 
-// audited is how many entries the audit log has: what was refused added none.
+// audited returns the number of entries in the audit log. A refused request must not add one.
 func (r *rig) audited() (n int) {
 	r.t.Helper()
 	if err := r.h.Rows().Site("biklab").QueryRow(r.t.Context(), `SELECT count(*) FROM audit_entry WHERE site = $1`).
@@ -74,7 +74,7 @@ func (r *rig) audited() (n int) {
 	return n
 }
 
-// everyChange yields a request of each route that changes something, which the owner may make.
+// everyChange yields a permitted request of the owner for each route that changes something.
 func (r *rig) everyChange(yield func(route string, q request)) {
 	owner := r.readers["owner"]
 	for _, x := range r.h.APIRoutes() {
@@ -89,7 +89,7 @@ func (r *rig) everyChange(yield func(route string, q request)) {
 	}
 }
 
-// form sends a form as a browser without a session, or with one.
+// form sends a form as a browser, with a session if who is not nil.
 func (r *rig) form(who *reader, path string, headers []string, pairs ...string) response {
 	r.t.Helper()
 	v := url.Values{}
@@ -100,7 +100,7 @@ func (r *rig) form(who *reader, path string, headers []string, pairs ...string) 
 		body: []byte(v.Encode())}, headers...)
 }
 
-// cookieOf is the session's cookie that an answer sets.
+// cookieOf returns the session cookie that an answer sets.
 func cookieOf(a response) *http.Cookie {
 	for _, c := range (&http.Response{Header: a.header}).Cookies() {
 		if c.Name == "portillon" {
@@ -112,7 +112,7 @@ func cookieOf(a response) *http.Cookie {
 
 const spareName, sparePassword = "spare@example.org", "four random words are long"
 
-// A cookie that somebody planted in the victim's browser is nobody's after the victim has signed in.
+// An attacker who plants a cookie in the victim's browser is not signed in by the victim's sign-in.
 func sessionFixation(t *testing.T, r *rig) {
 	for name, planted := range map[string]string{"made up": "attacker", "of a visitor": visitorCookie(r)} {
 		victim := &reader{cookie: planted}
@@ -130,7 +130,7 @@ func sessionFixation(t *testing.T, r *rig) {
 	}
 }
 
-// visitorCookie is the cookie of a browser that asked for a link.
+// visitorCookie returns the cookie of a browser that requested a sign-in link.
 func visitorCookie(r *rig) string {
 	if c := cookieOf(r.form(nil, "/sign-in/mail", nil, "email", "lea@example.org")); c != nil {
 		return c.Value
@@ -160,7 +160,7 @@ func sessionCookie(t *testing.T, r *rig) {
 	}
 }
 
-// A form on another site's page is sent with the victim's cookie by an old browser: nothing may happen.
+// An old browser sends the victim's cookie with a form of another site. The hub must change nothing.
 func crossSiteForm(t *testing.T, r *rig) {
 	r.everyChange(func(route string, q request) {
 		before := r.audited()
@@ -183,8 +183,8 @@ func crossSiteForm(t *testing.T, r *rig) {
 	}
 }
 
-// What a page of another site can send without being asked first (CORS): text/plain, a form, a file. None of these is
-// taken for JSON, and pages take forms alone.
+// A page of another site can send text/plain, a form or a file without a preflight request (CORS). The API must accept
+// none of these as JSON, and pages accept only forms of the hub.
 func crossSiteFetch(t *testing.T, r *rig) {
 	owner := r.readers["owner"]
 	for _, x := range r.h.APIRoutes() {
@@ -213,7 +213,7 @@ func crossSiteFetch(t *testing.T, r *rig) {
 	}
 }
 
-// A link or a picture on another page is fetched with the victim's cookie: no GET changes anything.
+// A link or picture on another site's page causes a GET with the victim's cookie. No GET changes anything.
 func changeByLink(t *testing.T, r *rig) {
 	owner := r.readers["owner"]
 	var asked []request
@@ -259,7 +259,7 @@ func clickjacking(t *testing.T, r *rig) {
 	}
 }
 
-// A page elsewhere lets its own name point at the hub, or asks for a link with a Host of its own.
+// A foreign page resolves its own host name to the hub (DNS rebinding), or requests a link with a foreign Host header.
 func foreignHost(t *testing.T, r *rig) {
 	for _, host := range []string{"evil.example", "localhost.evil.example", "evil.example:80", "127.0.0.1.evil.example",
 		"localhost@evil.example", "[::2]", "0.0.0.0", "169.254.169.254"} {
@@ -284,7 +284,7 @@ func foreignHost(t *testing.T, r *rig) {
 	}
 }
 
-// rawStatus sends bytes and returns the status of the answer; empty: there is none.
+// rawStatus sends raw bytes and returns the status of the answer; empty: no answer.
 func rawStatus(t *testing.T, address, text string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", address)
@@ -305,7 +305,7 @@ func rawStatus(t *testing.T, address, text string) string {
 	return ""
 }
 
-// Who writes X-Forwarded-For and is no proxy of the configuration is counted by their own address.
+// A client that sends X-Forwarded-For without being a configured proxy is throttled by its own address.
 func forwardedAddress(t *testing.T, r *rig) {
 	limited := false
 	for i := range 40 {
@@ -323,7 +323,7 @@ func forwardedAddress(t *testing.T, r *rig) {
 	}
 }
 
-// pathTricks asks for files and for pages by ways around the routes.
+// Requests with manipulated paths reach neither files nor other pages.
 func pathTricks(t *testing.T, r *rig) {
 	address := strings.TrimPrefix(r.base, "http://")
 	for _, path := range []string{"/../hub.yaml", "/static/../../hub.yaml", "/static/..%2f..%2fhub.yaml",
@@ -343,8 +343,8 @@ func pathTricks(t *testing.T, r *rig) {
 
 var documented = regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|.*\\| (.*) \\|$")
 
-// Every attack stands in docs/security.md, with tests that exist, and nothing else does.
-func TestEveryAttackIsInTheDocument(t *testing.T) {
+// Every attack is listed in docs/security.md with existing tests, and the document lists no other attack.
+func TestEveryAttackIsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../docs/security.md")
 	if err != nil {
 		t.Fatal(err)
@@ -386,7 +386,7 @@ func TestEveryAttackIsInTheDocument(t *testing.T) {
 	}
 }
 
-// testExists finds "hub/account.TestX" in the sources.
+// testExists reports whether the sources contain the test that name gives as "hub/account.TestX".
 func testExists(t *testing.T, name string) bool {
 	t.Helper()
 	dir, test, ok := strings.Cut(name, ".")

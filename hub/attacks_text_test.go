@@ -30,7 +30,7 @@ func newRequest(t *testing.T, address string, who *reader) (*http.Request, error
 	return q, err
 }
 
-// Line feeds in what comes back in a header: where to go, names of files, ids, cursors, languages.
+// Line feeds in values that the hub returns in a header: redirect targets, file names, ids, cursors, languages.
 func headerInjection(t *testing.T, r *rig) {
 	owner, evil := r.readers["owner"], "x\r\nX-Evil: 1\r\nSet-Cookie: evil=1"
 	q := url.QueryEscape(evil)
@@ -90,7 +90,7 @@ func openRedirect(t *testing.T, r *rig) {
 	}
 }
 
-// Nothing that a visitor writes makes a line of the log, or stands in one.
+// Nothing that a visitor types creates a line of the log, or is contained in one.
 func logInjection(t *testing.T, r *rig) {
 	forged := "x\ntime=2026-11-30T00:00:00.000Z level=ERROR msg=forged secret-of-a-visitor"
 	r.form(nil, "/sign-in", nil, "name", forged, "password", forged)
@@ -116,7 +116,8 @@ func logInjection(t *testing.T, r *rig) {
 	}
 }
 
-// scripts are what breaks out of a text, an attribute, an address, a script or a template that escapes it badly.
+// scripts are texts that would break out of a text, attribute, address, script or template if it is escaped
+// incorrectly.
 var scripts = []string{
 	`<script>alert(1)</script>`,
 	`"><img src=x onerror=alert(1)>`,
@@ -126,14 +127,15 @@ var scripts = []string{
 	`{{.}}`,
 }
 
-// unsafeMark changes the direction of writing: a name could show what it is not.
+// unsafeMark changes the direction of the text after it: a name with this mark would be displayed differently.
 const unsafeMark = "\u202e"
 
-// storedScript fills each field of text that the API and the pages take, and reads all pages, lists, files and mails.
+// storedScript writes scripts into each text field that the API and the pages accept, then checks all pages, lists,
+// files and mails.
 func storedScript(t *testing.T, r *rig) {
 	owner := r.readers["owner"]
 	taken := 0
-	// All that breaks out of something at once; what an address could be; the mark.
+	// Use the scripts together, the script that could be an address, and the mark.
 	together := scripts[0] + scripts[1] + scripts[3] + scripts[4] + scripts[5]
 	for i, script := range []string{together, scripts[2], unsafeMark + "gnp.exe"} {
 		for _, field := range r.textFields(i) {
@@ -142,7 +144,7 @@ func storedScript(t *testing.T, r *rig) {
 				t.Errorf("%s: %d", field.name, got.status)
 			} else if got.status < 300 || got.status == 303 {
 				taken++
-			} else if script != unsafeMark+"gnp.exe" { // what one types oneself may look as it likes
+			} else if script != unsafeMark+"gnp.exe" { // the direction mark is harmless in a user's own rejected input
 				for _, one := range scripts {
 					harmless(t, field.name+" given back", one, got)
 				}
@@ -158,7 +160,7 @@ func storedScript(t *testing.T, r *rig) {
 			harmless(t, q.method+" "+q.path, script, got)
 		}
 	}
-	r.change(r.victim.member, func(m *directory.Member) { // every field of theirs was filled
+	r.change(r.victim.member, func(m *directory.Member) { // every field of the victim was overwritten above
 		m.Emails, m.Guardians = []string{"lea@example.org"}, nil
 	})
 	r.settle(t)
@@ -171,8 +173,8 @@ func storedScript(t *testing.T, r *rig) {
 
 var scriptAddress = regexp.MustCompile(`(?i)(href|src|action|formaction|data)\s*=\s*["']?\s*javascript:`)
 
-// harmless refuses an HTML answer that holds a script as it was given. JSON, CSV and files are no HTML, and must say
-// so.
+// harmless fails if an HTML answer contains a script unescaped. JSON, CSV and other files are not HTML, and must have a
+// content type that says so.
 func harmless(t *testing.T, what, script string, got response) {
 	t.Helper()
 	kind := got.header.Get("Content-Type")
@@ -186,7 +188,7 @@ func harmless(t *testing.T, what, script string, got response) {
 		return
 	}
 	if script == "{{.}}" {
-		return // it is shown as it is: Go has read the templates before
+		return // displayed unchanged: Go parses the templates before it inserts values
 	}
 	if strings.HasPrefix(script, "javascript:") {
 		if at := scriptAddress.FindIndex(got.body); at != nil {
@@ -199,13 +201,13 @@ func harmless(t *testing.T, what, script string, got response) {
 	}
 }
 
-// textField is a field of text that somebody may fill.
+// textField is a text field that a user may fill in.
 type textField struct {
 	name    string
 	request func(text string) request
 }
 
-// textFields are the fields of the forms, and those of the API's bodies that are texts.
+// textFields returns the fields of the forms, and the text fields of the API's request bodies.
 func (r *rig) textFields(round int) (out []textField) {
 	owner := r.readers["owner"]
 	for _, x := range r.h.APIRoutes() {
@@ -262,7 +264,7 @@ func (r *rig) textFields(round int) (out []textField) {
 	}})
 }
 
-// jsonTexts are the fields of a body that are given as texts in the sample, and those that may be beside them.
+// jsonTexts returns the text fields of a sample body, and other text fields that the route accepts.
 func jsonTexts(x api.Route) []string {
 	return map[string][]string{
 		"POST /members":                      {"name", "note", "external_id", "language", "until"},
@@ -292,7 +294,8 @@ func withText(body []byte, name, text string) []byte {
 	return mustJSON(v)
 }
 
-// everythingShown are all pages, lists and files that the owner can read, with those of each member and machine.
+// everythingShown returns all pages, lists and files that the owner can read, including those of each member and
+// machine.
 func (r *rig) everythingShown() (out []request) {
 	owner := r.readers["owner"]
 	get := func(path string) { out = append(out, request{method: "GET", path: path}) }
@@ -322,7 +325,7 @@ func (r *rig) everythingShown() (out []request) {
 	return out
 }
 
-// csvFormula: a spreadsheet computes no cell of an export.
+// A spreadsheet program must not evaluate any cell of an export as a formula.
 func csvFormula(t *testing.T, r *rig) {
 	owner := r.readers["owner"]
 	formulas := []string{"=1+cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(1)", "\t=1+1",
@@ -380,7 +383,7 @@ func csvFormula(t *testing.T, r *rig) {
 	}
 }
 
-// bomb is a ZIP whose one file grows a thousandfold when it is unpacked.
+// bomb returns a ZIP with one file, which is a thousand times larger when unpacked.
 func bomb(t *testing.T, names ...string) []byte {
 	t.Helper()
 	packed, err := packedZeros()
@@ -405,7 +408,7 @@ func bomb(t *testing.T, names ...string) []byte {
 	return b.Bytes()
 }
 
-const bombSize = 64 << 20 // bytes of each file of a bomb
+const bombSize = 64 << 20 // size of each unpacked file, in bytes
 
 // packedZeros are bombSize zeros, compressed once for all bombs, with their checksum.
 var packedZeros = sync.OnceValues(func() (p struct {
@@ -452,7 +455,7 @@ func xlsxBomb(t *testing.T, r *rig) {
 	}
 }
 
-// A body that does not end, or that is not allowed to be so large.
+// The hub refuses a body that does not end, or that is larger than the limit of its route.
 func largeBody(t *testing.T, r *rig) {
 	large := bytes.Repeat([]byte("a"), 17<<20)
 	for path, kind := range map[string]string{"/api/v1/members": "application/json", "/api/v1/imports": "text/csv",
@@ -469,7 +472,8 @@ func largeBody(t *testing.T, r *rig) {
 	}
 }
 
-// The hub fetches a badge from no address of its own network, whatever its form; the allow-list names hosts on the LAN.
+// The hub does not fetch a badge from a private address, however the address is written. The allow-list permits hosts
+// on the LAN.
 func badgeURL(t *testing.T, r *rig) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -501,7 +505,7 @@ func badgeURL(t *testing.T, r *rig) {
 				t.Errorf("%s://%s: %d, want 422: %.200s", scheme, host, got.status, got.body)
 			}
 			if scheme != "https" && host != "127.0.0.1" {
-				break // refused before any name is looked up
+				break // refused before a name is resolved
 			}
 		}
 	}

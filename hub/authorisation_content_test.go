@@ -11,9 +11,10 @@ import (
 	"portillon/hub/directory"
 )
 
-// The tables say who is answered; here is what is left out of an answer, or kept from being changed, where a right is
-// missing. The reader is an owner's token with the scopes, or a reader of the tables.
-func TestAnswersToEachReaderLeaveOutWhatTheyMayNotSee(t *testing.T) {
+// The authorisation tables have the status of each answer. This test checks what an answer leaves out, and what a
+// request does not change, if a permission is missing. The reader is an owner's token with the scopes, or a reader of
+// the tables.
+func TestAnswersLeaveOutWhatTheReaderMayNotSee(t *testing.T) {
 	r := newRig(t)
 	const note, number = "a note for administrators", "5EFEDCBA98"
 	id := r.victim.member
@@ -39,7 +40,7 @@ func TestAnswersToEachReaderLeaveOutWhatTheyMayNotSee(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		scopes string // of an owner's token; or the name of a reader
+		scopes string // scopes of an owner's token, or the name of a reader
 		ask    request
 		status int
 		has    string
@@ -88,7 +89,7 @@ func TestAnswersToEachReaderLeaveOutWhatTheyMayNotSee(t *testing.T) {
 	r.keepsWhatIsNotSeen(t, note)
 }
 
-// keepsWhatIsNotSeen: whoever does not see a note does not remove or replace it by changing something else.
+// keepsWhatIsNotSeen checks that a reader who may not read a note does not remove or replace it by another change.
 func (r *rig) keepsWhatIsNotSeen(t *testing.T, note string) {
 	t.Helper()
 	id := r.victim.member

@@ -46,7 +46,8 @@ func TestPagesAnswerEachReaderAsTheTableSays(t *testing.T) {
 	r.auditLogIsFrench(t)
 }
 
-// auditLogIsFrench reads what all those acts left in the audit log, on French pages: nothing stands there in English.
+// auditLogIsFrench reads the audit log of the requests above as French pages, and fails if they contain an English
+// text.
 func (r *rig) auditLogIsFrench(t *testing.T) {
 	t.Helper()
 	path, entries := "/settings/audit?lang=fr", 0
@@ -69,7 +70,7 @@ func (r *rig) auditLogIsFrench(t *testing.T) {
 	}
 }
 
-// pageStatus is a status as the table writes it: in for the way to the page to sign in.
+// pageStatus returns a status as the table writes it: "in" for a redirect to the sign-in page.
 func pageStatus(got response) string {
 	to := got.header.Get("Location")
 	if got.status == 303 && (to == "/sign-in" || strings.HasPrefix(to, "/sign-in?back=")) {
@@ -78,7 +79,7 @@ func pageStatus(got response) string {
 	return strconv.Itoa(got.status)
 }
 
-// pageRequest is a request that a reader with every right gets a good answer to.
+// pageRequest returns a request for a route that succeeds for a reader with all permissions.
 func (r *rig) pageRequest(method, path string, who *reader, of string) request {
 	r.t.Helper()
 	if who == nil {
@@ -125,7 +126,7 @@ func (r *rig) pageRequest(method, path string, who *reader, of string) request {
 	return q
 }
 
-// formOf fills in a form.
+// formOf fills in the form of a request.
 func (r *rig) formOf(path string, about, who *reader, machine string, q *request) {
 	r.t.Helper()
 	v := url.Values{}

@@ -15,7 +15,7 @@ import (
 	"portillon/hub/web"
 )
 
-// undenied are the methods that take an actor and deny nobody, each with the reason.
+// undenied returns the methods that have an actor parameter but deny no actor, each with the reason.
 func undenied() map[string]string {
 	return map[string]string{
 		"audit.Append": "writes an entry in the transaction of an act, which was asked for before",
@@ -23,14 +23,14 @@ func undenied() map[string]string {
 	}
 }
 
-// ofOneself are the methods that an account without any role calls for itself.
+// ofOneself returns the methods that an account without a role may call for itself.
 func ofOneself() []string {
 	return []string{"account.Passwords.ChangePassword", "account.Tokens.Issue"}
 }
 
-// A method that somebody adds without a check is found here, before a table names it: nobody, an account without a role
-// and an owner's token without a scope are denied by each method of each service that takes an actor.
-func TestEveryMethodOfEveryServiceDeniesWhoHasNoRight(t *testing.T) {
+// Each method with an actor parameter, of each service, denies three actors: nobody, an account without a role, and an
+// owner's token without scopes. This test also finds a new method without a check that is not in a table yet.
+func TestEveryServiceMethodDeniesActorsWithoutPermission(t *testing.T) {
 	h, _ := managedHub(t)
 	who := map[string]actor.Actor{"nobody": {}, "an account without a role": {Account: "somebody", Name: "Somebody"},
 		"a token without scopes": {Account: "boss", Name: "Boss", Site: actor.Owner, Token: "t-1", Scopes: []actor.Act{}}}
@@ -72,7 +72,7 @@ func takesActor(method reflect.Type) bool {
 	return false
 }
 
-// callWith calls a method as an actor, with values about something that is not there, and returns its error.
+// callWith calls a method as an actor, with ids of things that do not exist, and returns the method's error.
 func callWith(ctx context.Context, method reflect.Value, a actor.Actor) error {
 	in := make([]reflect.Value, 0, method.Type().NumIn())
 	for i := range method.Type().NumIn() {
@@ -102,7 +102,8 @@ func callWith(ctx context.Context, method reflect.Value, a actor.Actor) error {
 	return err
 }
 
-// withoutActor are the methods that pages and API call without saying who asks, each with what stands in its place.
+// withoutActor returns the methods without an actor parameter that the pages and the API call, each with what
+// authenticates the caller instead.
 func withoutActor() map[string]string {
 	return map[string]string{
 		"SignIn": "a password", "FromToken": "an API token", "Redeem": "the first owner's code", "ResetPassword": "a code",
@@ -112,7 +113,7 @@ func withoutActor() map[string]string {
 	}
 }
 
-// servicesOf are the interfaces among the fields of options, and among those of its fields that are structs.
+// servicesOf returns the interfaces among the fields of options, including those in fields that are structs.
 func servicesOf(options reflect.Type) (out []reflect.Type) {
 	for i := range options.NumField() {
 		f := options.Field(i)
@@ -126,8 +127,8 @@ func servicesOf(options reflect.Type) (out []reflect.Type) {
 	return out
 }
 
-// Pages and API reach a service only by methods that are told who asks.
-func TestPagesAndAPISayWhoAsks(t *testing.T) {
+// The pages and the API call only service methods that have an actor parameter.
+func TestPagesAndAPIPassTheActorToServices(t *testing.T) {
 	seen, count := map[string]bool{}, 0
 	for _, of := range []reflect.Type{reflect.TypeFor[web.Options](), reflect.TypeFor[api.Options]()} {
 		for _, service := range servicesOf(of) {
@@ -150,8 +151,8 @@ func TestPagesAndAPISayWhoAsks(t *testing.T) {
 	}
 }
 
-// The id of what somebody else has, under the own id, is not found: a member's badge, an account's session and token.
-func TestOwnAddressesReachNothingOfSomebodyElse(t *testing.T) {
+// A path with the reader's own id and an id of another person's badge, session or token is not found.
+func TestOwnPathsDoNotReachOtherPersonsData(t *testing.T) {
 	r := newRig(t)
 	jules, victim := r.readers["member"], r.victim
 	own, api := string(jules.member), api.Prefix

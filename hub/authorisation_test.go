@@ -17,7 +17,7 @@ import (
 	"portillon/policy"
 )
 
-// rows chooses lines of the tables, for a run that looks for one fault; such a run ends with the first one.
+// rows selects lines of the tables, for debugging a single fault. Such a run stops at the first fault.
 var rows = flag.String("rows", "", "a regular expression: only the routes that it matches are asked")
 
 func chosen(t *testing.T, route string) bool {
@@ -30,15 +30,15 @@ func chosen(t *testing.T, route string) bool {
 	return regexp.MustCompile(*rows).MatchString(route)
 }
 
-// decided is a line of a table: what a route answers each reader.
+// decided is a line of a table: the answer of a route to each reader.
 type decided struct {
 	line      int
 	route, of string
-	want      map[string]string // by reader
+	want      map[string]string // expected status by reader
 	scopes    string
 }
 
-// readTable reads a table; columns are the readers after route and of.
+// readTable reads a table. columns are the names of the readers, after the columns for route and subject.
 func readTable(t *testing.T, path string, columns []string, last bool) (out []decided) {
 	t.Helper()
 	f, err := os.Open(path)
@@ -71,7 +71,7 @@ func readTable(t *testing.T, path string, columns []string, last bool) (out []de
 	return out
 }
 
-// complete holds a table against the routes that the hub has: each route with each "of" once, and nothing else.
+// complete checks that a table has each route of the hub once with each subject, and no other route.
 func complete(t *testing.T, table []decided, routes []string) {
 	t.Helper()
 	want, have := map[string]bool{}, map[string]bool{}
@@ -96,7 +96,7 @@ func complete(t *testing.T, table []decided, routes []string) {
 	}
 }
 
-// aboutOf is what a route may be about.
+// aboutOf returns the subjects of a route: whose data a request is about.
 func aboutOf(route string) []string {
 	switch {
 	case strings.Contains(route, "/reports"):
@@ -145,7 +145,7 @@ func TestAPIAnswersEachReaderAsTheTableSays(t *testing.T) {
 	}
 }
 
-// deadTokens asks with the API tokens of those who sign in to nothing here.
+// deadTokens sends requests with the API tokens of accounts that can no longer sign in.
 func (r *rig) deadTokens(d decided, x api.Route) {
 	for _, name := range []string{"blocked", "foreign"} {
 		who := *r.readers[name]
@@ -157,7 +157,8 @@ func (r *rig) deadTokens(d decided, x api.Route) {
 	}
 }
 
-// scopes asks with an owner's tokens: for each act alone, for those that the table names, and for these without one.
+// scopes sends requests with an owner's tokens: one for each act alone, one for the acts that the table names, and one
+// for each of those acts missing.
 func (r *rig) scopes(d decided, x api.Route) {
 	needed, either := strings.Split(d.scopes, "+"), strings.Split(d.scopes, "|")
 	ask := func(want bool, scopes ...actor.Act) {
@@ -170,7 +171,7 @@ func (r *rig) scopes(d decided, x api.Route) {
 		r.mend(x.Method, got, r.readers["owner"])
 	}
 	for i, act := range actor.Acts() {
-		if d.of != "other" && (d.line+i)%sparse == 0 { // once for each route
+		if d.of != "other" && (d.line+i)%sparse == 0 { // in a race build, only a third of the acts for each line
 			ask(d.scopes == "*" || slices.Contains(either, string(act)), act)
 		}
 	}
@@ -192,7 +193,7 @@ func (r *rig) scopes(d decided, x api.Route) {
 	}
 }
 
-// foreignIDs asks as the owner for what another site has: it is not there.
+// foreignIDs sends requests as the owner with ids of another site. The hub must answer 404.
 func (r *rig) foreignIDs(d decided, x api.Route) {
 	path := x.Path
 	for _, name := range []string{"member", "account", "machine", "card", "badge", "tap", "import", "token", "session"} {
@@ -206,7 +207,7 @@ func (r *rig) foreignIDs(d decided, x api.Route) {
 	}
 }
 
-// mend makes anew what a request that was let through has ended.
+// mend restores what a successful request has removed.
 func (r *rig) mend(method string, got response, who *reader) {
 	r.t.Helper()
 	if method == "GET" || got.status >= 400 {
@@ -225,8 +226,8 @@ func (r *rig) mend(method string, got response, who *reader) {
 	}
 }
 
-// apiRequest is a request of a route that a reader with every right gets a good answer to. elsewhere names what of the
-// path is to be another site's.
+// apiRequest returns a request for a route that succeeds for a reader with all permissions. elsewhere names the path
+// parameters that get an id of another site.
 func (r *rig) apiRequest(x api.Route, who *reader, of string, elsewhere ...string) request {
 	r.t.Helper()
 	if who == nil {
@@ -236,7 +237,7 @@ func (r *rig) apiRequest(x api.Route, who *reader, of string, elsewhere ...strin
 	if of == "other" {
 		about, machine = r.victim, "lathe"
 	}
-	if strings.HasSuffix(x.Path, "/revoke") { // a machine that is revoked is not tagged any more
+	if strings.HasSuffix(x.Path, "/revoke") { // a revoked machine cannot be tagged any more
 		machine = map[string]string{"laser": "press", "lathe": "vinyl"}[machine]
 	}
 	own := map[string]string{"member": string(about.member), "account": about.account, "machine": machine, "tap": "t-none",
@@ -273,7 +274,7 @@ func (r *rig) apiRequest(x api.Route, who *reader, of string, elsewhere ...strin
 	return q
 }
 
-// sessionOwner is the account that gets a session to be ended: a foreign reader's is not here.
+// sessionOwner returns the account whose session a request ends. An account of another site has no session here.
 func sessionOwner(r *rig, about *reader) string {
 	if about.name == "foreign" {
 		return r.victim.account
@@ -281,7 +282,7 @@ func sessionOwner(r *rig, about *reader) string {
 	return about.account
 }
 
-// matchOf is the version that a change names.
+// matchOf returns the version for the If-Match header of a change.
 func (r *rig) matchOf(x api.Route, about *reader, machine string) string {
 	ctx := r.t.Context()
 	switch {
@@ -301,7 +302,7 @@ func (r *rig) matchOf(x api.Route, about *reader, machine string) string {
 	return "1"
 }
 
-// bodyOf fills in a body.
+// bodyOf fills in the body of a request.
 func (r *rig) bodyOf(x api.Route, about *reader, q *request) {
 	r.t.Helper()
 	q.kind = "application/json"
@@ -360,7 +361,7 @@ func (r *rig) bodyOf(x api.Route, about *reader, q *request) {
 	}
 }
 
-// lastExtra is a member who may be merged away: a new one where the last was.
+// lastExtra returns a member who may be merged into another one; a new member if the last one was merged.
 func (r *rig) lastExtra() policy.MemberID {
 	r.t.Helper()
 	x := r.readers["extra"]
@@ -374,7 +375,7 @@ func (r *rig) lastExtra() policy.MemberID {
 	return x.member
 }
 
-// preview is an import that may be applied, of the reader's own.
+// preview returns the id of a reader's own import that can be applied.
 func (r *rig) preview(who *reader) string {
 	r.t.Helper()
 	by := actor.Actor{Account: who.account, Name: "test", Site: actor.Owner}
@@ -386,11 +387,11 @@ func (r *rig) preview(who *reader) string {
 	return p.ID
 }
 
-// tokenID is an API token of an account that may be revoked.
+// tokenID returns the id of an account's API token that can be revoked.
 func (r *rig) tokenID(id string) string {
 	r.t.Helper()
 	all, err := r.h.Accounts().Tokens.Issued(r.t.Context(), root, id)
-	if err != nil { // another site's account
+	if err != nil { // an account of another site
 		return foreignID
 	}
 	for _, t := range all {

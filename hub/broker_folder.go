@@ -9,8 +9,8 @@ import (
 	"portillon/hub/broker"
 )
 
-// startBroker starts the broker inside. A folder that it cannot start from is moved away: it holds only what hub and
-// machines publish again at each connection.
+// startBroker starts the broker inside this program. If the broker cannot start from its data folder, the folder is
+// moved away: it contains only messages that hub and machines publish again at each connection.
 func (op *opening) startBroker(c broker.Config) (*broker.Broker, error) {
 	b, err := broker.Start(c)
 	if err == nil || errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EACCES) {

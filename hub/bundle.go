@@ -15,36 +15,36 @@ import (
 	"portillon/wire"
 )
 
-// look is how often the bundle file is looked at.
+// look is how often the hub checks whether the bundle file has changed.
 const look = time.Second
 
-// bundleStore is the bundle in force and the one before, as machines fetch them.
+// bundleStore holds the bundle in force and the one before, and serves them to machines.
 type bundleStore struct {
 	core     *core
 	services *services
 
 	store    wire.Store
-	seen     stamp         // of the bundle file, when it was last taken in; the watcher's own
-	renewed  chan struct{} // the bundle is another one; holds one
+	seen     stamp         // of the bundle file when it was last read; used only by the watcher
+	renewed  chan struct{} // signals that the bundle has changed; buffer of one
 	chunks   *chunks.Server
-	mu       sync.Mutex // guards what follows
-	manifest []byte     // signed; nil: none yet
+	mu       sync.Mutex // guards the fields below
+	manifest []byte     // signed; nil: no bundle yet
 	version  uint64
-	inForce  wire.Manifest   // the same, read
-	served   map[string]bool // the chunks that may be handed out, by their hashes
-	readAll  time.Time       // when Bundles.Install last read all chunks; zero: the next one does
+	inForce  wire.Manifest   // the parsed manifest
+	served   map[string]bool // hashes of the chunks that may be served
+	readAll  time.Time       // when Bundles.Install last verified all chunks; zero: the next call verifies them
 }
 
-// current is the signed manifest in force, and its version; nil and 0 where there is none.
+// current returns the signed manifest in force and its version; nil and 0: there is no bundle.
 func (bs *bundleStore) current() ([]byte, uint64) {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
 	return bs.manifest, bs.version
 }
 
-// readStore takes up the bundle that was in force before.
+// readStore loads the bundle that was in force when the hub stopped.
 func (bs *bundleStore) readStore() {
-	bs.noteServed() // before a machine can hear of the manifest
+	bs.noteServed() // before a machine can receive the manifest
 	m, err := bs.store.Current()
 	if errors.Is(err, os.ErrNotExist) {
 		return
@@ -65,10 +65,10 @@ func (bs *bundleStore) readStore() {
 	}
 }
 
-// errNotServed is a chunk of neither the bundle in force nor the one before.
+// errNotServed means that a chunk is neither in the bundle in force nor in the one before.
 var errNotServed = fmt.Errorf("not a chunk of the bundle in force: %w", fs.ErrNotExist)
 
-// noteServed takes down which chunks may be handed out: those of the bundle in force and of the one before.
+// noteServed stores which chunks may be served: those of the bundle in force and of the one before.
 func (bs *bundleStore) noteServed() {
 	served := map[string]bool{}
 	var now wire.Manifest
@@ -86,14 +86,15 @@ func (bs *bundleStore) noteServed() {
 	bs.served, bs.inForce = served, now
 }
 
-// isServed reports whether a chunk may be handed out.
+// isServed reports whether a chunk may be served.
 func (bs *bundleStore) isServed(sha string) bool {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
 	return bs.served[sha]
 }
 
-// credential gives a credential of the bundle in force by the hash of its bytes; fs.ErrNotExist: it has none such.
+// credential returns a credential of the bundle in force by the hash of its bytes. The error is fs.ErrNotExist if the
+// bundle does not contain the credential.
 func (bs *bundleStore) credential(_ context.Context, sha string) ([]byte, error) {
 	bs.mu.Lock()
 	m := bs.inForce
@@ -109,8 +110,8 @@ func (bs *bundleStore) credential(_ context.Context, sha string) ([]byte, error)
 	return bs.chunks.Credential(sha, buckets)
 }
 
-// chunk reads a chunk of the bundle in force, or of the one before, which a machine may be fetching still. What the
-// disk has damaged is repaired from the bundle file first: no machine is handed bytes that it must refuse.
+// chunk reads a chunk of the bundle in force, or of the one before, which a machine may still be fetching. Damaged
+// chunks are first repaired from the bundle file, so that no machine gets a chunk that it must reject.
 func (bs *bundleStore) chunk(sha string) ([]byte, error) {
 	for _, manifest := range []func() (wire.Manifest, error){bs.store.Current, bs.store.Previous} {
 		m, err := manifest()
@@ -134,16 +135,17 @@ func (bs *bundleStore) chunk(sha string) ([]byte, error) {
 	return nil, errNotServed
 }
 
-// errRebuilt is a damaged bundle of a hub that builds the next one at once.
+// errRebuilt means that the bundle is damaged, and that the hub builds the next one at once.
 var errRebuilt = errors.New("chunks are damaged on the disk; the bundle is built again")
 
-// repair takes the damaged chunks of m from the bundle file. A hub that keeps the site itself builds the bundle again.
+// repair replaces damaged chunks of m with those of the bundle file. A hub that manages the site itself builds the
+// bundle again instead.
 func (bs *bundleStore) repair(m wire.Manifest) error {
 	damaged := bs.store.Damaged(m)
 	if len(damaged) == 0 {
 		return nil
 	}
-	if bs.core.c.Managed() { // there is no file to take them from
+	if bs.core.c.Managed() { // the hub builds its bundles: there is no bundle file
 		bs.mu.Lock()
 		bs.readAll = time.Time{}
 		bs.mu.Unlock()
@@ -164,7 +166,7 @@ func (bs *bundleStore) repair(m wire.Manifest) error {
 	return err
 }
 
-// watchBundle takes in the bundle file whenever it changes.
+// watchBundle installs the bundle file whenever it changes.
 func (bs *bundleStore) watchBundle(ctx context.Context) error {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
@@ -181,13 +183,13 @@ func (bs *bundleStore) watchBundle(ctx context.Context) error {
 	}
 }
 
-// stamp changes when a file does.
+// stamp identifies a state of a file: it changes when the file changes.
 type stamp struct {
 	size int64
 	at   time.Time
 }
 
-// stampOf is the size and time of a file; the zero stamp: the file cannot be read.
+// stampOf returns the size and time of a file; the zero stamp: the file cannot be read.
 func stampOf(path string) stamp {
 	i, err := os.Stat(path)
 	if err != nil {
@@ -196,7 +198,7 @@ func stampOf(path string) stamp {
 	return stamp{i.Size(), i.ModTime()}
 }
 
-// takeBundle installs the bundle file, and logs why it could not.
+// takeBundle installs the bundle file. If that fails, it logs the reason.
 func (bs *bundleStore) takeBundle(s stamp) {
 	log := bs.core.log.With("file", bs.core.c.Bundle.File)
 	if s == (stamp{}) {
@@ -209,7 +211,7 @@ func (bs *bundleStore) takeBundle(s stamp) {
 		return
 	}
 	if m.Version == 0 {
-		return // the one in force
+		return // the file has the bundle in force
 	}
 	bs.readStore()
 	log.Info("bundle in force", "version", m.Version)
@@ -219,7 +221,7 @@ func (bs *bundleStore) takeBundle(s stamp) {
 	}
 }
 
-// install unpacks the file into the store. The zero Manifest: it is the one in force.
+// install unpacks the bundle file into the store. It returns the zero Manifest if the file has the bundle in force.
 func (bs *bundleStore) install() (wire.Manifest, error) {
 	f, err := os.Open(bs.core.c.Bundle.File)
 	if err != nil {

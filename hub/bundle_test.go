@@ -21,7 +21,7 @@ import (
 	"portillon/wire"
 )
 
-// bundler makes bundle files of one site.
+// bundler creates bundle files of one site.
 type bundler struct {
 	t      *testing.T
 	signer note.Signer
@@ -68,8 +68,8 @@ func (b *bundler) put(site policy.SiteID, version uint64, signer note.Signer, ch
 
 func (b *bundler) configured(c *hub.Config) { c.Bundle = hub.BundleConfig{File: b.file, Key: b.key} }
 
-func TestManifestIsRetainedAndFollowsTheFile(t *testing.T) {
-	t.Parallel() // it waits more than it works
+func TestManifestIsRetainedAndFollowsTheBundleFile(t *testing.T) {
+	t.Parallel() // most of the test's time is waiting
 	m := ledgertest.New(t, "biklab", "laser")
 	b := newBundler(t)
 	first := b.put("biklab", 1, b.signer, "policy one")
@@ -82,22 +82,22 @@ func TestManifestIsRetainedAndFollowsTheFile(t *testing.T) {
 	}
 	second := b.put("biklab", 2, b.signer, "policy two")
 	for got := c.next().Payload(); !bytes.Equal(got, second); got = c.next().Payload() {
-		if !bytes.Equal(got, first) { // which may come twice: retained, and published
+		if !bytes.Equal(got, first) { // may arrive twice: as a retained and as a new message
 			t.Fatalf("%s", got)
 		}
 	}
 	stranger, _ := ledgertest.NewKey(t, "portillon-biklab")
 	for name, put := range map[string]func(){
-		"an older one":           func() { b.put("biklab", 1, b.signer, "policy one") },
-		"another site's":         func() { b.put("elsewhere", 9, b.signer, "policy two") },
-		"another's key":          func() { b.put("biklab", 9, stranger, "policy two") },
-		"words":                  func() { write(t, b.file, "words") },
-		"nothing":                func() { os.Remove(b.file) },
-		"one without its policy": func() { b.put("biklab", 9, b.signer) },
+		"an older bundle":                func() { b.put("biklab", 1, b.signer, "policy one") },
+		"a bundle of another site":       func() { b.put("elsewhere", 9, b.signer, "policy two") },
+		"a bundle signed by another key": func() { b.put("biklab", 9, stranger, "policy two") },
+		"a text file":                    func() { write(t, b.file, "words") },
+		"a missing file":                 func() { os.Remove(b.file) },
+		"a bundle without its policy":    func() { b.put("biklab", 9, b.signer) },
 	} {
 		put()
 		o.stop()
-		o = run(t, config) // it looks at the file when it starts
+		o = run(t, config) // the hub also reads the file at its start
 		late := dial(t, o.Broker())
 		late.subscribe(late.topics.Bundle())
 		if got := late.ask(late.topics.Bundle()).Payload(); !bytes.Equal(got, second) {
@@ -139,13 +139,13 @@ func get(t *testing.T, url, etag string, changes ...func(*http.Request)) answer 
 	return answer{resp.StatusCode, string(body), resp.Header}
 }
 
-func TestChunksAreServedByTheirHashAndNothingElseIs(t *testing.T) {
+func TestOnlyChunksOfTheBundleAreServed(t *testing.T) {
 	b := newBundler(t)
 	signed := b.put("biklab", 1, b.signer, "the policy", "a bucket")
 	o := run(t, configure(t, []*ledgertest.Machine{ledgertest.New(t, "biklab", "laser")}, b.configured))
 	c := dial(t, o.Broker())
 	c.subscribe(c.topics.Bundle())
-	c.ask(c.topics.Bundle()) // it is in force
+	c.ask(c.topics.Bundle()) // wait until the bundle is in force
 	for _, want := range []string{"the policy", "a bucket"} {
 		got := get(t, o.HTTP()+"/chunks/"+wire.Hash([]byte(want)), "")
 		if got.code != 200 || got.body != want || !strings.Contains(got.header.Get("Cache-Control"), "immutable") ||
@@ -188,10 +188,11 @@ func TestChunksAreServedByTheirHashAndNothingElseIs(t *testing.T) {
 	}
 }
 
-// A machine whose state names an older bundle, or more records than are held, is sent what it lacks; not at every
-// state, or a machine that refuses the bundle would be asked for ever.
+// A machine whose state shows an older bundle, or more records than the hub has, gets the manifest or an
+// acknowledgement again. It does not get them after every state, because a machine that rejects the bundle would get
+// them for ever.
 func TestMachineWithAnOldBundleIsAnsweredOnce(t *testing.T) {
-	t.Parallel() // it waits more than it works
+	t.Parallel() // most of the test's time is waiting
 	b := newBundler(t)
 	b.put("biklab", 7, b.signer, "the policy")
 	m := ledgertest.New(t, "biklab", "laser")
@@ -202,7 +203,7 @@ func TestMachineWithAnOldBundleIsAnsweredOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer br.Close()
-	c := dial(t, "tcp://"+br.Addr()) // it is there before the hub, and hears everything once
+	c := dial(t, "tcp://"+br.Addr()) // connected before the hub, so it receives every message once
 	c.subscribe(c.topics.Bundle(), c.topics.Ack("laser"))
 	o := runAt(
 		t,
@@ -240,9 +241,9 @@ func TestMachineWithAnOldBundleIsAnsweredOnce(t *testing.T) {
 	}
 	state(5, 0)
 	state(7, 5)
-	c.quiet() // it was told of both less than a minute ago
+	c.quiet() // both were sent to the machine less than a minute ago
 	seconds.Add(60)
-	state(8, 0) // one that is ahead is not sent back
+	state(8, 0) // a machine with a newer bundle gets no older one
 	c.quiet()
 	state(7, 5)
 	if got := c.next(); got.Topic() != c.topics.Ack("laser") {
@@ -255,15 +256,15 @@ func TestMachineWithAnOldBundleIsAnsweredOnce(t *testing.T) {
 	c.quiet()
 }
 
-// A worn disk at the hub must not hand machines bytes that they refuse: the hub repairs the chunk from the bundle file,
-// or says so.
+// If the hub's disk has damaged a chunk, the hub repairs the chunk from the bundle file or reports the damage. Machines
+// never get a chunk that they must reject.
 func TestDamagedChunkIsRepairedBeforeItIsServed(t *testing.T) {
 	b := newBundler(t)
 	b.put("biklab", 1, b.signer, "the policy", "a bucket")
 	o := run(t, configure(t, []*ledgertest.Machine{ledgertest.New(t, "biklab", "laser")}, b.configured))
 	c := dial(t, o.Broker())
 	c.subscribe(c.topics.Bundle())
-	c.ask(c.topics.Bundle()) // it is in force
+	c.ask(c.topics.Bundle()) // wait until the bundle is in force
 	path := filepath.Join(o.config.Data, "bundle", "chunks", wire.Hash([]byte("a bucket")))
 	url := o.HTTP() + "/chunks/" + wire.Hash([]byte("a bucket"))
 	write(t, path, "a buckey")

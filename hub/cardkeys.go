@@ -18,7 +18,8 @@ import (
 	"portillon/wire"
 )
 
-// openCardKey opens the card key of a hub that keeps the site itself, which alone can change it: it builds the bundles.
+// openCardKey opens the site's card key. Only a hub that manages the site itself can change the card key, because it
+// builds the bundles.
 func (op *opening) openCardKey() (err error) {
 	op.hub.services.cardKey, err = cardkey.New(
 		context.Background(),
@@ -30,10 +31,10 @@ func (op *opening) openCardKey() (err error) {
 	return err
 }
 
-// CardKey changes the card key; nil where the site is a folder of files.
+// CardKey returns the service that changes the card key; nil: the site is a folder of files.
 func (h *Hub) CardKey() *cardkey.Service { return h.services.cardKey }
 
-// cards knows the site's card keys and seal keys, and binds cards to a new card key.
+// cards holds the site's card keys and seal keys, and binds cards to a new card key.
 type cards struct {
 	core       *core
 	enrolments *enrolments
@@ -43,7 +44,7 @@ type cards struct {
 	rebinds rebinds
 }
 
-// cardKeys are the site's card keys, for machines.
+// cardKeys returns the site's card keys for machines, the current one first.
 func (cs *cards) cardKeys() (wire.CardKeys, error) {
 	if s := cs.services.cardKey; s != nil {
 		return s.Ring().Wire(), nil
@@ -55,28 +56,29 @@ func (cs *cards) cardKeys() (wire.CardKeys, error) {
 	return cardkey.Ring{InForce: key}.Wire(), nil
 }
 
-// hashOf is a card's number as bundles hold it: HMAC-SHA-256 under the site's card key.
+// hashOf returns a card's number in the form of bundles: HMAC-SHA-256 under the site's card key.
 func hashOf(key, number []byte) string {
 	h := hmac.New(sha256.New, key)
 	h.Write(number)
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// cardHash is the HMAC of a card's number under the card key in force.
+// cardHash returns the HMAC of a card's number under the current card key.
 func (cs *cards) cardHash(number []byte) string {
 	return hashOf(cs.services.cardKey.Ring().InForce, number)
 }
 
-// oldCardKey marks the cards that are bound under the previous card key; empty: no change of the key is in progress.
+// oldCardKey returns the mark of cards that are bound under the previous card key; empty: no key change is in progress.
 func (cs *cards) oldCardKey() string { return cs.services.cardKey.Ring().OldMark() }
 
-// oldCardHash is the HMAC of a card's number under the previous card key, with that key's mark.
+// oldCardHash returns the HMAC of a card's number under the previous card key, with that key's mark.
 func (cs *cards) oldCardHash(number []byte) string {
 	ring := cs.services.cardKey.Ring()
 	return wire.MarkCard(ring.OldMark(), hashOf(ring.Before, number))
 }
 
-// setAsideCards marks all cards as bound under the previous key, in the transaction that changes the key (with).
+// setAsideCards marks all cards as bound under the previous key, in the transaction that changes the key. with makes
+// the change itself.
 func (cs *cards) setAsideCards(
 	ctx context.Context,
 	a actor.Actor,
@@ -86,8 +88,8 @@ func (cs *cards) setAsideCards(
 	return cs.services.directory.Rekeying.SetAsideCards(ctx, a, mark, with)
 }
 
-// endOldCards removes the cards that are still bound under the previous key, in the transaction that ends that key
-// (with).
+// endOldCards removes the cards that are still bound under the previous key, in the transaction that ends the key
+// change. with ends the change itself.
 func (cs *cards) endOldCards(
 	ctx context.Context,
 	a actor.Actor,
@@ -97,7 +99,7 @@ func (cs *cards) endOldCards(
 	return cs.services.directory.Rekeying.EndOldCards(ctx, a, mark, with)
 }
 
-// oldCards lists the cards that are still bound under the previous key.
+// oldCards returns the cards that are still bound under the previous key.
 func (cs *cards) oldCards(ctx context.Context, a actor.Actor) (out []cardkey.Card, err error) {
 	all, err := cs.services.directory.Rekeying.OldCards(ctx, a)
 	for _, c := range all {
@@ -106,8 +108,8 @@ func (cs *cards) oldCards(ctx context.Context, a actor.Actor) (out []cardkey.Car
 	return out, err
 }
 
-// refuseCardKey refuses to change the card key where the policy key signs the cards: their HMACs change all at once,
-// and no machine would take one before somebody has signed them again.
+// refuseCardKey returns an error if a separate policy key signs the cards. Then the card key cannot be changed: all
+// HMACs would change at once, and machines would accept none before a person has signed them again.
 func (cs *cards) refuseCardKey(ctx context.Context) error {
 	p, err := cs.services.policies.current(ctx)
 	if err != nil || p == nil || !p.SignedBindings {
@@ -122,7 +124,7 @@ func (cs *cards) refuseCardKey(ctx context.Context) error {
 	}
 }
 
-// cardKeyMachines are the machines with the card key that each works with.
+// cardKeyMachines returns the machines with the card key that each of them uses.
 func (cs *cards) cardKeyMachines(ctx context.Context, a actor.Actor) (out []cardkey.Machine, err error) {
 	if cs.enrolments.machines == nil {
 		return nil, nil
@@ -153,9 +155,9 @@ func (cs *cards) cardKeyMachines(ctx context.Context, a actor.Actor) (out []card
 	return out, nil
 }
 
-// markTap marks an unknown card whose HMAC was made with the card key before. One of a key that is not held any more
-// can be assigned to nobody: it is tapped again. A machine with an older program does not say its key: it has the one
-// that it was given when it joined.
+// markTap marks an unknown card whose HMAC was made with the previous card key. It clears a card whose key the hub does
+// not have any more: that card must be tapped again. A machine with an older program does not report its key, so the
+// hub assumes the key that it sent to that machine.
 func (cs *cards) markTap(c *wire.EnrolCard, of policy.MachineID) {
 	ring := cs.services.cardKey.Ring()
 	check := c.Key
@@ -174,15 +176,15 @@ func (cs *cards) markTap(c *wire.EnrolCard, of policy.MachineID) {
 	}
 }
 
-// rebinds are the machines whose new records may rebind cards.
+// rebinds holds the machines with new records, which may rebind cards.
 type rebinds struct {
-	wake chan struct{} // holds one
+	wake chan struct{} // buffer of one
 
 	mu   sync.Mutex
-	from map[policy.MachineID]uint64 // records after this one are to be looked at
+	from map[policy.MachineID]uint64 // records after this sequence number must be read
 }
 
-// noteRecords notes that records of a machine came after one.
+// noteRecords stores that a machine has new records after the record after.
 func (r *rebinds) noteRecords(id policy.MachineID, after uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -194,11 +196,12 @@ func (r *rebinds) noteRecords(id policy.MachineID, after uint64) {
 	}
 	select {
 	case r.wake <- struct{}{}:
-	default: // it will look
+	default: // a wake-up is already pending
 	}
 }
 
-// take returns the machines with new records, each with the record after which they begin, and forgets them.
+// take returns the machines with new records, each with the sequence number after which the records begin, and clears
+// the list.
 func (r *rebinds) take() map[policy.MachineID]uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -207,8 +210,8 @@ func (r *rebinds) take() map[policy.MachineID]uint64 {
 	return out
 }
 
-// rebindCards binds cards that were tapped to the new card key, until ctx ends. It begins with all records that are
-// held: a hub that ended may have committed records and bound nothing yet.
+// rebindCards binds tapped cards to the new card key, until ctx ends. It starts with all stored records, because the
+// hub may have stopped after it stored records and before it bound the cards.
 func (cs *cards) rebindCards(ctx context.Context) error {
 	queries := []ledger.Query{{}}
 	for {
@@ -232,8 +235,8 @@ func (cs *cards) rebindCards(ctx context.Context) error {
 	}
 }
 
-// rebind binds the cards of some records. A record that cannot be used now is not looked at again: the machine writes
-// another one.
+// rebind binds the cards of some records. A record that cannot be used now is not read again, because the machine
+// writes a new record at the next tap.
 func (cs *cards) rebind(ctx context.Context, q ledger.Query) error {
 	keys, err := cs.core.c.SealKeys(cs.core.now())
 	if err != nil || len(keys) == 0 {

@@ -12,7 +12,7 @@ import (
 	"portillon/wire"
 )
 
-// commands sends signed orders to machines, and waits for their replies.
+// commands sends signed commands to machines, and waits for their replies.
 type commands struct {
 	core  *core
 	fleet *fleet
@@ -20,10 +20,10 @@ type commands struct {
 	orders chan order
 
 	mu      sync.Mutex
-	waiting map[string]chan wire.Reply // by the id of the command
+	waiting map[string]chan wire.Reply // by the command's id
 }
 
-// reply passes a reply to the caller that waits for it (await).
+// reply passes a reply to the call of await that waits for it.
 func (cm *commands) reply(id policy.MachineID, data []byte) {
 	var r wire.Reply
 	if len(data) > wire.MaxRecord || json.Unmarshal(data, &r) != nil {
@@ -34,18 +34,18 @@ func (cm *commands) reply(id policy.MachineID, data []byte) {
 	if to, ok := cm.waiting[string(id)+"/"+r.ID]; ok {
 		select {
 		case to <- r:
-		default: // it has its answer
+		default: // a reply has already arrived
 		}
 	}
 }
 
-// ErrNoReply says that a machine did not answer within the life of a command. Whether it obeyed is not known; its
-// journal will tell.
+// ErrNoReply means that a machine did not answer before its command expired. Whether the machine executed the command
+// is unknown; its journal will show it.
 var ErrNoReply = errors.New("the machine did not answer")
 
-// command signs an order to a machine, sends it, and waits for the reply: at most wire.CommandLife, or until ctx ends.
-// c.Do, Tag, Reason and Now are the caller's; the rest is filled in. While the broker is away it waits: an order that
-// comes late is refused by the machine.
+// command signs a command to a machine, sends it, and waits for the reply: at most wire.CommandLife, or until ctx ends.
+// The caller sets c.Do, Tag, Reason and Now; the other fields are filled in. While the broker is not connected, command
+// waits; a machine refuses a command that arrives after its expiry.
 func (cm *commands) command(ctx context.Context, m policy.MachineID, c wire.Command) (wire.Reply, error) {
 	if !cm.fleet.has(m) {
 		return wire.Reply{}, &fault.NotFound{What: "enrolled machine", ID: string(m)}
@@ -62,8 +62,7 @@ func (cm *commands) command(ctx context.Context, m policy.MachineID, c wire.Comm
 	return cm.deliver(ctx, m, c.ID, data)
 }
 
-// deliver sends a signed message on a machine's command topic, and waits for the reply that bears the id until ctx
-// ends.
+// deliver sends a signed message on a machine's command topic, and waits until ctx ends for the reply with this id.
 func (cm *commands) deliver(ctx context.Context, m policy.MachineID, id string, data []byte) (wire.Reply, error) {
 	answer := cm.await(m, id)
 	defer cm.forget(m, id)
@@ -80,7 +79,7 @@ func (cm *commands) deliver(ctx context.Context, m policy.MachineID, id string, 
 	}
 }
 
-// await makes the channel that the reply to a command arrives on. The caller calls forget afterwards.
+// await returns the channel on which the reply to a command arrives. The caller must call forget afterwards.
 func (cm *commands) await(m policy.MachineID, id string) chan wire.Reply {
 	cm.mu.Lock()
 	defer cm.mu.Unlock()

@@ -20,7 +20,7 @@ type outcome struct {
 	err   error
 }
 
-func TestCommandIsSignedAndItsReplyComesBack(t *testing.T) {
+func TestCommandIsSignedAndItsReplyIsReturned(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	o := run(t, configure(t, []*ledgertest.Machine{m}))
 	c := dial(t, o.Broker())
@@ -60,10 +60,10 @@ func TestCommandIsSignedAndItsReplyComesBack(t *testing.T) {
 		}
 	}
 	c.subscribe("portillon/biklab/+/command")
-	c.quiet() // nothing was retained
+	c.quiet() // the command was not retained
 }
 
-func TestCommandSaysThatNobodyAnswered(t *testing.T) {
+func TestCommandWithoutAReplyIsAnError(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	o := run(t, configure(t, []*ledgertest.Machine{m}))
 	c := dial(t, o.Broker())
@@ -84,7 +84,7 @@ func TestCommandSaysThatNobodyAnswered(t *testing.T) {
 	}
 }
 
-func TestCommandDoesNotWaitLongerThanItLives(t *testing.T) {
+func TestCommandDoesNotWaitLongerThanItsExpiry(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	c := configure(
 		t,
@@ -92,7 +92,7 @@ func TestCommandDoesNotWaitLongerThanItLives(t *testing.T) {
 		func(c *hub.Config) { c.MQTT = hub.MQTTConfig{Broker: "tcp://127.0.0.1:1"} },
 	)
 	synctest.Test(t, func(t *testing.T) {
-		h, err := hub.New(c, hub.Options{}) // nobody runs it: the broker is away
+		h, err := hub.New(c, hub.Options{}) // the hub does not run, so it is not connected to the broker
 		if err != nil {
 			t.Fatal(err)
 		}

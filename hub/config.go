@@ -19,74 +19,77 @@ import (
 	"portillon/yamlfile"
 )
 
-// Config is a hub.yaml.
+// Config is the content of a hub.yaml.
 //
 //	portillon: 1
 //	site: biklab
-//	data: /var/lib/portillon-hub        # database, bundle, what the broker inside retains
+//	data: /var/lib/portillon-hub        # database, bundle, messages retained by the broker
 //	key: hub.key                        # signs acknowledgements, commands and evidence
 //	machines:
 //	  laser: { key: "portillon:machine:laser.biklab+5f1c…", password-file: laser.password }
-//	mqtt: { listen: "127.0.0.1:1883" }  # the broker inside; or { broker: "tcp://…", username: …, password-file: … }
-//	http: 127.0.0.1:8038                # the manifest and its chunks, on loopback
-//	bundle: { file: site.bundle, key: "portillon:site:biklab+…" } # with policy-key: where machines pin one apart
+//	mqtt: { listen: "127.0.0.1:1883" }  # or { broker: "tcp://…", username: …, password-file: … }
+//	http: 127.0.0.1:8038                # manifest and chunks, on loopback only
+//	bundle: { file: site.bundle, key: "portillon:site:biklab+…" } # and policy-key:, if machines pin a separate one
 //
 // Relative paths start from the file's folder.
 type Config struct {
 	Site     policy.SiteID
-	Data     string // a folder
-	Key      string // a file
+	Data     string // path of a folder
+	Key      string // path of a file
 	Machines []MachineConfig
 	MQTT     MQTTConfig
 	HTTP     string // host:port on loopback; empty: chunks are not served
 	Bundle   BundleConfig
 	Join     JoinConfig
 
-	Web       PeopleConfig // where people reach the hub; zero: nowhere
-	PolicyKey string       // public half of the key that signs policies, where it is kept elsewhere; empty: Key signs them
-	Mail      string       // a file that says how mail is sent; empty: no mail
+	Web       PeopleConfig // addresses of the pages and the API; zero: none
+	PolicyKey string       // public half of a separate key that signs policies; empty: Key signs them
+	Mail      string       // path of a file with the mail settings; empty: no mail
 	Issuers   []string     // hosts on the site's own network that badges and status lists are fetched from
 
-	keyAt string // where the file names Key: hub.yaml:4
+	keyAt string // position of Key in the file: hub.yaml:4
 }
 
-// MachineConfig is a machine whose records count.
+// MachineConfig is a machine of hub.yaml, whose records the hub accepts.
 type MachineConfig struct {
 	ID     policy.MachineID
-	Key    note.Verifier // of its checkpoints
-	Public string        // Key, as the file has it
-	// of its account at the broker inside, which bears its id; empty: the broker has no accounts
+	Key    note.Verifier // verifies the machine's checkpoints
+	Public string        // Key as text
+	// PasswordFile has the password of the machine's account at the broker inside this program. The account's name is the
+	// machine's id. Empty: the broker has no accounts.
 	PasswordFile string
 }
 
-// MQTTConfig is the broker: one inside (Listen), or one outside (Broker).
+// MQTTConfig is the broker: either inside this program (Listen), or a separate one (Broker).
 type MQTTConfig struct {
 	Listen        string // host:port
-	Cert, CertKey string // PEM files; empty: in the clear
-	// a password file for the account «watcher» (Home Assistant) at the broker inside; empty: none
+	Cert, CertKey string // PEM files; empty: no TLS
+	// Watcher is a password file for the account «watcher» (Home Assistant) at the broker inside this program; empty: no
+	// such account.
 	Watcher                string
 	Broker                 string // tcp://host:1883 or ssl://host:8883
-	Username, PasswordFile string // at the broker outside
+	Username, PasswordFile string // at the separate broker
 }
 
-// BundleConfig is the bundle that machines work from.
+// BundleConfig is the bundle that the hub serves to machines.
 type BundleConfig struct {
-	File string        // looked at again when it changes; empty: the hub has none to give
+	File string        // read again when it changes; empty: no bundle file
 	Key  note.Verifier // verifies the signature of bundles
 
-	Public string // Key, as the file has it
+	Public string // Key as text
 
-	// Policy is the policy key that machines pin apart from Key: the hub hands out no bundle that they would refuse for
-	// it. nil: one key signs both.
+	// Policy is a separate policy key that machines pin. The hub serves no bundle that machines would reject because of
+	// this key. nil: Key signs bundles and policies.
 	Policy       note.Verifier
-	PolicyPublic string // Policy, as the file has it
+	PolicyPublic string // Policy as text
 }
 
-// Database is the path of the hub's database.
+// Database returns the path of the hub's database.
 func (c Config) Database() string { return filepath.Join(c.Data, store.Name) }
 
-// Ledger is the file that holds the ledger; evidence is read from it while the hub runs, or when it does not. It is
-// the database, or a ledger.db of a hub of before, which the hub has not taken over yet: then that one is complete.
+// Ledger returns the path of the file with the ledger. Evidence can be read from it while the hub runs or is stopped.
+// It is the database, or the file ledger.db of an earlier release whose records have not been moved to the database
+// yet.
 func (c Config) Ledger() string {
 	if old := ledger.OldPath(c.Database()); there(old) {
 		return old
@@ -94,7 +97,7 @@ func (c Config) Ledger() string {
 	return c.Database()
 }
 
-// Keys are the machines' pinned keys.
+// Keys returns the machines' pinned keys.
 func (c Config) Keys() ledger.Keys {
 	out := ledger.Keys{}
 	for _, m := range c.Machines {
@@ -103,7 +106,7 @@ func (c Config) Keys() ledger.Keys {
 	return out
 }
 
-// Machine gives a machine's pinned key, nil where there is none: what evidence.Verify asks for.
+// Machine returns a machine's pinned key, as evidence.Verify requires; nil: unknown machine.
 func (c Config) Machine(id policy.MachineID) note.Verifier { return c.Keys()[id] }
 
 // Signer reads the hub's key.
@@ -122,7 +125,7 @@ func (c Config) Signer() (note.Signer, error) {
 	return s, nil
 }
 
-// Verifier is the public half of the hub's key: what machines and readers of evidence pin.
+// Verifier returns the public half of the hub's key, which machines and readers of evidence pin.
 func (c Config) Verifier() (note.Verifier, error) {
 	b, err := os.ReadFile(c.Key)
 	if err != nil {
@@ -147,7 +150,7 @@ func ReadConfig(path string) (Config, error) {
 	return ParseConfig(path, data)
 }
 
-// ParseConfig is ReadConfig on bytes; faults name path, and relative paths start from its folder.
+// ParseConfig parses the content of a hub.yaml. Faults contain path, and relative paths start from its folder.
 func ParseConfig(path string, data []byte) (Config, error) {
 	d := yamlfile.Parse(path, data)
 	p := parser{filepath.Dir(path)}
@@ -161,10 +164,10 @@ func ParseConfig(path string, data []byte) (Config, error) {
 	return c, nil
 }
 
-// parser reads hub.yaml. dir is the file's folder, which relative paths in it start from.
+// parser parses hub.yaml. dir is the file's folder, from which relative paths start.
 type parser struct{ dir string }
 
-// file is a path of hub.yaml, made absolute; empty: none is given.
+// file returns a path of hub.yaml as an absolute path; empty: the path is not set.
 func (p parser) file(n yamlfile.Node) string {
 	s := n.Str()
 	if s == "" || filepath.IsAbs(s) {
@@ -173,7 +176,7 @@ func (p parser) file(n yamlfile.Node) string {
 	return filepath.Join(p.dir, s)
 }
 
-// hub reads the whole file. Faults are noted at their nodes; the caller asks for them at the end.
+// hub parses the whole file. It adds faults to the nodes; the caller reads the faults at the end.
 func (p parser) hub(r yamlfile.Node) Config {
 	r.Only(
 		"portillon",
@@ -216,7 +219,7 @@ func (p parser) hub(r yamlfile.Node) Config {
 	return c
 }
 
-// machines reads the key machines.
+// machines parses the key machines.
 func (p parser) machines(n yamlfile.Node, site string) []MachineConfig {
 	var out []MachineConfig
 	for _, e := range n.Pairs() {
@@ -233,7 +236,7 @@ func (p parser) machines(n yamlfile.Node, site string) []MachineConfig {
 	return out
 }
 
-// verifier reads a public key, which must be named for its place. A fault is noted at the node.
+// verifier parses a public key whose name must match its place. A fault is added to the node.
 func verifier(n yamlfile.Node, p keykind.Place) note.Verifier {
 	s := n.Str()
 	if s == "" {
@@ -256,7 +259,7 @@ func verifier(n yamlfile.Node, p keykind.Place) note.Verifier {
 	return v
 }
 
-// mqtt reads the key mqtt: either the broker inside this program or one outside, not both.
+// mqtt parses the key mqtt, which configures either the broker inside this program or a separate one, not both.
 func (p parser) mqtt(n yamlfile.Node) MQTTConfig {
 	n.Only("listen", "cert", "cert-key", "watcher", "broker", "username", "password-file")
 	c := MQTTConfig{
@@ -295,7 +298,7 @@ func (p parser) mqtt(n yamlfile.Node) MQTTConfig {
 	return c
 }
 
-// bundle reads the key bundle; the zero BundleConfig: the hub serves no bundle file.
+// bundle parses the key bundle; the zero BundleConfig: the hub serves no bundle file.
 func (p parser) bundle(n yamlfile.Node, site string) BundleConfig {
 	if !n.Present() {
 		return BundleConfig{}
@@ -311,7 +314,8 @@ func (p parser) bundle(n yamlfile.Node, site string) BundleConfig {
 	return b
 }
 
-// accounts: either the broker inside knows everybody who connects, or it is on loopback and knows nobody.
+// accounts checks that the broker inside this program either has an account for every client, or listens on loopback
+// and has no accounts.
 func (p parser) accounts(r yamlfile.Node, c Config) {
 	with := 0
 	for _, m := range c.Machines {
@@ -327,7 +331,7 @@ func (p parser) accounts(r yamlfile.Node, c Config) {
 			len(c.Machines))
 	}
 	listen := r.Get("mqtt").Get("listen")
-	if c.Join.Listen != "" { // the broker knows everybody who connects
+	if c.Join.Listen != "" { // the broker has an account for every client
 		return
 	}
 	if with == 0 && c.MQTT.Listen != "" && !onLoopback(c.MQTT.Listen) {
@@ -344,7 +348,7 @@ func (p parser) accounts(r yamlfile.Node, c Config) {
 	}
 }
 
-// addr reads host:port; empty: none is given.
+// addr parses host:port; empty: not set.
 func addr(n yamlfile.Node) string {
 	s := n.Str()
 	if s == "" {
@@ -357,7 +361,7 @@ func addr(n yamlfile.Node) string {
 	return s
 }
 
-// loopbackAddr reads host:port, which must be on loopback: requests there need no certificate.
+// loopbackAddr parses host:port, which must be on loopback, because requests there need no certificate.
 func loopbackAddr(n yamlfile.Node) string {
 	s := addr(n)
 	if s != "" && !onLoopback(s) {
@@ -371,7 +375,7 @@ func loopbackAddr(n yamlfile.Node) string {
 	return s
 }
 
-// onLoopback reports whether host:port is reached from this computer alone.
+// onLoopback reports whether host:port can be reached only from this computer.
 func onLoopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	ip := net.ParseIP(host)

@@ -7,29 +7,28 @@ import (
 	"portillon/yamlfile"
 )
 
-// JoinConfig is how machines join the site over the network. The zero JoinConfig is a hub whose machines are named in
-// hub.yaml alone.
+// JoinConfig is how machines join the site over the network. With the zero JoinConfig, all machines are named in
+// hub.yaml.
 //
 //	machines-listen: ":8443"            # machines join, renew and fetch bundles here, with certificates of the
 //	                                    # hub's authority
-//	name: hub.local                     # the hub's, in its certificate; machines verify it, and never an address
-//	card-key: card.key                  # a machine that joins gets it
-//	machines-cert: hub.pem              # all three, or none: a certificate of the site's own for machines, with those
-//	                                    # between;
-//	machines-cert-key: hub.key          # its key;
-//	machines-authority: ca.pem          # and the authority that machines pin
+//	name: hub.local                     # name in the hub's certificate, which machines verify
+//	card-key: card.key                  # sent to each machine that joins
+//	machines-cert: hub.pem              # the site's own certificate for the hub, with intermediate certificates
+//	machines-cert-key: hub.key          # key of machines-cert
+//	machines-authority: ca.pem          # authority that machines pin; set all three of these keys, or none
 type JoinConfig struct {
-	Listen  string // host:port; empty: no machine joins
+	Listen  string // host:port; empty: machines cannot join
 	Name    string
-	CardKey string // a file
+	CardKey string // path of a file
 
-	Cert, CertKey, Authority string // PEM files; empty: the hub's own authority
+	Cert, CertKey, Authority string // PEM files; empty: the hub's own authority signs the certificate
 }
 
-// dnsName is a name that a certificate may hold: labels of RFC 1123 §2.1.
+// dnsName matches a name that a certificate may contain: labels of RFC 1123 §2.1.
 var dnsName = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$`)
 
-// join reads the keys of machines that join over the network.
+// join parses the keys for machines that join over the network.
 func (p parser) join(r yamlfile.Node) JoinConfig {
 	n := r.Get("machines-listen")
 	c := JoinConfig{Listen: addr(n), Name: r.Get("name").Str(), CardKey: p.file(r.Get("card-key")),
@@ -61,7 +60,8 @@ func (p parser) join(r yamlfile.Node) JoinConfig {
 	return c
 }
 
-// checkSiteCert notes a fault unless hub.yaml has all three keys of the site's own certificate, and machines-listen.
+// checkSiteCert adds a fault if hub.yaml has only some of the three keys of the site's own certificate, or has them
+// without machines-listen.
 func checkSiteCert(r yamlfile.Node) {
 	n := r.Get("machines-listen")
 	certs := []string{"machines-cert", "machines-cert-key", "machines-authority"}

@@ -52,7 +52,7 @@ func TestHubFileIsRead(t *testing.T) {
 	}
 }
 
-func TestFaultsOfTheHubFileNamePlaceFieldAndCure(t *testing.T) {
+func TestFaultsOfTheHubFileNameLineFieldAndFix(t *testing.T) {
 	for _, c := range []struct{ name, from, to, says string }{
 		{"a slip in a key", "http:", "htpp:", `hub.yaml:9:1: unknown key "htpp" (did you mean "http"?)`},
 		{"no machines", "machines:", "nobody:", "machines: is missing"},
@@ -100,7 +100,7 @@ func TestFaultsOfTheHubFileNamePlaceFieldAndCure(t *testing.T) {
 	}
 }
 
-func TestHubNamesTheFileThatItCannotOpen(t *testing.T) {
+func TestErrorNamesTheFileThatTheHubCannotOpen(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
 	}
@@ -140,7 +140,7 @@ func TestHubNamesTheFileThatItCannotOpen(t *testing.T) {
 	}
 }
 
-func TestPublicHalfIsTheOneThatKeygenPrints(t *testing.T) {
+func TestPublicHalfEqualsThatOfKeygen(t *testing.T) {
 	dir := t.TempDir()
 	for range 20 {
 		skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-hub")

@@ -16,29 +16,30 @@ import (
 	"portillon/policy"
 )
 
-// Created is what Create made.
+// Created is the result of Create.
 type Created struct {
-	Config string // the hub.yaml
+	Config string // path of hub.yaml
 	Site   policy.SiteID
-	Key    string // the public half of the site's key, which machines pin
+	Key    string // public half of the site's key, which machines pin
 }
 
-// cardKeyBytes is the length of a new card key: as long as what HMAC-SHA-256 gives (RFC 2104 §3).
+// cardKeyBytes is the length of a new card key in bytes. It equals the output length of HMAC-SHA-256 (RFC 2104 §3).
 const cardKeyBytes = 32
 
-// NewHub is what a new hub is made of.
+// NewHub are the parameters of Create.
 type NewHub struct {
 	Site policy.SiteID
-	Host string // the computer's name: by it machines and browsers verify the hub
-	// where people reach it; empty: 127.0.0.1:8040. Beyond loopback the hub's own authority makes a certificate
+	Host string // the computer's name, which machines and browsers verify in the certificate
+	// Web is the host:port for browsers; empty: 127.0.0.1:8040. For an address beyond loopback, the hub's own authority
+	// signs a certificate.
 	Web string
 
-	Machines string // where machines join and fetch their bundle; empty: 0.0.0.0:8443
-	Broker   string // where machines reach the broker inside; empty: 0.0.0.0:8883
+	Machines string // host:port where machines join and fetch their bundle; empty: 0.0.0.0:8443
+	Broker   string // host:port of the broker inside this program; empty: 0.0.0.0:8883
 }
 
-// Create makes a hub in an empty folder: its file, a key that signs bundles, policies and acknowledgements, and a card
-// key. hub.yaml is written last: a folder without it was not finished.
+// Create creates a hub in an empty folder: its hub.yaml, a key that signs bundles, policies and acknowledgements, and a
+// card key. It writes hub.yaml last, so a folder without hub.yaml is incomplete.
 func Create(dir string, n NewHub) (Created, error) {
 	if err := beEmpty(dir); err != nil {
 		return Created{}, err
@@ -73,7 +74,7 @@ func Create(dir string, n NewHub) (Created, error) {
 	return Created{Config: config, Site: n.Site, Key: public}, nil
 }
 
-// config is the first hub.yaml.
+// config returns the text of the first hub.yaml.
 func (n NewHub) config() string {
 	if !dnsName.MatchString(strings.ToLower(n.Host)) {
 		n.Host = "portillon-hub"
@@ -87,8 +88,8 @@ func (n NewHub) config() string {
 	return fmt.Sprintf(newConfig, n.Site, n.Web, cert, n.Machines, strings.ToLower(n.Host), n.Broker)
 }
 
-// newConfig takes the site's id, the address for people, a line on its certificate, the address for machines, the
-// computer's name, and the broker's address.
+// newConfig is a format with these arguments: the site's id, the address for people, a line about the certificate, the
+// address for machines, the computer's name, and the broker's address.
 const newConfig = `# The hub of a site.` +
 	` Relative paths stand beside this file. portillon-hub -check says what is wrong with it.
 portillon: 1
@@ -104,7 +105,7 @@ name: %s                                # the name in the hub's certificate: mac
 mqtt: { listen: %s }            # the broker inside: each machine has an account
 `
 
-// beEmpty refuses a folder that holds anything but hidden files, and makes one that is not there.
+// beEmpty returns an error if a folder contains files that are not hidden. It creates a missing folder.
 func beEmpty(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -121,7 +122,8 @@ func beEmpty(dir string) error {
 	return nil
 }
 
-// writeNew writes a file that is not there yet, for its owner alone, and waits until it is on the disk.
+// writeNew creates a file that only its owner can read, and returns once the file is on the disk. It fails if the file
+// exists.
 func writeNew(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

@@ -65,7 +65,7 @@ func TestNewHubRefusesAFolderWithFiles(t *testing.T) {
 	}
 }
 
-func TestFaultsOfTheManagedHubsFileNameTheCure(t *testing.T) {
+func TestFaultsOfTheManagedHubsFileNameTheFix(t *testing.T) {
 	dir := t.TempDir()
 	made, err := hub.Create(dir, hub.NewHub{Site: "biklab", Host: "pi"})
 	if err != nil {
@@ -97,7 +97,7 @@ func TestFaultsOfTheManagedHubsFileNameTheCure(t *testing.T) {
 	}
 }
 
-// cutBlock takes away the indented lines below a mapping that was replaced by one in a single line.
+// cutBlock removes the indented lines after the first line of a mapping.
 func cutBlock(text, line string) string {
 	if !strings.Contains(line, "{") || strings.HasPrefix(line, "bundle") {
 		return text

@@ -17,8 +17,8 @@ import (
 	"portillon/wire"
 )
 
-// A hub does not start on a database that it cannot read: it would take the site for a new one.
-func TestHubDoesNotStartWhereATableIsMissing(t *testing.T) {
+// A hub does not start with a database that it cannot read, because it would treat the site as a new one.
+func TestHubDoesNotStartIfATableIsMissing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("opens twelve hubs")
 	}
@@ -44,7 +44,7 @@ func TestHubDoesNotStartWhereATableIsMissing(t *testing.T) {
 	}
 }
 
-// bundleHub is a hub beside a site of files, with the example's bundle in force.
+// bundleHub returns a hub for a site of files, with the example's bundle in force.
 func bundleHub(t *testing.T, text *bytes.Buffer) *Hub {
 	t.Helper()
 	c := newConfiguration(t)
@@ -113,8 +113,8 @@ func TestDamagedChunkIsRepairedFromTheBundleFileAndLogged(t *testing.T) {
 	}
 }
 
-// A body that a later release wrote in another form says nothing.
-func TestTagsThatCannotBeReadAreNotReturned(t *testing.T) {
+// A tag record with a body of a later release, which this release cannot parse, is ignored.
+func TestMalformedTagRecordsAreIgnored(t *testing.T) {
 	h, laser, _ := laserHub(t)
 	laser.Append(wire.Tagged, "", "m-ines", wire.TagBody{Tag: "t1", Reason: "belt"})
 	laser.Append(wire.Tagged, "", "m-ines", map[string]any{"tag": "t2", "reason": 5})

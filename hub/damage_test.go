@@ -18,8 +18,8 @@ import (
 	"portillon/wire"
 )
 
-// fileDamages are what a worn disk or a wrong hand does to a file; older is what it held on an earlier day, nil where
-// it was not there.
+// fileDamages are damages that a worn disk or a wrong command causes to a file. older is the file's content on an
+// earlier day; nil: the file did not exist.
 var fileDamages = map[string]func(path string, b, older []byte) error{
 	"one byte changed": func(path string, b, _ []byte) error {
 		if len(b) > 0 {
@@ -41,7 +41,7 @@ var fileDamages = map[string]func(path string, b, older []byte) error{
 	},
 }
 
-// hubFolder is a hub's data folder as a kill leaves it, and as it was on an earlier day.
+// hubFolder is a hub's data folder after a kill, and a copy of it from an earlier day.
 type hubFolder struct {
 	config      hub.Config
 	m           *ledgertest.Machine
@@ -60,7 +60,7 @@ func newHubFolder(t *testing.T) *hubFolder {
 	}
 	live := func(first uint64, n int, to string, end bool) {
 		o := run(t, f.config)
-		<-o.Hearing() // records that come before the hub listens are lost
+		<-o.Hearing() // records sent before the hub subscribes are lost
 		c := dial(t, o.Broker())
 		c.subscribe(c.topics.Ack("laser"))
 		for range n {
@@ -86,7 +86,7 @@ func newHubFolder(t *testing.T) *hubFolder {
 	return f
 }
 
-// files are all files of the folder; of the broker's those of each name once, because it has hundreds.
+// files returns all files of the folder. Of the broker's hundreds of files, it returns one for each name.
 func (f *hubFolder) files(t *testing.T) (out []string) {
 	t.Helper()
 	seen := map[string]bool{}
@@ -109,9 +109,9 @@ func (f *hubFolder) files(t *testing.T) (out []string) {
 	return out
 }
 
-// Each file under the data folder of a hub is damaged in six ways. At the next start the machine's records are
-// acknowledged, all of them again where the ledger is older, or the hub names the file and the command that helps;
-// after that command it works.
+// Each file under the data folder of a hub is damaged in six ways. At the next start, either the hub acknowledges all
+// records of the machine, or it names the damaged file and the command that repairs it. After that command the hub
+// works. If the ledger is an older copy, the hub requests the missing records again.
 func TestHubNamesOrRepairsEachDamagedFile(t *testing.T) {
 	f := newHubFolder(t)
 	names := f.files(t)

@@ -10,7 +10,8 @@ import (
 	"portillon/hub/store"
 )
 
-// openDatabase opens the database and the ledger in it. The records of a ledger.db of a hub of before are taken over.
+// openDatabase opens the database and the ledger in it. It moves the records of an earlier release's ledger.db into the
+// database.
 func (op *opening) openDatabase() (err error) {
 	ctx := context.Background()
 	if op.hub.core.db, err = store.Open(ctx, op.hub.core.c.Database()); err != nil {
@@ -36,25 +37,24 @@ func (op *opening) openDatabase() (err error) {
 // troubleEvery is how often the same error of the database is logged.
 const troubleEvery = time.Minute
 
-// databaseTrouble is why the database last took or gave nothing.
+// databaseTrouble is the error of the last access to the database.
 type databaseTrouble struct {
-	err    error // nil: it works
+	err    error // nil: the access succeeded
 	logged time.Time
 }
 
-// health is whether the database takes records and changes.
+// health holds whether the database accepts records and changes.
 type health struct {
 	core *core
 
 	mu      sync.Mutex
 	trouble databaseTrouble
-	// unwritten is why the last transaction of any service was not written; nil: it was.
+	// unwritten is the error of the last transaction of any service; nil: it was written.
 	unwritten error
 }
 
-// noteDatabase notes an error of the database, or that it works. A database that is full, slow or broken stops
-// acknowledgements, and nothing else: machines keep their records and send them again, and the bundle, commands and
-// tags are files.
+// noteDatabase stores the result of an access to the ledger; nil: success. A full, slow or broken database stops only
+// acknowledgements: machines keep their records and send them again, and bundle, commands and tags are stored in files.
 func (h *health) noteDatabase(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -69,7 +69,7 @@ func (h *health) noteDatabase(err error) {
 	}
 }
 
-// noteWrite notes how a transaction of any service ended, where the file or its disk is at fault.
+// noteWrite stores the result of a service's transaction, if the database file or its disk caused the error.
 func (h *health) noteWrite(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -83,7 +83,7 @@ func (h *health) noteWrite(err error) {
 	}
 }
 
-// failure is why the database does not take records, or changes; nil: it does, as far as the hub knows.
+// failure returns why the database accepts no records or changes; nil: it accepts them, as far as the hub knows.
 func (h *health) failure() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -93,7 +93,7 @@ func (h *health) failure() error {
 	return h.unwritten
 }
 
-// databaseReason is what is wrong with the database, in a few words; empty: it works, as far as the hub knows.
+// databaseReason returns the problem of the database in a few words; empty: there is none, as far as the hub knows.
 func (h *health) databaseReason() string {
 	switch err := h.failure(); {
 	case err == nil:
@@ -105,20 +105,20 @@ func (h *health) databaseReason() string {
 	}
 }
 
-// notReady is why the hub cannot serve. Its Reason may be read by anybody.
+// notReady is the error of a hub that cannot serve. Its Reason contains nothing confidential.
 type notReady struct {
 	error
 	reason string
 }
 
-// Reason is what is wrong, in a few words.
+// Reason returns the problem in a few words.
 func (n notReady) Reason() string { return n.reason }
 
-// Unwrap is the cause.
+// Unwrap returns the cause.
 func (n notReady) Unwrap() error { return n.error }
 
-// ready reports whether the hub can serve: its database answers, and takes changes. After an error it is asked to take
-// one, so that the hub is ready again as soon as the disk is.
+// ready returns nil if the hub can serve: its database answers and accepts changes. After an error, ready writes to the
+// database, so that the hub is ready again as soon as the disk works.
 func (h *health) ready(ctx context.Context) error {
 	var one int
 	site := h.core.db.Site(h.core.c.Site)

@@ -14,7 +14,7 @@ import (
 	"portillon/hub/ledger/ledgertest"
 )
 
-// rawDatabase reaches into the hub's database behind its back.
+// rawDatabase runs a statement on the hub's database without the hub.
 func rawDatabase(t *testing.T, path, statement string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)")
@@ -27,8 +27,8 @@ func rawDatabase(t *testing.T, path, statement string) {
 	}
 }
 
-// alone runs the test in a process of its own, and reports whether it did: a limit on files would stop what the test
-// framework writes, too.
+// alone runs the test in a separate process, and reports whether this is that process. A limit on file sizes would also
+// stop the test framework's output.
 func alone(t *testing.T) bool {
 	t.Helper()
 	const mark = "PORTILLON_TEST_ALONE"
@@ -43,10 +43,10 @@ func alone(t *testing.T) bool {
 	return true
 }
 
-// limitFiles has no file of this process grow any further, until the end that it returns. It stands for a full disk.
+// limitFiles stops all files of this process from growing, until end is called. It simulates a full disk.
 func limitFiles(t *testing.T) (end func()) {
 	t.Helper()
-	// The broker inside writes in this process too: no hub may run that is to be heard meanwhile.
+	// The broker inside this program also writes in this process, so no hub with clients may run meanwhile.
 	signal.Ignore(syscall.SIGXFSZ) // setrlimit(2): otherwise the process is killed
 	var was syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
@@ -61,8 +61,8 @@ func limitFiles(t *testing.T) (end func()) {
 	return func() { set(was) }
 }
 
-// A database that takes nothing stops acknowledgements. States, the connection and commands go on, and once it works
-// the machine's records are taken.
+// A database that accepts no records stops acknowledgements. States, the connection and commands continue, and once the
+// database works, the machine's records are accepted.
 func TestFailingDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 	for name, c := range map[string]struct {
 		begin func(t *testing.T, path string) (end func())
@@ -99,14 +99,14 @@ func TestFailingDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			if k := dberror.KindOf(o.DatabaseError()); k != c.kind {
 				t.Errorf("%v is of the kind %v, want %v", o.DatabaseError(), k, c.kind)
 			}
-			cl.publish(cl.topics.Availability("laser"), []byte("online")) // over the same connection
+			cl.publish(cl.topics.Availability("laser"), []byte("online")) // on the same connection
 			eventually(t, func() bool { return o.Machines()[0].Online })
 			if o.Machines()[0].Held != 2 {
 				t.Error("a record counts as held")
 			}
 			end()
 			ended = true
-			cl.publish(cl.topics.Records("laser"), m.Data(3, 3)) // as the machine does that was not acknowledged
+			cl.publish(cl.topics.Records("laser"), m.Data(3, 3)) // a machine repeats an unacknowledged batch
 			cl.acked(o, m, 3)
 			if err := o.DatabaseError(); err != nil {
 				t.Error(err)
@@ -115,7 +115,7 @@ func TestFailingDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 	}
 }
 
-func TestDatabaseErrorsNameTheFileAndTheCure(t *testing.T) {
+func TestDatabaseErrorsNameTheFileAndTheFix(t *testing.T) {
 	if alone(t) {
 		return
 	}
@@ -133,7 +133,7 @@ func TestDatabaseErrorsNameTheFileAndTheCure(t *testing.T) {
 	}
 }
 
-// eventually waits until the hub has come so far.
+// eventually waits until is returns true, and fails the test after a timeout.
 func eventually(t *testing.T, is func() bool) {
 	t.Helper()
 	for deadline := time.After(patience); !is(); {

@@ -2,7 +2,7 @@ package hub
 
 import "syscall"
 
-// diskFree is how many bytes an unprivileged process may still write where a folder is; -1: nobody can tell.
+// diskFree returns how many bytes an unprivileged process can still write in a folder; -1: unknown.
 func diskFree(dir string) int64 {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(dir, &s); err != nil {

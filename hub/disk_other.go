@@ -2,5 +2,5 @@
 
 package hub
 
-// diskFree is -1: nobody can tell.
+// diskFree returns -1: unknown.
 func diskFree(string) int64 { return -1 }

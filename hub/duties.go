@@ -8,7 +8,7 @@ import (
 	"portillon/hub/web"
 )
 
-// pageDirectory are the services of the directory that the pages call.
+// pageDirectory returns the directory's services that the pages call.
 func pageDirectory(d *directory.Services) web.Directory {
 	return web.Directory{
 		Members:  d.Members,
@@ -21,7 +21,7 @@ func pageDirectory(d *directory.Services) web.Directory {
 	}
 }
 
-// apiDirectory are the services of the directory that the API calls.
+// apiDirectory returns the directory's services that the API calls.
 func apiDirectory(d *directory.Services) api.Directory {
 	return api.Directory{
 		Members:  d.Members,
@@ -34,7 +34,7 @@ func apiDirectory(d *directory.Services) api.Directory {
 	}
 }
 
-// pageAccounts are the services of accounts that the pages call.
+// pageAccounts returns the services of accounts that the pages call.
 func pageAccounts(a *account.Services, log *audit.Log) web.Accounts {
 	return web.Accounts{
 		Passwords:    a.Passwords,
@@ -49,7 +49,7 @@ func pageAccounts(a *account.Services, log *audit.Log) web.Accounts {
 	}
 }
 
-// apiAccounts are the services of accounts that the API calls.
+// apiAccounts returns the services of accounts that the API calls.
 func apiAccounts(a *account.Services, log *audit.Log) api.Accounts {
 	return api.Accounts{
 		Tokens:       a.Tokens,

@@ -17,11 +17,12 @@ type UnknownTap struct {
 	Generation wire.Generation
 	Seq        uint64
 	At         time.Time // by the machine's clock
-	Believed   bool      // that clock was trusted
+	Believed   bool      // the machine trusted its clock
 }
 
-// UnknownTaps are the unknown cards that were tapped within wire.CodeLife of now, of all machines of hub.yaml, as far
-// as their seals can be opened. A record whose clock was not trusted counts by the time that it names. It only reads.
+// UnknownTaps returns the unknown cards that were tapped within wire.CodeLife before now, at all machines of hub.yaml.
+// It leaves out records whose seal cannot be opened. If a machine's clock was not trusted, the recorded time is used
+// nevertheless. UnknownTaps only reads the database.
 func (c Config) UnknownTaps(ctx context.Context, now time.Time) (out []UnknownTap, err error) {
 	keys, err := c.SealKeys(now)
 	if err != nil || len(keys) == 0 {

@@ -12,7 +12,7 @@ import (
 	"portillon/hub"
 )
 
-// owned makes the first owner of a managed hub, publishes the example's policy and imports its members.
+// owned creates the first owner of a managed hub, publishes the example's policy and imports its members.
 func (b *browser) owned(h *office) {
 	b.t.Helper()
 	owner := url.Values{"code": {h.OwnerCode()}, "name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
@@ -29,7 +29,7 @@ func (b *browser) owned(h *office) {
 	b.json(200, "POST", "/imports/"+preview.ID+"/apply", nil, nil)
 }
 
-// file is a file of the example's site.
+// file returns a file of the example site.
 func (b *browser) file(name string) string {
 	b.t.Helper()
 	data, err := os.ReadFile("../site-example/" + name)
@@ -39,7 +39,7 @@ func (b *browser) file(name string) string {
 	return string(data)
 }
 
-// badge adds a badge of the example's site.
+// badge adds a badge of the example site.
 func (b *browser) badge(name string) {
 	b.t.Helper()
 	if status, answer := b.do("POST", "/api/v1/badges?name="+name, "application/json",
@@ -48,7 +48,7 @@ func (b *browser) badge(name string) {
 	}
 }
 
-// standsIn says which of the database's files hold a text, however it is written.
+// standsIn returns the database files that contain a text, regardless of upper and lower case.
 func standsIn(t *testing.T, c hub.Config, text string) (files []string) {
 	t.Helper()
 	for _, end := range []string{"", "-wal", "-shm"} {
@@ -84,7 +84,7 @@ func TestErasureRemovesThePersonFromEveryDatabaseFile(t *testing.T) {
 	}
 	b.json(201, "POST", "/accounts", map[string]string{"name": "lea@example.org", "member": "m-020dc2", "role": "member"},
 		nil)
-	// Warnings of bundles name people: two members now have cards that a short reader cannot tell apart.
+	// Warnings of bundles contain names: two members now have cards that a reader of short numbers cannot distinguish.
 	b.json(201, "POST", "/members/m-020dc2/cards", map[string]string{"number": "AB62E30001"}, nil)
 	b.json(201, "POST", "/members/m-9caeb2/cards", map[string]string{"number": "CD62E30001"}, nil)
 	var bundle struct {
@@ -108,13 +108,14 @@ func TestErasureRemovesThePersonFromEveryDatabaseFile(t *testing.T) {
 		}
 	}
 	b.json(204, "DELETE", "/members/m-020dc2", nil, nil, "If-Match", version())
-	for _, text := range erased { // a bundle that was being built meanwhile may name the person until the next one
+	// A bundle whose build began before the erasure may contain the person's name until the next build.
+	for _, text := range erased {
 		eventually(t, func() bool { return len(standsIn(t, h.config, text)) == 0 })
 	}
 	if len(standsIn(t, h.config, "Jules Bernard")) == 0 {
 		t.Error("another member is gone too")
 	}
-	// What was left out of the bundle in force is known again, without the person, once the next one is built.
+	// Once the next bundle is built, its warnings are stored again, without the person.
 	eventually(t, func() bool {
 		b.json(200, "GET", "/bundle", nil, &bundle)
 		return len(bundle.Warnings) > 0 && !strings.Contains(fmt.Sprint(bundle.Warnings), "Léa") && bundle.Problem == ""

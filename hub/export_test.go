@@ -14,15 +14,15 @@ import (
 	"portillon/wire"
 )
 
-// MachineService and Rows are behind pages and API, for tests that prepare a site.
+// MachineService and Rows give tests access to services behind the pages and the API, to prepare a site.
 func (h *Hub) MachineService() *enrol.Services { return h.enrolments.machines }
 func (h *Hub) Rows() *store.DB                 { return h.core.db }
 
-// APIRoutes and PageRoutes are all that the listener for people answers.
+// APIRoutes and PageRoutes return all routes of the listener for people.
 func (h *Hub) APIRoutes() []api.Route { return h.pagesServer.api.Routes() }
 func (h *Hub) PageRoutes() []string   { return h.pagesServer.pages.Routes() }
 
-// Asked are all services that pages and API ask, by package, and by duty where a package has several.
+// Asked returns all services that the pages and the API call, by package, and by duty if a package has several.
 func (h *Hub) Asked() map[string]any {
 	asked := map[string]any{
 		"report":  h.services.report,
@@ -37,7 +37,7 @@ func (h *Hub) Asked() map[string]any {
 	return asked
 }
 
-// addDuties adds each field of a struct of services: a service that somebody adds there is asked without a line here.
+// addDuties adds each field of a struct of services, so that a new service needs no extra line here.
 func addDuties(asked map[string]any, pkg string, services any) {
 	v := reflect.ValueOf(services)
 	for i := range v.NumField() {
@@ -45,16 +45,16 @@ func addDuties(asked map[string]any, pkg string, services any) {
 	}
 }
 
-// WebPort is the port of the listener for people.
+// WebPort returns the port of the listener for people.
 func (h *Hub) WebPort() string {
 	_, port, _ := net.SplitHostPort(h.pagesServer.listener.Addr().String())
 	return port
 }
 
-// Know has the hub take a machine for one that has joined.
+// Know adds a machine to the hub as if it had joined.
 func (h *Hub) Know(id policy.MachineID) error { return h.fleet.know(id) }
 
-// ObeyCommands answers every command as a machine that obeys does, until ctx ends.
+// ObeyCommands answers every command with success, until ctx ends.
 func (h *Hub) ObeyCommands(ctx context.Context) {
 	for poll := time.Tick(time.Millisecond); ctx.Err() == nil; <-poll {
 		h.commands.mu.Lock()
@@ -62,7 +62,7 @@ func (h *Hub) ObeyCommands(ctx context.Context) {
 			_, command, _ := strings.Cut(key, "/")
 			select {
 			case to <- wire.Reply{ID: command, OK: true}:
-			default: // it has its answer
+			default: // the command is already answered
 			}
 		}
 		h.commands.mu.Unlock()

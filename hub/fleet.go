@@ -14,42 +14,42 @@ import (
 	"portillon/wire/mqtt"
 )
 
-// Machine is what the hub knows of the state of a machine.
+// Machine is the last known state of a machine.
 type Machine struct {
 	ID        policy.MachineID `json:"machine"`
-	Held      uint64           `json:"held"`          // records in the ledger
-	Online    bool             `json:"online"`        // as the broker says
-	Seen      time.Time        `json:"seen,omitzero"` // when it last said anything, by the hub's clock
+	Held      uint64           `json:"held"`          // number of records in the ledger
+	Online    bool             `json:"online"`        // as reported by the broker
+	Seen      time.Time        `json:"seen,omitzero"` // time of its last message, by the hub's clock
 	State     *wire.State      `json:"state,omitempty"`
 	Trouble   string           `json:"trouble,omitempty"` // why its last batch was refused; empty: it was not
 	TroubleAt time.Time        `json:"trouble_at,omitzero"`
-	// TroubleSince is when the hub first refused records for this reason, and has since accepted none.
+	// TroubleSince is when the hub first refused records for this reason, without having accepted any since.
 	TroubleSince time.Time `json:"trouble_since,omitzero"`
-	Dropped      *Dropped  `json:"dropped,omitempty"` // its last message that was too large; nil: there was none
+	Dropped      *Dropped  `json:"dropped,omitempty"` // its last message that was too large; nil: none
 
 	// Alerts are lost and blocked cards that were tapped in the last 30 days, the newest last.
 	Alerts []CardAlert `json:"card_alerts,omitempty"`
 
-	// Journals are its journals, where one has taken the place of another; the oldest first.
+	// Journals are the machine's journals, the oldest first; empty if no journal was replaced.
 	Journals []Journal `json:"journals,omitempty"`
 
 	notes machineNotes
 }
 
-// fleet is what the hub knows of its machines.
+// fleet holds the last known state of all machines.
 type fleet struct {
 	core    *core
 	bundles *bundleStore
 
-	logs struct { // what the newest journals say of now
+	logs struct { // current sessions and tags in the newest journals
 		mu sync.Mutex
 		of map[policy.MachineID]machineLog
 	}
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	machines map[policy.MachineID]*Machine
 }
 
-// list is all machines, sorted by id.
+// list returns all machines, sorted by id.
 func (fl *fleet) list() []Machine {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
@@ -66,7 +66,7 @@ func (fl *fleet) list() []Machine {
 	return out
 }
 
-// change changes what is known of a machine; false: there is no such machine.
+// change calls f with the state of a machine. It returns false if the machine is unknown.
 func (fl *fleet) change(id policy.MachineID, f func(*Machine)) bool {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
@@ -77,7 +77,7 @@ func (fl *fleet) change(id policy.MachineID, f func(*Machine)) bool {
 	return ok
 }
 
-// messages handles what machines publish, and answers them.
+// messages handles the messages that machines publish, and answers them.
 type messages struct {
 	core       *core
 	fleet      *fleet
@@ -90,17 +90,17 @@ type messages struct {
 	logDropped func(mqtt.Dropped)
 }
 
-// has reports whether there is such a machine.
+// has reports whether the machine is known.
 func (fl *fleet) has(id policy.MachineID) bool { return fl.change(id, func(*Machine) {}) }
 
-// remove forgets a machine that was revoked.
+// remove removes a revoked machine.
 func (fl *fleet) remove(id policy.MachineID) {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
 	delete(fl.machines, id)
 }
 
-// know adds a machine whose records count.
+// know adds a machine whose records are accepted.
 func (fl *fleet) know(id policy.MachineID) error {
 	head, err := fl.core.ledger.Head(id)
 	if err != nil {
@@ -116,14 +116,15 @@ func (fl *fleet) know(id policy.MachineID) error {
 	}
 	fl.mu.Unlock()
 	if _, err := fl.takeAlerts(id, 0); errors.Is(err, ledger.ErrChanged) {
-		fl.core.log.Error("record changed", "err", err) // records are still accepted; a reader of this record gets the error
+		// The machine's records are still accepted; a later read of the changed record returns the error.
+		fl.core.log.Error("record changed", "err", err)
 	} else if err != nil {
 		return err
 	}
 	return nil
 }
 
-// standing is the state of a machine, for the list of machines (enrol.Machines).
+// standing returns the state of a machine, for the list of machines (enrol.Machines).
 func (fl *fleet) standing(id policy.MachineID) (out enrol.Standing) {
 	fl.change(id, func(m *Machine) {
 		out = enrol.Standing{Online: m.Online, Seen: m.Seen, Held: m.Held, RefuseOf: m.Trouble}
@@ -148,17 +149,21 @@ func (fl *fleet) standing(id policy.MachineID) (out enrol.Standing) {
 	return out
 }
 
-// machineNotes is what the hub remembers of a machine for itself; it is not shown.
+// machineNotes is internal state about a machine, which is not displayed.
 type machineNotes struct {
-	generation    wire.Generation // of its journal, as it last said: while nothing is held, acknowledgements bear it
-	acked         time.Time       // when it was last sent an acknowledgement
-	offered       time.Time       // when it was last sent a manifest again
-	lags          bool            // its last state names an older bundle, and it was not offered the newest again
-	appeared      time.Time       // when it came online
-	troubleLogged time.Time       // the same trouble is logged once a minute: a flood of batches does not fill the log
+	// generation is that of the machine's journal, as its last state names it. Acknowledgements contain it while the
+	// ledger has no record of the machine.
+	generation wire.Generation
+	acked      time.Time // time of the last acknowledgement to it
+	offered    time.Time // time when the manifest was last published again for it
+	lags       bool      // its last state names an older bundle, and the manifest was not published again since
+	appeared   time.Time // time when it came online
+	// troubleLogged is when the machine's trouble was last logged: at most once a minute, so that many refused batches do
+	// not fill the log.
+	troubleLogged time.Time
 	refusal       refusal
 	screen        screenNote
-	sealed        string // the seal key that its last acknowledgement bears
+	sealed        string // seal key in the last acknowledgement to it
 	kept          keptState
-	last          *wire.State // as the hub before this start knew it; it is shown, and nothing is done because of it
+	last          *wire.State // its state from before this start of the hub; displayed only
 }

@@ -13,14 +13,16 @@ import (
 type Dropped struct {
 	Topic string    `json:"topic"`
 	Bytes int       `json:"bytes"`
-	Count int       `json:"count"` // since this hub started
+	Count int       `json:"count"` // messages since this start of the hub
 	At    time.Time `json:"at"`
 }
 
-// maxCleanups bounds how many dropped messages wait to be cleared; those beyond are cleared after the next connect.
+// maxCleanups is the largest number of dropped messages that wait to be cleared. Further ones are cleared after the
+// next connect.
 const maxCleanups = 64
 
-// dropped notes a message that the guard did not pass on. The library's reader calls it: it does not block.
+// dropped records a message that the size limit rejected. The MQTT library's reader calls dropped, so it must not
+// block.
 func (ms *messages) dropped(l *link, d mqtt.Dropped) {
 	ms.logDropped(d)
 	if _, id, _ := ms.core.topics.Parse(d.Topic); id != "" {
@@ -40,8 +42,8 @@ func (ms *messages) dropped(l *link, d mqtt.Dropped) {
 	}
 }
 
-// tidy replaces what is retained on a topic of the hub, or of a machine that is not enrolled. An enrolled machine
-// clears its own topics when it connects.
+// tidy removes a retained message on a topic of the hub, or of a machine that is not enrolled. On the bundle's topic it
+// publishes the manifest in its place. An enrolled machine clears its own topics when it connects.
 func (ms *messages) tidy(l *link, topic string) error {
 	if topic == ms.core.topics.Bundle() {
 		if manifest, _ := ms.bundles.current(); manifest != nil {
@@ -62,11 +64,11 @@ func (ms *messages) tidy(l *link, topic string) error {
 	return nil
 }
 
-// hubNeverRetains reports whether the hub publishes on a topic, and retains nothing there: what is retained is somebody
-// else's.
+// hubNeverRetains reports whether the hub publishes on a topic without retaining. A retained message on such a topic
+// was published by another client.
 func hubNeverRetains(t wire.Topic) bool { return t.Hub == wire.Publishes && !t.Retained }
 
-// isGarbage reports whether a retained message should not be there.
+// isGarbage reports whether a retained message must be removed.
 func (ms *messages) isGarbage(m mqtt.Message) bool {
 	if !m.Retained || len(m.Payload) == 0 {
 		return false
@@ -78,7 +80,7 @@ func (ms *messages) isGarbage(m mqtt.Message) bool {
 	return id != "" && (hubNeverRetains(topic) || !ms.fleet.has(id))
 }
 
-// isManifest reports whether data is a manifest that this site's key signed.
+// isManifest reports whether data is a manifest signed with this site's key.
 func (ms *messages) isManifest(data []byte) bool {
 	_, err := wire.OpenManifest(data, note.VerifierList(ms.core.c.Bundle.Key))
 	return err == nil

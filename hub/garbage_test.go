@@ -13,8 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// Messages of 3 MB are retained on every topic. The hub drops them, says of which machine, works, and clears what is
-// its own and what belongs to nobody; what belongs to an enrolled machine is left to that machine.
+// Messages of 3 MB are retained on every topic. The hub drops them, logs their machine, and works. It clears its own
+// topics and those of unknown machines. It leaves the topics of an enrolled machine to that machine.
 func TestHubDropsTooLargeMessagesAndClearsItsTopics(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
@@ -31,7 +31,7 @@ func TestHubDropsTooLargeMessagesAndClearsItsTopics(t *testing.T) {
 	for _, topic := range append(append([]string{topics.State("laser"), topics.Ack("laser")}, own...), ghosts...) {
 		attacker.must(attacker.c.Publish(topic, 1, true, big))
 	}
-	small := []string{topics.State("gone"), topics.Ack("gone")} // of a machine that was removed
+	small := []string{topics.State("gone"), topics.Ack("gone")} // topics of a removed machine
 	for _, topic := range small {
 		attacker.must(attacker.c.Publish(topic, 1, true, []byte("{}")))
 	}
@@ -42,7 +42,7 @@ func TestHubDropsTooLargeMessagesAndClearsItsTopics(t *testing.T) {
 	})
 	attacker.publish(topics.Records("laser"), m.Data(1, 3))
 	o.machineIs("laser", "at 3 records", func(m hub.Machine) bool { return m.Held == 3 })
-	poll := time.Tick(20 * time.Millisecond) // a broker tells nobody that it has dropped what it retained
+	poll := time.Tick(20 * time.Millisecond) // a broker does not announce that a retained message was removed
 	for end := time.Now().Add(patience); ; <-poll {
 		left := retainedOn(t, url)
 		if got := strings.Join(left, " "); got == topics.Ack("laser")+" "+topics.State("laser") {
@@ -58,7 +58,7 @@ func TestHubDropsTooLargeMessagesAndClearsItsTopics(t *testing.T) {
 	}
 }
 
-// retainedOn lists what is retained on a site's topics, sorted.
+// retainedOn returns the topics of a site that have a retained message, sorted.
 func retainedOn(t *testing.T, url string) []string {
 	t.Helper()
 	c := dial(t, url)

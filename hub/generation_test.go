@@ -22,7 +22,7 @@ const (
 	genTwo = wire.Generation("2222222222222222")
 )
 
-// ack waits for the next acknowledgement that the hub signed for the laser.
+// ack waits for the hub's next signed acknowledgement for the laser.
 func (c *client) ack(o *office) wire.Ack {
 	c.t.Helper()
 	for silent := 0; ; {
@@ -45,7 +45,7 @@ func (c *client) ack(o *office) wire.Ack {
 	}
 }
 
-// replace is what the administrator's tool does beside the running hub.
+// replace allows a new journal, like the administrator's tool beside the running hub.
 func (o *office) replace(g wire.Generation) {
 	o.t.Helper()
 	l, err := ledger.Open(o.config.Ledger(), o.config.Site, o.config.Keys())
@@ -71,7 +71,7 @@ func TestAcknowledgementsNameTheJournalGeneration(t *testing.T) {
 	if a := c.ack(o); a.Seq != 0 || a.Generation != "" {
 		t.Errorf("before anything is known: %+v", a)
 	}
-	c.publish(c.topics.Records("laser"), m.Data(4, 5)) // the hub holds nothing: it asks for the beginning
+	c.publish(c.topics.Records("laser"), m.Data(4, 5)) // the ledger is empty: the hub asks for records from the beginning
 	if a := c.ack(o); a.Seq != 0 || a.Generation != genOne {
 		t.Errorf("after a gap: %+v", a)
 	}
@@ -128,7 +128,7 @@ func TestEvidenceAndTagsReadAllGenerationsInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := ledgertest.New(t, "biklab", "laser")
-	m.Generation = "ffffffffffffffff" // the order is that of the replacements, not of the names
+	m.Generation = "ffffffffffffffff" // the order is that of the replacements, not of the generations' names
 	works(m, 3)
 	conf := configure(t, []*ledgertest.Machine{m})
 	tag, err := conf.TagOut("laser", "courroie usée", false, m.Now)
@@ -136,9 +136,9 @@ func TestEvidenceAndTagsReadAllGenerationsInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: tag.ID, Reason: tag.Reason})
-	m.Append(wire.SessionStart, "s-0", "ines", wire.StartBody{}) // was under way when the card broke
+	m.Append(wire.SessionStart, "s-0", "ines", wire.StartBody{}) // a session in progress when the SD card failed
 	next := m.Replaced(genOne)
-	works(next, 2) // its sessions have the names of the first journal's
+	works(next, 2) // the new journal's sessions have the same names as those of the first
 	l, err := ledger.Open(conf.Ledger(), "biklab", conf.Keys())
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +172,7 @@ func TestEvidenceAndTagsReadAllGenerationsInOrder(t *testing.T) {
 	if err != nil || !got.Complete || len(got.Counted) != 5 || len(f.Machines) != 2 || f.Machines[1].Generation != genOne {
 		t.Errorf("%d journals, %+v, %v", len(f.Machines), got, err)
 	}
-	// A record does not pass for one of another journal.
+	// A record cannot be presented as one of a different journal.
 	_, body, _ := strings.Cut(string(data), "\n")
 	body, _, _ = strings.Cut(body, "\n")
 	var x evidence.File

@@ -1,22 +1,22 @@
-// Package hub is the hub of a site: it stores the records of the machines, serves the bundle that they work from, and
-// sends them commands.
+// Package hub is the hub of a site: it stores the records of the machines, serves the bundle that the machines use, and
+// sends commands to the machines.
 //
 //	hub.yaml ─▶ Config ─▶ New ─▶ Run(ctx) ─▶ Close
 //
 //	records ─▶ ledger (commit) ─▶ acknowledgement, signed, retained
 //	bundle file ─▶ store ─▶ manifest, retained; chunks by hash over HTTP, on loopback
-//	Command ─▶ signed order ─▶ reply
-//	tag in a file ─▶ Command, until the machine's journal has it
+//	Command ─▶ signed command ─▶ reply
+//	tag in a file ─▶ Command, until the machine's journal has the tag
 //	ledger + policy ─▶ evidence, signed
 //
-// The hub trusts no client of the broker. A record counts only after the ledger has checked it with the machine's own
-// key. A state is only a hint: the hub then sends the machine what it seems to lack. A reply belongs to the order whose
-// id it names. Because the broker may lose any message, manifest and acknowledgements are published again on every
-// connection. Run reconnects for ever, with a pause that grows and varies; machines are not affected.
+// The hub trusts no client of the broker. The ledger accepts a record only after a check with the machine's key. A
+// state is only a hint: the hub sends the machine the messages that the machine seems to lack. A reply must contain the
+// id of its command. Because the broker may lose any message, manifest and acknowledgements are published again on
+// every connection. If the connection is lost, Run reconnects with backoff and jitter; the machines continue to work.
 //
-// The hub refuses a hub.yaml with any fault, and a broker without accounts that the network could reach. It serves no
-// chunks beyond loopback, because chunks contain members' names. It refuses a bundle of another site, one that is
-// older than the bundle in force, and one that the bundle key did not sign.
+// New refuses a hub.yaml with any fault, and a broker without accounts that the network could reach. The hub serves
+// chunks only on loopback and to enrolled machines, because chunks contain members' names. It refuses a bundle of
+// another site, an older bundle than the one in force, and a bundle that the bundle key did not sign.
 package hub
 
 import (
@@ -37,7 +37,7 @@ import (
 	"portillon/wire"
 )
 
-// Hub is the hub of a site, from New until Close. Its parts do the work: each is a type with its own file.
+// Hub is the hub of a site, from New until Close. Each part of the hub is a type with its own file.
 type Hub struct {
 	core        *core
 	fleet       *fleet
@@ -53,20 +53,21 @@ type Hub struct {
 	pagesServer *pagesServer
 }
 
-// dialing is how the broker is reached.
+// dialing is how the hub connects to the broker.
 type dialing struct{ url, username, password string }
 
-// Options are what a test brings. The zero Options are the process's own.
+// Options replace dependencies of the hub, for tests. The zero Options are those of a real hub.
 type Options struct {
 	Log *slog.Logger
 	Now func() time.Time
-	// Offline keeps a hub from asking the web for badges, status lists and keys: for demonstrations.
+	// Offline stops the hub from fetching badges, status lists and keys over the network: for demonstrations.
 	Offline bool
-	// Version is the program's; empty: as it was built.
+	// Version is the program's version; empty: the version from the build.
 	Version string
 }
 
-// New opens the ledger, starts the broker inside if there is to be one, and listens. Close undoes all of it.
+// New opens the ledger, starts the broker inside this program if configured, and opens the listeners. Close closes
+// everything.
 func New(c Config, o Options) (*Hub, error) {
 	h := newHub(c, o)
 	if err := (&opening{hub: h}).open(); err != nil {
@@ -75,7 +76,7 @@ func New(c Config, o Options) (*Hub, error) {
 	return h, nil
 }
 
-// newHub is a hub that has nothing open yet.
+// newHub returns a hub with nothing opened.
 func newHub(c Config, o Options) *Hub {
 	k := &core{c: c, log: o.Log, now: o.Now, topics: wire.Topics{Site: c.Site}, program: o.Version, offline: o.Offline}
 	if k.log == nil {
@@ -91,7 +92,7 @@ func newHub(c Config, o Options) *Hub {
 	return newParts(k)
 }
 
-// open opens everything in the order in which the parts need each other: the database first, the listeners last.
+// open opens everything in the order of dependencies: the database first, the listeners last.
 func (op *opening) open() (err error) {
 	if op.hub.core.signer, err = op.hub.core.c.Signer(); err != nil {
 		return err
@@ -99,10 +100,10 @@ func (op *opening) open() (err error) {
 	if err := op.openDatabase(); err != nil {
 		return err
 	}
-	// The key of today seals the numbers of unknown cards.
+	// Today's seal key seals the numbers of unknown cards.
 	op.hub.cards.seal = sealKeys{dir: op.hub.core.c.sealDir()}
 	op.hub.cards.renewSeal()
-	// The machines of hub.yaml are known from the start; those that joined follow in openJoin.
+	// Add the machines of hub.yaml. openJoin adds those that joined.
 	for _, m := range op.hub.core.c.Machines {
 		if err := op.hub.fleet.know(m.ID); err != nil {
 			return err
@@ -124,8 +125,8 @@ func (op *opening) open() (err error) {
 			return fmt.Errorf("http: %w", err)
 		}
 	}
-	// The authority comes before the broker, whose certificate it signs; the broker before the enrolment,
-	// which adds the accounts of machines to it.
+	// The authority starts before the broker, because it signs the broker's certificate. The broker starts before the
+	// enrolment, because the enrolment adds the machines' accounts to the broker.
 	if err := op.prepareJoin(); err != nil {
 		return err
 	}
@@ -141,7 +142,7 @@ func (op *opening) open() (err error) {
 	return op.openManaged()
 }
 
-// openStore opens the folder of the bundle in force.
+// openStore opens the folder with the bundle in force.
 func (op *opening) openStore() {
 	op.hub.bundles.store = wire.Store{
 		Dir:    filepath.Join(op.hub.core.c.Data, "bundle"),
@@ -152,7 +153,7 @@ func (op *opening) openStore() {
 	op.hub.bundles.readStore()
 }
 
-// reach starts the broker inside, or notes how the one outside is reached.
+// reach starts the broker inside this program, or stores how to connect to a separate one.
 func (op *opening) reach() error {
 	m := op.hub.core.c.MQTT
 	if m.Broker != "" {
@@ -168,7 +169,7 @@ func (op *opening) reach() error {
 	if err != nil {
 		return err
 	}
-	// Machines wait until the accounts of those that joined are known (openJoin).
+	// The broker accepts machines only once openJoin has added the accounts of joined machines.
 	c := broker.Config{
 		Addr:     m.Listen,
 		Dir:      filepath.Join(op.hub.core.c.Data, "broker"),
@@ -195,7 +196,8 @@ func (op *opening) reach() error {
 	return nil
 }
 
-// brokerAccounts are those at the broker inside. The hub's own has a password that nobody ever sees.
+// brokerAccounts returns the accounts at the broker inside this program. The hub's own account has a random password
+// that is never stored.
 func (op *opening) brokerAccounts() ([]broker.Account, error) {
 	var out []broker.Account
 	for _, m := range op.hub.core.c.Machines {
@@ -218,14 +220,15 @@ func (op *opening) brokerAccounts() ([]broker.Account, error) {
 		}
 		out = append(out, broker.Account{User: "+watcher", Password: p, As: broker.AsWatcher})
 	}
-	op.hub.connector.dial.username, op.hub.connector.dial.password = "+hub", random(16) // no machine's id holds a plus
+	// The hub's account has a plus in its name, because the id of a machine cannot contain one.
+	op.hub.connector.dial.username, op.hub.connector.dial.password = "+hub", random(16)
 	return append(
 		out,
 		broker.Account{User: op.hub.connector.dial.username, Password: op.hub.connector.dial.password, As: broker.AsHub},
 	), nil
 }
 
-// Run works until ctx ends. It returns ctx's error, or what made work impossible.
+// Run works until ctx ends. It returns ctx's error, or the error that stopped it.
 func (h *Hub) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -257,7 +260,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// Close closes what New opened, last in, first out.
+// Close closes what New opened, in reverse order.
 func (h *Hub) Close() error {
 	var errs []error
 	if h.connector.broker != nil {
@@ -275,10 +278,10 @@ func (h *Hub) Close() error {
 	return errors.Join(errs...)
 }
 
-// Broker is the URL of the broker that the hub uses.
+// Broker returns the URL of the broker that the hub uses.
 func (h *Hub) Broker() string { return h.connector.dial.url }
 
-// HTTP is the URL below which the manifest and chunks are served; empty: nowhere.
+// HTTP returns the base URL of the manifest and the chunks; empty: they are not served.
 func (h *Hub) HTTP() string {
 	if h.loopback.http == nil {
 		return ""
@@ -286,7 +289,7 @@ func (h *Hub) HTTP() string {
 	return "http://" + h.loopback.http.Addr().String()
 }
 
-// Ledger is the hub's ledger, for reading.
+// Ledger returns the hub's ledger, for reading.
 func (h *Hub) Ledger() *ledger.Ledger { return h.core.ledger }
 
 // Run opens a hub, works until ctx ends, and closes it.

@@ -25,7 +25,7 @@ import (
 
 const patience = 15 * time.Second
 
-// TestMain is also the hub that TestHubKilledAgainAndAgain kills.
+// TestMain also runs the hub process that TestHubKilledRepeatedlyLosesNoRecord kills.
 func TestMain(m *testing.M) {
 	if path := os.Getenv("PORTILLON_TEST_HUB"); path != "" {
 		c, err := hub.ReadConfig(path)
@@ -38,18 +38,18 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// office is a hub under test, with the keys that belong to it.
+// office is a hub under test, with its keys.
 type office struct {
 	*hub.Hub
 	t      *testing.T
 	config hub.Config
 	key    note.Verifier
 	stop   func()
-	clock  *handClock // the hub's, where the test brought one
+	clock  *handClock // the hub's clock, if the test set one
 	log    *logText
 }
 
-// configure writes a hub's folder; each change may alter it.
+// configure creates a hub's folder and returns its configuration; each change may modify the configuration.
 func configure(t *testing.T, machines []*ledgertest.Machine, changes ...func(*hub.Config)) hub.Config {
 	t.Helper()
 	dir := storetest.Dir(t)
@@ -74,13 +74,13 @@ func configure(t *testing.T, machines []*ledgertest.Machine, changes ...func(*hu
 	return c
 }
 
-// run opens a hub and keeps it running until the test ends, or stop.
+// run opens a hub and runs it until the test ends or calls stop.
 func run(t *testing.T, c hub.Config) *office {
 	t.Helper()
 	return runAt(t, c, nil)
 }
 
-// runAt is run with a clock.
+// runAt is like run, with a clock.
 func runAt(t *testing.T, c hub.Config, now func() time.Time) *office {
 	t.Helper()
 	if testing.Short() {
@@ -124,18 +124,18 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// client is a machine's side of MQTT.
+// client is the MQTT client of a machine.
 type client struct {
 	t      *testing.T
 	c      mqtt.Client
 	topics wire.Topics
 	in     chan mqtt.Message
-	last   mqtt.Message // the records that were published last: topic and payload
+	last   mqtt.Message // topic and payload of the records that were published last
 }
 
-// published is a message of the client's own.
+// published is a message that the client publishes.
 type published struct {
-	mqtt.Message // nil: nobody asks for the rest
+	mqtt.Message // nil: its other methods are not called
 	topic        string
 	data         []byte
 }
@@ -143,11 +143,11 @@ type published struct {
 func (p published) Topic() string   { return p.topic }
 func (p published) Payload() []byte { return p.data }
 
-// sendAgain publishes the last records again, as a machine does that is not acknowledged: the broker inside may lose
-// what is published in the moment that the hub subscribes. It ends the test where that was of no use for long.
+// sendAgain publishes the last records again, like a machine without an acknowledgement: the broker inside this program
+// may lose messages while the hub subscribes. After too many tries the test fails.
 func (c *client) sendAgain(tries int) {
 	c.t.Helper()
-	if tries > 200 { // each waits for an acknowledgement, or for half a second
+	if tries > 200 { // each try waits for an acknowledgement or half a second
 		c.t.Fatal("the hub does not acknowledge what it is sent")
 	}
 	if tries%4 == 3 && c.last != nil {
@@ -207,8 +207,8 @@ func (c *client) next() mqtt.Message {
 	}
 }
 
-// deliver publishes records until the hub holds them, as a machine does: the broker inside may lose what is published
-// in the moment that the hub subscribes.
+// deliver publishes records until the hub has them, like a machine: the broker inside this program may lose messages
+// while the hub subscribes.
 func (c *client) deliver(o *office, m *ledgertest.Machine, first, last uint64) {
 	c.t.Helper()
 	poll := time.Tick(20 * time.Millisecond)
@@ -224,7 +224,7 @@ func (c *client) deliver(o *office, m *ledgertest.Machine, first, last uint64) {
 	c.t.Fatalf("the hub does not hold record %d of %s", last, m.ID)
 }
 
-// quiet makes sure that nothing more comes before a message of our own has made its way.
+// quiet checks that no other message arrives before a message which the client publishes itself.
 func (c *client) quiet() {
 	c.t.Helper()
 	c.subscribe("portillon/biklab/quiet")
@@ -234,8 +234,8 @@ func (c *client) quiet() {
 	}
 }
 
-// ask waits for what was subscribed to, and subscribes again until something comes: the broker inside may lose what is
-// retained in the moment that it changes.
+// ask waits for a message on a topic, and repeats the subscription until one arrives: the broker inside this program
+// may lose a retained message while it changes.
 func (c *client) ask(topic string) mqtt.Message {
 	c.t.Helper()
 	for i := range 2 * patience / time.Second {
@@ -252,7 +252,7 @@ func (c *client) ask(topic string) mqtt.Message {
 	return nil
 }
 
-// acked waits for an acknowledgement of seq, and checks each one that comes.
+// acked waits for an acknowledgement of seq, and verifies each acknowledgement that arrives.
 func (c *client) acked(o *office, m *ledgertest.Machine, seq uint64) {
 	c.t.Helper()
 	for tries := 0; ; tries++ {
@@ -277,7 +277,7 @@ func (c *client) acked(o *office, m *ledgertest.Machine, seq uint64) {
 	}
 }
 
-// machineIs waits until the hub sees a machine as it should.
+// machineIs waits until the hub's state of a machine satisfies is.
 func (o *office) machineIs(id policy.MachineID, what string, is func(hub.Machine) bool) {
 	o.t.Helper()
 	var last hub.Machine

@@ -14,7 +14,7 @@ import (
 	"portillon/hub/api"
 )
 
-// keyPair makes a key of that name.
+// keyPair generates a key with this name.
 func keyPair(t *testing.T, name string) (private, public string, v note.Verifier) {
 	t.Helper()
 	private, public, err := note.GenerateKey(rand.Reader, name)
@@ -66,7 +66,7 @@ func TestHubFileReportsEachFaultOnceAndAtItsKey(t *testing.T) {
 	}
 }
 
-// A key is another one though its name is the same.
+// Two keys with the same name but different key data are different keys.
 func TestHubKeyThatIsAMachinesKeyTooIsRefused(t *testing.T) {
 	c := Config{Site: "biklab", Key: filepath.Join(t.TempDir(), "hub.key")}
 	private, _, own := keyPair(t, "portillon-hub")
@@ -88,7 +88,7 @@ func TestHubKeyThatIsAMachinesKeyTooIsRefused(t *testing.T) {
 	}
 }
 
-func TestNewHubBeyondLoopbackGetsACertificateOfItsOwn(t *testing.T) {
+func TestNewHubBeyondLoopbackGetsACertificate(t *testing.T) {
 	for web, want := range map[string]bool{"": false, "127.0.0.1:8040": false, "0.0.0.0:8040": true} {
 		text := NewHub{Site: "biklab", Host: "Hub", Web: web}.config()
 		if got := strings.Contains(text, "\n  cert: own "); got != want {
@@ -103,17 +103,17 @@ func TestNewHubBeyondLoopbackGetsACertificateOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestSettingsHoldWhatALineShows(t *testing.T) {
+func TestSettingsContainOnlyPrintableLines(t *testing.T) {
 	right := api.Settings{Name: "Bik’Lab", Language: "fr", Contact: "bureau@lab.example"}
 	for name, x := range map[string]struct {
 		change func(*api.Settings)
 		field  string
 	}{
-		"as they should be":          {func(*api.Settings) {}, ""},
+		"valid settings":             {func(*api.Settings) {}, ""},
 		"the longest name":           {func(s *api.Settings) { s.Name = strings.Repeat("a", maxSiteName) }, ""},
 		"a name that is too long":    {func(s *api.Settings) { s.Name = strings.Repeat("a", maxSiteName+1) }, "name"},
 		"a name of spaces":           {func(s *api.Settings) { s.Name = "  " }, "name"},
-		"a damaged character":        {func(s *api.Settings) { s.Name = "a\ufffdb" }, "name"},
+		"a replacement character":    {func(s *api.Settings) { s.Name = "a\ufffdb" }, "name"},
 		"another language":           {func(s *api.Settings) { s.Language = "de" }, "language"},
 		"no contact":                 {func(s *api.Settings) { s.Contact = "" }, ""},
 		"the longest contact":        {func(s *api.Settings) { s.Contact = strings.Repeat("a", maxContact) }, ""},
@@ -129,17 +129,17 @@ func TestSettingsHoldWhatALineShows(t *testing.T) {
 	}
 }
 
-func TestBrowsersMayNameTheHubByItsNameAndItsURL(t *testing.T) {
+func TestBrowsersMayAddressTheHubByNameOrURL(t *testing.T) {
 	loopback := []string{"localhost", "127.0.0.1", "::1"}
 	for name, x := range map[string]struct {
 		name string
 		url  *url.URL
 		want []string
 	}{
-		"neither":         {"", nil, loopback},
-		"a name":          {"hub.lab", nil, append(slices.Clone(loopback), "hub.lab")},
-		"a URL":           {"", &url.URL{Scheme: "https", Host: "www.lab:8443"}, append(slices.Clone(loopback), "www.lab")},
-		"a name and more": {"hub.lab", &url.URL{Host: "www.lab"}, append(slices.Clone(loopback), "www.lab", "hub.lab")},
+		"neither":          {"", nil, loopback},
+		"a name":           {"hub.lab", nil, append(slices.Clone(loopback), "hub.lab")},
+		"a URL":            {"", &url.URL{Scheme: "https", Host: "www.lab:8443"}, append(slices.Clone(loopback), "www.lab")},
+		"a name and a URL": {"hub.lab", &url.URL{Host: "www.lab"}, append(slices.Clone(loopback), "www.lab", "hub.lab")},
 	} {
 		h := newParts(&core{c: Config{Join: JoinConfig{Name: x.name}, Web: PeopleConfig{URL: x.url}}})
 		if got := h.pagesServer.hosts(); !slices.Equal(got, x.want) {

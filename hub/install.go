@@ -8,14 +8,14 @@ import (
 	"portillon/wire"
 )
 
-// Bundles is the bundle that a hub serves, for the program that builds the next one. Its methods may be called by many
-// goroutines, Install by one at a time.
+// Bundles gives access to the bundle that a hub serves, for the program that builds the next one. Its methods are safe
+// for concurrent use, except that only one goroutine at a time may call Install.
 type Bundles struct{ h *Hub }
 
-// Bundles is the bundle that the hub serves.
+// Bundles returns access to the bundle that the hub serves.
 func (h *Hub) Bundles() Bundles { return Bundles{h} }
 
-// Current is the manifest in force; fs.ErrNotExist where there is none.
+// Current returns the manifest in force. The error is fs.ErrNotExist if there is none.
 func (b Bundles) Current() (wire.Manifest, error) {
 	if b.h.bundles.store.Dir == "" {
 		return wire.Manifest{}, fs.ErrNotExist
@@ -26,7 +26,8 @@ func (b Bundles) Current() (wire.Manifest, error) {
 // readEvery is how often all chunks on the disk are compared with their hashes.
 const readEvery = time.Hour
 
-// isDue reports whether all chunks are to be read: the first time, after readEvery, and after damage was found.
+// isDue reports whether Install must verify all chunks on the disk: at the first call, after readEvery, and after a
+// damaged chunk was found.
 func (b Bundles) isDue() bool {
 	h := b.h
 	h.bundles.mu.Lock()
@@ -39,8 +40,8 @@ func (b Bundles) isDue() bool {
 	return due
 }
 
-// Install brings a bundle into force, and has the machines told. It asks chunk for those that the disk lacks, or has
-// damaged, as far as they are read (isDue). On an error, the bundle that was in force stays.
+// Install brings a bundle into force and makes the hub publish it. It calls chunk for each chunk that is missing on the
+// disk, and, if isDue, for each damaged one. On an error, the previous bundle stays in force.
 func (b Bundles) Install(signed []byte, chunk wire.Fetch) (wire.Manifest, error) {
 	h := b.h
 	if h.bundles.store.Dir == "" {
@@ -54,14 +55,14 @@ func (b Bundles) Install(signed []byte, chunk wire.Fetch) (wire.Manifest, error)
 	if err != nil {
 		return wire.Manifest{}, h.core.c.bySigner(err, signed)
 	}
-	h.bundles.noteServed() // before a machine can hear of the manifest
+	h.bundles.noteServed() // before a machine can receive the manifest
 	h.bundles.mu.Lock()
 	h.bundles.manifest, h.bundles.version = signed, m.Version
 	h.bundles.mu.Unlock()
 	h.core.log.Info("bundle in force", "version", m.Version)
 	select {
 	case h.bundles.renewed <- struct{}{}:
-	default: // the machines are about to be told
+	default: // a publication is already pending
 	}
 	return m, nil
 }

@@ -38,10 +38,10 @@ func TestABundleThatTheHubBuildsIsRetainedAndServed(t *testing.T) {
 	}
 	stranger, _ := ledgertest.NewKey(t, "portillon-biklab")
 	for name, signed := range map[string][]byte{
-		"an older one":          b.put("biklab", 1, b.signer, "another policy"),
-		"another site's":        b.put("other", 2, b.signer, "the policy"),
-		"another's key":         b.put("biklab", 2, stranger, "the policy"),
-		"one without its chunk": b.put("biklab", 2, b.signer, "a policy that is nowhere"),
+		"an older bundle":                b.put("biklab", 1, b.signer, "another policy"),
+		"a bundle of another site":       b.put("other", 2, b.signer, "the policy"),
+		"a bundle signed by another key": b.put("biklab", 2, stranger, "the policy"),
+		"a bundle without its chunk":     b.put("biklab", 2, b.signer, "a policy that is nowhere"),
 	} {
 		if _, err := o.Bundles().Install(signed, chunk); err == nil {
 			t.Errorf("%s came into force", name)
@@ -55,7 +55,7 @@ func TestABundleThatTheHubBuildsIsRetainedAndServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for got := c.next().Payload(); !bytes.Equal(got, second); got = c.next().Payload() {
-		if !bytes.Equal(got, first) { // which may come twice: retained, and published
+		if !bytes.Equal(got, first) { // may arrive twice: as a retained and as a new message
 			t.Fatalf("%s", got)
 		}
 	}

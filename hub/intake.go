@@ -8,31 +8,32 @@ import (
 )
 
 const (
-	// slowAfter is how long the connection to the broker waits for the database before it goes on with what else comes.
+	// slowAfter is how long the goroutine of a connection waits for the database before it handles other messages.
 	slowAfter = time.Second
-	// maxUntaken is how many batches wait for a slow database. Those beyond it are dropped: the machines send again what
-	// is not acknowledged.
+	// maxUntaken is how many batches may wait for a slow database. Further batches are dropped, because machines send
+	// unacknowledged batches again.
 	maxUntaken = 64
 )
 
-// errSlow is a database that has not answered yet.
+// errSlow means that the database has not answered yet.
 var errSlow = errors.New("the database is slow")
 
-// intake is what a connection has given to the database. The connection's own goroutine uses it.
+// intake holds the batches of a connection that are being stored or wait for that. Only the connection's goroutine uses
+// it.
 type intake struct {
 	busy    bool
 	waiting []ledger.Batch
-	taken   chan outcome // holds one
+	taken   chan outcome // buffer of one
 }
 
-// outcome is what became of batches.
+// outcome contains the results of storing batches.
 type outcome struct {
 	batches []ledger.Batch
 	results []ledger.Result
 }
 
-// records keeps batches, then acknowledges each. A database that is slow holds up acknowledgements, and nothing else
-// that comes over the connection.
+// records stores batches, then acknowledges each of them. A slow database delays only acknowledgements: other messages
+// of the connection are handled meanwhile.
 func (ms *messages) records(l *link, batches []ledger.Batch) error {
 	if len(batches) == 0 {
 		return nil
@@ -61,7 +62,7 @@ func (ms *messages) records(l *link, batches []ledger.Batch) error {
 	}
 }
 
-// tookAll acknowledges batches, and goes on with those that wait.
+// tookAll acknowledges stored batches, and begins to store the waiting ones.
 func (ms *messages) tookAll(l *link, o outcome) (err error) {
 	l.intake.busy = false
 	for i, r := range o.results {
@@ -72,7 +73,7 @@ func (ms *messages) tookAll(l *link, o outcome) (err error) {
 	return errors.Join(err, ms.records(l, waiting))
 }
 
-// finish waits until the database has answered: the next connection, or Close, comes after it.
+// finish waits until the database has answered, so that the next connection or Close starts only afterwards.
 func (i *intake) finish() {
 	if i.busy {
 		<-i.taken

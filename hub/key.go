@@ -14,7 +14,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// publicHalf is the verifier of a signing key of the note package.
+// publicHalf returns the verifier of a signing key in the format of the note package.
 func publicHalf(skey string) (note.Verifier, error) {
 	vkey, err := keykind.PublicHalf(skey)
 	if err != nil {
@@ -23,14 +23,15 @@ func publicHalf(skey string) (note.Verifier, error) {
 	return note.NewVerifier(vkey)
 }
 
-// keyLine notes where the file names the hub's key: the key is read later.
+// keyLine stores the position of the hub's key in the file, for errors when the key is read later.
 func keyLine(c *Config, r yamlfile.Node) {
 	if line := r.Get("key").Line(); line > 0 {
 		c.keyAt = strconv.Itoa(line)
 	}
 }
 
-// differ refuses a machine's key that is the key of bundles too. An older key does not say its kind: it is compared.
+// differ adds a fault for a machine's key that is also the key of bundles. The names of older keys do not contain their
+// kind, so the keys are compared.
 func differ(r yamlfile.Node) {
 	site := r.Get("bundle").Get("key")
 	for _, e := range r.Get("machines").Pairs() {
@@ -44,7 +45,7 @@ func differ(r yamlfile.Node) {
 	}
 }
 
-// rightKey refuses a key of the hub that is of another kind, or a machine's.
+// rightKey returns an error if the hub's key is a key of a different kind, or also the key of a machine.
 func (c Config) rightKey(text string) error {
 	at := "key"
 	if c.keyAt != "" {
@@ -55,7 +56,7 @@ func (c Config) rightKey(text string) error {
 	}
 	v, err := publicHalf(text)
 	if err != nil {
-		return nil // no signing key: the caller reports that
+		return nil // not a signing key: the caller reports that
 	}
 	for _, m := range c.Machines {
 		if m.Key != nil && m.Key.Name() == v.Name() && m.Key.KeyHash() == v.KeyHash() {
@@ -66,14 +67,14 @@ func (c Config) rightKey(text string) error {
 	return nil
 }
 
-// Check looks at the files that hub.yaml names: the hub's key, and who signed the bundle. A bundle that is not there
-// yet is no fault.
+// Check checks the files that hub.yaml names: the hub's key, and the signature of the bundle. A missing bundle file is
+// not an error.
 func (c Config) Check() error {
 	_, err := c.Signer()
 	return errors.Join(err, c.checkBundle())
 }
 
-// checkBundle says who signed the bundle, where the hub would refuse it.
+// checkBundle returns an error with the signer's name if the hub would refuse the bundle file.
 func (c Config) checkBundle() error {
 	if c.Bundle.File == "" || c.Bundle.Key == nil {
 		return nil
@@ -105,7 +106,7 @@ func (c Config) checkBundle() error {
 	return nil
 }
 
-// policyKeys are the policy keys that machines pin apart; nil: there are none.
+// policyKeys returns the separate policy keys that machines pin; nil: there are none.
 func (b BundleConfig) policyKeys() note.Verifiers {
 	if b.Policy == nil {
 		return nil
@@ -113,7 +114,7 @@ func (b BundleConfig) policyKeys() note.Verifiers {
 	return note.VerifierList(b.Policy)
 }
 
-// bySigner adds whose key signed a bundle that is refused, and whose must.
+// bySigner adds to the error of a refused bundle the key that signed the bundle and the key that must sign it.
 func (c Config) bySigner(err error, manifest []byte) error {
 	var r *wire.Refusal
 	if !errors.As(err, &r) || r.Code != "bad-signature" {
@@ -132,7 +133,7 @@ func (c Config) bySigner(err error, manifest []byte) error {
 	return fmt.Errorf("%w; want the site key %q (bundle: key)", err, c.Bundle.Key.Name())
 }
 
-// PublicKey is the public half of the hub's key, as machines have it under mqtt: hub-key.
+// PublicKey returns the public half of the hub's key, in the form that machines have under mqtt: hub-key.
 func (c Config) PublicKey() (string, error) {
 	b, err := os.ReadFile(c.Key)
 	if err != nil {

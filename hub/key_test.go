@@ -17,7 +17,7 @@ import (
 	"portillon/wire"
 )
 
-// signedBundle is a bundle file of one chunk.
+// signedBundle returns a bundle file with one chunk.
 func signedBundle(t *testing.T, site policy.SiteID, private string) []byte {
 	t.Helper()
 	s, err := note.NewSigner(private)

@@ -18,14 +18,14 @@ import (
 )
 
 const (
-	// shortest and longest pause between two connects; it doubles, and varies by half so that a site does not return in
-	// step.
+	// shortestPause and longestPause are the limits of the pause between two connection attempts. The pause doubles, and
+	// varies by half so that not all clients of a site reconnect at the same moment.
 	shortestPause = 250 * time.Millisecond
 	longestPause  = 15 * time.Second
-	// brokerTimeout bounds dialling a broker that does not answer, and each write to one that stops reading.
+	// brokerTimeout is the timeout for connecting to a broker and for each write to it.
 	brokerTimeout = 10 * time.Second
 	keepAlive     = 20 * time.Second
-	// inbox is how many messages wait for the ledger before the broker has to.
+	// inbox is how many received messages are buffered before the connection stops reading.
 	inbox = 64
 )
 
@@ -38,14 +38,14 @@ type connector struct {
 	bundles  *bundleStore
 
 	linked atomic.Bool    // connected to the broker
-	broker *broker.Broker // nil: outside
+	broker *broker.Broker // nil: the broker is a separate program
 	dial   dialing
-	heard  chan struct{} // closed at the first subscription
+	heard  chan struct{} // closed at the first successful subscription
 	first  sync.Once
 }
 
-// stayConnected holds a connection to the broker, a fresh client each time: the library's own reconnect reports success
-// for messages it has lost.
+// stayConnected keeps a connection to the broker, with a new client for each connection: the library's own reconnect
+// reports success for messages that it has lost.
 func (h *connector) stayConnected(ctx context.Context) error {
 	pause := shortestPause
 	for {
@@ -67,29 +67,29 @@ func (h *connector) stayConnected(ctx context.Context) error {
 	}
 }
 
-// link is the work over one connection. One goroutine publishes on it.
+// link is the state of one connection. Only one goroutine publishes on it.
 type link struct {
 	conn     *mqtt.Connection
 	in       chan mqtt.Message
-	cleanups chan string // topics whose retained message was dropped
-	offered  time.Time   // when the manifest was last published, by the monotonic clock
+	cleanups chan string // topics whose retained message was dropped and must be cleared
+	offered  time.Time   // time of the last publication of the manifest, by the monotonic clock
 	intake   intake
 }
 
-// connected works over one connection until it is lost or ctx ends.
+// connected handles one connection until it is lost or ctx ends.
 func (h *connector) connected(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l := &link{in: make(chan mqtt.Message, inbox), cleanups: make(chan string, maxCleanups)}
 	if h.broker != nil {
-		h.broker.Open() // the accounts are known
+		h.broker.Open() // all accounts have been added
 	}
 	if l.conn, err = h.connect(ctx, l); err != nil {
 		return err
 	}
 	defer l.conn.HangUp()
 	defer l.intake.finish()
-	defer cancel() // before HangUp: the library waits for a receive that waits for the inbox
+	defer cancel() // before HangUp: the library waits for a receive callback that waits for the inbox
 	if err := h.subscribe(ctx, l); err != nil {
 		return err
 	}
@@ -127,8 +127,8 @@ func (h *connector) connected(ctx context.Context) (err error) {
 	}
 }
 
-// connect opens a connection under the hub's account: to the broker inside without the network, which is not open to
-// machines before.
+// connect opens a connection with the hub's account. It connects to the broker inside this program without the network,
+// because that broker accepts no network connections yet.
 func (h *connector) connect(ctx context.Context, l *link) (*mqtt.Connection, error) {
 	address, err := mqtt.ParseBroker(h.dial.url)
 	if err != nil {
@@ -152,8 +152,8 @@ func (h *connector) connect(ctx context.Context, l *link) (*mqtt.Connection, err
 	return mqtt.Connect(ctx, o)
 }
 
-// subscribe fails where the broker denies a topic that the hub works with. Without one that it only inspects, retained
-// messages of machines that are gone stay there.
+// subscribe returns an error if the broker denies a topic that the hub needs. If the broker denies a topic that the hub
+// only inspects, retained messages of removed machines stay on that topic.
 func (h *connector) subscribe(ctx context.Context, l *link) error {
 	denied, err := l.conn.Subscribe(ctx)
 	if err != nil {
@@ -169,10 +169,10 @@ func (h *connector) subscribe(ctx context.Context, l *link) error {
 	return nil
 }
 
-// greet publishes what brokers may have lost.
+// greet publishes the messages that brokers may have lost: the manifest and all acknowledgements.
 func (h *connector) greet(l *link) error {
 	select {
-	case <-h.bundles.renewed: // it is offered now
+	case <-h.bundles.renewed: // the manifest is published below
 	default:
 	}
 	err := h.messages.offer(l)
@@ -183,10 +183,12 @@ func (h *connector) greet(l *link) error {
 	return err
 }
 
-// Hearing is closed once the hub has subscribed for the first time: what machines say from then on is heard.
+// Hearing returns a channel that is closed once the hub has subscribed for the first time. Later messages of machines
+// reach the hub.
 func (h *Hub) Hearing() <-chan struct{} { return h.connector.heard }
 
-// publish sends with QoS 1 and does not wait: what is lost with a connection is published anew on the next.
+// publish sends a message with QoS 1 and does not wait. A message that is lost with the connection is published again
+// on the next connection.
 func (l *link) publish(topic string, retained bool, data []byte) error {
 	t := l.conn.Publish(mqtt.Message{Topic: topic, Retained: retained, Payload: data})
 	select {
@@ -199,14 +201,14 @@ func (l *link) publish(topic string, retained bool, data []byte) error {
 	return nil
 }
 
-// random is n bytes that nobody can guess, in hexadecimal.
+// random returns n random bytes in hexadecimal.
 func random(n int) string {
 	b := make([]byte, n)
 	rand.Read(b) // never fails
 	return hex.EncodeToString(b)
 }
 
-// order is a command on its way.
+// order is a signed command that waits to be sent.
 type order struct {
 	topic    string
 	data     []byte

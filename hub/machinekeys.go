@@ -12,13 +12,13 @@ import (
 	"portillon/policy"
 )
 
-// MachineKeys are the keys that verify the machines' records, those of the past among them.
+// MachineKeys are the keys that verify the machines' records, including replaced and revoked keys.
 type MachineKeys map[policy.MachineID][]evidence.Key
 
-// Of are the keys of a machine: what evidence.VerifyBy asks for.
+// Of returns the keys of a machine, as evidence.VerifyBy requires.
 func (k MachineKeys) Of(id policy.MachineID) []evidence.Key { return k[id] }
 
-// InForce are the keys by which new records count: none of a machine that was revoked.
+// InForce returns the keys that verify new records. It leaves out revoked machines.
 func (k MachineKeys) InForce() ledger.Keys {
 	out := ledger.Keys{}
 	for id, all := range k {
@@ -31,9 +31,9 @@ func (k MachineKeys) InForce() ledger.Keys {
 	return out
 }
 
-// MachineKeys reads the keys of the machines of hub.yaml and of those that joined over the network, which only the
-// database knows. The line of hub.yaml counts until its machine has joined or was revoked. It only reads, beside a
-// running hub or not.
+// MachineKeys reads the keys of the machines of hub.yaml and, from the database, the keys of machines that joined over
+// the network. A machine's key in hub.yaml is valid until the machine has joined or was revoked. MachineKeys only
+// reads, so it can be called while a hub runs.
 func (c Config) MachineKeys(ctx context.Context) (_ MachineKeys, err error) {
 	if !there(c.Database()) {
 		return c.withKeys(nil), nil
@@ -46,7 +46,7 @@ func (c Config) MachineKeys(ctx context.Context) (_ MachineKeys, err error) {
 	return c.machineKeys(ctx, db)
 }
 
-// machineKeys are the keys of hub.yaml and those of the machines that joined.
+// machineKeys returns the keys of hub.yaml and those of the machines that joined.
 func (c Config) machineKeys(ctx context.Context, db *store.DB) (MachineKeys, error) {
 	all, err := enrol.Keys(ctx, db.Site(c.Site))
 	if err != nil {
@@ -55,7 +55,7 @@ func (c Config) machineKeys(ctx context.Context, db *store.DB) (MachineKeys, err
 	return c.withKeys(all), nil
 }
 
-// withKeys adds the lines of hub.yaml to the keys of the database.
+// withKeys adds the keys of hub.yaml to the keys of the database.
 func (c Config) withKeys(all []enrol.MachineKey) MachineKeys {
 	out := MachineKeys{}
 	for _, k := range all {
@@ -69,7 +69,7 @@ func (c Config) withKeys(all []enrol.MachineKey) MachineKeys {
 	return out
 }
 
-// PublicInForce is the key by which a machine's new records count, as text; empty: none.
+// PublicInForce returns the key that verifies a machine's new records, as text; empty: none.
 func (k MachineKeys) PublicInForce(id policy.MachineID) string {
 	for _, x := range k[id] {
 		if x.Until.IsZero() {

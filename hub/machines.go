@@ -20,7 +20,7 @@ import (
 	"portillon/wire"
 )
 
-// enrolments is what belongs to machines that join over the network. authority is nil where none does.
+// enrolments holds the state for machines that join over the network. authority is nil if no machine can join.
 type enrolments struct {
 	core      *core
 	fleet     *fleet
@@ -28,29 +28,29 @@ type enrolments struct {
 	commands  *commands
 	services  *services
 
-	authority *enrol.Authority // signs the machines' certificates
-	siteCert  *siteCert        // the hub's certificate; nil: authority signs it
-	machines  *enrol.Services  // nil: the hub keeps a site of files, and no machine joins
+	authority *enrol.Authority // signs the certificates of machines
+	siteCert  *siteCert        // the site's own certificate for the hub; nil: authority signs one
+	machines  *enrol.Services  // nil: the site is a folder of files, and no machine joins
 	listener  net.Listener
 	returned  returnedPolicies
 
 	mu        sync.Mutex
-	replacing map[policy.MachineID]string // who let the machine's next journal in
+	replacing map[policy.MachineID]string // administrator who allowed the machine's next journal
 }
 
 // maxJoined is the largest number of machines that the broker inside accepts.
 const maxJoined = 1000
 
-// Authority is the hub's certificate authority; nil where no machine joins over the network.
+// Authority returns the hub's certificate authority; nil: machines cannot join over the network.
 func (h *Hub) Authority() *enrol.Authority { return h.enrolments.authority }
 
-// Enrol is the enrolment of machines; nil where none joins over the network.
+// Enrol returns the services for the enrolment of machines; nil: machines cannot join over the network.
 func (h *Hub) Enrol() *enrol.Services { return h.enrolments.machines }
 
-// MachinesAddr is host:port of the machines' listener; empty: there is none.
+// MachinesAddr returns the host:port of the machines' listener; empty: there is none.
 func (h *Hub) MachinesAddr() string { return h.enrolments.addr() }
 
-// addr is host:port of the machines' listener; empty: there is none.
+// addr returns the host:port of the machines' listener; empty: there is none.
 func (en *enrolments) addr() string {
 	if en.listener == nil {
 		return ""
@@ -58,7 +58,7 @@ func (en *enrolments) addr() string {
 	return en.listener.Addr().String()
 }
 
-// prepareJoin opens what the broker needs: the authority, which signs its certificate.
+// prepareJoin opens the authority. The broker needs the authority, which signs the broker's certificate.
 func (op *opening) prepareJoin() (err error) {
 	if op.hub.core.c.Join.Listen == "" {
 		return nil
@@ -80,12 +80,12 @@ func (op *opening) prepareJoin() (err error) {
 	return err
 }
 
-// brokerTLS is the TLS configuration of the broker inside this program.
+// brokerTLS returns the TLS configuration of the broker inside this program.
 func (en *enrolments) brokerTLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: en.machinesCert()}
 }
 
-// openJoin opens the enrolment and its listener, and brings the enrolled machines into force.
+// openJoin opens the enrolment services and their listener, and applies the enrolled machines.
 func (op *opening) openJoin() (err error) {
 	a := op.hub.enrolments.authority
 	if a == nil {
@@ -130,8 +130,8 @@ func (op *opening) openJoin() (err error) {
 	return err
 }
 
-// openFixed lists the machines of a hub that keeps the site, and lets none join over the network: there is no
-// machines-listen.
+// openFixed opens the enrolment services of a hub that manages the site but has no machines-listen: they list machines,
+// and no machine can join over the network.
 func (op *opening) openFixed() (err error) {
 	if !op.hub.core.c.Managed() {
 		return nil
@@ -157,7 +157,7 @@ func (op *opening) openFixed() (err error) {
 	return err
 }
 
-// serveJoin answers machines until ctx ends.
+// serveJoin serves machines until ctx ends.
 func (en *enrolments) serveJoin(ctx context.Context) error {
 	if host, _, err := net.SplitHostPort(en.core.c.Join.Listen); err == nil && !onLoopback(net.JoinHostPort(host, "0")) {
 		var announcing sync.WaitGroup
@@ -172,7 +172,7 @@ func (en *enrolments) serveJoin(ctx context.Context) error {
 	return nil
 }
 
-// closeJoin closes the machines' listener. A listener that Serve has closed is no error.
+// closeJoin closes the machines' listener. It ignores the error of a listener that Serve has closed.
 func (op *opening) closeJoin() error {
 	var errs []error
 	if l := op.hub.enrolments.listener; l != nil {
@@ -183,7 +183,7 @@ func (op *opening) closeJoin() error {
 	return errors.Join(errs...)
 }
 
-// fixedMachines are the machines of hub.yaml.
+// fixedMachines returns the machines of hub.yaml.
 func (en *enrolments) fixedMachines() (out []enrol.Fixed) {
 	for _, m := range en.core.c.Machines {
 		out = append(out, enrol.Fixed{ID: m.ID, Key: m.Public})
@@ -191,14 +191,14 @@ func (en *enrolments) fixedMachines() (out []enrol.Fixed) {
 	return out
 }
 
-// bundleHandler serves machines as Handler serves loopback.
+// bundleHandler serves the bundle to machines, with the same routes as Handler on loopback.
 func (bs *bundleStore) bundleHandler() http.Handler {
 	mux := http.NewServeMux()
 	bs.serveBundle(mux)
 	return mux
 }
 
-// bundleMembers are the members of the bundle in force.
+// bundleMembers returns the members of the bundle in force.
 func (bs *bundleStore) bundleMembers(context.Context) (out []policy.MemberID, err error) {
 	m, err := bs.store.Current()
 	if err != nil {
@@ -223,8 +223,9 @@ func (bs *bundleStore) bundleMembers(context.Context) (out []policy.MemberID, er
 	return out, nil
 }
 
-// applyMachines brings the enrolled machines into force: the key of their records, their account at the broker. A
-// revoked machine loses both, and its connection. The one of hub.yaml counts until its machine is enrolled or revoked.
+// applyMachines applies the enrolled machines to ledger, broker and fleet: the key of their records and their account
+// at the broker. A revoked machine loses both, and its connection. The key of hub.yaml is valid until its machine is
+// enrolled or revoked.
 func (en *enrolments) applyMachines(_ context.Context, all []enrol.Enrolled) error {
 	replacing := map[policy.MachineID]string{}
 	var errs []error
@@ -259,8 +260,9 @@ func (en *enrolments) applyMachines(_ context.Context, all []enrol.Enrolled) err
 	return errors.Join(errs...)
 }
 
-// replaceAwaited lets the journal in that an enrolled machine begins in the place of the one held, once the machine has
-// said its generation: an administrator made the code for it. The act is that of «portillon machine replace».
+// replaceAwaited replaces a machine's journal in the ledger with the machine's new journal, once the machine has
+// reported the generation of the new one. It does so only if an administrator allowed this with the enrolment code. The
+// effect is that of «portillon machine replace».
 func (en *enrolments) replaceAwaited(id policy.MachineID, next wire.Generation) {
 	en.mu.Lock()
 	by, awaited := en.replacing[id]
@@ -271,7 +273,7 @@ func (en *enrolments) replaceAwaited(id policy.MachineID, next wire.Generation) 
 	head, err := en.core.ledger.Head(id)
 	if err == nil && head.Known {
 		if head.Generation == next {
-			return // retained from the computer before
+			return // retained state of the previous computer
 		}
 		err = en.core.ledger.Replace(ledger.Replacement{Machine: id, Generation: next, By: by, Why: "enrolled with --replace",
 			At: en.core.now().UTC().Truncate(time.Millisecond)})
@@ -288,7 +290,8 @@ func (en *enrolments) replaceAwaited(id policy.MachineID, next wire.Generation) 
 	en.mu.Unlock()
 }
 
-// orderMachine gives an order to a machine. One that is not enrolled yet is as one that does not answer.
+// orderMachine sends a command to a machine. For a machine that is not enrolled yet, it returns the same error as for
+// one that does not answer.
 func (en *enrolments) orderMachine(ctx context.Context, m policy.MachineID, c wire.Command) (wire.Reply, error) {
 	if !en.fleet.has(m) {
 		return wire.Reply{}, &enrol.Unreachable{Machine: m}

@@ -26,7 +26,7 @@ import (
 	"portillon/openbadge/fetch"
 )
 
-// ownBundleKey has a hub that keeps the site itself sign the bundles that it hands out.
+// ownBundleKey sets the hub's own key as the key of bundles, if the hub manages the site itself.
 func (op *opening) ownBundleKey() (err error) {
 	if !op.hub.core.c.Managed() {
 		return nil
@@ -45,7 +45,7 @@ func (op *opening) ownBundleKey() (err error) {
 	return err
 }
 
-// openAudit opens the log of what administrators do.
+// openAudit opens the audit log.
 func (op *opening) openAudit() (err error) {
 	if op.hub.core.c.Managed() {
 		op.hub.services.audit, err = audit.New(
@@ -60,7 +60,7 @@ func (op *opening) openAudit() (err error) {
 	return err
 }
 
-// openManaged opens the services and their listener.
+// openManaged opens the services of the site and the listener for people.
 func (op *opening) openManaged() error {
 	if !op.hub.core.c.Managed() {
 		return nil
@@ -68,7 +68,7 @@ func (op *opening) openManaged() error {
 	site := op.hub.core.db.Site(op.hub.core.c.Site)
 	var err error
 	op.hub.services.policies.read, op.hub.cards.rebinds.wake = op.hub.services.policyText, make(chan struct{}, 1)
-	op.hub.services.policies.changes, _ = site.Subscribe(store.Policy) // for as long as the hub runs
+	op.hub.services.policies.changes, _ = site.Subscribe(store.Policy) // subscribed for as long as the hub runs
 	if err := op.openCardKey(); err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (op *opening) openManaged() error {
 }
 
 // openServices opens directory, accounts and publishing. They call each other through functions of this hub. The
-// directory comes first: the functions for the accounts hold it (services.people).
+// directory is opened first, because the functions for the accounts need it (services.people).
 func (op *opening) openServices() error {
 	if err := op.openDirectory(); err != nil {
 		return err
@@ -132,7 +132,7 @@ func (op *opening) openDirectory() error {
 	return err
 }
 
-// openAccounts opens the accounts: people who sign in, their sessions and tokens.
+// openAccounts opens the accounts of people, with their sessions and tokens.
 func (op *opening) openAccounts() error {
 	site := op.hub.core.db.Site(op.hub.core.c.Site)
 	var err error
@@ -166,7 +166,7 @@ func (op *opening) openAccounts() error {
 	return err
 }
 
-// openPublishing opens the policy and its bundles. A bundle that the disk has damaged is built again.
+// openPublishing opens the policy and its bundles. If the disk has damaged a bundle, the bundle is built again.
 func (op *opening) openPublishing() (err error) {
 	site := op.hub.core.db.Site(op.hub.core.c.Site)
 	o := publish.Options{
@@ -195,7 +195,7 @@ func (op *opening) openPublishing() (err error) {
 	return nil
 }
 
-// starter is the policy of a new site: it opens nothing.
+// starter is the policy of a new site. It gives no rights.
 const starter = `# Qui peut quoi.` +
 	` Rien n’est ouvert : aucune machine n’est nommée ici. docs/site.md (en anglais) explique les mots.
 # Who may do what. Nothing is open yet: this policy names no machine. docs/site.md explains the keys.
@@ -209,7 +209,8 @@ roles: [learner, user, host, mentor, maintainer]
 machines: {}
 `
 
-// firstPolicy publishes the starter where there is no policy. A policy key on a laptop signs the first one itself.
+// firstPolicy publishes starter if the site has no policy. If the policy key is on another computer, the site begins
+// without a policy, because the hub cannot sign one.
 func (op *opening) firstPolicy() error {
 	if op.hub.core.c.Bundle.Policy != nil {
 		return nil
@@ -224,7 +225,7 @@ func (op *opening) firstPolicy() error {
 	return err
 }
 
-// pagesServer answers people: pages and API.
+// pagesServer serves the pages and the API.
 type pagesServer struct {
 	core     *core
 	services *services
@@ -235,21 +236,21 @@ type pagesServer struct {
 	listener net.Listener
 }
 
-// livePage is what pages show of the settings at this moment.
+// livePage returns the current settings that pages display.
 func (p *pagesServer) livePage() (name string, mail bool) {
 	s := p.services.siteNow()
 	return s.Title, s.Links && p.core.c.Mail != ""
 }
 
-// askedBy is the actor of a request, as account.Requests found out. It never returns an error.
+// askedBy returns the actor that account.Requests stored for a request. Its error is always nil.
 func askedBy(r *http.Request) (actor.Actor, error) { return account.ActorOf(r.Context()), nil }
 
-// requestOf is a request's id and address, which the outermost handler found out for all others.
+// requestOf returns a request's id and address, which the outermost handler stored in the context.
 func requestOf(r *http.Request) (id, address string) {
 	return httpd.ID(r.Context()), httpd.Address(r.Context()).String()
 }
 
-// refuseSignIn answers a request whose token or session the accounts refuse.
+// refuseSignIn answers a request with an invalid token or session.
 func (p *pagesServer) refuseSignIn(w http.ResponseWriter, r *http.Request, err error) {
 	p.api.Refuse(w, r, err)
 }
@@ -286,7 +287,7 @@ func (op *opening) openPages() error {
 	return op.hub.pagesServer.startTLS(op.hub.enrolments.authority)
 }
 
-// newAPI makes the API of the services.
+// newAPI creates the API with the hub's services.
 func newAPI(h *Hub) (*api.API, error) {
 	return api.New(
 		api.Options{
@@ -313,7 +314,7 @@ func newAPI(h *Hub) (*api.API, error) {
 	)
 }
 
-// newPages makes the pages of the services.
+// newPages creates the pages with the hub's services.
 func newPages(h *Hub) (*web.Pages, error) {
 	return web.New(
 		web.Options{
@@ -345,8 +346,8 @@ func newPages(h *Hub) (*web.Pages, error) {
 	)
 }
 
-// startTLS makes the listener speak TLS if hub.yaml has web: cert:, with the certificate of the site or of the hub's
-// own authority; nil: the hub has no authority.
+// startTLS makes the listener use TLS if hub.yaml has web: cert:, with the certificate of the site or of the hub's own
+// authority; nil: the hub has no authority.
 func (p *pagesServer) startTLS(authority *enrol.Authority) error {
 	w := p.core.c.Web
 	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
@@ -368,7 +369,7 @@ func (p *pagesServer) startTLS(authority *enrol.Authority) error {
 	return nil
 }
 
-// hosts are the names that browsers may use for this hub.
+// hosts returns the host names by which browsers may address this hub.
 func (p *pagesServer) hosts() []string {
 	out := []string{"localhost", "127.0.0.1", "::1"}
 	if p.core.c.Web.URL != nil {
@@ -380,7 +381,7 @@ func (p *pagesServer) hosts() []string {
 	return out
 }
 
-// origins are the addresses outside this hub's hosts whose pages may send changes; nil: none.
+// origins returns the addresses, other than this hub's hosts, whose pages may send changes; nil: none.
 func (p *pagesServer) origins() []string {
 	if p.core.c.Web.URL == nil {
 		return nil
@@ -388,7 +389,7 @@ func (p *pagesServer) origins() []string {
 	return []string{p.core.c.Web.URL.String()}
 }
 
-// webURL is where people reach the hub; empty: nowhere.
+// webURL returns the hub's address for people; empty: the hub has no pages.
 func (p *pagesServer) webURL() string {
 	switch l := p.listener; {
 	case l == nil:
@@ -410,10 +411,10 @@ func (p *pagesServer) webURL() string {
 	}
 }
 
-// OwnerCode is the one-time code that makes the first owner; empty: there is an owner.
+// OwnerCode returns the one-time code that creates the first owner; empty: there is an owner.
 func (h *Hub) OwnerCode() string { return h.services.ownerCode }
 
-// runManaged starts what a hub that keeps the site itself does until ctx ends.
+// runManaged starts the tasks of a hub that manages the site itself. They run until ctx ends.
 func (op *opening) runManaged(start func(func(context.Context) error)) {
 	if op.hub.pagesServer.server == nil {
 		return
@@ -426,7 +427,7 @@ func (op *opening) runManaged(start func(func(context.Context) error)) {
 	start(op.hub.pagesServer.servePages)
 }
 
-// servePages answers people until ctx ends. Running requests then have two seconds to finish.
+// servePages serves people until ctx ends. Running requests then have two seconds to finish.
 func (p *pagesServer) servePages(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- p.server.Serve(p.listener) }()
@@ -444,7 +445,7 @@ func (p *pagesServer) servePages(ctx context.Context) error {
 	return nil
 }
 
-// closeManaged closes the listener for people. A listener that servePages has closed is no error.
+// closeManaged closes the listener for people. It ignores the error of a listener that servePages has closed.
 func (op *opening) closeManaged() error {
 	if op.hub.pagesServer.listener == nil {
 		return nil

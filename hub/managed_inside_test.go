@@ -30,7 +30,7 @@ import (
 	"portillon/wire"
 )
 
-// newConfiguration is that of a new hub which keeps the site itself, with its listeners on loopback.
+// newConfiguration returns the configuration of a new hub that manages the site itself, with its listeners on loopback.
 func newConfiguration(t *testing.T, changes ...func(*Config)) Config {
 	t.Helper()
 	made, err := Create(storetest.Dir(t), NewHub{Site: "biklab", Host: "localhost", Web: "127.0.0.1:0",
@@ -48,7 +48,7 @@ func newConfiguration(t *testing.T, changes ...func(*Config)) Config {
 	return c
 }
 
-// openHub opens a hub that does not run.
+// openHub opens a hub without running it.
 func openHub(t *testing.T, c Config) *Hub {
 	t.Helper()
 	storetest.Place(t, c.Data)
@@ -64,7 +64,7 @@ func openHub(t *testing.T, c Config) *Hub {
 	return h
 }
 
-// example is the policy of the example site.
+// example returns the policy of the example site.
 func example(t *testing.T) *policy.Policy {
 	t.Helper()
 	text, err := os.ReadFile("../site-example/policy.yaml")
@@ -78,7 +78,7 @@ func example(t *testing.T) *policy.Policy {
 	return p
 }
 
-// withPolicy gives services a policy in force that was parsed already.
+// withPolicy makes a parsed policy the policy in force.
 func withPolicy(h *Hub, p *policy.Policy) {
 	h.services.policies.read = func(context.Context) (int64, string, error) { return 1, "", nil }
 	h.services.policies.number, h.services.policies.last = 1, p
@@ -112,7 +112,7 @@ func TestHubFindsNamesInThePolicyInForce(t *testing.T) {
 	}
 }
 
-func TestCardKeyStaysWhileThePolicyKeySignsBindings(t *testing.T) {
+func TestCardKeyCannotChangeWhileThePolicyKeySignsBindings(t *testing.T) {
 	h := newParts(&core{})
 	for signed, want := range map[bool]bool{false: false, true: true} {
 		p := example(t)
@@ -129,7 +129,7 @@ func TestCardKeyStaysWhileThePolicyKeySignsBindings(t *testing.T) {
 	}
 }
 
-// After the card key was changed, a card may still be tapped at a machine that has the key before.
+// After a change of the card key, a card may be tapped at a machine that still has the previous key.
 func TestUnknownCardIsMarkedWithTheKeyThatItsMachineHas(t *testing.T) {
 	h := openHub(t, newConfiguration(t))
 	ctx, by := t.Context(), actor.Local("test")
@@ -156,11 +156,11 @@ func TestUnknownCardIsMarkedWithTheKeyThatItsMachineHas(t *testing.T) {
 	silent := withKey("")
 	silent.Card = wire.MarkCard(first, card.Card)
 	for name, x := range map[string]struct{ given, want wire.EnrolCard }{
-		"the key in force":              {withKey(key()), withKey(key())},
-		"the key before":                {withKey(first), old},
-		"a key that nobody has":         {withKey("other"), wire.EnrolCard{}},
-		"a machine that says no key":    {withKey(""), silent},
-		"a key in force of another one": {withKey(key() + "x"), wire.EnrolCard{}},
+		"the key in force":               {withKey(key()), withKey(key())},
+		"the previous key":               {withKey(first), old},
+		"an unknown key":                 {withKey("other"), wire.EnrolCard{}},
+		"a machine that reports no key":  {withKey(""), silent},
+		"the key in force with a suffix": {withKey(key() + "x"), wire.EnrolCard{}},
 	} {
 		if got := marked(x.given); got != x.want {
 			t.Errorf("%s: %+v, want %+v", name, got, x.want)
@@ -174,7 +174,7 @@ func TestUnknownCardIsMarkedWithTheKeyThatItsMachineHas(t *testing.T) {
 	}
 }
 
-func TestMachineOfHubYAMLGetsTheNewCardKeyByHand(t *testing.T) {
+func TestMachineOfHubYAMLNeedsTheNewCardKeyByHand(t *testing.T) {
 	laser := ledgertest.New(t, "biklab", "laser")
 	h := openHub(t, newConfiguration(t, func(c *Config) {
 		c.Machines = []MachineConfig{{ID: "laser", Key: laser.Key, Public: laser.VKey}}
@@ -188,7 +188,7 @@ func TestMachineOfHubYAMLGetsTheNewCardKeyByHand(t *testing.T) {
 	}
 }
 
-func TestEnrolledMachinesComeIntoForceAndRevokedOnesLeave(t *testing.T) {
+func TestEnrolledMachinesAreAppliedAndRevokedOnesRemoved(t *testing.T) {
 	h := openHub(t, newConfiguration(t))
 	laser := ledgertest.New(t, "biklab", "laser")
 	on := enrol.Enrolled{ID: "laser", Key: laser.Key, Password: sha256.Sum256([]byte("secret")), Replacing: "ines"}
@@ -215,8 +215,8 @@ func TestEnrolledMachinesComeIntoForceAndRevokedOnesLeave(t *testing.T) {
 	}
 }
 
-// Whoever made the enrolment code let the next journal of that machine in, once.
-func TestJournalOfAReplacedComputerIsLetInOnce(t *testing.T) {
+// The administrator who created the enrolment code allowed one new journal of that machine.
+func TestJournalOfAReplacedComputerIsAcceptedOnce(t *testing.T) {
 	h := openHub(t, newConfiguration(t))
 	laser := ledgertest.New(t, "biklab", "laser")
 	if _, err := h.enrolments.machines.Machines.Add(t.Context(), actor.Local("test"), "laser"); err != nil {
@@ -255,7 +255,7 @@ func TestJournalOfAReplacedComputerIsLetInOnce(t *testing.T) {
 	}
 }
 
-// signedPolicy is a policy that names no machine, signed with a number: as a file, and as a manifest holds it.
+// signedPolicy returns a policy without machines that is signed with a number: as a file, and as a part of a manifest.
 func signedPolicy(t *testing.T, signer note.Signer, number uint64) (whole []byte, of wire.PolicyFile) {
 	t.Helper()
 	out, _, err := site.SignPolicyText(fmt.Appendf(nil, starter, "biklab"), number, signer)
@@ -269,7 +269,7 @@ func signedPolicy(t *testing.T, signer note.Signer, number uint64) (whole []byte
 	return out, f
 }
 
-// withPolicyKey has the site pin a policy key apart.
+// withPolicyKey gives the site a separate policy key.
 func withPolicyKey(t *testing.T) (note.Signer, func(*Config)) {
 	t.Helper()
 	private, public, err := note.GenerateKey(rand.Reader, "policy-biklab")
@@ -283,7 +283,7 @@ func withPolicyKey(t *testing.T) (note.Signer, func(*Config)) {
 	return signer, func(c *Config) { c.PolicyKey = public }
 }
 
-// A policy that a machine returns counts once a manifest of this hub names it, and never without the policy key.
+// A policy that a machine returns is accepted only if a manifest of this hub names it and the policy key signed it.
 func TestPolicyThatAMachineReturnsMustHaveBeenInABundle(t *testing.T) {
 	signer, pinned := withPolicyKey(t)
 	h := openHub(t, newConfiguration(t, pinned))
@@ -331,7 +331,7 @@ func TestPolicyThatAMachineReturnsMustHaveBeenInABundle(t *testing.T) {
 	}
 }
 
-func TestNothingIsReturnedToAHubThatIsStarting(t *testing.T) {
+func TestReturnedDocumentsAreRefusedWhileTheHubStarts(t *testing.T) {
 	h := newParts(&core{})
 	if err := h.enrolments.takeManifest(t.Context(), "laser", nil); !errors.Is(err, errNotYet) {
 		t.Error(err)
@@ -346,7 +346,7 @@ func TestNothingIsReturnedToAHubThatIsStarting(t *testing.T) {
 	}
 }
 
-func TestReturnedPoliciesAreBounded(t *testing.T) {
+func TestNumberOfReturnedPoliciesIsLimited(t *testing.T) {
 	var p returnedPolicies
 	for i := range maxReturnedPolicies {
 		p.add(string(rune('a' + i)))
@@ -382,7 +382,7 @@ func TestPagesAreServedWithTheCertificateOfTheHubsAuthority(t *testing.T) {
 	}
 }
 
-func TestOwnCertificateOfPagesNeedsTheAuthority(t *testing.T) {
+func TestHubSignedCertificateOfPagesNeedsTheAuthority(t *testing.T) {
 	c := newConfiguration(t, func(c *Config) { c.Web.Cert, c.Join = OwnCert, JoinConfig{CardKey: c.Join.CardKey} })
 	h, err := New(c, Options{Offline: true})
 	if err == nil {
@@ -393,7 +393,7 @@ func TestOwnCertificateOfPagesNeedsTheAuthority(t *testing.T) {
 	}
 }
 
-func TestStandingOfAMachineNamesItsFaults(t *testing.T) {
+func TestStateOfAMachineListsItsFaults(t *testing.T) {
 	h := openHub(t, newConfiguration(t))
 	seen := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 	state := wire.State{Phase: "on", Program: "1.2", Bundle: 4, Journal: 12, Clock: "trusted", Disk: "chunk damaged",
@@ -419,7 +419,7 @@ func TestStandingOfAMachineNamesItsFaults(t *testing.T) {
 	}
 }
 
-func TestCredentialIsGivenOfTheBundleInForceAlone(t *testing.T) {
+func TestCredentialIsServedOnlyFromTheBundleInForce(t *testing.T) {
 	h := openHub(t, newConfiguration(t))
 	if _, err := h.bundles.credential(t.Context(), wire.Hash([]byte("x"))); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v", err)

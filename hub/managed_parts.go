@@ -28,20 +28,20 @@ import (
 	"portillon/wire"
 )
 
-// policies gives the policy in force, parsed once.
+// policies returns the policy in force, and parses each policy only once.
 type policies struct {
 	read func(context.Context) (number int64, text string, err error)
 
-	changes *store.Subscription // of policies; nil: names are read anew each time
+	changes *store.Subscription // of policies; nil: forNames reads the policy at each call
 
 	mu     sync.Mutex
 	number int64
 	last   *policy.Policy
-	stale  bool // a policy was published since last was read for its names
+	stale  bool // a policy was published since forNames last read
 }
 
-// forNames is the policy in force for callers that need only its names: a page asks for hundreds of them, and reads no
-// row for that unless a policy was published. nil: there is none, or it cannot be read.
+// forNames returns the policy in force for callers that need only its names. A page calls it hundreds of times, so it
+// reads the database only after a policy was published. nil: there is no policy, or it cannot be read.
 func (p *policies) forNames() *policy.Policy {
 	p.mu.Lock()
 	p.stale = p.stale || p.changes == nil || len(p.changes.Take()) > 0
@@ -60,7 +60,7 @@ func (p *policies) forNames() *policy.Policy {
 	return now
 }
 
-// current is the policy in force; nil: there is none.
+// current returns the policy in force; nil: there is none.
 func (p *policies) current(ctx context.Context) (*policy.Policy, error) {
 	number, text, err := p.read(ctx)
 	if err != nil {
@@ -71,7 +71,7 @@ func (p *policies) current(ctx context.Context) (*policy.Policy, error) {
 	if number == 0 {
 		return nil, nil
 	}
-	if p.last != nil && p.number >= number { // numbers grow: somebody else read a newer one meanwhile
+	if p.last != nil && p.number >= number { // numbers only grow: a concurrent call has read a newer policy
 		return p.last, nil
 	}
 	parsed, err := file.Parse("policy.yaml", []byte(text))
@@ -82,7 +82,7 @@ func (p *policies) current(ctx context.Context) (*policy.Policy, error) {
 	return parsed, nil
 }
 
-// machineName is the policy's name of a machine; empty: the policy does not name it.
+// machineName returns the policy's name of a machine; empty: the policy has no name for it.
 func (p *policies) machineName(id policy.MachineID) policy.Text {
 	if now := p.forNames(); now != nil {
 		if m, ok := now.Machine(id); ok {
@@ -92,7 +92,7 @@ func (p *policies) machineName(id policy.MachineID) policy.Text {
 	return policy.Text{}
 }
 
-// zone is the time zone of the policy in force; nil: there is none.
+// zone returns the time zone of the policy in force; nil: there is no policy.
 func (p *policies) zone() *time.Location {
 	if now := p.forNames(); now != nil {
 		return now.Zone
@@ -100,7 +100,7 @@ func (p *policies) zone() *time.Location {
 	return nil
 }
 
-// machineIDs are the machines of the policy in force.
+// machineIDs returns the machines of the policy in force.
 func (p *policies) machineIDs() (out []policy.MachineID) {
 	if now := p.forNames(); now != nil {
 		for i := range now.Machines {
@@ -110,7 +110,7 @@ func (p *policies) machineIDs() (out []policy.MachineID) {
 	return out
 }
 
-// badgeName is the policy's name of a badge; empty: the policy does not name it.
+// badgeName returns the policy's name of a badge; empty: the policy has no name for it.
 func (p *policies) badgeName(id policy.BadgeID) policy.Text {
 	if now := p.forNames(); now != nil {
 		if b, ok := now.Badge(id); ok {
@@ -120,7 +120,7 @@ func (p *policies) badgeName(id policy.BadgeID) policy.Text {
 	return policy.Text{}
 }
 
-// issuerName is the policy's name of an issuer, given by its profile or one of its keys.
+// issuerName returns the policy's name of an issuer. The issuer is identified by its profile or by one of its keys.
 func (p *policies) issuerName(as string) string {
 	if now := p.forNames(); now != nil {
 		for _, i := range now.Issuers {
@@ -132,15 +132,13 @@ func (p *policies) issuerName(as string) string {
 	return ""
 }
 
-// services are what a hub has that keeps the site itself: its directory, its policy, and those who sign in. All nil: a
-// hub beside a site of files.
+// services holds the services of a hub that manages the site itself.
 type services struct {
 	core  *core
 	fleet *fleet
 	cards *cards
 
-	// What a hub has that keeps the site itself: its directory, its policy, and those who sign in. All nil: a hub
-	// beside a site of files.
+	// These services are nil if the site is a folder of files.
 	audit     *audit.Log
 	accounts  *account.Services
 	directory *directory.Services
@@ -149,10 +147,10 @@ type services struct {
 	policies  policies
 	cardKey   *cardkey.Service
 	settings  settings
-	ownerCode string // of the first owner; empty: there is an owner
+	ownerCode string // code for the first owner; empty: there is an owner
 }
 
-// policyText is the policy in force; number 0: there is none.
+// policyText returns the text of the policy in force; number 0: there is none.
 func (sv *services) policyText(ctx context.Context) (int64, string, error) {
 	v, err := sv.publish.Policies.Current(ctx, actor.System("directory"))
 	var none *fault.NotFound
@@ -162,7 +160,7 @@ func (sv *services) policyText(ctx context.Context) (int64, string, error) {
 	return v.Number, v.Text, err
 }
 
-// zone is the time zone of the policy in force; UTC where there is none.
+// zone returns the time zone of the policy in force; UTC if there is no policy.
 func (sv *services) zone(ctx context.Context) (*time.Location, error) {
 	p, err := sv.policies.current(ctx)
 	if err != nil || p == nil || p.Zone == nil {
@@ -171,12 +169,12 @@ func (sv *services) zone(ctx context.Context) (*time.Location, error) {
 	return p.Zone, nil
 }
 
-// names are the names of members, for reports.
+// names returns the names of members, for reports.
 func (sv *services) names(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error) {
 	return sv.directory.Lookup.Names(ctx, of)
 }
 
-// people is what accounts ask the directory.
+// people returns the functions by which accounts query the directory.
 func (sv *services) people() account.People {
 	d := sv.directory
 	person := func(m directory.Member) account.Person {
@@ -213,7 +211,7 @@ func (sv *services) people() account.People {
 	}
 }
 
-// forgetMember removes what accounts, the audit log and bundles' warnings keep of a member who is erased.
+// forgetMember removes the data of an erased member from accounts, audit log and the warnings of bundles.
 func (sv *services) forgetMember(
 	ctx context.Context,
 	tx *store.Tx,
@@ -227,16 +225,16 @@ func (sv *services) forgetMember(
 	return sv.accounts.Registry.Forget(ctx, tx, a, id, addresses)
 }
 
-// mergeMember brings the account of a member who is merged to the one who stays.
+// mergeMember moves the account of a merged member to the member who is kept.
 func (sv *services) mergeMember(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error {
 	return sv.accounts.Registry.Merge(ctx, tx, a, keep, drop)
 }
 
-// refreshEvery is how often the hub asks issuers for status lists and keys: several times within the shortest
-// status-grace that makes sense, a day.
+// refreshEvery is how often the hub asks issuers for status lists and keys: several times a day, because the shortest
+// useful status-grace is a day.
 const refreshEvery = 6 * time.Hour
 
-// refreshBadges asks issuers again what became of the badges, until ctx ends.
+// refreshBadges asks issuers for the current status of all badges, until ctx ends.
 func (sv *services) refreshBadges(ctx context.Context) error {
 	t := time.NewTicker(refreshEvery)
 	defer t.Stop()
@@ -252,7 +250,7 @@ func (sv *services) refreshBadges(ctx context.Context) error {
 	}
 }
 
-// holders are all members with what they hold under two policies.
+// holders returns all members with their badges under two policies.
 func (sv *services) holders(ctx context.Context, before, after *policy.Policy) (out []publish.Holder, unknown []string,
 	err error) {
 	all, unknown, err := sv.directory.Lookup.Holders(ctx, before, after)
@@ -262,17 +260,17 @@ func (sv *services) holders(ctx context.Context, before, after *policy.Policy) (
 	return out, unknown, err
 }
 
-// practice is what members did at machines, from the records that reports count.
+// practice returns what members did at machines, from the records that reports count.
 func (sv *services) practice(ctx context.Context, machines []policy.MachineID) (out directory.Practised, err error) {
 	out.Of, out.Known, err = sv.report.Practice(ctx, machines)
 	return out, err
 }
 
-// builder makes bundles of a policy and of the directory as it is then.
+// builder returns a function that builds a bundle from a policy and the current directory.
 func (sv *services) builder() func(context.Context, publish.Snapshot, publish.Order) (*site.Built, error) {
 	memory := &site.Memory{}
-	var trusted string // the issuers of the build before; empty: there was none
-	var text []byte    // the policy of the build before: of 1,000 machines it takes some ten milliseconds to read
+	var trusted string // issuers at the previous build; empty: there was none
+	var text []byte    // policy text of the previous build: parsing 1,000 machines takes some ten milliseconds
 	return func(ctx context.Context, p publish.Snapshot, o publish.Order) (*site.Built, error) {
 		ring, release := sv.cardKey.Hold()
 		defer release()
@@ -283,8 +281,9 @@ func (sv *services) builder() func(context.Context, publish.Snapshot, publish.Or
 				return nil, err
 			}
 		}
-		// A badge is verified when it is added, and all are at each start (refreshBadges): what they rest on changes
-		// otherwise only with the issuers. Verifying 10,000 badges takes seconds, for which a blocked card would wait.
+		// A badge is verified when it is added, and all badges are verified at each start (refreshBadges). Otherwise a
+		// verification result changes only with the issuers. Verifying 10,000 badges takes seconds, which would delay the
+		// blocking of a card.
 		if trusted != "" && trusted != trust {
 			if err := sv.directory.Verdicts.Verify(ctx, false); err != nil {
 				return nil, err
@@ -315,7 +314,7 @@ func (sv *services) builder() func(context.Context, publish.Snapshot, publish.Or
 	}
 }
 
-// trustOf are the issuers of a policy, as one text.
+// trustOf returns the issuers of a policy as one text, for comparison.
 func trustOf(text []byte) (string, error) {
 	p, err := file.Parse("policy.yaml", text)
 	if err != nil {
@@ -324,17 +323,17 @@ func trustOf(text []byte) (string, error) {
 	return fmt.Sprintf("%q", site.Trust(p)), nil
 }
 
-// oneKey signs policies where the site has no policy key apart: with the key of its bundles.
+// oneKey signs policies with the key of bundles, for a site without a separate policy key.
 type oneKey struct{ signer note.Signer }
 
-// SignPolicy implements publish.Signer. It signs no issuers' documents: without a policy key of its own, a site has
-// none to sign.
+// SignPolicy implements publish.Signer. It ignores the issuers' documents, because a site without a separate policy key
+// signs none.
 func (k oneKey) SignPolicy(number int64, text, _ []byte) ([]byte, error) {
 	signed, _, err := site.SignPolicyText(text, uint64(number), k.signer)
 	return signed, err
 }
 
-// verifyPolicy opens what "portillon policy sign" wrote.
+// verifyPolicy opens the output of "portillon policy sign".
 func (sv *services) verifyPolicy(signed []byte) (publish.SignedPolicy, error) {
 	f, err := wire.ReadPolicyFile(bytes.NewReader(signed), sv.core.c.Bundle.policyKeys())
 	if err != nil {
@@ -351,7 +350,7 @@ func (sv *services) verifyPolicy(signed []byte) (publish.SignedPolicy, error) {
 		Documents: f.Chunks[wire.DocumentsChunk], By: sv.core.c.Bundle.Policy.Name()}, nil
 }
 
-// taken says which bundle each machine works from.
+// taken returns the bundle that each machine uses.
 func (sv *services) taken(context.Context) (out []publish.Taken, err error) {
 	for _, m := range sv.fleet.list() {
 		t := publish.Taken{Machine: m.ID}
@@ -363,7 +362,8 @@ func (sv *services) taken(context.Context) (out []publish.Taken, err error) {
 	return out, nil
 }
 
-// unknownTaps are the unknown cards that were tapped since a moment, as far as their seals can be opened.
+// unknownTaps returns the unknown cards that were tapped since a time. It leaves out records whose seal cannot be
+// opened.
 func (sv *services) unknownTaps(ctx context.Context, since time.Time) (out []directory.UnknownTap, err error) {
 	keys, err := sv.core.c.SealKeys(sv.core.now())
 	if err != nil || len(keys) == 0 {
@@ -393,7 +393,7 @@ func (sv *services) unknownTaps(ctx context.Context, since time.Time) (out []dir
 	return out, err
 }
 
-// ledgerMachines are all machines of which the ledger may hold records, those that were revoked among them.
+// ledgerMachines returns all machines of which the ledger may contain records, including revoked ones.
 func (en *enrolments) ledgerMachines(ctx context.Context) (out []policy.MachineID, err error) {
 	for _, m := range en.core.c.Machines {
 		out = append(out, m.ID)

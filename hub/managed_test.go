@@ -19,14 +19,14 @@ import (
 	"portillon/wire"
 )
 
-// browser is somebody at a hub that keeps the site itself.
+// browser is a person's HTTP client for a hub that manages the site itself.
 type browser struct {
 	t    *testing.T
 	base string
 	c    *http.Client
 }
 
-// managedHub runs a new hub, on free ports of loopback. Each change may alter its configuration.
+// managedHub runs a new hub on free ports of loopback. Each change may modify its configuration.
 func managedHub(t *testing.T, changes ...func(*hub.Config)) (*office, *browser) {
 	t.Helper()
 	if testing.Short() {
@@ -68,7 +68,7 @@ func managedHub(t *testing.T, changes ...func(*hub.Config)) (*office, *browser) 
 	}
 }
 
-// do sends a request and returns its status and body.
+// do sends a request and returns the answer's status and body.
 func (b *browser) do(method, path, kind string, body []byte, headers ...string) (int, []byte) {
 	b.t.Helper()
 	r, err := http.NewRequestWithContext(b.t.Context(), method, b.base+path, bytes.NewReader(body))
@@ -96,7 +96,7 @@ func (b *browser) do(method, path, kind string, body []byte, headers ...string) 
 	return res.StatusCode, out
 }
 
-// json sends JSON, wants a status, and reads the answer.
+// json sends in as JSON, checks the status, and decodes the answer into out.
 func (b *browser) json(want int, method, path string, in, out any, headers ...string) {
 	b.t.Helper()
 	var body []byte
@@ -129,7 +129,7 @@ func TestNewHubCanBeSetUpThroughPagesAndAPI(t *testing.T) {
 	h, b := managedHub(t)
 	owner := url.Values{"code": {h.OwnerCode()}, "name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
 
-	// Nobody may do anything before the first owner, from another site, or under another name.
+	// Before the first owner exists, from another site, and under another host name, all requests are refused.
 	if status, _ := b.do("GET", "/api/v1/members", "", nil); status != http.StatusUnauthorized {
 		t.Errorf("nobody reads the members: %d", status)
 	}
@@ -147,7 +147,7 @@ func TestNewHubCanBeSetUpThroughPagesAndAPI(t *testing.T) {
 		t.Fatalf("the owner's code: %d", status)
 	}
 
-	// A policy, members and their badges become a bundle.
+	// A bundle is built from the policy, the members and their badges.
 	text, err := os.ReadFile("../site-example/policy.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -197,7 +197,7 @@ func TestNewHubCanBeSetUpThroughPagesAndAPI(t *testing.T) {
 		t.Errorf("version %d is served, %+v is said", version, bundle)
 	}
 
-	// Every page answers; a machine gets a code; what was done is in the audit log; erasing takes all of a person.
+	// Every page answers; a machine gets a code; the audit log has each change; an erasure removes all data of a person.
 	for _, page := range []string{"/today", "/members", "/members/m-020dc2", "/machines", "/policy", "/cards", "/reports",
 		"/settings", "/settings/audit"} {
 		if status, _ := b.do("GET", page, "", nil); status != 200 {
@@ -234,7 +234,7 @@ func TestNewHubCanBeSetUpThroughPagesAndAPI(t *testing.T) {
 	}
 }
 
-// version is a member's version.
+// version returns the version of a member.
 func (b *browser) version(id string) (n int64) {
 	b.t.Helper()
 	var m struct{ Version int64 }

@@ -10,29 +10,29 @@ import (
 )
 
 const (
-	// releaseEvery is how often the hub looks at its memory. The runtime alone would collect what a burst of messages left
-	// after up to two minutes, and give it back to the system some minutes later.
+	// releaseEvery is how often the hub checks its memory. Without this check, the runtime would free the memory of a
+	// burst of messages after up to two minutes, and return it to the system some minutes later.
 	releaseEvery = 10 * time.Second
-	// maxHeld is how much memory the runtime may hold before it gives back what it can, in bytes. With its program's
-	// pages, of about 20 MB, the hub stays within 60 MB.
+	// maxHeld is how much memory, in bytes, the runtime may hold before the hub returns unused memory to the system.
+	// Including about 20 MB of program code, the hub stays below 60 MB.
 	maxHeld = 32 << 20
-	// memoryLimit is from how much memory on the runtime collects garbage more often, in bytes: with the program's pages a
-	// hub of 1,000 machines stays within 300 MB. While it uses less than that, the limit changes nothing.
+	// memoryLimit is the memory size, in bytes, above which the runtime collects garbage more often. Including the program
+	// code, a hub with 1,000 machines stays below 300 MB. Below the limit, the setting has no effect.
 	memoryLimit = 262 << 20
 )
 
-// heldMost is how much memory the runtime may hold before it gives memory back, where it needs so much: collecting more
-// often would cost more than it frees.
+// heldMost returns how much memory the runtime may hold before unused memory is returned, for a hub that needs this
+// much: a smaller value would cost more collections than it saves.
 func heldMost(needed uint64) uint64 { return max(maxHeld, needed+needed/2) }
 
-// limitFor is the limit for a hub that needs so much: a larger site than memoryLimit is for gets more, as a limit below
-// what is needed would have the runtime do nothing but collect.
+// limitFor returns the memory limit for a hub that needs this much. A large site gets more than memoryLimit, because
+// with a limit below its needs the runtime would do nothing but collect garbage.
 func limitFor(needed uint64) int64 {
 	return int64(min(max(memoryLimit, needed+needed/4), math.MaxInt64))
 }
 
-// releaseMemory gives memory back to the system after a burst, until ctx ends. A limit that the environment sets
-// (GOMEMLIMIT) stays.
+// releaseMemory returns unused memory to the system after bursts, until ctx ends. It does not change a limit that the
+// environment sets (GOMEMLIMIT).
 func (h *Hub) releaseMemory(ctx context.Context) error {
 	limits := debug.SetMemoryLimit(-1) == math.MaxInt64
 	if limits {
@@ -49,7 +49,7 @@ func (h *Hub) releaseMemory(ctx context.Context) error {
 		}
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		needed := liveHeap() + m.Sys - m.HeapSys // the heap's live objects, and all that is not heap
+		needed := liveHeap() + m.Sys - m.HeapSys // live objects of the heap, and all memory outside the heap
 		if limits {
 			debug.SetMemoryLimit(limitFor(needed))
 		}
@@ -59,7 +59,7 @@ func (h *Hub) releaseMemory(ctx context.Context) error {
 	}
 }
 
-// liveHeap is how many bytes of the heap were in use when the last collection ended.
+// liveHeap returns how many bytes of the heap were in use at the end of the last collection.
 func liveHeap() uint64 {
 	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(s)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestMemoryIsLimitedToWhatTheSiteNeeds(t *testing.T) {
+func TestMemoryLimitDependsOnTheSitesNeeds(t *testing.T) {
 	const mb = 1 << 20
 	for _, c := range []struct {
 		needed, held uint64

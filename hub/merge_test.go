@@ -10,7 +10,8 @@ import (
 	"portillon/hub/fault"
 )
 
-// An account names a person by their address. It goes with a member who is merged, so that an erasure finds it.
+// The account of a merged member moves to the member who is kept, so that a later erasure also removes the person's
+// address in the account.
 func TestErasureAfterAMergeLeavesNoAccount(t *testing.T) {
 	h, _ := managedHub(t)
 	ctx, d, accounts := t.Context(), h.Directory(), h.Accounts()

@@ -12,12 +12,13 @@ import (
 	"portillon/wire"
 )
 
-// askAgain is how soon a machine whose state shows that it lacks something is sent the same again: a machine that
-// refuses a bundle would otherwise be asked for ever.
+// askAgain is the shortest time until a message is sent again to a machine whose state shows that it lacks something.
+// Without this pause, a machine that refuses a bundle would get the bundle's manifest all the time.
 const askAgain = 30 * time.Second
 
-// took acknowledges a batch. A gap, and records that are held already, are acknowledged as far as they go: the machine
-// sends on from there. What cannot be true is not answered.
+// took acknowledges a batch. If records are missing before the batch, or are already stored, the acknowledgement names
+// the last stored record, and the machine continues from there. A batch with contradictory records gets no
+// acknowledgement.
 func (ms *messages) took(l *link, id policy.MachineID, taken ledger.Taken, err error) error {
 	var refused *ledger.Refusal
 	switch {
@@ -27,7 +28,7 @@ func (ms *messages) took(l *link, id policy.MachineID, taken ledger.Taken, err e
 		}
 		ms.core.log.Info("records are missing", "machine", id, "want", taken.Want)
 		ms.fleet.change(id, func(m *Machine) { m.notes.generation = taken.Generation })
-	case err != nil: // the machine sends the batch again
+	case err != nil: // database error: the machine sends the batch again
 		ms.health.noteDatabase(err)
 		return nil
 	}
@@ -46,8 +47,8 @@ func (ms *messages) took(l *link, id policy.MachineID, taken ledger.Taken, err e
 	return ms.acknowledge(l, id)
 }
 
-// acknowledge publishes how much of a machine's journal is on this disk. Where the database cannot say so, nothing is
-// acknowledged, and all else goes on.
+// acknowledge publishes how many records of a machine's journal are stored. If the database cannot answer, no
+// acknowledgement is published; the connection continues.
 func (ms *messages) acknowledge(l *link, id policy.MachineID) error {
 	ack, err := ms.signAck(id)
 	if err != nil {
@@ -57,7 +58,7 @@ func (ms *messages) acknowledge(l *link, id policy.MachineID) error {
 	return l.publish(ms.core.topics.Ack(id), true, ack)
 }
 
-// signAck is a signed acknowledgement of what is on this disk of a machine's journal.
+// signAck returns a signed acknowledgement of the stored records of a machine's journal.
 func (ms *messages) signAck(id policy.MachineID) ([]byte, error) {
 	head, err := ms.core.ledger.Head(id)
 	if err != nil {
@@ -86,8 +87,7 @@ func (ms *messages) signAck(id policy.MachineID) ([]byte, error) {
 	return ack, nil
 }
 
-// state compares what a machine says of itself with what it should have, and sends it what it lacks, but not all the
-// time.
+// state compares a machine's reported state with the expected one, and sends what the machine lacks, at a limited rate.
 func (ms *messages) state(l *link, id policy.MachineID, data []byte) error {
 	s, err := wire.ParseState(data)
 	if err != nil || s.Machine != id {

@@ -26,7 +26,7 @@ import (
 	"portillon/wire"
 )
 
-// laserHub is an opened hub that knows the laser, and its clock.
+// laserHub returns an opened hub that knows the laser, and the hub's clock.
 func laserHub(t *testing.T) (h *Hub, laser *ledgertest.Machine, now *time.Time) {
 	t.Helper()
 	laser = ledgertest.New(t, "biklab", "laser")
@@ -38,14 +38,14 @@ func laserHub(t *testing.T) (h *Hub, laser *ledgertest.Machine, now *time.Time) 
 	return h, laser, &at
 }
 
-// ofLaser is what the hub knows of the laser.
+// ofLaser returns the hub's state of the laser.
 func ofLaser(h *Hub) (m Machine) {
 	h.fleet.change("laser", func(x *Machine) { m = *x })
 	return m
 }
 
-// A broker publishes the will of a machine that is gone, and may have kept a state for days.
-func TestOnlyWhatAMachineSendsNowCountsAsSeen(t *testing.T) {
+// A broker also publishes the will of a disconnected machine, and a retained state that may be days old.
+func TestOnlyCurrentMessagesUpdateLastSeen(t *testing.T) {
 	h, _, now := laserHub(t)
 	for _, x := range []struct {
 		topic    wire.TopicName
@@ -65,7 +65,7 @@ func TestOnlyWhatAMachineSendsNowCountsAsSeen(t *testing.T) {
 	}
 }
 
-func TestMachineAppearsWhenItComesOnlineAndNotAgainWhileItStays(t *testing.T) {
+func TestMachineAppearsOnceWhenItComesOnline(t *testing.T) {
 	h, _, now := laserHub(t)
 	say := func(text string) Machine {
 		*now = now.Add(time.Minute)
@@ -86,8 +86,8 @@ func TestMachineAppearsWhenItComesOnlineAndNotAgainWhileItStays(t *testing.T) {
 	}
 }
 
-// Until the first record is held, the hub knows a journal's generation from the machine's state alone.
-func TestAcknowledgementBearsTheGenerationThatTheMachineSaid(t *testing.T) {
+// Until the first record is stored, the hub knows a journal's generation only from the machine's state.
+func TestAcknowledgementHasTheGenerationOfTheMachinesState(t *testing.T) {
 	h, _, _ := laserHub(t)
 	state := func(s wire.State) {
 		data, err := json.Marshal(s)
@@ -131,7 +131,7 @@ func TestAcknowledgementBearsTheGenerationThatTheMachineSaid(t *testing.T) {
 	}
 }
 
-func TestStateOfAMachineOutlivesTheHub(t *testing.T) {
+func TestStateOfAMachineIsKeptAfterARestartOfTheHub(t *testing.T) {
 	h, _, now := laserHub(t)
 	state := wire.State{Machine: "laser", Phase: "on", Bundle: 4}
 	h.fleet.change("laser", func(m *Machine) {
@@ -152,7 +152,7 @@ func TestStateOfAMachineOutlivesTheHub(t *testing.T) {
 	}
 }
 
-func TestRecordsToLookAtBeginWithTheFirstThatIsNew(t *testing.T) {
+func TestRebindsBeginWithTheFirstNewRecord(t *testing.T) {
 	r := rebinds{wake: make(chan struct{}, 1)}
 	r.noteRecords("laser", 7)
 	r.noteRecords("laser", 9)
@@ -166,16 +166,16 @@ func TestRecordsToLookAtBeginWithTheFirstThatIsNew(t *testing.T) {
 	}
 }
 
-func TestConnectionEndsOnceTheDatabaseHasAnswered(t *testing.T) {
+func TestConnectionEndsAfterTheDatabaseHasAnswered(t *testing.T) {
 	i := intake{busy: true, taken: make(chan outcome, 1)}
 	i.taken <- outcome{}
 	if i.finish(); i.busy || len(i.taken) != 0 {
 		t.Errorf("busy %v, %d answers", i.busy, len(i.taken))
 	}
-	i.finish() // nothing is under way: it does not wait
+	i.finish() // no batch is being stored: finish returns at once
 }
 
-func TestListenerOfMachinesEndsWithoutAnErrorWithTheHub(t *testing.T) {
+func TestMachinesListenerEndsWithoutAnErrorWithTheHub(t *testing.T) {
 	h, _, _ := laserHub(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -184,8 +184,8 @@ func TestListenerOfMachinesEndsWithoutAnErrorWithTheHub(t *testing.T) {
 	}
 }
 
-// Nothing is known of the machine but that no record says it has the tag.
-func TestTagIsBroughtToAMachineThatHasSaidNothingYet(t *testing.T) {
+// The hub knows the machine only by name, and the ledger has no record of the tag.
+func TestTagIsSentToAMachineWithoutAState(t *testing.T) {
 	h, laser, now := laserHub(t)
 	key, err := h.core.c.Verifier()
 	if err != nil {
@@ -228,14 +228,14 @@ func TestHubWaitsLongerAfterEachFailedConnection(t *testing.T) {
 		if err := h.connector.stayConnected(ctx); err != nil {
 			t.Error(err)
 		}
-		// Six pauses of less than 15 s, then one of 7.5 to 22.5 s after the other.
+		// At first six pauses of less than 15 s, then pauses of 7.5 to 22.5 s.
 		if n := strings.Count(text.String(), "the broker is away"); n < 15 || n > 60 {
 			t.Errorf("%d attempts in five minutes, want 15 to 60", n)
 		}
 	})
 }
 
-// answeredRestore has the laser's journal replaced, and the machine answer a restore by a reply.
+// answeredRestore replaces the laser's journal, and answers the hub's restore as the machine with a reply.
 func answeredRestore(t *testing.T, reply wire.Reply) error {
 	t.Helper()
 	h, laser, _ := laserHub(t)
@@ -268,7 +268,7 @@ func answeredRestore(t *testing.T, reply wire.Reply) error {
 	return h.tags.restores.bringRestore(t.Context(), "laser")
 }
 
-func TestMachineThatRefusesARestoreIsNamedWithItsReason(t *testing.T) {
+func TestErrorNamesTheMachineThatRefusesARestore(t *testing.T) {
 	if err := answeredRestore(t, wire.Reply{OK: true}); err != nil {
 		t.Error(err)
 	}
@@ -277,10 +277,11 @@ func TestMachineThatRefusesARestoreIsNamedWithItsReason(t *testing.T) {
 	}
 }
 
-// A card that is tapped after the card key was changed is bound to the new key, and hangs on the old one no longer.
+// A card that is tapped after a change of the card key is bound under the new key, and no longer under the previous
+// one.
 func TestTappedCardIsBoundToTheNewCardKey(t *testing.T) {
 	h, laser, _ := laserHub(t)
-	h.core.now = time.Now // the keys of the day are
+	h.core.now = time.Now // today's seal keys must be valid now
 	ctx, by := t.Context(), actor.Local("test")
 	number := []byte{0x04, 0xA2, 0x24, 0xBA}
 	m, err := h.Directory().Members.Add(ctx, by, directory.Member{Name: "Léa"})
@@ -324,7 +325,7 @@ func TestTappedCardIsBoundToTheNewCardKey(t *testing.T) {
 	}
 }
 
-func TestUnknownCardsAreThoseOfRecordsWithoutAMember(t *testing.T) {
+func TestUnknownCardsComeFromRecordsWithoutAMember(t *testing.T) {
 	h, laser, _ := laserHub(t)
 	h.core.now = time.Now
 	sealed := func(code string) string {
@@ -364,7 +365,7 @@ func TestFolderOfSealKeysThatCannotBeReadIsAnError(t *testing.T) {
 	}
 }
 
-func TestSessionWithoutALimitHasNoEnd(t *testing.T) {
+func TestSessionWithoutATimeLimitHasNoEnd(t *testing.T) {
 	body := func(x any) []byte {
 		b, err := json.Marshal(x)
 		if err != nil {
@@ -384,8 +385,8 @@ func TestSessionWithoutALimitHasNoEnd(t *testing.T) {
 	}
 }
 
-// An end that was recorded at the next start has not the time of the session's end.
-func TestEndAfterAPowerCutDatesNoPractice(t *testing.T) {
+// If the end of a session was recorded at the daemon's next start, the record does not have the time of the end.
+func TestEndAfterAPowerCutGivesPracticeNoDate(t *testing.T) {
 	at := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 	for cause, dated := range map[wire.Cause]bool{wire.CauseTap: true, wire.CausePowerLost: false,
 		wire.CauseDaemonLost: false} {
@@ -402,7 +403,7 @@ func TestEndAfterAPowerCutDatesNoPractice(t *testing.T) {
 	}
 }
 
-func TestDamagedBundleWithoutItsFileStaysDamaged(t *testing.T) {
+func TestDamagedBundleIsNotRepairedWithoutItsFile(t *testing.T) {
 	h := newParts(&core{c: Config{Bundle: BundleConfig{File: "/gone"}}})
 	h.bundles.store = wire.Store{Dir: t.TempDir(), Site: "biklab"}
 	m := wire.Manifest{Site: "biklab", Version: 1,
@@ -412,7 +413,7 @@ func TestDamagedBundleWithoutItsFileStaysDamaged(t *testing.T) {
 	}
 }
 
-func TestLoopbackAnswersHowTheBrokerStands(t *testing.T) {
+func TestLoopbackServesTheStateOfTheBroker(t *testing.T) {
 	h, _, _ := laserHub(t)
 	ask := func(path, host string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(http.MethodGet, path, nil)
@@ -444,7 +445,7 @@ func TestLoopbackAnswersHowTheBrokerStands(t *testing.T) {
 	}
 }
 
-func TestAddressForPeopleMustBeFree(t *testing.T) {
+func TestWebAddressInUseIsAnError(t *testing.T) {
 	h, _, _ := laserHub(t)
 	c := newConfiguration(t, func(c *Config) { c.Web.Listen = h.pagesServer.listener.Addr().String() })
 	other, err := New(c, Options{Offline: true})
@@ -471,7 +472,7 @@ func TestHubWithoutAMachinesListenerListsItsMachines(t *testing.T) {
 	}
 }
 
-func TestPolicyOfASiteWithAPolicyKeyBeginsWithNone(t *testing.T) {
+func TestSiteWithASeparatePolicyKeyBeginsWithoutAPolicy(t *testing.T) {
 	_, pinned := withPolicyKey(t)
 	h := openHub(t, newConfiguration(t, pinned))
 	if n, text, err := h.services.policyText(t.Context()); n != 0 || text != "" || err != nil {

@@ -3,10 +3,11 @@ package hub
 import "time"
 
 const (
-	// offerLook is how often the hub looks for machines that work from an older bundle.
+	// offerLook is how often the hub looks for machines that use an older bundle.
 	offerLook = time.Second
-	// offerEvery is how often the manifest is published again for their sake. Each publication goes to all machines of
-	// the site: 1,000 that lag and were answered one by one would be sent a million manifests.
+	// offerEvery is the shortest time between two publications of the manifest for machines that use an older bundle. Each
+	// publication goes to all machines of the site: a separate publication for each of 1,000 machines would cause a
+	// million messages.
 	offerEvery = 3 * time.Second
 )
 
@@ -20,8 +21,8 @@ func (ms *messages) offer(l *link) error {
 	return l.publish(ms.core.topics.Bundle(), true, manifest)
 }
 
-// offerAgain publishes the manifest again where a machine has said that it works from an older bundle: the broker may
-// have lost what was published. A machine that has just been sent it may be fetching still.
+// offerAgain publishes the manifest again if a machine has reported an older bundle, because the broker may have lost
+// the manifest. It does not do so right after a publication, because a machine may still be fetching the bundle.
 func (ms *messages) offerAgain(l *link) error {
 	if ms.core.now().Sub(l.offered).Abs() < offerEvery || !ms.fleet.takeLagging() {
 		return nil
@@ -29,7 +30,7 @@ func (ms *messages) offerAgain(l *link) error {
 	return ms.offer(l)
 }
 
-// takeLagging reports whether a machine lags, and notes that all that do are offered the manifest now.
+// takeLagging reports whether any machine lags. It stores that all lagging machines get the manifest now.
 func (fl *fleet) takeLagging() (some bool) {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()

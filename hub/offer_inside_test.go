@@ -8,7 +8,8 @@ import (
 	"portillon/policy"
 )
 
-// All machines that lag are offered the manifest by one publication, and not again before they have said so again.
+// One publication of the manifest is for all machines with an older bundle. It is repeated only after a machine has
+// reported an older bundle again.
 func TestManifestIsRepublishedOnceForAllOutdatedMachines(t *testing.T) {
 	now := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 	h := newParts(&core{now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler)})
@@ -27,12 +28,12 @@ func TestManifestIsRepublishedOnceForAllOutdatedMachines(t *testing.T) {
 	}
 }
 
-// A machine that has just been sent the manifest may be fetching still.
+// A machine that has just received the manifest may still be fetching the bundle.
 func TestManifestIsNotPublishedAgainAtOnce(t *testing.T) {
 	h := newParts(&core{now: time.Now, log: slog.New(slog.DiscardHandler)})
 	h.bundles.manifest = []byte("signed")
 	h.fleet.machines = map[policy.MachineID]*Machine{"a": {ID: "a", notes: machineNotes{lags: true}}}
-	l := &link{offered: time.Now()} // without a client: a publication would fail
+	l := &link{offered: time.Now()} // without a client, a publication would return an error
 	if err := h.connector.messages.offerAgain(l); err != nil || !h.fleet.machines["a"].notes.lags {
 		t.Errorf("%v; the machine lags: %v", err, h.fleet.machines["a"].notes.lags)
 	}

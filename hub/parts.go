@@ -16,23 +16,23 @@ import (
 	"portillon/wire/mqtt"
 )
 
-// core is what every part of a hub needs. New sets it before any part works.
+// core holds what every part of a hub needs. New sets it before any part works.
 type core struct {
 	c       Config
 	log     *slog.Logger
 	now     func() time.Time
 	started time.Time
-	program string // the version
+	program string // version of the program
 	signer  note.Signer
 	topics  wire.Topics
 	db      *store.DB
 	ledger  *ledger.Ledger
-	// fetchDocuments finds documents on the web; nil: a client of the hub's own.
+	// fetchDocuments returns a resolver of documents on the web; nil: the hub's own HTTP client.
 	fetchDocuments func(context.Context) openbadge.Resolver
 	offline        bool
 }
 
-// newParts makes the parts of a hub, and makes them known to each other. Each has what it calls and nothing else.
+// newParts creates the parts of a hub and connects them. Each part gets only the parts that it calls.
 func newParts(k *core) *Hub {
 	bundles := &bundleStore{core: k, renewed: make(chan struct{}, 1)}
 	bundles.chunks = chunks.New(chunks.Options{Served: bundles.isServed, Read: bundles.chunk})

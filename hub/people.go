@@ -9,29 +9,30 @@ import (
 	"portillon/yamlfile"
 )
 
-// PeopleConfig is where people's browsers and programs reach the hub. With it the hub keeps the site's directory and
-// policy in its database; without it the site is a folder of files, and the hub serves the bundle built from it.
+// PeopleConfig configures the listener for browsers and API clients. A hub with this listener manages the site: the
+// directory and the policy are in its database. Without the listener, the site is a folder of files, and the hub serves
+// a bundle that was built from this folder.
 //
 //	web:
 //	  listen: 127.0.0.1:8040              # without cert: plain HTTP, on loopback only
-//	  url: https://hub.lab.example        # how browsers reach it: in links, QR codes and mails
-//	  cert: web.pem                       # with cert-key; or "own": a certificate of the hub's own authority
+//	  url: https://hub.lab.example        # address for browsers, in links, QR codes and mails
+//	  cert: web.pem                       # with cert-key; or "own": signed by the hub's authority
 //	  cert-key: web.key
-//	  proxies: ["10.0.0.4"]               # reverse proxies whose X-Forwarded-For and X-Forwarded-Proto count
+//	  proxies: ["10.0.0.4"]               # reverse proxies whose X-Forwarded headers are trusted
 type PeopleConfig struct {
 	Listen        string // host:port; empty: no pages and no API
 	URL           *url.URL
-	Cert, CertKey string // PEM files; OwnCert; empty: plain HTTP
+	Cert, CertKey string // PEM files, or OwnCert; empty: plain HTTP
 	Proxies       []netip.Prefix
 }
 
-// OwnCert in place of a certificate file: the hub's own authority signs one.
+// OwnCert is the value of cert: for a certificate signed by the hub's own authority.
 const OwnCert = "own"
 
-// Managed reports whether the hub keeps the site's directory and policy itself.
+// Managed reports whether the hub manages the site's directory and policy itself.
 func (c Config) Managed() bool { return c.Web.Listen != "" }
 
-// web reads the key web; the zero PeopleConfig: the hub has no pages.
+// web parses the key web; the zero PeopleConfig: the hub has no pages.
 func (p parser) web(n yamlfile.Node) PeopleConfig {
 	if !n.Present() {
 		return PeopleConfig{}
@@ -63,7 +64,7 @@ func (p parser) web(n yamlfile.Node) PeopleConfig {
 	return c
 }
 
-// parsePrefix reads a network, or one address as the network that has only this address.
+// parsePrefix parses a network, or a single address as the network that contains only this address.
 func parsePrefix(s string) (netip.Prefix, error) {
 	if strings.Contains(s, "/") {
 		return netip.ParsePrefix(s)
@@ -75,7 +76,7 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	return a.Prefix(a.BitLen())
 }
 
-// baseURL reads the address that browsers use: scheme and host, nothing behind.
+// baseURL parses the hub's address for browsers: scheme and host, without a path.
 func baseURL(n yamlfile.Node) *url.URL {
 	s := n.Str()
 	if s == "" {
@@ -90,7 +91,7 @@ func baseURL(n yamlfile.Node) *url.URL {
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}
 }
 
-// hostsOf reads names of hosts, without a port.
+// hostsOf parses host names without a port.
 func hostsOf(n yamlfile.Node) (out []string) {
 	for i, s := range n.Strs() {
 		if _, err := netip.ParseAddr(s); err != nil && !dnsName.MatchString(strings.ToLower(s)) {
@@ -102,13 +103,13 @@ func hostsOf(n yamlfile.Node) (out []string) {
 	return out
 }
 
-// policyKey reads the public half of the key that signs policies. Empty: the hub's key signs them.
+// policyKey parses the public half of the key that signs policies. Empty: the hub's key signs them.
 func policyKey(n yamlfile.Node, site string) string {
 	verifier(n, keykind.Place{Kind: keykind.Policy, ID: site})
 	return n.Str()
 }
 
-// together refuses keys of the file that do not go together, and asks for those that must.
+// together adds faults for keys of the file that exclude each other, and for missing keys that others require.
 func (p parser) together(r yamlfile.Node, c Config) {
 	if c.Join.Listen == "" && !c.Managed() {
 		r.Get("machines").Required()

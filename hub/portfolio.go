@@ -17,8 +17,8 @@ import (
 	"portillon/wire"
 )
 
-// Progress judges everybody who has logged an intervention, towards every badge of the policy that is earned by work;
-// sorted by member, then badge.
+// Progress evaluates all members who have logged an intervention, for every badge of the policy that is earned by work.
+// The result is sorted by member, then by badge.
 func Progress(ctx context.Context, l *ledger.Ledger, p *policy.Policy, now time.Time) ([]evidence.Progress, error) {
 	records, err := evidenceRecords(ctx, l)
 	if err != nil {
@@ -35,7 +35,7 @@ func Progress(ctx context.Context, l *ledger.Ledger, p *policy.Policy, now time.
 	return out, nil
 }
 
-// ProgressOf judges one member towards one badge.
+// ProgressOf evaluates one member for one badge.
 func ProgressOf(
 	ctx context.Context,
 	l *ledger.Ledger,
@@ -55,7 +55,7 @@ func ProgressOf(
 	return evidence.Judge(rule, m, records, now), nil
 }
 
-// Export makes the signed evidence file of one member for one badge, complete or not.
+// Export returns the signed evidence file of one member for one badge, even if the badge is not earned yet.
 func Export(
 	ctx context.Context,
 	l *ledger.Ledger,
@@ -72,7 +72,7 @@ func Export(
 	rule, _ := evidence.RuleOf(p, b)
 	f := evidence.File{Site: p.Site, Member: m, Made: now, Rule: rule}
 	needs := evidence.Needs(progress)
-	for len(needs) > 0 { // they are sorted by journal
+	for len(needs) > 0 { // needs is sorted by journal
 		first, n := needs[0], 0
 		var seqs []uint64
 		for ; n < len(needs) && needs[n].Machine == first.Machine && needs[n].Epoch == first.Epoch; n++ {
@@ -86,7 +86,7 @@ func Export(
 	return evidence.Make(f, key)
 }
 
-// prove adds the proofs of some records of one journal to an evidence file: checkpoint, and the path of each record.
+// prove adds the proofs for records of one journal to an evidence file: the checkpoint, and the path of each record.
 func prove(
 	ctx context.Context,
 	l *ledger.Ledger,

@@ -36,7 +36,7 @@ evidence:
 	`laser-maintainer }
 `
 
-// works lets lea do n interventions under ines's tap, each in a session of its own.
+// works appends n interventions of lea that ines confirms, each in a separate session.
 func works(m *ledgertest.Machine, n int) {
 	for range n {
 		s := fmt.Sprintf("s-%d", m.Len())
@@ -58,8 +58,8 @@ func works(m *ledgertest.Machine, n int) {
 	}
 }
 
-// The mission's loop on this side: records arrive over MQTT, become progress, and leave as a signed file.
-func TestWorkAtTheMachineBecomesEvidenceThatVerifies(t *testing.T) {
+// The complete loop at the hub: records arrive over MQTT, are evaluated as progress, and are exported as a signed file.
+func TestRecordedWorkIsExportedAsValidEvidence(t *testing.T) {
 	p, err := policyfile.Parse("policy.yaml", []byte(sitePolicy))
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestWorkAtTheMachineBecomesEvidenceThatVerifies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reader, err := ledger.OpenReadOnly(o.config.Ledger(), "biklab") // as the tool does, beside the running hub
+	reader, err := ledger.OpenReadOnly(o.config.Ledger(), "biklab") // like the command-line tool, beside the running hub
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,8 +117,8 @@ func TestWorkAtTheMachineBecomesEvidenceThatVerifies(t *testing.T) {
 	}
 }
 
-// The largest file that there can be is still one that readers take.
-func TestEvidenceOfALongCareerStillFits(t *testing.T) {
+// Readers accept the largest evidence file that can be created.
+func TestEvidenceOfManySessionsIsAcceptedByReaders(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
 	}
@@ -133,7 +133,7 @@ func TestEvidenceOfALongCareerStillFits(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	for range evidence.MaxCounted + 20 { // each in a session of its own
+	for range evidence.MaxCounted + 20 { // each in a separate session
 		works(m, 1)
 	}
 	for first := uint64(1); first <= m.Len(); first += 100 {

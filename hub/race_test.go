@@ -2,6 +2,6 @@
 
 package hub_test
 
-// sparse: the race detector makes each request several times as slow. Of what a table asks in many ways, a third is
-// asked, another third in each line; a run without the detector asks all.
+// sparse is 3, because the race detector makes each request several times slower. A race build sends a third of the
+// requests that a line of the authorisation tables has for single acts, a different third for each line.
 const sparse = 3

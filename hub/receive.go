@@ -9,13 +9,13 @@ import (
 	"portillon/wire/mqtt"
 )
 
-// maxTogether is how many batches that wait are kept in one transaction: a site that comes back after a power cut sends
-// many at once, and each commit waits for the disk.
+// maxTogether is how many waiting batches are stored in one transaction. After a power cut a site sends many batches at
+// once, and each commit waits for the disk.
 const maxTogether = 16
 
-// handlers are for the topics of machines that the hub subscribes to (wire.Subscribes), but records: receiveWaiting
-// takes those together. A message of a machine that the hub does not know changes nothing. An error ends the
-// connection: it is the broker's, never the sender's or the database's.
+// handlers handle messages on the machines' topics to which the hub subscribes (wire.Subscribes), except records, which
+// receiveWaiting handles in groups. A message of an unknown machine has no effect. An error ends the connection; it
+// must come from the broker, not from the sender or the database.
 var handlers = map[wire.TopicName]func(*messages, *link, policy.MachineID, []byte) error{
 	wire.TopicState:        (*messages).state,
 	wire.TopicAvailability: (*messages).availability,
@@ -25,12 +25,12 @@ var handlers = map[wire.TopicName]func(*messages, *link, policy.MachineID, []byt
 	},
 }
 
-// receive handles one message that is no batch.
+// receive handles one message that is not a batch.
 func (ms *messages) receive(l *link, m mqtt.Message) error {
 	if ms.isGarbage(m) {
 		return ms.tidy(l, m.Topic)
 	}
-	if len(m.Payload) == 0 { // a topic was cleared
+	if len(m.Payload) == 0 { // the topic was cleared
 		return nil
 	}
 	topic, id, known := ms.core.topics.Parse(m.Topic)
@@ -42,7 +42,7 @@ func (ms *messages) receive(l *link, m mqtt.Message) error {
 	return handle(ms, l, id, m.Payload)
 }
 
-// receiveWaiting handles a message, and with it the batches that wait behind it.
+// receiveWaiting handles a message, together with the batches that wait behind it.
 func (ms *messages) receiveWaiting(l *link, m mqtt.Message) error {
 	var batches []ledger.Batch
 	for {
@@ -62,14 +62,15 @@ func (ms *messages) receiveWaiting(l *link, m mqtt.Message) error {
 	}
 }
 
-// saw notes when a machine last said anything. What is retained may be old, and availability may be the broker's.
+// saw stores when a machine last sent a message. It ignores retained messages, which may be old, and availability,
+// which the broker may have sent.
 func (ms *messages) saw(topic wire.Topic, id policy.MachineID, retained bool) {
 	if !retained && topic.Hub == wire.Subscribes && topic.Name != wire.TopicAvailability {
 		ms.fleet.change(id, func(x *Machine) { x.Seen = ms.core.now() })
 	}
 }
 
-// availability notes whether a machine is connected to the broker.
+// availability stores whether a machine is connected to the broker.
 func (ms *messages) availability(_ *link, id policy.MachineID, data []byte) error {
 	ms.fleet.change(id, func(x *Machine) {
 		was := x.Online

@@ -6,7 +6,7 @@ import (
 	"portillon/wire"
 )
 
-// Batches of records are taken together (receiveWaiting), all else by a handler.
+// receiveWaiting handles batches of records; a handler exists for every other topic.
 func TestHubHandlesEveryTopicItSubscribesTo(t *testing.T) {
 	for _, x := range wire.TopicTable() {
 		if got, want := handlers[x.Name] != nil, x.Hub == wire.Subscribes && x.Name != wire.TopicRecords; got != want {

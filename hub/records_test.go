@@ -22,7 +22,7 @@ import (
 	"portillon/wire"
 )
 
-// held makes sure that the ledger holds each record of m once, as it was written.
+// held checks that the ledger has each record of m once, unchanged.
 func (o *office) held(m *ledgertest.Machine, n uint64) {
 	o.t.Helper()
 	onceEach(o.t, o.Ledger(), m, n)
@@ -44,7 +44,7 @@ func onceEach(t *testing.T, l *ledger.Ledger, m *ledgertest.Machine, n uint64) {
 	}
 }
 
-// mosquitto starts one, and returns its URL.
+// mosquitto starts a Mosquitto broker and returns its URL.
 func mosquitto(t *testing.T) string {
 	t.Helper()
 	path := "/usr/sbin/mosquitto"
@@ -71,7 +71,7 @@ func mosquitto(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	poll := time.Tick(10 * time.Millisecond) // until the process listens
+	poll := time.Tick(10 * time.Millisecond) // until the broker listens
 	for end := time.Now().Add(patience); ; <-poll {
 		if c, err := net.Dial("tcp", addr.String()); err == nil {
 			c.Close()
@@ -82,7 +82,8 @@ func mosquitto(t *testing.T) string {
 	}
 }
 
-// The hub may be away for all of it: what the machine sends meanwhile goes nowhere, and comes again.
+// The hub is stopped for a while. Records that the machine sends during that time are lost, and the machine sends them
+// again.
 func TestFiveThousandRecordsArriveOnceEach(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
@@ -98,13 +99,13 @@ func TestFiveThousandRecordsArriveOnceEach(t *testing.T) {
 			}))
 			c := dial(t, o.Broker())
 			c.subscribe(c.topics.Ack("laser"))
-			c.acked(o, m, 0) // the hub is there
+			c.acked(o, m, 0) // the hub is connected
 			for first := uint64(1); first <= 5000; first += 100 {
 				data := m.Data(first, first+99)
 				c.publish(c.topics.Records("laser"), data)
-				c.publish(c.topics.Records("laser"), data)          // again
-				c.publish(c.topics.Records("laser"), m.Data(1, 50)) // and again
-				if first%2000 == 1901 {                             // fewer than a slow hub lets wait
+				c.publish(c.topics.Records("laser"), data)          // the same records again
+				c.publish(c.topics.Records("laser"), m.Data(1, 50)) // the first records again
+				if first%2000 == 1901 {                             // fewer batches than maxUntaken
 					c.acked(o, m, first+99)
 				}
 			}
@@ -122,7 +123,7 @@ func TestMissingRecordsAreRequestedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	c := dial(t, "tcp://"+b.Addr()) // it is there before the hub, and hears everything once
+	c := dial(t, "tcp://"+b.Addr()) // connected before the hub, so it receives every message once
 	c.subscribe(c.topics.Ack("laser"))
 	o := run(
 		t,
@@ -139,12 +140,12 @@ func TestMissingRecordsAreRequestedAgain(t *testing.T) {
 	for _, s := range []struct{ first, last, told uint64 }{{1, 10, 10}, {21, 30, 10}, {21, 30, 10}, {11, 20, 20},
 		{21, 30, 30}, {5, 9, 30}} {
 		c.publish(c.topics.Records("laser"), m.Data(s.first, s.last))
-		told(s.told) // that is: send from the next one on
+		told(s.told) // asks for the next record
 	}
 	o.held(m, 30)
 }
 
-// What a hub leaves behind that is killed after its commit and before its acknowledgement.
+// A hub is killed after its commit and before its acknowledgement.
 func TestHubAcknowledgesCommittedRecordsAfterACrash(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(12)
@@ -161,13 +162,13 @@ func TestHubAcknowledgesCommittedRecordsAfterACrash(t *testing.T) {
 	x := dial(t, o.Broker())
 	x.subscribe(x.topics.Ack("laser"))
 	x.acked(o, m, 12)
-	x.publish(x.topics.Records("laser"), m.Data(1, 12)) // the machine, which never heard, sends again
+	x.publish(x.topics.Records("laser"), m.Data(1, 12)) // the machine got no acknowledgement and sends again
 	x.acked(o, m, 12)
 	o.held(m, 12)
 }
 
-// A real hub, killed 12 times, 30 to 130 ms after each start, while records come; the broker stays. The machine goes by
-// acknowledgements alone.
+// A real hub process is killed 12 times, 30 to 130 ms after each start, while records arrive. The broker keeps running.
+// The machine relies only on acknowledgements.
 func TestHubKilledRepeatedlyLosesNoRecord(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
@@ -220,7 +221,7 @@ func TestHubKilledRepeatedlyLosesNoRecord(t *testing.T) {
 				t.Fatalf("acknowledged %d after %d: %v", a.Seq, acked, err)
 			}
 			acked = a.Seq
-		case <-time.After(50 * time.Millisecond): // lost: send again
+		case <-time.After(50 * time.Millisecond): // the record or acknowledgement was lost: send again
 		}
 	}
 	l, err := ledger.OpenReadOnly(c.Ledger(), "biklab")
@@ -232,7 +233,8 @@ func TestHubKilledRepeatedlyLosesNoRecord(t *testing.T) {
 	t.Logf("%d records", m.Len())
 }
 
-// keepKilling runs hubs and kills them, says when it has done so often enough, and then lets one live until ctx ends.
+// keepKilling starts and kills hub processes, closes the channel after the last kill, and lets the last process run
+// until ctx ends.
 func keepKilling(ctx context.Context, t *testing.T, config string, times int, enough chan struct{}) {
 	for i := 0; ctx.Err() == nil; i++ {
 		cmd := exec.Command(os.Args[0])
@@ -255,7 +257,7 @@ func keepKilling(ctx context.Context, t *testing.T, config string, times int, en
 	}
 }
 
-func TestRefusedRecordsAreNotAcknowledgedAndAreReported(t *testing.T) {
+func TestRefusedRecordsAreReportedAndNotAcknowledged(t *testing.T) {
 	m, stranger := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "press")
 	m.Fill(10)
 	fork := m.Fork(5)
@@ -304,7 +306,7 @@ func TestHubReconnectsWhenTheBrokerReturns(t *testing.T) {
 	for i := range uint64(2) {
 		c := dial(t, o.Broker())
 		c.subscribe(c.topics.Ack("laser"))
-		c.acked(o, m, 10*i) // it connects, and says where it stands
+		c.acked(o, m, 10*i) // the machine connects and gets the number of stored records
 		c.publish(c.topics.Records("laser"), m.Data(10*i+1, 10*i+10))
 		c.acked(o, m, 10*i+10)
 		addr := b.Addr()

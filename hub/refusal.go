@@ -10,26 +10,26 @@ import (
 )
 
 const (
-	// answerAgain is how soon after an acknowledgement a machine that publishes its state is sent another: with it
-	// the machine knows that the hub lives. A machine that gets none asks again 10 s later (daemon/uplink:
+	// answerAgain is the shortest time between two acknowledgements to a machine that publishes its state. The machine
+	// uses them to detect whether the hub is running. Without an answer, the machine asks again 10 s later (daemon/uplink:
 	// Config.Stall).
 	answerAgain = 5 * time.Second
-	// tellAgain is how often a machine is told the same reason for which its records are refused.
+	// tellAgain is how often a machine gets the same reason for the refusal of its records.
 	tellAgain = time.Minute
 )
 
-// refusal is what a machine is told of why its records are refused.
+// refusal is the reason why a machine's records are refused, and when it was sent to the machine.
 type refusal struct {
-	code   ledger.Code // empty: they are not
+	code   ledger.Code // empty: the last records were accepted
 	detail string
-	told   map[ledger.Code]time.Time // when the machine was last told each reason; ledger.Code is a closed list
-	shown  bool                      // the acknowledgement that is retained names a reason
+	told   map[ledger.Code]time.Time // when each reason was last sent; ledger.Code has few values
+	shown  bool                      // the retained acknowledgement contains a reason
 }
 
-// reads reports whether the machine reads acknowledgements that name a reason.
+// reads reports whether the machine can read acknowledgements that contain a reason.
 func (m *Machine) reads() bool { return m.State != nil && m.State.Format >= wire.AckRefusedFormat }
 
-// refuse notes that a machine's batch was refused, and tells the machine.
+// refuse stores that a machine's batch was refused, and sends the reason to the machine.
 func (ms *messages) refuse(l *link, id policy.MachineID, why *ledger.Refusal) error {
 	tell := false
 	ms.fleet.change(id, func(m *Machine) {
@@ -51,13 +51,13 @@ func (ms *messages) refuse(l *link, id policy.MachineID, why *ledger.Refusal) er
 	return nil
 }
 
-// mayTell reports whether the machine is to be told why its records are refused, and was not told of late.
+// mayTell reports whether a machine's records are refused and the reason was not sent within tellAgain.
 func (m *Machine) mayTell(now time.Time) bool {
 	last, ok := m.notes.refusal.told[m.notes.refusal.code]
 	return m.reads() && m.notes.refusal.code != "" && (!ok || now.Sub(last).Abs() >= tellAgain)
 }
 
-// tellRefusal is what the next acknowledgement says of a refusal; nil: nothing. It notes that it is said.
+// tellRefusal returns the reason for the next acknowledgement, and stores that it was sent; nil: no reason.
 func (m *Machine) tellRefusal(now time.Time) *wire.AckRefused {
 	m.notes.refusal.shown = m.reads() && m.notes.refusal.code != ""
 	if !m.notes.refusal.shown {
@@ -70,9 +70,8 @@ func (m *Machine) tellRefusal(now time.Time) *wire.AckRefused {
 	return wire.NewAckRefused(string(m.notes.refusal.code), m.notes.refusal.detail)
 }
 
-// wantsAck reports whether a machine that has just published its state is sent an acknowledgement: it lacks records
-// here, it wants to know that the hub lives, or the acknowledgement that the broker retains is not one that it can
-// read.
+// wantsAck reports whether a machine that has just published its state gets an acknowledgement: the hub lacks some of
+// its records, the machine checks whether the hub is running, or the machine cannot read the retained acknowledgement.
 func (m *Machine) wantsAck(now time.Time) bool {
 	since := now.Sub(m.notes.acked).Abs()
 	switch {
@@ -84,17 +83,17 @@ func (m *Machine) wantsAck(now time.Time) bool {
 	return m.State.Journal > m.Held && since >= askAgain || m.reads() && since >= answerAgain
 }
 
-// screenNote is what was last logged of a machine's screens.
+// screenNote is the last logged state of a machine's screen.
 type screenNote struct {
 	silent string
 	at     time.Time
 }
 
-// screenEvery is how often a machine's screens are logged: a machine that changes its word all the time does not
-// fill the log.
+// screenEvery is the shortest time between two logs of a machine's screen, so that a machine which changes its report
+// all the time does not fill the log.
 const screenEvery = 10 * time.Second
 
-// noteScreen logs that a machine's own screen fell silent, or reports itself again.
+// noteScreen logs that a machine's screen stopped reporting, or reports again.
 func (fl *fleet) noteScreen(m *Machine, silent string, now time.Time) {
 	if silent == m.notes.screen.silent || now.Sub(m.notes.screen.at).Abs() < screenEvery {
 		return
@@ -107,7 +106,7 @@ func (fl *fleet) noteScreen(m *Machine, silent string, now time.Time) {
 	m.notes.screen = screenNote{silent, now}
 }
 
-// Refusal is the code and the sentence of Trouble; empty: the machine's last records were not refused.
+// Refusal returns the code and the sentence of Trouble; empty: the machine's last records were accepted.
 func (m Machine) Refusal() (code, detail string) {
 	code, detail, _ = strings.Cut(m.Trouble, ": ")
 	return code, detail

@@ -30,7 +30,7 @@ func (c *handClock) pass(d time.Duration) {
 	c.t = c.t.Add(d)
 }
 
-// logText is what a hub has logged.
+// logText stores the hub's log.
 type logText struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -48,7 +48,7 @@ func (l *logText) String() string {
 	return l.text.String()
 }
 
-// says publishes a state of the format, and waits until the hub has it.
+// says publishes a machine's state, and waits until the hub has received it.
 func (c *client) says(o *office, s wire.State) {
 	c.t.Helper()
 	s.Machine, s.Phase = "laser", "off"
@@ -60,7 +60,7 @@ func (c *client) says(o *office, s wire.State) {
 	o.machineIs("laser", "heard", func(m hub.Machine) bool { return m.State != nil && *m.State == s })
 }
 
-// refuses publishes a batch that the hub refuses, and waits until it has.
+// refuses publishes a batch, and waits until the hub has refused it.
 func (c *client) refuses(o *office, data []byte, code string) {
 	c.t.Helper()
 	before := time.Time{}
@@ -90,9 +90,9 @@ func refusing(t *testing.T) (*office, *client, *ledgertest.Machine) {
 	return o, c, m
 }
 
-func TestMachineIsToldOnceAMinuteWhyItsRecordsAreRefused(t *testing.T) {
+func TestRefusalReasonIsSentAtMostOnceAMinute(t *testing.T) {
 	o, c, m := refusing(t)
-	other := ledgertest.New(t, "biklab", "laser") // another key
+	other := ledgertest.New(t, "biklab", "laser") // a different key
 	other.Fill(3)
 	c.says(o, wire.State{Format: 2})
 	if a := c.ack(o); a.Refused != nil {
@@ -105,7 +105,7 @@ func TestMachineIsToldOnceAMinuteWhyItsRecordsAreRefused(t *testing.T) {
 	}
 	c.refuses(o, other.Data(1, 3), "bad-checkpoint")
 	c.quiet()
-	c.refuses(o, []byte("no batch"), "malformed") // another reason is told at once
+	c.refuses(o, []byte("no batch"), "malformed") // a different reason is sent at once
 	if a := c.ack(o); a.Refused == nil || a.Refused.Code != "malformed" {
 		t.Errorf("%+v", a.Refused)
 	}
@@ -121,17 +121,18 @@ func TestMachineIsToldOnceAMinuteWhyItsRecordsAreRefused(t *testing.T) {
 	o.machineIs("laser", "well", func(m hub.Machine) bool { return m.Trouble == "" && m.TroubleSince.IsZero() })
 }
 
-// A machine of the release before refuses an acknowledgement with a field that it does not know.
-func TestMachineOfFormat1IsNeverSentAReason(t *testing.T) {
+// A machine of the previous release rejects an acknowledgement with an unknown field.
+func TestMachineOfFormat1GetsNoRefusalReason(t *testing.T) {
 	o, c, _ := refusing(t)
 	c.says(o, wire.State{})
 	c.refuses(o, []byte("no batch"), "malformed")
 	c.quiet()
-	c.says(o, wire.State{Format: 2}) // the machine was upgraded: it is told when it says so
+	c.says(o, wire.State{Format: 2}) // the machine was upgraded: it gets the reason after its next state
 	if a := c.ack(o); a.Refused == nil || a.Refused.Code != "malformed" {
 		t.Errorf("%+v", a.Refused)
 	}
-	c.says(o, wire.State{Phase: "off", Journal: 1}) // and went back: what is retained must be readable
+	// the machine was downgraded: it must be able to read the retained acknowledgement
+	c.says(o, wire.State{Phase: "off", Journal: 1})
 	if a := c.ack(o); a.Refused != nil {
 		t.Errorf("%+v", a.Refused)
 	}
@@ -158,7 +159,7 @@ func TestHubReportsSinceWhenItRefusesRecords(t *testing.T) {
 	}
 }
 
-// A machine that nobody uses asks the hub by its state whether it is there.
+// An idle machine publishes its state to find out whether the hub is running.
 func TestStateOfFormat2IsAnswered(t *testing.T) {
 	for name, c := range map[string]struct {
 		format int
@@ -173,7 +174,7 @@ func TestStateOfFormat2IsAnswered(t *testing.T) {
 			o, x, m := refusing(t)
 			x.publish(x.topics.Records("laser"), m.Data(1, 10))
 			x.acked(o, m, 10)
-			if c.format >= wire.SealFormat { // its first state is answered at once, with the hub's seal key
+			if c.format >= wire.SealFormat { // the first state is answered at once, with the hub's seal key
 				x.says(o, wire.State{Format: c.format, Journal: 10})
 				x.ack(o)
 			}
@@ -210,7 +211,7 @@ func TestSilentScreenIsLoggedOncePerChange(t *testing.T) {
 	if got := count("screen reports again"); got != 1 {
 		t.Errorf("logged %d times that it reports again", got)
 	}
-	for i := range 100 { // a machine that changes its word all the time
+	for i := range 100 { // a machine that changes its report all the time
 		say([]string{"", "127.0.0.1"}[i%2], 10*time.Millisecond)
 	}
 	if got := count("screen silent"); got > 2 {

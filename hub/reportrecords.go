@@ -9,10 +9,10 @@ import (
 	"portillon/wire"
 )
 
-// ReportRecords is a ledger as reports read it.
+// ReportRecords gives reports access to a ledger.
 type ReportRecords struct {
 	Ledger *ledger.Ledger
-	// Machines are all machines of which the ledger may hold records, those that were revoked among them.
+	// Machines returns all machines of which the ledger may contain records, including revoked ones.
 	Machines func(ctx context.Context) ([]policy.MachineID, error)
 }
 

@@ -18,27 +18,27 @@ import (
 	"portillon/wire"
 )
 
-// journalTag begins the ids of the tags by which a machine says that its journal is not the one held (daemon). The
-// restore answers them.
+// journalTags are prefixes for the ids of tags by which a machine reports that its journal differs from the hub's
+// (daemon). A restore resolves those tags.
 var journalTags = []string{"journal-new-", "journal-older-"}
 
-// pastKinds are the kinds of records that a restore is made from.
+// pastKinds returns the kinds of records from which a restore is built.
 func pastKinds() []wire.Kind {
 	return []wire.Kind{wire.Tagged, wire.Untagged, wire.SessionEnd, wire.Intervened, wire.Reported, wire.Restored}
 }
 
-// past is what a machine's journals say of it.
+// past summarizes the records of a machine's journals.
 type past struct {
-	epoch    int // of the last record
+	epoch    int // epoch of the last record
 	tags     []wire.RestoredTag
 	removed  []string
 	practice map[policy.MemberID]*wire.RestoredPractice
 	done     map[string]wire.RestoredDone
-	ran      map[wire.RanBy]int64 // in the epoch's journal, what it was given back included
-	before   map[wire.RanBy]int64 // in the journals before, where the epoch's was given nothing back
+	ran      map[wire.RanBy]int64 // running time in the epoch's journal, including restored time
+	before   map[wire.RanBy]int64 // running time in earlier journals, if the epoch's journal has no restored time
 }
 
-// newPast is the past of a machine without records.
+// newPast returns the past of a machine without records.
 func newPast() *past {
 	return &past{
 		practice: map[policy.MemberID]*wire.RestoredPractice{},
@@ -48,7 +48,7 @@ func newPast() *past {
 	}
 }
 
-// add takes the next record. A body that cannot be read says nothing.
+// add adds the next record. It ignores a body that it cannot parse.
 func (p *past) add(r wire.Record) {
 	p.enter(r.Epoch)
 	switch r.Kind {
@@ -69,7 +69,7 @@ func (p *past) add(r wire.Record) {
 			p.hours(b.Ran)
 		}
 	case wire.Restored:
-		if b, ok := bodyOf[wire.RestoredBody](r); ok { // its hours include those before
+		if b, ok := bodyOf[wire.RestoredBody](r); ok { // restored hours include those of earlier journals
 			p.before = map[wire.RanBy]int64{}
 			p.hours(wire.Ran{RanBy: wire.RanByRelay, RanSeconds: b.Relay})
 			p.hours(wire.Ran{RanBy: wire.RanByBusy, RanSeconds: b.Busy})
@@ -77,7 +77,7 @@ func (p *past) add(r wire.Record) {
 	}
 }
 
-// enter goes on with the journal of an epoch: hours count anew in each.
+// enter switches to the journal of an epoch. Hours start from zero in each journal.
 func (p *past) enter(epoch int) {
 	if epoch == p.epoch {
 		return
@@ -88,7 +88,7 @@ func (p *past) enter(epoch int) {
 	p.epoch, p.ran = epoch, map[wire.RanBy]int64{}
 }
 
-// intervened notes when a kind of work was last done, by the clock where it was trusted, and by the machine's hours.
+// intervened stores when a kind of work was last done: the time if the clock was trusted, and the machine's hours.
 func (p *past) intervened(r wire.Record, b wire.InterventionBody) {
 	p.hours(b.Ran)
 	d := wire.RestoredDone{Kind: b.What, At: p.done[b.What].At, Ran: p.before[b.RanBy] + b.RanSeconds}
@@ -98,18 +98,18 @@ func (p *past) intervened(r wire.Record, b wire.InterventionBody) {
 	p.done[b.What] = d
 }
 
-// bodyOf is the body of a record; ok is false if it does not have the form of T.
+// bodyOf returns the parsed body of a record; ok is false if the body does not have the form of T.
 func bodyOf[T any](r wire.Record) (b T, ok bool) { return b, json.Unmarshal(r.Body, &b) == nil }
 
-// hours adds a record of running time. The record has the total of its kind, so the highest total counts.
+// hours adds a record of running time. Each record contains the total of its kind so far, so the highest total is kept.
 func (p *past) hours(r wire.Ran) {
 	if r.RanBy == wire.RanByRelay || r.RanBy == wire.RanByBusy {
 		p.ran[r.RanBy] = max(p.ran[r.RanBy], r.RanSeconds)
 	}
 }
 
-// tag adds a record of a tag that was put on or taken off. Tags of the machine's own checks (ownTag) are left out: the
-// machine makes them again.
+// tag adds a record of a tag that was put on or taken off. It leaves out tags of the machine's own checks (ownTag),
+// because the machine creates them again.
 func (p *past) tag(r wire.Record, b wire.TagBody) {
 	if b.Tag == "" || strings.HasPrefix(b.Tag, ownTag) {
 		return
@@ -129,7 +129,7 @@ func (p *past) tag(r wire.Record, b wire.TagBody) {
 	)
 }
 
-// ended adds the time of a session to its member's practice.
+// ended adds the duration of a session to its member's practice.
 func (p *past) ended(r wire.Record, b wire.EndBody) {
 	x := p.practice[r.Member]
 	if x == nil {
@@ -137,7 +137,8 @@ func (p *past) ended(r wire.Record, b wire.EndBody) {
 		p.practice[r.Member] = x
 	}
 	x.Seconds += b.Seconds
-	// An end that was recorded at the next start has not the time of the session's end.
+	// After a power cut, the end of a session is recorded at the next start, so the record's time is not the time of the
+	// end.
 	late := b.Cause == wire.CausePowerLost || b.Cause == wire.CauseDaemonLost
 	if !r.Clock.Believed() || late || b.Seconds == 0 {
 		return
@@ -149,14 +150,14 @@ func (p *past) ended(r wire.Record, b wire.EndBody) {
 	}
 }
 
-// recentMost bounds a member's sessions in a restore: more than a few dozen in a week only change what is left of a
-// quota.
+// recentMost is the largest number of recent sessions of each member in a restore. More than a few dozen a week would
+// only affect the rest of a quota.
 const recentMost = 48
 
-// removedMost is how many ids of tags that were taken off a restore bears: the last ones.
+// removedMost is the largest number of removed tags in a restore: the last ones.
 const removedMost = 1000
 
-// document is the restore.
+// document returns the restore.
 func (p *past) document() wire.Restore {
 	sum := func(by wire.RanBy) int64 { return p.before[by] + p.ran[by] }
 	r := wire.Restore{
@@ -175,7 +176,7 @@ func (p *past) document() wire.Restore {
 	return r
 }
 
-// RestoreOf is what the ledger knows of a machine from the journals before its newest one.
+// RestoreOf returns the restore for a machine's newest journal, built from the records of its earlier journals.
 func RestoreOf(ctx context.Context, l *ledger.Ledger, m policy.MachineID) (wire.Restore, error) {
 	all, err := l.Generations(ctx, m)
 	if err != nil {
@@ -206,19 +207,19 @@ func RestoreOf(ctx context.Context, l *ledger.Ledger, m policy.MachineID) (wire.
 	return out.Bounded(), nil
 }
 
-// Journal is one of the journals of a machine that has had more than one, as the status shows it.
+// Journal is one of several journals of a machine, as the status shows it.
 type Journal struct {
 	Generation wire.Generation `json:"generation,omitempty"`
-	Records    uint64          `json:"records"`        // that are held
-	Root       string          `json:"root,omitempty"` // of the tree over them, in hexadecimal
-	By         string          `json:"by,omitempty"`   // who let it take the place of the one before
+	Records    uint64          `json:"records"`        // records in the ledger
+	Root       string          `json:"root,omitempty"` // root of the tree over those records, in hexadecimal
+	By         string          `json:"by,omitempty"`   // administrator who allowed this journal to replace the one before
 	Why        string          `json:"why,omitempty"`
 	At         time.Time       `json:"at,omitzero"`
-	// it has been given back what the ledger knows of the ones before
+	// Restored is true if the machine has recorded that it applied a restore to this journal.
 	Restored bool `json:"restored,omitempty"`
 }
 
-// JournalsOf are a machine's journals, the oldest first; none where there is only one.
+// JournalsOf returns a machine's journals, the oldest first; none if the machine has only one.
 func JournalsOf(ctx context.Context, l *ledger.Ledger, m policy.MachineID) (out []Journal, err error) {
 	all, err := l.Generations(ctx, m)
 	if err != nil || len(all) < 2 {
@@ -239,14 +240,14 @@ func JournalsOf(ctx context.Context, l *ledger.Ledger, m policy.MachineID) (out 
 	return out, nil
 }
 
-// wasRestored reports whether a record of the journal says that it was given back what the hub knows.
+// wasRestored reports whether a journal contains the record of an applied restore.
 func wasRestored(ctx context.Context, l *ledger.Ledger, m policy.MachineID, g wire.Generation) (yes bool, err error) {
 	q := ledger.Query{Machine: m, Generation: &g, Kinds: []wire.Kind{wire.Restored}, Limit: 1}
 	err = l.Records(ctx, q, func(ledger.Entry) error { yes = true; return nil })
 	return yes, err
 }
 
-// restores sends a machine whose journal was replaced what the ledger knows of it.
+// restores sends a restore to each machine whose journal was replaced.
 type restores struct {
 	core     *core
 	fleet    *fleet
@@ -254,9 +255,8 @@ type restores struct {
 	commands *commands
 }
 
-// bringRestores sends each machine whose journal was replaced what the ledger knows of the ones before, until the
-// machine's records say that it has it. An administrator's tool writes the replacement into the ledger beside this
-// process.
+// bringRestores sends a restore to each machine whose journal was replaced, until the machine's records show that it
+// applied the restore. An administrator's tool writes the replacement into the ledger beside this process.
 func (rs *restores) bringRestores(ctx context.Context, tried map[string]time.Time) {
 	for _, m := range rs.fleet.list() {
 		journals, err := JournalsOf(ctx, rs.core.ledger, m.ID)
@@ -270,7 +270,7 @@ func (rs *restores) bringRestores(ctx context.Context, tried map[string]time.Tim
 		n := len(journals)
 		if n < 2 || journals[n-1].Restored || journals[n-1].Records == 0 || !m.Online || m.State == nil ||
 			m.State.Generation != journals[n-1].Generation {
-			continue // its first records, and with them the acknowledgement, come first
+			continue // wait until the machine's first records are stored and acknowledged
 		}
 		key := "restore/" + string(m.ID) + "/" + string(m.State.Generation)
 		if last, again := tried[key]; again && rs.core.now().Sub(last).Abs() < askAgain && last.After(m.notes.appeared) {
@@ -283,7 +283,7 @@ func (rs *restores) bringRestores(ctx context.Context, tried map[string]time.Tim
 	}
 }
 
-// noteJournals notes a machine's journals, and logs a replacement that is new.
+// noteJournals stores a machine's journals, and logs a new replacement.
 func (rs *restores) noteJournals(ctx context.Context, id policy.MachineID, journals []Journal) {
 	replaced := false
 	rs.fleet.change(id, func(m *Machine) {
@@ -298,7 +298,7 @@ func (rs *restores) noteJournals(ctx context.Context, id policy.MachineID, journ
 		}
 		replaced = len(journals) > len(m.Journals)
 		m.Journals = journals
-		if replaced { // what was refused until now is taken
+		if replaced { // records that were refused before are accepted now
 			m.Held = journals[len(journals)-1].Records
 			m.Trouble, m.TroubleAt, m.TroubleSince, m.notes.refusal.code = "", time.Time{}, time.Time{}, ""
 		}
@@ -324,9 +324,8 @@ func (rs *restores) noteJournals(ctx context.Context, id policy.MachineID, journ
 		"new",
 		next.Generation,
 	)
-	// A machine that has been refused for days sends its records again only every five minutes. The first
-	// acknowledgement tells it that its journal is the one that is taken, a second one that records are missing
-	// (daemon/uplink: flow).
+	// A machine whose records have been refused for days sends them only every five minutes. The first acknowledgement
+	// tells the machine that its journal is accepted, the second one that records are missing (daemon/uplink: flow).
 	ctx, cancel := context.WithTimeout(ctx, tagReply)
 	defer cancel()
 	for range 2 {
@@ -337,13 +336,13 @@ func (rs *restores) noteJournals(ctx context.Context, id policy.MachineID, journ
 		}
 		select {
 		case rs.commands.orders <- order{topic: rs.core.topics.Ack(id), data: ack, retained: true}:
-		case <-ctx.Done(): // the broker is away: the next connection begins with one
+		case <-ctx.Done(): // the broker is not connected: the next connection begins with an acknowledgement
 			return
 		}
 	}
 }
 
-// bringRestore sends a machine with a new journal its past, signed, and waits until the machine confirms it.
+// bringRestore sends a signed restore to a machine with a new journal, and waits until the machine confirms it.
 func (rs *restores) bringRestore(ctx context.Context, m policy.MachineID) error {
 	r, err := RestoreOf(ctx, rs.core.ledger, m)
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"portillon/wire"
 )
 
-// lived gives a machine's journal a past: a tag that is on, one that was taken off, an own one, sessions, and
-// maintenance.
+// lived appends a history to a machine's journal: a tag that is on, one that was taken off, a tag of the machine's own
+// checks, sessions, and maintenance.
 func lived(m *ledgertest.Machine) {
 	m.Append(wire.Tagged, "", "ines", wire.TagBody{Tag: "t1", Reason: "belt", Role: "maintainer"})
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: "t2", Reason: "lens"})
@@ -40,7 +40,7 @@ func lived(m *ledgertest.Machine) {
 		wire.ReportBody{What: wire.Noise, Ran: wire.Ran{RanSeconds: 1000, RanBy: wire.RanByRelay}},
 	)
 	m.Append("novel-kind", "", "", map[string]any{"x": 1})
-	m.Append(wire.Tagged, "", "", []int{1}) // a body that nobody can read
+	m.Append(wire.Tagged, "", "", []int{1}) // a body that cannot be parsed
 }
 
 func TestRestoreContainsTheTotalsOfEarlierJournals(t *testing.T) {
@@ -56,7 +56,7 @@ func TestRestoreContainsTheTotalsOfEarlierJournals(t *testing.T) {
 		"lea",
 		wire.ReportBody{What: wire.Noise, Ran: wire.Ran{RanSeconds: 50, RanBy: wire.RanByRelay}},
 	)
-	restored := m.Replaced(genOne) // the same, but that it was given back 1,000 s first
+	restored := m.Replaced(genOne) // the same history, after a restore of 1,000 s
 	restored.Append(wire.Restored, "", "", wire.RestoredBody{Relay: 1000})
 	restored.Append(
 		wire.Intervened,
@@ -103,8 +103,8 @@ func TestRestoreContainsTheTotalsOfEarlierJournals(t *testing.T) {
 	}
 }
 
-// Whoever has a machine's key can write any record. What the hub gives back to the journal after it must be taken all
-// the same.
+// A person with a machine's key can write any record. The next journal must nevertheless be able to apply the restore
+// from those records.
 func TestRestoreOfAHostileJournalStaysWithinTheMachinesLimits(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	lived(m)
@@ -150,7 +150,7 @@ func TestRestoreOfAHostileJournalStaysWithinTheMachinesLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A machine holds 32 tags, its own among them (daemon/session: TagsMax): what does not fit is one tag.
+	// A machine accepts 32 tags, including its own (daemon/session: TagsMax). One tag replaces all tags above the limit.
 	if n := len(got.Tags); n != 24 || got.Tags[0].ID != "t1" || got.Tags[n-1].ID != "restored-more" ||
 		got.Tags[n-1].Reason == "" {
 		t.Errorf("%d tags: %+v", n, got.Tags)
@@ -171,10 +171,10 @@ func told(r wire.Restore) string {
 	return fmt.Sprint(tags, " ", r.Removed, " ", practice, " ", done, " ", r.Relay)
 }
 
-// After the administrator's act beside the running hub, the machine is sent what was known of it, until its records say
-// that it has it.
-func TestReplacedMachineGetsItsPastFromTheLedger(t *testing.T) {
-	t.Parallel() // it waits more than it works
+// After an administrator has allowed the new journal beside the running hub, the hub sends the machine a restore until
+// the machine's records show that it was applied.
+func TestReplacedMachineGetsARestoreFromTheLedger(t *testing.T) {
+	t.Parallel() // most of the test's time is waiting
 	m := ledgertest.New(t, "biklab", "laser")
 	lived(m)
 	next := m.Replaced(genTwo)
@@ -224,7 +224,7 @@ func (c *client) ackedAs(o *office, g wire.Generation, n uint64) {
 	}
 }
 
-// restore waits for what the hub gives back.
+// restore waits for the restore that the hub sends.
 func (c *client) restore(o *office) wire.Restore {
 	c.t.Helper()
 	for {
@@ -244,7 +244,7 @@ func (c *client) restore(o *office) wire.Restore {
 	}
 }
 
-func TestRestoreIsBoundedAndChecked(t *testing.T) {
+func TestRestoreIsLimitedAndChecked(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
 	}
@@ -260,7 +260,7 @@ func TestRestoreIsBoundedAndChecked(t *testing.T) {
 		}
 	}
 	r := ok()
-	for i := range 20000 { // members whose practice does not all fit
+	for i := range 20000 { // too many members for the practice of all to fit
 		r.Practice = append(
 			r.Practice,
 			wire.RestoredPractice{Member: policy.MemberID(fmt.Sprint("m-", i)), Seconds: 60, Last: ledgertest.Start()},
@@ -283,7 +283,7 @@ func TestRestoreIsBoundedAndChecked(t *testing.T) {
 		"many tags":       func(r *wire.Restore) { r.Tags = make([]wire.RestoredTag, 300) },
 		"nameless tag":    func(r *wire.Restore) { r.Tags = []wire.RestoredTag{{Reason: "x"}} },
 		"long name":       func(r *wire.Restore) { r.Tags = []wire.RestoredTag{{ID: strings.Repeat("x", 65), Reason: "x"}} },
-		"hours run back":  func(r *wire.Restore) { r.Relay = -1 },
+		"negative hours":  func(r *wire.Restore) { r.Relay = -1 },
 		"hours overflow":  func(r *wire.Restore) { r.Busy = 1 << 62 },
 		"practice":        func(r *wire.Restore) { r.Practice = []wire.RestoredPractice{{Member: "lea", Seconds: -1}} },
 		"session": func(r *wire.Restore) {

@@ -12,23 +12,23 @@ import (
 	"portillon/wire"
 )
 
-// errNotYet is what a machine returns to a hub that is still starting.
+// errNotYet refuses a returned document while the hub is starting.
 var errNotYet = errors.New("the hub is starting")
 
-// errOtherPolicy is of a policy that may be genuine, and that was perhaps never in force.
+// errOtherPolicy refuses a signed policy that was possibly never in force.
 var errOtherPolicy = errors.New("no bundle that this hub signed has this policy: return the manifest of one first")
 
-// returnedPolicies are the signed policies that manifests of this hub name, by their hashes. A policy alone counts for
-// nothing: a person who has the policy key and a machine could otherwise bring any policy into force.
+// returnedPolicies holds the hashes of the signed policies that manifests of this hub name. A signed policy without
+// such a manifest is refused: otherwise a person with the policy key and a machine could bring any policy into force.
 type returnedPolicies struct {
 	mu sync.Mutex
 	of map[string]bool
 }
 
-// maxReturnedPolicies bounds them: those of the months since a backup.
+// maxReturnedPolicies is the largest number of stored hashes: enough for the policies of the months since a backup.
 const maxReturnedPolicies = 1000
 
-// add notes the hash of a signed policy that a manifest names. At the limit the older hashes are forgotten: a machine
+// add stores the hash of a signed policy that a manifest names. At the limit it removes all older hashes: a machine
 // returns its manifest again before its policy.
 func (p *returnedPolicies) add(signed string) {
 	p.mu.Lock()
@@ -39,14 +39,15 @@ func (p *returnedPolicies) add(signed string) {
 	p.of[wire.Hash([]byte(signed))] = true
 }
 
-// has reports whether a manifest of this hub named this signed policy.
+// has reports whether a manifest of this hub names this signed policy.
 func (p *returnedPolicies) has(signed []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.of[wire.Hash(signed)]
 }
 
-// takeManifest takes note of the manifest that a machine works from: after a restore, the next bundle is above it.
+// takeManifest stores the version of a manifest that a machine returned, so that the next bundle after a restore has a
+// higher version.
 func (en *enrolments) takeManifest(ctx context.Context, id policy.MachineID, signed []byte) error {
 	p := en.services.publish
 	if p == nil {
@@ -63,8 +64,8 @@ func (en *enrolments) takeManifest(ctx context.Context, id policy.MachineID, sig
 	return err
 }
 
-// takePolicy takes back a signed policy that a machine works from, where it has a higher number than the one in force,
-// and where a bundle of this hub had it.
+// takePolicy brings a signed policy that a machine returned into force again, if its number is higher than that of the
+// policy in force, and if a bundle of this hub contained it.
 func (en *enrolments) takePolicy(ctx context.Context, id policy.MachineID, file []byte) error {
 	p := en.services.publish
 	switch {

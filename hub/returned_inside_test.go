@@ -19,7 +19,7 @@ import (
 	"portillon/wire"
 )
 
-// enrolled makes a machine that has joined, and returns a client with its certificate.
+// enrolled enrols a machine, and returns an HTTP client with its certificate.
 func enrolled(t *testing.T, h *Hub, id policy.MachineID) *http.Client {
 	t.Helper()
 	if _, err := h.Enrol().Machines.Add(t.Context(), actor.Local("test"), id); err != nil {
@@ -56,7 +56,8 @@ func enrolled(t *testing.T, h *Hub, id policy.MachineID) *http.Client {
 		Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key}}}}}
 }
 
-// After a backup was restored, machines return what they work from: the next bundle must be above it.
+// After a restore from a backup, machines return the manifests that they use. The next bundle must have a higher
+// version.
 func TestMachineReturnsItsManifestToARestoredHub(t *testing.T) {
 	h := openHub(t, newConfiguration(t))
 	client := enrolled(t, h, "laser")

@@ -26,30 +26,31 @@ import (
 
 var root = actor.Local("test")
 
-// reader is somebody who asks a hub: with a session, or with an API token.
+// reader sends requests to a hub, with a session or an API token.
 type reader struct {
 	name            string
 	account, cookie string
 	member          policy.MemberID
 	token           string
-	given           account.Account // what the account is made from
-	email, badge    string          // of the member; the badge's file in site-example/badges
+	given           account.Account // input of the account's creation
+	email, badge    string          // email of the member; badge's file in site-example/badges
 }
 
-// rig is a hub with one reader of each role, and things that requests may be about. It is made once for a whole table.
+// rig is a hub with one reader for each role, and with data that requests can refer to. One rig is used for a whole
+// table.
 type rig struct {
 	t       *testing.T
 	h       *office
 	base    string
 	client  *http.Client
 	readers map[string]*reader
-	victim  *reader // somebody else: "other" in the tables
-	n       int     // for ids that are used once
+	victim  *reader // a different person: "other" in the tables
+	n       int     // counter for ids that are used once
 	mails   *mailSink
 	tokens  map[string]string
 }
 
-// newRig makes a hub by hub.New, with its listeners, and a second site in its database.
+// newRig creates a hub by hub.New, with its listeners and a second site in its database.
 func newRig(t *testing.T, changes ...func(*hub.Config)) *rig {
 	t.Helper()
 	h, b := managedHub(t, changes...)
@@ -97,7 +98,7 @@ func newRig(t *testing.T, changes ...func(*hub.Config)) *rig {
 	return r
 }
 
-// hire makes a reader's member and account, with a session, where they are not there.
+// hire creates a reader's member, account and session, if they do not exist.
 func (r *rig) hire(x *reader) {
 	r.t.Helper()
 	ctx := r.t.Context()
@@ -116,7 +117,7 @@ func (r *rig) hire(x *reader) {
 		given := x.given
 		given.Name, given.Member = x.name+"@example.org", x.member
 		password := ""
-		if x.name == "spare" { // an owner who can sign in: any other may be erased
+		if x.name == "spare" { // an owner who can sign in, so that any other owner may be erased
 			password = "four random words are long"
 		}
 		a, err := r.h.Accounts().Registry.Add(ctx, root, given, password)
@@ -149,7 +150,7 @@ func (r *rig) change(id policy.MemberID, f func(*directory.Member)) {
 	}
 }
 
-// session begins a session as signing in by a password does, without the work of hashing one, and returns its cookie.
+// session begins a session as after a sign-in with a password, but without hashing one, and returns its cookie.
 func (r *rig) session(site policy.SiteID, account string) string {
 	r.t.Helper()
 	token := rand.Text()
@@ -175,7 +176,7 @@ func (r *rig) session(site policy.SiteID, account string) string {
 	return token
 }
 
-// newToken makes an API token as its owner does.
+// newToken creates an API token as the account's owner.
 func (r *rig) newToken(account string, scopes []actor.Act) string {
 	r.t.Helper()
 	t, err := r.h.Accounts().Tokens.Issue(r.t.Context(), actor.Actor{Account: account}, "test", scopes, inAnHour())
@@ -185,12 +186,12 @@ func (r *rig) newToken(account string, scopes []actor.Act) string {
 	return t.Text
 }
 
-// ownersToken is an API token of the reader owner with these scopes.
+// ownersToken returns an API token of the reader owner with these scopes.
 func (r *rig) ownersToken(scopes ...actor.Act) *reader {
 	r.t.Helper()
 	x := *r.readers["owner"]
 	key := fmt.Sprint(scopes)
-	if len(r.tokens) >= 40 { // an account has at most 50
+	if len(r.tokens) >= 40 { // an account may have at most 50 tokens
 		all, err := r.h.Accounts().Tokens.Issued(r.t.Context(), root, x.account)
 		for _, t := range all {
 			err = errors.Join(err, r.h.Accounts().Tokens.Revoke(r.t.Context(), root, x.account, t.ID))
@@ -207,10 +208,10 @@ func (r *rig) ownersToken(scopes ...actor.Act) *reader {
 	return &x
 }
 
-// foreignID is the id of a member, an account and a machine of another site in the same database.
+// foreignID is the id of a member, an account and a machine of a different site in the same database.
 const foreignID = "x-foreign"
 
-// foreign makes another site in the hub's database, with an owner who has a session and a token there.
+// foreign creates a different site in the hub's database, with an owner who has a session and a token for that site.
 func (r *rig) foreign() {
 	r.t.Helper()
 	ctx, rows := r.t.Context(), r.h.Rows().Site("elsewhere")
@@ -239,11 +240,11 @@ func (r *rig) foreign() {
 		cookie: r.session("elsewhere", a.ID)}
 }
 
-// request is what a reader sends.
+// request is a request of a reader.
 type request struct {
 	method, path, kind string
 	body               []byte
-	match              string // If-Match
+	match              string // header If-Match
 }
 
 type response struct {
@@ -252,7 +253,7 @@ type response struct {
 	body   []byte
 }
 
-// ask sends a request with the reader's cookie, or with the token where there is no cookie.
+// ask sends a request with the reader's cookie, or with the token if there is no cookie.
 func (r *rig) ask(who *reader, q request, headers ...string) response {
 	r.t.Helper()
 	q2, err := http.NewRequestWithContext(r.t.Context(), q.method, r.base+q.path, bytes.NewReader(q.body))
@@ -280,7 +281,7 @@ func (r *rig) ask(who *reader, q request, headers ...string) response {
 	}
 	defer res.Body.Close()
 	body := make([]byte, 0)
-	if res.Header.Get("Content-Type") != "text/event-stream" { // a stream does not end
+	if res.Header.Get("Content-Type") != "text/event-stream" { // an event stream does not end by itself
 		if body, err = io.ReadAll(res.Body); err != nil {
 			r.t.Fatal(err)
 		}
@@ -296,7 +297,7 @@ func mustJSON(v any) []byte {
 	return b
 }
 
-// once is a number that was not used before.
+// once returns a number that was not used before.
 func (r *rig) once() int { r.n++; return r.n }
 
 func (r *rig) version(id policy.MemberID) string {
@@ -307,7 +308,7 @@ func (r *rig) version(id policy.MemberID) string {
 	return strconv.FormatInt(m.Version, 10)
 }
 
-// card is a card of a member, which is added where there is none.
+// card returns a card of a member, which it adds if the member has none.
 func (r *rig) card(id policy.MemberID) string {
 	r.t.Helper()
 	if id == foreignID {
@@ -327,7 +328,7 @@ func (r *rig) card(id policy.MemberID) string {
 
 func (r *rig) cardNumber() string { return fmt.Sprintf("5E%08X", r.once()) }
 
-// badgeFile is the badge of the reader whose member this is.
+// badgeFile returns the badge file of the reader with this member.
 func (r *rig) badgeFile(id policy.MemberID) []byte {
 	r.t.Helper()
 	for _, x := range r.readers {
@@ -342,7 +343,7 @@ func (r *rig) badgeFile(id policy.MemberID) []byte {
 	return []byte("{}")
 }
 
-// badge is a badge of a member, which is added where there is none.
+// badge returns a badge of a member, which it adds if the member has none.
 func (r *rig) badge(id policy.MemberID) string {
 	r.t.Helper()
 	if id == foreignID {
@@ -359,7 +360,7 @@ func (r *rig) badge(id policy.MemberID) string {
 	return all[0].ID
 }
 
-// extra is a member who is there to be merged or to be forgotten.
+// extra returns a member who can be merged or erased.
 func (r *rig) extra() policy.MemberID {
 	r.t.Helper()
 	m, err := r.h.Directory().Members.Add(r.t.Context(), root, directory.Member{Name: fmt.Sprint("Extra ", r.once())})
@@ -369,7 +370,7 @@ func (r *rig) extra() policy.MemberID {
 	return m.ID
 }
 
-// replace writes values into a path: {member} and its like.
+// replace fills values into the parameters of a path, such as {member}.
 func replace(path string, values map[string]string) string {
 	for name, value := range values {
 		path = strings.ReplaceAll(path, "{"+name+"}", value)
@@ -379,7 +380,7 @@ func replace(path string, values map[string]string) string {
 
 func inAnHour() time.Time { return time.Now().Add(time.Hour) }
 
-// forgetAttempts has the hub forget how often a wrong password, code or token was tried.
+// forgetAttempts resets the hub's counters of wrong passwords, codes and tokens.
 func (r *rig) forgetAttempts() {
 	r.t.Helper()
 	err := r.h.Rows().Site("biklab").Write(r.t.Context(), func(tx *store.Tx) error {

@@ -8,8 +8,9 @@ import (
 	"portillon/yamlfile"
 )
 
-// The address that browsers use is a scheme and a host. Plain http is for a reverse proxy on the same computer.
-func TestURLOfPeopleIsSchemeAndHostAlone(t *testing.T) {
+// The hub's address for browsers consists of a scheme and a host. Plain http is allowed only for a reverse proxy on the
+// same computer.
+func TestWebURLHasOnlySchemeAndHost(t *testing.T) {
 	for text, want := range map[string]string{
 		"https://hub.lab.example":      "https://hub.lab.example",
 		"https://hub.lab.example:8443": "https://hub.lab.example:8443",
@@ -40,7 +41,7 @@ func TestURLOfPeopleIsSchemeAndHostAlone(t *testing.T) {
 	}
 }
 
-func TestNotReadyKeepsItsCause(t *testing.T) {
+func TestNotReadyUnwrapsToItsCause(t *testing.T) {
 	cause := errors.New("disk full")
 	if err := error(notReady{cause, "the disk is full"}); !errors.Is(err, cause) {
 		t.Error("the cause is lost")

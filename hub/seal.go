@@ -15,27 +15,27 @@ import (
 	"portillon/wire"
 )
 
-// The numbers of unknown cards are sealed in the machines' records (wire.SealCard). The hub makes a key for them each
-// day, and deletes it after SealLife: then every copy of what was sealed with it, in journals, ledger and backups,
-// cannot be read any more.
+// The numbers of unknown cards are sealed in the machines' records (wire.SealCard). The hub creates a seal key each
+// day, and deletes the key after SealLife. The card numbers that were sealed with this key can then not be read any
+// more, in journals, ledger or backups.
 
-// SealLife is how long sealed cards can be read. A backup of the folder of keys must not be kept for longer.
+// SealLife is how long sealed cards can be read. A backup of the folder of keys must not be kept for a longer time.
 const SealLife = 30 * 24 * time.Hour
 
-// sealEvery is how often the hub looks for keys that are too old, where nothing else makes it look.
+// sealEvery is how often the hub looks for expired keys if no other event makes it look.
 const sealEvery = time.Hour
 
-// sealDir is the folder of the seal keys, a file a day: 2026-11-30.key.
+// sealDir returns the folder of the seal keys, with one file for each day: 2026-11-30.key.
 func (c Config) sealDir() string { return filepath.Join(c.Data, "seal") }
 
-// sealKeys are the keys in a folder.
+// sealKeys are the seal keys in a folder.
 type sealKeys struct {
 	dir string
 	mu  sync.Mutex
-	day string // of public
-	// public is the key of the day; empty: it could not be made.
+	day string // day of public
+	// public is the public half of today's key; empty: the key could not be created.
 	public string
-	failed string // what was last logged
+	failed string // last logged error
 }
 
 const (
@@ -43,8 +43,8 @@ const (
 	sealSuffix = ".key"
 )
 
-// renewSeal is the public half of the key of the day, which it makes if there is none. A folder that takes no key is
-// logged, and stops nothing but the enrolment of cards.
+// renewSeal returns the public half of today's key, which it creates if there is none. If the folder cannot be written,
+// it logs the error; then only the enrolment of cards does not work.
 func (cs *cards) renewSeal() string {
 	public, err := cs.seal.today(cs.core.now())
 	cs.seal.mu.Lock()
@@ -59,7 +59,7 @@ func (cs *cards) renewSeal() string {
 	return public
 }
 
-// keepSealFresh deletes old keys, until ctx ends.
+// keepSealFresh deletes expired keys, until ctx ends.
 func (cs *cards) keepSealFresh(ctx context.Context) error {
 	clock := time.NewTicker(sealEvery)
 	defer clock.Stop()
@@ -73,8 +73,8 @@ func (cs *cards) keepSealFresh(ctx context.Context) error {
 	}
 }
 
-// today is the public half of the key of the day (UTC). On the first call of a day it makes the key and deletes those
-// that are too old.
+// today returns the public half of today's key (UTC). On the first call of a day it creates the key and deletes expired
+// keys.
 func (s *sealKeys) today(now time.Time) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,7 +88,7 @@ func (s *sealKeys) today(now time.Time) (string, error) {
 	err := deleteOldSealKeys(s.dir, now)
 	path := filepath.Join(s.dir, day+sealSuffix)
 	k, kerr := readSealKey(path)
-	if kerr != nil { // there is none, or it is damaged: what was sealed with it is lost, and the card is tapped again
+	if kerr != nil { // missing or damaged: cards sealed with it cannot be read and must be tapped again
 		k, kerr = makeSealKey(path)
 	}
 	if kerr == nil {
@@ -100,7 +100,7 @@ func (s *sealKeys) today(now time.Time) (string, error) {
 	return s.public, err
 }
 
-// makeSealKey makes a key of 32 random bytes and writes it to a file.
+// makeSealKey creates a key of 32 random bytes and writes it to a file.
 func makeSealKey(path string) (wire.SealKey, error) {
 	b := make([]byte, 32)
 	rand.Read(b) // never fails (crypto/rand)
@@ -119,7 +119,7 @@ func makeSealKey(path string) (wire.SealKey, error) {
 	return k, nil
 }
 
-// readSealKey reads a key that makeSealKey wrote.
+// readSealKey reads a key file of makeSealKey.
 func readSealKey(path string) (wire.SealKey, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -136,19 +136,19 @@ func readSealKey(path string) (wire.SealKey, error) {
 	return k, nil
 }
 
-// sealKeyDay is the day in the name of a key's file.
+// sealKeyDay returns the day in the name of a key file.
 func sealKeyDay(name string) (time.Time, bool) {
 	day, ok := strings.CutSuffix(name, sealSuffix)
 	t, err := time.Parse(sealDay, day)
 	return t, ok && err == nil
 }
 
-// tooOld reports whether a key of that day must be gone: it was made at most a day before the day's end. A key of a
-// clock that ran far ahead is gone too.
+// tooOld reports whether the key of a day must be deleted. A key may be created up to a day before the end of its day.
+// A key with a date far in the future, from a wrong clock, is deleted too.
 func tooOld(day, now time.Time) bool { return now.Sub(day).Abs() > SealLife }
 
-// deleteOldSealKeys deletes the keys that are too old (tooOld): afterwards nobody can read the card numbers that they
-// sealed.
+// deleteOldSealKeys deletes the expired keys (tooOld). Afterwards, the card numbers sealed with them cannot be read by
+// anyone.
 func deleteOldSealKeys(dir string, now time.Time) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -162,8 +162,8 @@ func deleteOldSealKeys(dir string, now time.Time) error {
 	return err
 }
 
-// SealKeys are the keys of c's hub that can be used at that time, whether the hub runs or not. A key that cannot be
-// read is left out.
+// SealKeys returns the hub's keys that are valid at a time, whether the hub runs or not. It leaves out a key that
+// cannot be read.
 func (c Config) SealKeys(now time.Time) ([]wire.SealKey, error) {
 	entries, err := os.ReadDir(c.sealDir())
 	if errors.Is(err, os.ErrNotExist) {
@@ -187,8 +187,8 @@ func (c Config) SealKeys(now time.Time) ([]wire.SealKey, error) {
 	return out, nil
 }
 
-// wantsSeal reports whether a machine that has just published its state is sent an acknowledgement for its seal key:
-// the one that it has is of a day before.
+// wantsSeal reports whether a machine that has just published its state must get an acknowledgement with today's seal
+// key, because its last one has an older key.
 func (m *Machine) wantsSeal(today string) bool {
 	return m.State.Format >= wire.SealFormat && today != "" && m.notes.sealed != today
 }

@@ -19,7 +19,7 @@ import (
 	"portillon/wire"
 )
 
-// sealing is a hub, its only machine and the seal key that it got.
+// sealing returns a hub, its only machine, and the seal key that the machine got.
 func sealing(t *testing.T) (*office, *client, *ledgertest.Machine, wire.Ack) {
 	t.Helper()
 	m := ledgertest.New(t, "biklab", "laser")
@@ -37,8 +37,8 @@ func sealing(t *testing.T) (*office, *client, *ledgertest.Machine, wire.Ack) {
 	return o, c, m, a
 }
 
-// asks publishes a state, as a machine does again and again, until an acknowledgement comes that is as wanted: the
-// broker may lose what is published in the moment after a subscription.
+// asks publishes a state repeatedly, like a machine, until the wanted acknowledgement arrives: the broker may lose
+// messages right after a subscription.
 func (c *client) asks(o *office, s wire.State, wanted func(wire.Ack) bool) wire.Ack {
 	c.t.Helper()
 	s.Machine, s.Phase = "laser", "off"
@@ -92,7 +92,7 @@ func (c *client) tapped(
 
 var strange = wire.EnrolCard{Code: "7F3K9Q", Card: strings.Repeat("0123456789abcdef", 4)}
 
-func TestUnknownCardIsFoundForADayFromItsSealedRecord(t *testing.T) {
+func TestUnknownCardIsFoundForADayByItsSealedRecord(t *testing.T) {
 	o, c, m, a := sealing(t)
 	c.tapped(
 		o,
@@ -133,7 +133,7 @@ func TestSealedCardsCannotBeReadAfterThirtyDays(t *testing.T) {
 		t.Fatalf("%d keys, %v", len(keys), err)
 	}
 	seen := map[string]bool{a.Seal: true}
-	for range 30 { // the machine's first state of a day brings the next key
+	for range 30 { // the machine's first state of a day causes the next key
 		o.clock.pass(24 * time.Hour)
 		c.says(o, wire.State{Format: wire.SealFormat, Journal: m.Len(), Bundle: uint64(len(seen))})
 		next := c.ack(o)
@@ -193,7 +193,7 @@ func TestDamagedSealKeyIsReplacedWithoutAnError(t *testing.T) {
 			if err := damage(filepath.Join(o.config.Data, "seal", ledgertest.Start().Format(time.DateOnly)+".key")); err != nil {
 				t.Fatal(err)
 			}
-			again, err := hub.New(o.config, hub.Options{Now: o.clock.now}) // its broker may log after the test
+			again, err := hub.New(o.config, hub.Options{Now: o.clock.now}) // the first hub's broker may still log after the test
 			if err != nil {
 				t.Fatal(err)
 			}

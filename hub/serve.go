@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// loopback answers HTTP on loopback.
+// loopback serves HTTP on loopback.
 type loopback struct {
 	fleet     *fleet
 	connector *connector
@@ -22,7 +22,7 @@ type loopback struct {
 	http net.Listener // nil: chunks are not served
 }
 
-// serve answers HTTP on loopback until ctx ends.
+// serve serves HTTP on loopback until ctx ends.
 func (lo *loopback) serve(ctx context.Context) error {
 	s := &http.Server{
 		Handler:           lo.handler(),
@@ -48,16 +48,17 @@ func (lo *loopback) serve(ctx context.Context) error {
 	return nil
 }
 
-// handler serves GET /manifest, GET /chunks/<sha256> and its parts (package chunks), GET /machines (how each machine
-// stands, as JSON) and GET /broker (what the broker inside stores, and what it refused to each account). It answers
-// only requests addressed to loopback by name, so that no page in a browser can have its own name resolve to it.
+// handler serves GET /manifest, GET /chunks/<sha256> and its parts (package chunks), GET /machines (the state of each
+// machine as JSON) and GET /broker (the messages stored by the broker inside this program, and what it denied to each
+// account). It answers only requests whose Host header is a name of loopback, so that a page in a browser cannot
+// resolve its own host name to the listener.
 func (lo *loopback) handler() http.Handler {
 	mux := http.NewServeMux()
 	lo.bundles.serveBundle(mux)
 	mux.HandleFunc("GET /machines", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
-		json.NewEncoder(w).Encode(lo.fleet.list()) // the reader may be gone
+		json.NewEncoder(w).Encode(lo.fleet.list()) // the client may have disconnected
 	})
 	mux.HandleFunc("GET /broker", lo.getBroker)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -70,7 +71,7 @@ func (lo *loopback) handler() http.Handler {
 	})
 }
 
-// serveBundle adds what machines fetch.
+// serveBundle adds the routes that machines use to fetch a bundle.
 func (bs *bundleStore) serveBundle(mux *http.ServeMux) {
 	mux.HandleFunc("GET /manifest", bs.getManifest)
 	mux.HandleFunc("GET /chunks/{sha}", bs.chunks.GetChunk)
@@ -78,8 +79,8 @@ func (bs *bundleStore) serveBundle(mux *http.ServeMux) {
 	mux.HandleFunc("POST /chunks/{sha}/parts", bs.chunks.PostParts)
 }
 
-// addressed reports whether a request's Host is this computer: a page in a browser could otherwise reach the listener
-// under a name of its own (DNS rebinding).
+// addressed reports whether a request's Host header names this computer. Without this check, a page in a browser could
+// reach the listener under the page's own host name (DNS rebinding).
 func addressed(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -88,7 +89,7 @@ func addressed(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// getManifest answers GET /manifest.
+// getManifest serves GET /manifest.
 func (bs *bundleStore) getManifest(w http.ResponseWriter, r *http.Request) {
 	manifest, _ := bs.current()
 	if manifest == nil {
@@ -101,13 +102,13 @@ func (bs *bundleStore) getManifest(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(manifest))
 }
 
-// BrokerStatus is what the broker inside stores and refuses.
+// BrokerStatus is the state of the broker inside this program: stored messages and denied actions.
 type BrokerStatus struct {
 	Stored   broker.Stored          `json:"stored"`
 	Accounts []broker.AccountStatus `json:"accounts"`
 }
 
-// getBroker answers GET /broker: what the broker inside stores, and its accounts.
+// getBroker serves GET /broker: the messages stored by the broker inside this program, and its accounts.
 func (lo *loopback) getBroker(w http.ResponseWriter, _ *http.Request) {
 	if lo.connector.broker == nil {
 		http.Error(w, "the broker is outside", http.StatusNotFound)
@@ -120,5 +121,5 @@ func (lo *loopback) getBroker(w http.ResponseWriter, _ *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	json.NewEncoder(w).Encode(BrokerStatus{stored, lo.connector.broker.Accounts()}) // the reader may be gone
+	json.NewEncoder(w).Encode(BrokerStatus{stored, lo.connector.broker.Accounts()}) // the client may have disconnected
 }

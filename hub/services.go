@@ -11,19 +11,19 @@ import (
 	"portillon/wire"
 )
 
-// The services of a hub that keeps the site itself, as its pages and its API call them: each asks by itself what its
-// actor may. They are nil for a hub beside a site of files, and may be called before Run.
+// The services of a hub that manages the site itself, for its pages and its API. Each service checks the permissions of
+// the actor. The services are nil if the site is a folder of files. They may be called before Run.
 
-// Directory is the site's members, cards and badges.
+// Directory returns the services for the site's members, cards and badges.
 func (h *Hub) Directory() *directory.Services { return h.services.directory }
 
-// Publishing is the site's policy and its bundles.
+// Publishing returns the services for the site's policy and bundles.
 func (h *Hub) Publishing() *publish.Services { return h.services.publish }
 
-// Accounts is who signs in.
+// Accounts returns the services for the accounts of people who sign in.
 func (h *Hub) Accounts() *account.Services { return h.services.accounts }
 
-// Policy is the policy in force of a hub that keeps the site itself; nil: there is none.
+// Policy returns the policy in force of a hub that manages the site itself; nil: there is no policy.
 func (h *Hub) Policy(ctx context.Context) (*policy.Policy, error) {
 	if h.services.policies.read == nil {
 		return nil, nil
@@ -31,24 +31,24 @@ func (h *Hub) Policy(ctx context.Context) (*policy.Policy, error) {
 	return h.services.policies.current(ctx)
 }
 
-// Machines are all machines of hub.yaml and those that joined, sorted by id.
+// Machines returns the machines of hub.yaml and those that joined, sorted by id.
 func (h *Hub) Machines() []Machine { return h.fleet.list() }
 
-// Manifest is the signed manifest in force, and its version; nil and 0 where there is none.
+// Manifest returns the signed manifest in force and its version; nil and 0: there is no bundle.
 func (h *Hub) Manifest() ([]byte, uint64) { return h.bundles.current() }
 
-// Command signs an order to a machine, sends it, and waits for the reply: at most wire.CommandLife, or until ctx ends.
-// c.Do, Tag, Reason and Now are the caller's; the rest is filled in. While the broker is away it waits: an order that
-// comes late is refused by the machine.
+// Command signs a command to a machine, sends it, and waits for the reply: at most wire.CommandLife, or until ctx ends.
+// The caller sets c.Do, Tag, Reason and Now; the other fields are filled in. While the broker is not connected, Command
+// waits; a machine refuses a command that arrives after its expiry.
 func (h *Hub) Command(ctx context.Context, m policy.MachineID, c wire.Command) (wire.Reply, error) {
 	return h.commands.command(ctx, m, c)
 }
 
-// DatabaseError is why the database does not take records, or changes; nil: it does, as far as the hub knows.
+// DatabaseError returns why the database accepts no records or changes; nil: it accepts them, as far as the hub knows.
 func (h *Hub) DatabaseError() error { return h.health.failure() }
 
-// Handler serves GET /manifest, GET /chunks/<sha256> and its parts, GET /machines and GET /broker, on loopback only.
+// Handler serves GET /manifest, GET /chunks/<sha256> and its parts, GET /machines and GET /broker, for loopback only.
 func (h *Hub) Handler() http.Handler { return h.loopback.handler() }
 
-// WebURL is where people reach the hub; empty: nowhere.
+// WebURL returns the hub's address for people; empty: the hub has no pages.
 func (h *Hub) WebURL() string { return h.pagesServer.webURL() }

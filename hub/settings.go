@@ -16,19 +16,19 @@ import (
 	"portillon/hub/store"
 )
 
-// settings are what an administrator sets while the hub runs, as they are in force. This process alone writes them.
+// settings are the current settings that an administrator can change while the hub runs. Only this process writes them.
 type settings struct {
-	changing sync.Mutex // held from the comparison of versions until the change is in force
+	changing sync.Mutex // held from the comparison of versions until the change takes effect
 	now      atomic.Pointer[api.Settings]
 }
 
-// Bounds of settings, in bytes.
+// Limits of settings, in bytes.
 const (
 	maxSiteName = 100
 	maxContact  = 200
 )
 
-// readSettings takes the settings of the database into force; without any, those of a new site.
+// readSettings loads the settings from the database; if there are none, it uses those of a new site.
 func (sv *services) readSettings(ctx context.Context) error {
 	s := api.Settings{Site: sv.core.c.Site, Name: string(sv.core.c.Site), Language: "fr", MailLinks: true}
 	var links int64
@@ -47,18 +47,18 @@ func (sv *services) readSettings(ctx context.Context) error {
 	return nil
 }
 
-// siteNow is what pages and mails show of the settings.
+// siteNow returns the current settings that pages and mails display.
 func (sv *services) siteNow() account.Settings {
 	s := sv.settings.now.Load()
 	return account.Settings{Title: s.Name, Language: s.Language, Contact: s.Contact, Links: s.MailLinks}
 }
 
-// siteAdmin is the hub as the API asks it.
+// siteAdmin implements api.Hub.
 type siteAdmin struct{ h *Hub }
 
 var _ api.Hub = siteAdmin{}
 
-// Settings are the site's settings, with what hub.yaml and the policy say beside them.
+// Settings returns the site's settings, together with the values that hub.yaml and the policy determine.
 func (o siteAdmin) Settings(ctx context.Context, a actor.Actor) (api.Settings, error) {
 	if err := a.May(actor.WriteSettings, actor.Target{}); err != nil {
 		return api.Settings{}, err
@@ -66,7 +66,7 @@ func (o siteAdmin) Settings(ctx context.Context, a actor.Actor) (api.Settings, e
 	return o.settings(ctx)
 }
 
-// settings are the settings now, with those that hub.yaml and the policy decide.
+// settings returns the current settings, together with the values that hub.yaml and the policy determine.
 func (o siteAdmin) settings(ctx context.Context) (api.Settings, error) {
 	s := *o.h.services.settings.now.Load()
 	zone, err := o.h.services.zone(ctx)
@@ -77,8 +77,8 @@ func (o siteAdmin) settings(ctx context.Context) (api.Settings, error) {
 	return s, nil
 }
 
-// ChangeSettings changes name, language, contact and whether members may sign in by e-mail. The change is in force when
-// it returns.
+// ChangeSettings changes the name, the language, the contact, and whether members may sign in by e-mail. The change
+// takes effect before it returns.
 func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version int64,
 	change func(*api.Settings) error) (api.Settings, error) {
 	if err := a.May(actor.WriteSettings, actor.Target{}); err != nil {
@@ -89,7 +89,7 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 	defer h.services.settings.changing.Unlock()
 	var after api.Settings
 	err := h.core.db.Site(h.core.c.Site).Write(ctx, func(tx *store.Tx) error {
-		// Refuse a change that was made for older settings.
+		// Refuse a change that was made for an older version of the settings.
 		before := *h.services.settings.now.Load()
 		if before.Version != version {
 			return &fault.Conflict{What: "settings", ID: string(h.core.c.Site), Have: before.Version, Got: version}
@@ -98,7 +98,7 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 		if err := change(&given); err != nil {
 			return err
 		}
-		// Copy only what an administrator may change: the rest shows what the policy and hub.yaml say.
+		// Copy only the fields that an administrator may change. The policy and hub.yaml determine the others.
 		after = before
 		after.Name, after.Language, after.Contact = given.Name, given.Language, given.Contact
 		after.MailLinks = given.MailLinks
@@ -122,12 +122,13 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 	if err != nil {
 		return api.Settings{}, err
 	}
-	// After the commit the new settings are in force at once.
+	// After the commit the new settings take effect at once.
 	h.services.settings.now.Store(&after)
 	return o.settings(ctx)
 }
 
-// changedSettings names the fields that changed. The contact may be a person's address: the audit log keeps no values.
+// changedSettings returns the names of the changed fields. It leaves out the values, because the contact may be a
+// person's address and the audit log must not contain it.
 func changedSettings(before, after api.Settings) string {
 	var out []string
 	for _, f := range []struct {
@@ -142,7 +143,7 @@ func changedSettings(before, after api.Settings) string {
 	return "changed " + strings.Join(out, ", ")
 }
 
-// checkSettings finds all faults of the settings that an administrator may change.
+// checkSettings returns all faults of the settings that an administrator may change.
 func checkSettings(s api.Settings) (faults []fault.Field) {
 	bad := func(field, given, wrong, right string) {
 		faults = append(faults, fault.Field{Field: field, Given: given[:min(len(given), 60)], Wrong: wrong, Right: right})
@@ -161,7 +162,8 @@ func checkSettings(s api.Settings) (faults []fault.Field) {
 	return faults
 }
 
-// printable refuses what no line of a page or mail shows: line feeds, and marks that change the direction of writing.
+// printable returns false for text with characters that a line of a page or mail cannot display: line feeds, and marks
+// that change the direction of writing.
 func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar })
 }

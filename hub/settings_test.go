@@ -14,7 +14,7 @@ import (
 	"portillon/hub/api"
 )
 
-// ownerOf signs the first owner in.
+// ownerOf creates the first owner and signs the browser in.
 func (b *browser) ownerOf(h *office) {
 	b.t.Helper()
 	owner := url.Values{"code": {h.OwnerCode()}, "name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
@@ -23,13 +23,13 @@ func (b *browser) ownerOf(h *office) {
 	}
 }
 
-// patch changes by a JSON merge patch.
+// patch sends a JSON merge patch for a version.
 func (b *browser) patch(path, version, body string) (int, []byte) {
 	b.t.Helper()
 	return b.do("PATCH", "/api/v1"+path, "application/merge-patch+json", []byte(body), "If-Match", `"`+version+`"`)
 }
 
-func TestSettingsAreInForceAtOnceAndOutliveARestart(t *testing.T) {
+func TestSettingsTakeEffectAtOnceAndAreKeptAfterARestart(t *testing.T) {
 	h, b := managedHub(t)
 	b.ownerOf(h)
 	var s api.Settings
@@ -82,7 +82,7 @@ func TestSettingsAreInForceAtOnceAndOutliveARestart(t *testing.T) {
 	}
 }
 
-// Of two changes of one version, one is refused: nothing that somebody changed is written over unseen.
+// Of two changes for the same version, the second is refused, so that no change is overwritten unnoticed.
 func TestOneOfTwoChangesOfTheSettingsIsRefused(t *testing.T) {
 	h, b := managedHub(t)
 	b.ownerOf(h)
@@ -111,7 +111,7 @@ func TestOneOfTwoChangesOfTheSettingsIsRefused(t *testing.T) {
 
 func long(n int) string { return string(bytes.Repeat([]byte("a"), n)) }
 
-func TestStateSaysHowTheHubRuns(t *testing.T) {
+func TestStateDescribesTheRunningHub(t *testing.T) {
 	h, b := managedHub(t)
 	b.ownerOf(h)
 	b.json(201, "POST", "/machines", map[string]string{"id": "laser"}, nil)

@@ -13,26 +13,26 @@ import (
 	"portillon/wire"
 )
 
-// siteCert is a certificate of the site's own for the machines' listener and the broker, in place of one of the hub's
-// authority. Machines pin the authority that signed it, and verify the hub's name; enrolment codes bind that authority.
-// The files are looked at again, so that whatever renews them needs no restart of the hub.
+// siteCert is the site's own certificate for the machines' listener and the broker, used instead of one from the hub's
+// authority. Machines pin the authority that signed it, and verify the hub's name; enrolment codes contain that
+// authority. The files are read again when they change, so that a renewal needs no restart of the hub.
 type siteCert struct {
 	cert, key string // PEM files
-	name      string // that the certificate must be for
+	name      string // name that the certificate must be valid for
 	ca        *x509.Certificate
 	now       func() time.Time
 	log       func(msg string, args ...any)
 
 	mu     sync.Mutex
 	pair   *tls.Certificate
-	stamp  string // of the files that pair is of
+	stamp  string // identifies the state of the files of pair
 	looked time.Time
 }
 
-// certEvery is how often the files are looked at again, when a machine connects.
+// certEvery is how often the hub checks whether the files have changed, when a machine connects.
 const certEvery = time.Minute
 
-// openSiteCert reads the files. A certificate that machines would refuse is an error.
+// openSiteCert reads the files. It returns an error for a certificate that machines would reject.
 func openSiteCert(c JoinConfig, now func() time.Time, log func(string, ...any)) (*siteCert, error) {
 	text, err := os.ReadFile(c.Authority)
 	if err != nil {
@@ -56,7 +56,7 @@ func openSiteCert(c JoinConfig, now func() time.Time, log func(string, ...any)) 
 	return s, nil
 }
 
-// read reads the certificate, and verifies it as a machine does whose clock is trusted.
+// read reads the certificate, and verifies it like a machine with a trusted clock.
 func (s *siteCert) read() (*tls.Certificate, error) {
 	pair, err := tls.LoadX509KeyPair(s.cert, s.key)
 	if err != nil {
@@ -83,7 +83,8 @@ func (s *siteCert) read() (*tls.Certificate, error) {
 	return &pair, nil
 }
 
-// stampOf tells when the certificate or its key was last written; a change means that both must be read again.
+// stampOf returns a text with the modification times of the certificate and its key. If the text changes, both files
+// must be read again.
 func (s *siteCert) stampOf() (out string) {
 	for _, path := range []string{s.cert, s.key} {
 		if fi, err := os.Stat(path); err == nil {
@@ -93,7 +94,8 @@ func (s *siteCert) stampOf() (out string) {
 	return out
 }
 
-// get is a tls.Config's GetCertificate. A new file that machines would refuse changes nothing, and is logged.
+// get implements tls.Config.GetCertificate. If machines would reject a new file, get logs this and continues to use the
+// old certificate.
 func (s *siteCert) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +116,7 @@ func (s *siteCert) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return s.pair, nil
 }
 
-// machinesCA is the authority that machines pin, DER.
+// machinesCA returns the certificate of the authority that machines pin, in DER.
 func (en *enrolments) machinesCA() []byte {
 	if s := en.siteCert; s != nil {
 		return s.ca.Raw
@@ -122,7 +124,7 @@ func (en *enrolments) machinesCA() []byte {
 	return en.authority.Certificate()
 }
 
-// machinesCert gives the certificate that machines verify.
+// machinesCert returns a function that returns the certificate for machines.
 func (en *enrolments) machinesCert() func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if s := en.siteCert; s != nil {
 		return s.get

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// certFiles writes an authority, and certificates that it signs.
+// certFiles writes an authority and certificates that the authority signs.
 type certFiles struct {
 	t      *testing.T
 	dir    string
@@ -46,7 +46,7 @@ func (f *certFiles) key() *ecdsa.PrivateKey {
 	return k
 }
 
-// sign signs by the authority; parent nil: by itself.
+// sign signs a certificate with the authority's key; parent nil: the certificate is self-signed.
 func (f *certFiles) sign(c *x509.Certificate, k *ecdsa.PrivateKey, parent *x509.Certificate) []byte {
 	f.serial++
 	c.SerialNumber, c.NotBefore = big.NewInt(f.serial), f.now.Add(-time.Hour)
@@ -70,7 +70,7 @@ func (f *certFiles) pem(name, kind string, der []byte) {
 	}
 }
 
-// hub writes a certificate of the hub for a name, and returns its DER.
+// hub writes a certificate of the hub for a name, and returns the certificate in DER.
 func (f *certFiles) hub(name string, until time.Time) []byte {
 	k := f.key()
 	der := f.sign(&x509.Certificate{DNSNames: []string{name}, NotAfter: until,
@@ -97,7 +97,7 @@ func TestSitesCertificateThatMachinesWouldRefuseIsAnError(t *testing.T) {
 	for _, x := range []struct {
 		name   string
 		change func(*certFiles)
-		want   string // of the error; empty: none
+		want   string // part of the error; empty: no error
 	}{
 		{"as it should be", func(*certFiles) {}, ""},
 		{"no authority", func(f *certFiles) { os.Remove(f.config().Authority) }, "machines-authority: "},
@@ -129,8 +129,9 @@ func TestSitesCertificateThatMachinesWouldRefuseIsAnError(t *testing.T) {
 	}
 }
 
-// A renewed file takes effect within a minute and without a restart; one that machines would refuse does not.
-func TestRenewedSiteCertificateIsTakenUpWithinAMinute(t *testing.T) {
+// A renewed file takes effect within a minute and without a restart. A file that machines would reject does not take
+// effect.
+func TestRenewedSiteCertificateIsUsedWithinAMinute(t *testing.T) {
 	f := newCertFiles(t)
 	first := f.hub("hub.lab", time.Time{})
 	s, err := f.open()

@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// machineLog is what the newest journal of a machine says of now: who is on it, and its tags.
+// machineLog is the current state of a machine according to its newest journal: the session and the tags.
 type machineLog struct {
 	generation wire.Generation
 	held       uint64
@@ -21,11 +21,11 @@ type machineLog struct {
 	tags       []enrol.Tag
 }
 
-// logKinds are the records that change a machineLog.
+// logKinds are the kinds of records that change a machineLog.
 var logKinds = []wire.Kind{wire.SessionStart, wire.SessionEnd, wire.RoleChanged, wire.Tagged, wire.Untagged}
 
-// logOf reads on in the newest journal of a machine from where it was read before. Where the ledger cannot be read,
-// nothing newer is known.
+// logOf reads the new records in the newest journal of a machine, and returns the current state. If the ledger cannot
+// be read, it returns the last known state.
 func (fl *fleet) logOf(id policy.MachineID) machineLog {
 	fl.logs.mu.Lock()
 	defer fl.logs.mu.Unlock()
@@ -53,12 +53,13 @@ func (fl *fleet) logOf(id policy.MachineID) machineLog {
 	return l
 }
 
-// readLog reads on in a journal up to its head. Of a journal that was never read, the records of tags are few, and of
-// the sessions the last one says all: a journal of years is not read whole.
+// readLog reads a journal from the last read record to its head. For a journal that was never read, it reads all
+// records of tags, of which there are few, and only the last start or end of a session. It therefore does not read a
+// journal of years completely.
 func (fl *fleet) readLog(l *machineLog, id policy.MachineID, head ledger.Head) error {
 	ctx := context.Background()
 	take := func(e ledger.Entry) error {
-		if e.Seq <= head.Seq { // what came since is read the next time
+		if e.Seq <= head.Seq { // later records are read at the next call
 			l.take(e.Record)
 		}
 		return nil
@@ -81,7 +82,7 @@ func (fl *fleet) readLog(l *machineLog, id policy.MachineID, head ledger.Head) e
 	return fl.core.ledger.Records(ctx, q, take)
 }
 
-// take takes a record into account. A body that cannot be read says nothing.
+// take applies a record to the state. It ignores a body that it cannot parse.
 func (l *machineLog) take(r wire.Record) {
 	switch r.Kind {
 	case wire.SessionStart:
@@ -96,7 +97,7 @@ func (l *machineLog) take(r wire.Record) {
 	case wire.RoleChanged:
 		var b wire.RoleBody
 		if l.session != nil && json.Unmarshal(r.Body, &b) == nil {
-			changed := *l.session // others may hold the one before
+			changed := *l.session // callers may still use the previous session
 			changed.Role = b.Role.String()
 			l.session = &changed
 		}

@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-func TestNewestJournalGivesTheSessionAndTagsOfAMachine(t *testing.T) {
+func TestSessionAndTagsComeFromTheNewestJournal(t *testing.T) {
 	at := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 	record := func(kind wire.Kind, member policy.MemberID, body any) wire.Record {
 		b, err := json.Marshal(body)
@@ -48,7 +48,7 @@ func TestNewestJournalGivesTheSessionAndTagsOfAMachine(t *testing.T) {
 	}
 }
 
-// A journal that is read for the first time, at any place, says the same as one that was read record by record.
+// A journal gives the same state if it is read in one step from any record as if it is read record by record.
 func TestJournalGivesTheSameStateWheneverItIsRead(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Append(wire.Refused, "", "m-lea", wire.RefusedBody{})

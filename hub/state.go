@@ -15,13 +15,13 @@ import (
 	"portillon/hub/fault"
 )
 
-// When the state of the hub warns.
+// Limits at which the state of the hub has a warning.
 const (
-	leastDisk   = 500 << 20 // bytes free: some weeks of records of 20 machines, and room for a backup's copy
+	leastDisk   = 500 << 20 // free bytes: enough for some weeks of records of 20 machines, and for the copy of a backup
 	backupEvery = 8 * 24 * time.Hour
 )
 
-// State says how the hub runs.
+// State returns how the hub runs.
 func (o siteAdmin) State(ctx context.Context, a actor.Actor) (api.State, error) {
 	if err := a.May(actor.WriteSettings, actor.Target{}); err != nil {
 		return api.State{}, err
@@ -68,13 +68,13 @@ func (o siteAdmin) State(ctx context.Context, a actor.Actor) (api.State, error) 
 	if err != nil {
 		return api.State{}, err
 	}
-	// Both depend on the rest of the state, so they come last.
+	// Warnings and Ready depend on the fields above.
 	s.Warnings = (&opening{hub: h}).warnings(s)
 	s.Ready = h.health.ready(ctx) == nil
 	return s, nil
 }
 
-// warnings are what an administrator should look at, by names that openapi.yaml explains.
+// warnings returns the names of conditions that an administrator should check. openapi.yaml explains each name.
 func (op *opening) warnings(s api.State) (out []string) {
 	now := op.hub.core.now()
 	for _, w := range []struct {
@@ -94,7 +94,7 @@ func (op *opening) warnings(s api.State) (out []string) {
 	return out
 }
 
-// fileSizes is how much files hold together. One that is not there holds nothing.
+// fileSizes returns the total size of files. A missing file has size 0.
 func fileSizes(paths ...string) (n int64) {
 	for _, path := range paths {
 		if i, err := os.Stat(path); err == nil {
@@ -104,12 +104,12 @@ func fileSizes(paths ...string) (n int64) {
 	return n
 }
 
-// backupNote is the file in the hub's data folder that says when the last backup was made.
+// backupNote is the file in the hub's data folder with the time of the last backup.
 const backupNote = "last-backup"
 
-// NoteBackup notes in a hub's data folder that a backup was made, for the hub that runs there.
+// NoteBackup stores the time of a backup in a hub's data folder, for the hub that runs there.
 func NoteBackup(data string, at time.Time) error {
-	f, err := os.CreateTemp(data, ".last-backup-*") // CreateTemp makes it 0600
+	f, err := os.CreateTemp(data, ".last-backup-*") // CreateTemp creates the file with mode 0600
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func NoteBackup(data string, at time.Time) error {
 	return os.Rename(f.Name(), filepath.Join(data, backupNote))
 }
 
-// lastBackup is when the last backup was made; zero: none was, or nobody can tell.
+// lastBackup returns the time of the last backup; zero: no backup was made, or the time cannot be read.
 func lastBackup(data string) time.Time {
 	f, err := fs.ReadFile(os.DirFS(data), backupNote)
 	if err != nil {
@@ -134,7 +134,7 @@ func lastBackup(data string) time.Time {
 	return at
 }
 
-// buildVersion is the program's version where nobody named one.
+// buildVersion returns the program's version according to the build.
 func buildVersion() string {
 	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {
 		return b.Main.Version

@@ -13,17 +13,18 @@ import (
 	"portillon/wire"
 )
 
-// What each machine last said of itself is kept in the database, so that a hub that starts again knows it: the broker
-// inside keeps states too, but not when they were said, and a broker outside may have lost them.
+// The last state of each machine is stored in the database, so that a restarted hub has it. The broker inside this
+// program also keeps states, but not their times, and a separate broker may have lost them.
 
 const (
-	// statesEvery is how often changed states are written. A power cut loses as much of "last seen", and nothing else.
+	// statesEvery is how often changed states are written. A power cut loses the changes of at most this time, and no
+	// other data.
 	statesEvery = 30 * time.Second
-	// statesBye bounds the last write of a hub that ends.
+	// statesBye is the timeout for the last write when the hub ends.
 	statesBye = 5 * time.Second
 )
 
-// recall reads what a machine last said. What cannot be read is not known.
+// recall loads the last state of a machine. It ignores a state that it cannot parse.
 func (fl *fleet) recall(ctx context.Context, m *Machine) error {
 	var seen, troubleAt, troubleSince int64
 	var text string
@@ -44,7 +45,7 @@ func (fl *fleet) recall(ctx context.Context, m *Machine) error {
 	return nil
 }
 
-// newest is the newest state that is known; nil: none is.
+// newest returns the newest known state; nil: none.
 func (m *Machine) newest() *wire.State {
 	if m.State != nil {
 		return m.State
@@ -52,7 +53,7 @@ func (m *Machine) newest() *wire.State {
 	return m.notes.last
 }
 
-// momentOf is the time of a column in milliseconds; 0 is the zero Time.
+// momentOf converts a column in milliseconds to a time; 0 is the zero Time.
 func momentOf(millis int64) time.Time {
 	if millis == 0 {
 		return time.Time{}
@@ -60,7 +61,7 @@ func momentOf(millis int64) time.Time {
 	return time.UnixMilli(millis).UTC()
 }
 
-// millisOf is a time as the database stores it; the zero Time is 0.
+// millisOf converts a time to the milliseconds that the database stores; the zero Time is 0.
 func millisOf(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -68,7 +69,7 @@ func millisOf(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-// keepStates writes what machines said, until ctx ends, and once more then.
+// keepStates writes the states of machines to the database until ctx ends, and a last time after that.
 func (fl *fleet) keepStates(ctx context.Context) error {
 	clock := time.NewTicker(statesEvery)
 	defer clock.Stop()
@@ -85,14 +86,14 @@ func (fl *fleet) keepStates(ctx context.Context) error {
 	}
 }
 
-// keptState is a row of machine_state.
+// keptState is a row of the table machine_state.
 type keptState struct {
 	seen, troubleAt, troubleSince int64
 	state, trouble                string
 }
 
-// writeStates writes the states that changed in one transaction. A database that does not take them is tried again: the
-// records tell the reason.
+// writeStates writes the changed states in one transaction. If the database rejects them, the next call tries again;
+// the reason is already logged for the records.
 func (fl *fleet) writeStates(ctx context.Context) {
 	// Collect the states that differ from those in the database.
 	changed := map[policy.MachineID]keptState{}
@@ -134,7 +135,7 @@ func (fl *fleet) writeStates(ctx context.Context) {
 		fl.core.log.Warn("states of machines not saved", "err", err)
 		return
 	}
-	// Only a committed state counts as written: a failed one is tried again next time.
+	// Only a committed state counts as written. A failed write is repeated at the next call.
 	for id, k := range changed {
 		fl.change(id, func(m *Machine) { m.notes.kept = k })
 	}

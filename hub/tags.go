@@ -17,31 +17,31 @@ import (
 	"portillon/wire"
 )
 
-// Tag is a lock that an administrator puts on a machine. It waits in a file of its own until the machine has it,
-// however long the machine, the broker or the hub are away, and is kept until the machine's journal says that somebody
-// took it off: what hangs on a machine is the union of what was put on there and here, and who removes a tag there, by
-// name, has the last word on it.
+// Tag is a lock that an administrator puts on a machine. The hub stores each tag in a separate file, and sends it until
+// the machine has it, even if machine, broker and hub are offline for a long time. The file is deleted once the
+// machine's journal shows that a person took the tag off. A machine has the tags that were put on at the machine and
+// those of the hub. Taking off a tag at the machine always takes precedence.
 type Tag struct {
 	Machine policy.MachineID `json:"machine"`
 	ID      string           `json:"tag"`
-	Reason  string           `json:"reason"` // what members read
+	Reason  string           `json:"reason"` // shown to members
 	Now     bool             `json:"now,omitempty"`
 	Since   time.Time        `json:"since"`
 }
 
 const (
-	maxReason = 200             // bytes, as a machine has it
-	tagsEvery = 2 * time.Second // how often the folder is looked at
-	tagReply  = 5 * time.Second // how long one machine is waited for; it is asked again later
+	maxReason = 200             // bytes; the same limit as on a machine
+	tagsEvery = 2 * time.Second // how often the folder is read
+	tagReply  = 5 * time.Second // timeout for one machine's reply; the hub asks again later
 )
 
 var tagFile = regexp.MustCompile(`^([0-9a-f]{16})\.json$`)
 
-// tags is the folder of the tags that wait for their machines.
+// tags returns the folder with the files of tags.
 func (c Config) tags() string { return filepath.Join(c.Data, "tags") }
 
-// TagOut writes a tag down, for the hub to bring to its machine; the hub need not run. It is on the disk when TagOut
-// returns.
+// TagOut stores a tag, which the hub then sends to its machine. The hub need not run. The tag is on the disk when
+// TagOut returns.
 func (c Config) TagOut(m policy.MachineID, reason string, now bool, at time.Time) (Tag, error) {
 	t := Tag{Machine: m, ID: random(8), Reason: strings.TrimSpace(reason), Now: now, Since: at.UTC().Truncate(time.Second)}
 	keys, err := c.MachineKeys(context.Background())
@@ -60,15 +60,16 @@ func (c Config) TagOut(m policy.MachineID, reason string, now bool, at time.Time
 	if err != nil {
 		return t, fmt.Errorf("tag: %w", err)
 	}
-	// The folder is closed to others, so that the file need not be: whoever writes it may be another user than the hub.
+	// The folder can be read only by its owner. The file can be read by all users, because the tool may run as a different
+	// user than the hub.
 	if err := wire.WriteFile(filepath.Join(c.tags(), t.ID+".json"), data, 0o644); err != nil {
 		return t, fmt.Errorf("tag: %w", err)
 	}
 	return t, nil
 }
 
-// Tags are those that administrators put on, and that nobody has taken off as far as the hub knows. A file that cannot
-// be read is in the error.
+// Tags returns the tags that administrators put on and that were not taken off, as far as the hub knows. The error
+// contains each file that cannot be read.
 func (c Config) Tags() (out []Tag, err error) {
 	all, e := os.ReadDir(c.tags())
 	if errors.Is(e, os.ErrNotExist) {
@@ -89,7 +90,7 @@ func (c Config) Tags() (out []Tag, err error) {
 		if e == nil && t.ID != m[1] {
 			e = fmt.Errorf("the file holds the tag %.32q, want the tag of its name", t.ID)
 		}
-		// Report a file that cannot be read, with what to do, and go on with the others.
+		// Report a file that cannot be read, with a remedy, and continue with the other files.
 		if e != nil {
 			path := filepath.Join(c.tags(), f.Name())
 			err = errors.Join(
@@ -109,7 +110,7 @@ func (c Config) Tags() (out []Tag, err error) {
 	return out, err
 }
 
-// tagKeeper sends machines the tags that an administrator put on them.
+// tagKeeper sends machines the tags that an administrator put on.
 type tagKeeper struct {
 	core     *core
 	fleet    *fleet
@@ -117,7 +118,7 @@ type tagKeeper struct {
 	restores *restores
 }
 
-// bringTags sends each tag to its machine until the machine has it, and until ctx ends.
+// bringTags sends each tag to its machine, repeatedly until the machine has it, until ctx ends.
 func (tk *tagKeeper) bringTags(ctx context.Context) error {
 	clock := time.NewTicker(tagsEvery)
 	defer clock.Stop()
@@ -144,8 +145,8 @@ func (tk *tagKeeper) bringTags(ctx context.Context) error {
 	}
 }
 
-// bringTag sends a waiting tag to its machine, unless the ledger shows that the machine has it already. tried remembers
-// when, so that a machine that does not answer is not asked at once again.
+// bringTag sends a tag to its machine, unless the ledger shows that the machine has it. tried holds the time of the
+// last attempt for each tag, so that attempts are not repeated at once.
 func (tk *tagKeeper) bringTag(ctx context.Context, t Tag, tried map[string]time.Time) error {
 	last, err := lastOf(ctx, tk.core.ledger, t)
 	if err != nil {
@@ -153,7 +154,7 @@ func (tk *tagKeeper) bringTag(ctx context.Context, t Tag, tried map[string]time.
 	}
 	var m Machine
 	tk.fleet.change(t.Machine, func(x *Machine) { m = *x })
-	// A machine that has lost its tags, and of whose records none is missing here, is told again.
+	// Send the tag again to a machine that has lost its tags, if the hub has all of the machine's records.
 	lost := m.State != nil && !m.State.Tagged && m.State.Journal <= m.Held || m.lostJournal()
 	switch {
 	case last == wire.Untagged:
@@ -161,7 +162,8 @@ func (tk *tagKeeper) bringTag(ctx context.Context, t Tag, tried map[string]time.
 		return os.Remove(filepath.Join(tk.core.c.tags(), t.ID+".json"))
 	case last == wire.Tagged && !lost,
 		tk.core.now().Sub(tried[t.ID]).Abs() < askAgain && (!m.Online || tried[t.ID].After(m.notes.appeared)):
-		return nil // what says that a machine is there may be lost, so one that seems away is told too, now and then
+		// the message that a machine is online may be lost, so the hub sometimes tries a machine that seems offline
+		return nil
 	}
 	tried[t.ID] = tk.core.now()
 	ctx, cancel := context.WithTimeoutCause(ctx, tagReply, ErrNoReply)
@@ -176,11 +178,11 @@ func (tk *tagKeeper) bringTag(ctx context.Context, t Tag, tried map[string]time.
 	return err
 }
 
-// maxNote bounds a note in bytes; a machine's reply is its sender's.
+// maxNote is the largest length of a note in bytes, because the length of a machine's reply is not limited.
 const maxNote = 500
 
-// noteTag keeps why a tag is not on its machine yet, for the tool to show; the empty reason removes the note. A note
-// that cannot be written is left out: the log has it too.
+// noteTag stores why a tag is not on its machine yet, for the command-line tool; an empty reason removes the note. An
+// error is ignored, because the log has the reason too.
 func (tk *tagKeeper) noteTag(t Tag, why string) {
 	path := tk.core.c.tagNote(t.ID)
 	if why == "" {
@@ -193,25 +195,25 @@ func (tk *tagKeeper) noteTag(t Tag, why string) {
 	}
 }
 
-// tagNote is the file with the reason why a tag cannot be delivered.
+// tagNote returns the path of the file with the reason why a tag cannot be delivered.
 func (c Config) tagNote(id string) string { return filepath.Join(c.tags(), id+".why") }
 
 // TagStatus is a tag that an administrator put on, and whether its machine has it.
 type TagStatus struct {
 	Tag
-	OnMachine bool   `json:"on_machine"`    // its machine's journal says so
-	Why       string `json:"why,omitempty"` // why it is not, by the last try of the hub
+	OnMachine bool   `json:"on_machine"`    // according to the machine's journal
+	Why       string `json:"why,omitempty"` // why not, according to the hub's last attempt
 }
 
-// TagStatuses are the tags that administrators put on. The hub need not run. A tag whose file cannot be read is in the
-// error.
+// TagStatuses returns the tags that administrators put on. The hub need not run. The error contains each file that
+// cannot be read.
 func (c Config) TagStatuses(ctx context.Context) ([]TagStatus, error) {
 	tags, err := c.Tags()
 	if len(tags) == 0 {
 		return nil, err
 	}
 	var l *ledger.Ledger
-	if there(c.Ledger()) { // a hub that has never run holds no record
+	if there(c.Ledger()) { // a hub that has never run has no records
 		var lerr error
 		if l, lerr = ledger.OpenReadOnly(c.Ledger(), c.Site); lerr != nil {
 			return nil, errors.Join(err, lerr)
@@ -240,7 +242,7 @@ func there(path string) bool {
 	return err == nil
 }
 
-// lastOf is what the machine's journal, as far as it is held, says of the tag last; empty: nothing.
+// lastOf returns the kind of the last record about a tag in the machine's stored journal; empty: no record.
 func lastOf(ctx context.Context, l *ledger.Ledger, t Tag) (last wire.Kind, err error) {
 	q := ledger.Query{Machine: t.Machine, Kinds: []wire.Kind{wire.Tagged, wire.Untagged}}
 	err = l.Records(ctx, q, func(e ledger.Entry) error {

@@ -12,12 +12,13 @@ import (
 	"portillon/wire"
 )
 
-// ownTag begins the ids of tags that a machine puts on and takes off by itself, and that no command may name (daemon).
+// ownTag is the prefix for the ids of tags that a machine puts on and takes off automatically. Commands must not use it
+// (daemon).
 const ownTag = "due:"
 
-// lostJournal reports whether a machine's journal is not the one that is held: it has fewer records, or other ones.
-// Then tags that the ledger shows may be missing there. A state that is a moment old says the same for a moment: a tag
-// that is on the machine already changes nothing.
+// lostJournal reports whether a machine's journal differs from the hub's copy: it has fewer records, or other ones. The
+// machine may then lack tags that the ledger has. A slightly outdated state may give the same result for a moment; this
+// is harmless, because a tag that the machine already has changes nothing.
 func (m *Machine) lostJournal() bool {
 	if m.State != nil && m.State.Journal < m.Held {
 		return true
@@ -30,7 +31,8 @@ func (m *Machine) lostJournal() bool {
 	return false
 }
 
-// returnTags sends each machine whose journal is not the one held all tags that the ledger shows on it.
+// returnTags sends each machine whose journal differs from the hub's copy all tags that the machine has according to
+// the ledger.
 func (tk *tagKeeper) returnTags(ctx context.Context, tried map[string]time.Time) {
 	for _, m := range tk.fleet.list() {
 		if !m.Online || !m.lostJournal() {
@@ -52,7 +54,7 @@ func (tk *tagKeeper) returnTags(ctx context.Context, tried map[string]time.Time)
 	}
 }
 
-// returnTag puts a tag back on a machine that has lost it.
+// returnTag sends a tag to a machine that has lost it.
 func (tk *tagKeeper) returnTag(ctx context.Context, m policy.MachineID, t wire.TagBody) {
 	ctx, cancel := context.WithTimeoutCause(ctx, tagReply, ErrNoReply)
 	defer cancel()
@@ -60,14 +62,14 @@ func (tk *tagKeeper) returnTag(ctx context.Context, m policy.MachineID, t wire.T
 	switch {
 	case err != nil:
 		tk.core.log.Warn("tag not returned", "machine", m, "tag", t.Tag, "err", err)
-	case !r.OK: // it was taken off there since
+	case !r.OK: // the tag was taken off at the machine since
 		tk.core.log.Info("tag not returned", "machine", m, "tag", t.Tag, "why", r.Why)
 	default:
 		tk.core.log.Info("tag returned to a machine whose journal is not the one held", "machine", m, "tag", t.Tag)
 	}
 }
 
-// tagsOn are the tags that the ledger shows on a machine, in the order in which they were put on.
+// tagsOn returns the tags that a machine has according to the ledger, in the order in which they were put on.
 func tagsOn(ctx context.Context, l *ledger.Ledger, m policy.MachineID) (out []wire.TagBody, err error) {
 	q := ledger.Query{Machine: m, Kinds: []wire.Kind{wire.Tagged, wire.Untagged}}
 	err = l.Records(ctx, q, func(e ledger.Entry) error {
@@ -78,7 +80,7 @@ func tagsOn(ctx context.Context, l *ledger.Ledger, m policy.MachineID) (out []wi
 		out = slices.DeleteFunc(out, func(x wire.TagBody) bool { return x.Tag == b.Tag })
 		if e.Kind == wire.Tagged {
 			if b.Reason == "" {
-				b.Reason = "?" // a command needs one
+				b.Reason = "?" // a command requires a reason
 			}
 			out = append(out, b)
 		}

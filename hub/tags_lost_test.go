@@ -8,10 +8,10 @@ import (
 	"portillon/wire"
 )
 
-// An older copy of a machine's journal was put back: all tags that the ledger shows on it are sent again, with their
-// ids, whoever put them on.
-func TestTagsOfTheLedgerReturnToAMachineWithAnOlderJournal(t *testing.T) {
-	t.Parallel() // it waits more than it works
+// After an older copy of a machine's journal was restored, the hub sends all tags that the ledger has for the machine
+// again, with their ids, regardless of who put them on.
+func TestTagsOfTheLedgerAreSentToAMachineWithAnOlderJournal(t *testing.T) {
+	t.Parallel() // most of the test's time is waiting
 	m := ledgertest.New(t, "biklab", "laser")
 	o := run(t, configure(t, []*ledgertest.Machine{m}))
 	p := present(t, o)
@@ -24,7 +24,7 @@ func TestTagsOfTheLedgerReturnToAMachineWithAnOlderJournal(t *testing.T) {
 	p.deliver(o, m, 1, 6)
 	var got []string
 	for range 2 {
-		c := p.told(true, 1) // the machine has a tag, and one record
+		c := p.told(true, 1) // the machine reports a tag and one record
 		if c.Do != "tag" || c.Now {
 			t.Errorf("%+v", c)
 		}

@@ -16,11 +16,11 @@ import (
 	"portillon/wire"
 )
 
-// presence is a machine that says how it stands, and answers orders.
+// presence is a machine that publishes its state and answers commands.
 type presence struct {
 	*client
 	orders *wire.Commands
-	answer wire.Reply // to every order; its ID is filled in
+	answer wire.Reply // to every command; its ID is filled in
 }
 
 func present(t *testing.T, o *office) *presence {
@@ -40,8 +40,8 @@ func (p *presence) is(tagged bool, journal uint64) {
 	p.must(p.c.Publish(p.topics.Availability("laser"), 1, true, wire.Online))
 }
 
-// told is the order that comes to a machine which stands so, and is answered. It says so again and again: the broker
-// inside may lose what is retained in the moment that the hub subscribes.
+// told publishes the machine's state repeatedly until a command arrives, and answers the command. It repeats the state
+// because the broker inside this program may lose a retained message while the hub subscribes.
 func (p *presence) told(tagged bool, journal uint64) wire.Command {
 	p.t.Helper()
 	var order []byte
@@ -76,10 +76,11 @@ func gone(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// The office tags while the machine is away: it is told once it is there, told again by a hub that comes back to a
-// machine which has lost it, and never again once somebody has taken the tag off at the machine.
+// An administrator puts a tag on a machine that is offline. The machine gets the tag once it is online, and again from
+// a restarted hub if the machine has lost the tag. After a person has taken the tag off at the machine, it is never
+// sent again.
 func TestAdministratorsTagWaitsForItsMachine(t *testing.T) {
-	t.Parallel() // it waits more than it works
+	t.Parallel() // most of the test's time is waiting
 	m := ledgertest.New(t, "biklab", "laser")
 	c := configure(t, []*ledgertest.Machine{m})
 	tag, err := c.TagOut("laser", "courroie usée", true, time.Now())
@@ -100,7 +101,7 @@ func TestAdministratorsTagWaitsForItsMachine(t *testing.T) {
 	}
 	o.stop()
 
-	o = run(t, c) // and the machine has a new memory card
+	o = run(t, c) // the machine has a new SD card
 	p = present(t, o)
 	if got := p.told(false, 1); got.Tag != tag.ID {
 		t.Errorf("%+v", got)
@@ -117,7 +118,7 @@ func TestAdministratorsTagWaitsForItsMachine(t *testing.T) {
 	p.quiet()
 }
 
-// Whoever put the tag on must learn why the machine does not have it.
+// The reason why a machine refuses a tag is kept for the administrator who put the tag on.
 func TestReasonOfARefusedTagIsKeptForTheAdministrator(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	c := configure(t, []*ledgertest.Machine{m})
@@ -150,7 +151,7 @@ func TestReasonOfARefusedTagIsKeptForTheAdministrator(t *testing.T) {
 	gone(t, "the tag is not seen on its machine", func() bool { s := status(); return s.OnMachine && s.Why == "" })
 }
 
-func TestInvalidTagIsRefusedWithASentence(t *testing.T) {
+func TestInvalidTagIsRefusedWithAnExplanation(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	c := configure(t, []*ledgertest.Machine{m})
 	for _, x := range []struct{ machine, reason, want string }{

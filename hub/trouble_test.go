@@ -22,13 +22,13 @@ import (
 	"portillon/wire"
 )
 
-// troubled is a whole hub with a machine, whose database is on a disk of its own.
+// troubled is a complete hub with a machine; its database is on a separate disk.
 type troubled struct {
 	*office
 	*browser
 	machine *ledgertest.Machine
 	client  *client
-	disk    string // the folder of the database
+	disk    string // folder of the database
 	orders  *wire.Commands
 }
 
@@ -76,7 +76,7 @@ func newTroubled(t *testing.T) *troubled {
 	return h
 }
 
-// exec runs a statement beside the hub.
+// exec runs a statement on the database without the hub.
 func (h *troubled) exec(t *testing.T, statement string, args ...any) {
 	t.Helper()
 	db, err := sql.Open("sqlite", filepath.Join(h.disk, "portillon.db")+"?_pragma=busy_timeout(10000)")
@@ -89,7 +89,7 @@ func (h *troubled) exec(t *testing.T, statement string, args ...any) {
 	}
 }
 
-// fill takes all room of the disk.
+// fill uses up all free space of the disk.
 func (h *troubled) fill(t *testing.T) (end func()) {
 	t.Helper()
 	path := filepath.Join(h.disk, "filler")
@@ -126,7 +126,7 @@ func (h *troubled) lock(t *testing.T) (end func()) {
 	return func() { c.Close(); db.Close() }
 }
 
-// corrupt writes over the page that the journals' table begins with.
+// corrupt overwrites the first page of the journals' table.
 func (h *troubled) corrupt(t *testing.T) (end func()) {
 	t.Helper()
 	db, err := sql.Open("sqlite", filepath.Join(h.disk, "portillon.db")+"?_pragma=busy_timeout(10000)")
@@ -142,7 +142,7 @@ func (h *troubled) corrupt(t *testing.T) (end func()) {
 	h.exec(t, "UPDATE sqlite_dbpage SET data = $1 WHERE pgno = "+root, bytes.Repeat([]byte{0xa5}, len(page)))
 	return func() {
 		var number int
-		// The schema is whole: only the table's page is not.
+		// The schema is intact; only the table's page is damaged.
 		if err := reopen(t, h,
 			func(db *sql.DB) error {
 				return db.QueryRow("SELECT rootpage FROM sqlite_schema WHERE name = 'ledger_journals'").Scan(&number)
@@ -163,7 +163,7 @@ func reopen(t *testing.T, h *troubled, f func(*sql.DB) error) error {
 	return f(db)
 }
 
-// command has the hub order something, and the machine obey.
+// command sends a command through the hub, and the machine executes it.
 func (h *troubled) command(t *testing.T) {
 	t.Helper()
 	c := dial(t, h.Broker())
@@ -187,13 +187,13 @@ func (h *troubled) command(t *testing.T) {
 	}
 }
 
-// status is a page's, for whoever asks by whatever address.
+// probe returns the status and body of a page, for a client that is not signed in.
 func (h *troubled) probe(path string) (int, string) {
 	status, body := h.do("GET", path, "", nil)
 	return status, string(body)
 }
 
-// A full, slow or broken database stops acknowledgements and nothing else.
+// A full, slow or damaged database stops only acknowledgements.
 func TestFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 	for name, c := range map[string]struct {
 		begin  func(*troubled, *testing.T) (end func())
@@ -222,7 +222,7 @@ func TestFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			eventually(t, func() bool { return h.DatabaseError() != nil })
 			h.command(t)
 			other := dial(t, h.Broker())
-			other.subscribe(other.topics.Bundle()) // retained: a machine that comes now gets it
+			other.subscribe(other.topics.Bundle()) // a machine that connects now gets the retained manifest
 			if m := other.ask(other.topics.Bundle()); len(m.Payload()) == 0 {
 				t.Error("no bundle is offered")
 			}
@@ -236,7 +236,7 @@ func TestFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			if status, text := h.probe("/machines"); status != 200 || !strings.Contains(text, c.reason) {
 				t.Errorf("an administrator is not told %q: %d", c.reason, status)
 			}
-			if name != "slow" { // it would wait for the lock
+			if name != "slow" { // otherwise the test would wait for the lock
 				stranger := &browser{t, h.base, &http.Client{CheckRedirect: h.c().CheckRedirect}}
 				form := url.Values{"name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
 				status, page := stranger.do("POST", "/sign-in", "application/x-www-form-urlencoded", []byte(form.Encode()))
@@ -249,7 +249,7 @@ func TestFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			}
 			end()
 			ended = true
-			// As the machine does that was not acknowledged.
+			// Send the records again, like a machine without an acknowledgement.
 			h.client.publish(h.client.topics.Records("laser"), h.machine.Data(3, 4))
 			eventually(t, func() bool { return h.Machines()[0].Held == 4 })
 			h.client.acked(h.office, h.machine, 4)

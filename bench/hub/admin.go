@@ -25,7 +25,8 @@ func newAdmin(base string) (*admin, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, err
 }
 
-// own creates the first owner of a new hub with the code of the hub's start, which also signs the client in.
+// own creates the first owner of a new hub with the code that the hub prints at its start. This also signs the client
+// in.
 func (a *admin) own(ctx context.Context, code string) error {
 	form := url.Values{"code": {code}, "name": {"ada@bench.example"}, "password": {"a-long-and-odd-password"}}
 	_, err := a.send(ctx, "POST", "/code/owner", "application/x-www-form-urlencoded", []byte(form.Encode()), nil)
@@ -49,7 +50,8 @@ func (a *admin) api(ctx context.Context, method, path, kind string, in, out any,
 	return json.Unmarshal(answer, out)
 }
 
-// send sends a request and returns the answer's body. A status from 400 on is an error with the beginning of the body.
+// send sends a request and returns the body of the answer. A status of 400 or more is an error with the beginning of
+// the body.
 func (a *admin) send(ctx context.Context, method, path, kind string, body []byte, headers []string) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
 	if err != nil {

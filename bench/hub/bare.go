@@ -22,14 +22,14 @@ import (
 	"time"
 )
 
-// childOfBare is the argument with which this program runs as the bare server.
+// childOfBare is the argument with which this program runs the bare server.
 const childOfBare = "child-of-bare"
 
 const maxBare = 64 << 20 // longest answer of the bare server, in bytes
 
 // bareTime measures how long a bare HTTPS server of the standard library, in a separate process, needs to send size
-// bytes to each client. Each client has an open connection and sends one request. The result is a lower bound for a
-// change on this computer: the sorted times of the clients.
+// bytes to each client. Each client has an open connection and sends one request. The result is the sorted times of the
+// clients: a lower bound for a change on this computer.
 func bareTime(ctx context.Context, log io.Writer, clients int, size int64) (times []time.Duration, err error) {
 	p, err := startProcess(ctx, log, childOfBare, "-")
 	if err != nil {
@@ -43,7 +43,7 @@ func bareTime(ctx context.Context, log io.Writer, clients int, size int64) (time
 			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true}}}
 		defer all[i].CloseIdleConnections()
 	}
-	// The child prints its address in place of a code. The first round only opens the connections.
+	// The child prints its address in place of the owner's code. The first round only opens the connections.
 	if _, err := bareRound(ctx, all, p.code, 0); err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ const (
 	changeRounds = 7
 )
 
-// changed is a running hub with a site of many members, and an API client of its owner.
+// changed is a running hub with a site of many members, with an API client of its owner.
 type changed struct {
 	hub  *hub.Hub
 	http *http.Client   // has the owner's session cookie
@@ -41,7 +41,7 @@ type changed struct {
 	key  *openbadge.Key // signs the badges
 	text []byte         // the published policy
 	kind openbadge.Achievement
-	from string // the issuer's id
+	from string // id of the badges' issuer
 	n    int    // number of issued badges
 }
 
@@ -82,13 +82,13 @@ func changeRow(ctx context.Context, o options) error {
 	return nil
 }
 
-// changeKind is one kind of change whose way into the bundle is measured.
+// changeKind is one kind of change, for which the time until the next bundle is measured.
 type changeKind struct {
 	name string
-	do   func(i int) error // makes the change number i through the API
+	do   func(i int) error // makes change number i through the API
 }
 
-// kinds returns the changes that an administrator makes most often.
+// kinds returns the most frequent changes by administrators.
 func (c *changed) kinds(ctx context.Context) []changeKind {
 	return []changeKind{
 		{"one new badge", func(i int) error { return c.award(ctx, i+1, 1) }},
@@ -115,7 +115,7 @@ func (c *changed) measure(ctx context.Context, kind changeKind, out func(...any)
 			return err
 		}
 		wall, busy = append(wall, time.Since(began)), append(busy, busyTime()-cpu)
-		time.Sleep(time.Second) // bundle versions are seconds: the next build then gets a version of its own
+		time.Sleep(time.Second) // a version is the time in seconds: wait so that the next bundle has a higher one
 	}
 	slices.Sort(wall)
 	slices.Sort(busy)
@@ -130,7 +130,7 @@ func (c *changed) measure(ctx context.Context, kind changeKind, out func(...any)
 	return nil
 }
 
-// version returns the version of the hub's bundle.
+// version returns the version of the hub's bundle in force.
 func version(h *hub.Hub) uint64 { _, v := h.Manifest(); return v }
 
 // busyTime returns the processor time used by this process, user and system.
@@ -142,7 +142,8 @@ func busyTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// bareBundle measures the lower bound for a new bundle: writing and syncing a manifest of the same size.
+// bareBundle measures a lower bound for a new bundle: writing a manifest of the same size to a file and syncing the
+// file.
 func bareBundle(h *hub.Hub, dir string) (time.Duration, error) {
 	manifest, _ := h.Manifest()
 	began := time.Now()
@@ -150,7 +151,7 @@ func bareBundle(h *hub.Hub, dir string) (time.Duration, error) {
 	return time.Since(began), err
 }
 
-// startChanged starts a hub in an empty folder, with its first owner signed in. stop ends and closes the hub.
+// startChanged starts a hub in an empty folder, and signs its first owner in. stop ends and closes the hub.
 func startChanged(ctx context.Context, dir string) (*changed, func(), error) {
 	made, err := hub.Create(dir, hub.NewHub{Site: "biklab", Host: "localhost", Web: "127.0.0.1:0"})
 	if err != nil {
@@ -196,7 +197,7 @@ func startChanged(ctx context.Context, dir string) (*changed, func(), error) {
 	return nil, nil, err
 }
 
-// signIn creates the first owner with the hub's code, which also signs the client in.
+// signIn creates the first owner with the hub's code. This also signs the client in.
 func (c *changed) signIn(ctx context.Context) error {
 	form := url.Values{"code": {c.hub.OwnerCode()}, "name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
 	status, body, err := c.do(ctx, "POST", "/code/owner", "application/x-www-form-urlencoded", []byte(form.Encode()), "")
@@ -206,8 +207,8 @@ func (c *changed) signIn(ctx context.Context) error {
 	return err
 }
 
-// do sends a request and returns status and body. kind is the content type, match the header If-Match; both may be
-// empty.
+// do sends a request and returns the status and body of the answer. kind is the content type, match is the header
+// If-Match; both may be empty.
 func (c *changed) do(ctx context.Context, method, path, kind string, body []byte, match string) (int, []byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
@@ -338,7 +339,7 @@ func (c *changed) settle(ctx context.Context) error {
 	return nil
 }
 
-// award issues n badges to the members from index from on, changeBadges each, and uploads them as a ZIP.
+// award issues n badges and uploads them as a ZIP. The members from index from on get changeBadges badges each.
 func (c *changed) award(ctx context.Context, from, n int) error {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)

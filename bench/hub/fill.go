@@ -27,7 +27,7 @@ import (
 	"portillon/policy"
 )
 
-// bigSite is a hub's folder with many members and machines.
+// bigSite is the folder of a hub with many members and machines.
 type bigSite struct {
 	dir, config string
 	c           hub.Config
@@ -68,8 +68,8 @@ func newBigSite(dir string, members, machines int) (*bigSite, error) {
 	return b, err
 }
 
-// freeAddress returns an unused address of the loopback interface. It is fixed, because a restarted hub must listen on
-// the same port.
+// freeAddress returns a free address of the loopback interface. The address has a fixed port, because a restarted hub
+// must listen on the same port.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -117,8 +117,9 @@ func (b *bigSite) membersYAML() []byte {
 	return w.Bytes()
 }
 
-// hashedOne is the interval of members whose badge names the recipient by a hashed address; the others are named by a
-// subject. The hub compares a hashed address with every member, which would take minutes for all badges.
+// hashedOne is the interval of members whose badge names the recipient by a hashed address. The other badges name the
+// recipient by a subject. The hub must compare a hashed address with every member, which would take minutes if all
+// badges had one.
 const hashedOne = 10
 
 // badge issues a badge to a member.
@@ -218,7 +219,7 @@ func enrolOne(ctx context.Context, tx *store.Tx, authority *enrol.Authority, id 
 	return m, err
 }
 
-// simHub returns how machines reach the hub of this site.
+// simHub returns the addresses and keys with which simulated machines connect to the hub of this site.
 func (b *bigSite) simHub() (*simHub, error) {
 	key, err := b.c.Verifier()
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	_ "modernc.org/sqlite" // registers the driver "sqlite"
 
 	"portillon/hub/ledger"
 	"portillon/policy"
@@ -26,8 +26,8 @@ import (
 const (
 	ingestMachines = 20  // machines that send records
 	ingestBatch    = 100 // records in a batch
-	// ingestRounds is how often each variant is measured, in turn. The median of the ratios is used, so that a short load
-	// by other programs does not affect the result.
+	// ingestRounds is how often each variant is measured, alternately. The result is the median of the ratios, so that a
+	// short load by other programs does not affect it.
 	ingestRounds = 9
 	// ingestTogether is how many waiting batches the hub stores in one transaction (maxTogether in package hub).
 	ingestTogether = 16
@@ -35,18 +35,18 @@ const (
 	ingestMust = 0.5
 )
 
-// batches are the messages of ingestMachines machines, in turn.
+// batches are the messages of ingestMachines machines, alternately.
 type batches struct {
 	keys   ledger.Keys    // of the machines
 	taken  []ledger.Batch // as received from the broker
-	parsed []wire.Batch   // the same, parsed
+	parsed []wire.Batch   // taken, parsed
 
 	records [][]wire.Record // records of each batch
 	leaves  [][]tlog.Hash   // leaf hashes of each batch
 	bytes   int             // size of all salts and records
 }
 
-// makeBatches generates the messages before measuring, so that signing is not part of the result.
+// makeBatches generates the messages before the measurement, so that signing is not measured.
 func makeBatches(records int) (out batches, err error) {
 	out.keys = ledger.Keys{}
 	var machines []*machine
@@ -100,7 +100,7 @@ func ingest(_ context.Context, o options) error {
 	return failed
 }
 
-// compare measures the three variants in turn, with group batches in each transaction.
+// compare measures the three variants alternately, with group batches in each transaction.
 func (b batches) compare(o options, group int, n float64) error {
 	ways := []struct {
 		name string
@@ -122,7 +122,7 @@ func (b batches) compare(o options, group int, n float64) error {
 		o.out(fmt.Sprintf("  %2d batches to a commit: %-9s %7.0f/s, %5.1f µs of processor a record", group, w.name, n/c.wall,
 			c.cpu/n*1e6))
 	}
-	// On a busy computer only processor times are comparable.
+	// On a busy computer, only processor times are comparable.
 	bare, rows := ratios(costs["bare"], costs["ledger"]), ratios(costs["same-rows"], costs["ledger"])
 	counts, by := bare.wall, "by the clock"
 	if busy() {
@@ -143,14 +143,14 @@ func (b batches) compare(o options, group int, n float64) error {
 	return nil
 }
 
-// busy reports whether more programs want a processor than there are processors. Wall times are then unreliable.
+// busy reports whether more processes are runnable than the computer has processors. Wall times are then unreliable.
 func busy() bool {
 	one, _, _ := strings.Cut(load(), " ")
 	n, err := strconv.ParseFloat(one, 64)
 	return err == nil && n > float64(runtime.NumCPU())
 }
 
-// ratios returns how fast b is relative to a: the median over the rounds, in each of which both were measured.
+// ratios returns how fast b is relative to a: the median of the ratios of all rounds.
 func ratios(a, b []cost) cost {
 	out := make([]cost, len(a))
 	for i := range a {
@@ -170,7 +170,7 @@ func medianCost(all []cost) cost {
 	return cost{wall[len(wall)/2], cpu[len(cpu)/2]}
 }
 
-// timed opens a database in a new folder with open, and measures run.
+// timed opens a database in a new folder with open, and measures the time of run.
 func timed(o options, name string, open func(path string) (run, end func() error, err error)) (c cost, err error) {
 	dir, err := os.MkdirTemp(o.dir, "portillon-bench-")
 	if err != nil {
@@ -182,7 +182,7 @@ func timed(o options, name string, open func(path string) (run, end func() error
 		return cost{}, fmt.Errorf("%s: %w", name, err)
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	runtime.GC() // exclude garbage of earlier measurements
+	runtime.GC() // free the garbage of earlier measurements
 	began, cpu := time.Now(), cpuTime()
 	if err := run(); err != nil {
 		return cost{}, fmt.Errorf("%s: %w", name, err)
@@ -202,7 +202,7 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// take returns a variant in which a ledger takes the batches, group in each transaction.
+// take returns a variant in which the ledger stores the batches, with group batches in each transaction.
 func (b batches) take(group int) func(path string) (run, end func() error, err error) {
 	return func(path string) (run, end func() error, err error) {
 		l, err := ledger.Open(path, site, b.keys)
@@ -235,7 +235,7 @@ type bareTable struct {
 	values func(m policy.MachineID, seq int64, l wire.Leafed, r *wire.Record, leaf []byte) []any
 }
 
-// bareBytes stores only salts and records.
+// bareBytes is a table with only salts and records.
 var bareBytes = bareTable{
 	make: []string{
 		"CREATE TABLE records (machine TEXT NOT NULL, seq BIGINT NOT NULL, salt BLOB NOT NULL, record BLOB NOT NULL, " +
@@ -247,7 +247,7 @@ var bareBytes = bareTable{
 	},
 }
 
-// bareRows stores the columns and the index of the ledger's table (hub/store/migrations/00010_ledger.sql).
+// bareRows is a table with the columns and the index of the ledger's table (hub/store/migrations/00010_ledger.sql).
 var bareRows = bareTable{
 	make: []string{
 		"CREATE TABLE records (site TEXT NOT NULL, journal BIGINT NOT NULL, seq BIGINT NOT NULL, kind TEXT NOT NULL, " +

@@ -24,12 +24,12 @@ import (
 	"portillon/policy"
 )
 
-// childArgument is the argument with which this program runs as the process that is killed.
+// childArgument is the argument with which this program runs the process that is killed.
 const childArgument = "child-of-kill"
 
 const (
-	killMachines = 4  // machines in a folder
-	killBatches  = 60 // batches of each machine in a folder
+	killMachines = 4  // machines in each folder
+	killBatches  = 60 // batches of each machine in each folder
 	killRecords  = 20 // records in a batch
 	// killLines is the largest number of output lines after which a child is killed.
 	killLines = 24
@@ -45,7 +45,7 @@ type killed struct {
 	acked   map[policy.MachineID]uint64      // records that the children reported as acknowledged
 	changed int64                            // number of the last change that a child reported
 
-	Private, Public string                     // the hub's key pair
+	Private, Public string                     // halves of the hub's key
 	did             map[string]map[string]bool // ids that the children reported as created by services, by kind
 }
 
@@ -162,8 +162,8 @@ func (k *killed) makeTables() error {
 // path returns the file of the database.
 func (k *killed) path() string { return filepath.Join(k.dir, store.Name) }
 
-// run kills children until all kills are done or the folder's batches are used up. It returns the number of kills so
-// far.
+// run starts and kills children until all kills are done or the folder's batches are used up. It returns the number of
+// kills so far.
 func (k *killed) run(ctx context.Context, self string, from, to int) (n int, err error) {
 	for n = from; n < to; n++ {
 		if err := ctx.Err(); err != nil {
@@ -176,14 +176,15 @@ func (k *killed) run(ctx context.Context, self string, from, to int) (n int, err
 		if err := k.check(); err != nil {
 			return n, err
 		}
-		if ended { // the child had no work left and exited before it was killed
+		if ended { // the child had no work left and exited before the kill
 			return n, nil
 		}
 	}
 	return n, nil
 }
 
-// one starts a child, reads some of its lines, and kills it. ended reports whether the child exited by itself.
+// one starts a child, reads some of its lines, and kills the child. ended reports whether the child exited before the
+// kill.
 func (k *killed) one(ctx context.Context, self string) (ended bool, err error) {
 	c := exec.CommandContext(ctx, self, childArgument, k.dir)
 	c.Stderr = os.Stderr
@@ -230,13 +231,13 @@ func (k *killed) heard(line string) {
 	}
 }
 
-// check verifies the data that the killed process left.
+// check verifies the data that the killed processes stored.
 func (k *killed) check() (err error) {
 	keys, err := k.keys()
 	if err != nil {
 		return err
 	}
-	l, err := ledger.Open(k.path(), site, keys) // reads all pages of the file
+	l, err := ledger.Open(k.path(), site, keys) // Open reads all pages of the file
 	if err != nil {
 		return err
 	}
@@ -271,7 +272,7 @@ func (k *killed) checkStore() (err error) {
 	return k.checkServices(context.Background(), db.Site(site))
 }
 
-// checkMachine verifies that a machine's records are complete, in order, and match the tree's root.
+// checkMachine verifies that a machine's records are complete, in order, and match the root of the tree.
 func (k *killed) checkMachine(l *ledger.Ledger, m policy.MachineID) error {
 	head, err := l.Head(m)
 	if err != nil {
@@ -329,7 +330,8 @@ func changes(path string) (left, right int64, err error) {
 	return left, right, errors.Join(err, db.Close())
 }
 
-// child stores batches and makes changes in the folder args[0] until it is killed, and reports each on out.
+// child stores batches and makes changes in the folder args[0] until it is killed. It reports each stored batch and
+// each change on out.
 func child(ctx context.Context, args []string, out, errs io.Writer) int {
 	if err := work(ctx, args[0], out); err != nil {
 		fmt.Fprintln(errs, "child:", err)
@@ -338,7 +340,7 @@ func child(ctx context.Context, args []string, out, errs io.Writer) int {
 	return 0
 }
 
-// work runs the child: a clerk changes the services' data while batches are stored.
+// work stores batches, while a clerk changes the services' data.
 func work(ctx context.Context, dir string, out io.Writer) error {
 	k := killed{dir: dir}
 	b, err := os.ReadFile(filepath.Join(dir, "batches.json"))

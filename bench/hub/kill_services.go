@@ -187,10 +187,10 @@ func someHex(n int) string {
 	return hex.EncodeToString(b)
 }
 
-// made describes what a kind of change leaves: its rows, and its entries in the audit log.
+// made describes what one kind of change stores: its rows, and its entries in the audit log.
 type made struct {
 	kind, ids string    // query for the ids of everything created
-	rows      string    // query for the number of rows in all tables of this kind
+	rows      string    // query for the number of rows in all tables of this kind of change
 	each      int       // rows per change
 	act       actor.Act // act of the entries in the audit log
 }
@@ -202,7 +202,8 @@ func allMade() []made {
 			"SELECT (SELECT count(*) FROM member WHERE site = $1) + (SELECT count(*) FROM member_value WHERE site = $1)", 3,
 			actor.WriteMembers},
 		{"card", "SELECT id FROM card WHERE site = $1", "SELECT count(*) FROM card WHERE site = $1", 1, actor.WriteCards},
-		{"machine_code", "SELECT machine FROM machine_code WHERE site = $1", // a machine and its code are two changes
+		// a machine and its code are stored by two changes
+		{"machine_code", "SELECT machine FROM machine_code WHERE site = $1",
 			"SELECT (SELECT count(*) FROM machine WHERE site = $1) + (SELECT count(*) FROM machine_code WHERE site = $1)", 1,
 			actor.EnrolMachines},
 		{"account", "SELECT id FROM account WHERE site = $1", "SELECT count(*) FROM account WHERE site = $1", 1,

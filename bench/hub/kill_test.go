@@ -71,7 +71,7 @@ func TestKillChecksDetectMissingAndPartialData(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	// A member without one of the two addresses is a partial change.
+	// A member with only one of two addresses is a partial change.
 	_, err = db.Exec("INSERT INTO member SELECT 'bench', 'm-half', 1, 1, 'x', '', '', 0, 0, '', '', '', 1")
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 // site is the site of all benchmarks.
 const site policy.SiteID = "bench"
 
-// machine is a machine's journal in memory, which produces batches.
+// machine is a machine's journal in memory, which generates batches.
 type machine struct {
 	id     policy.MachineID
 	signer note.Signer
@@ -73,7 +73,7 @@ func (m *machine) next() wire.Record {
 	return r
 }
 
-// batch returns a signed message with the next n records, encoded and as a value.
+// batch returns a signed message with the next n records: as bytes and as a parsed value.
 func (m *machine) batch(n int) ([]byte, wire.Batch, error) {
 	var b wire.Batch
 	for range n {

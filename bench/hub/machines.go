@@ -18,7 +18,7 @@ const (
 	machinesBytes   = 64 << 10         // most bytes to each machine for a change of one member
 	machinesRestart = 30 * time.Second // longest time until all machines are connected and caught up after a restart
 	machinesMemory  = 300 << 20        // most resident memory of hub with broker
-	// machinesWait bounds each wait, on a computer with much other load.
+	// machinesWait is the timeout of each wait, long enough for a computer with much other load.
 	machinesWait = 2 * time.Minute
 	// machinesPause separates two changes, so that one does not affect the next.
 	machinesPause = 2 * time.Second
@@ -33,12 +33,12 @@ type machinesRun struct {
 	hub   *hubProcess
 	admin *admin
 	sizes []int64 // largest median of received bytes per machine, for each kind of change
-	fails []error // missed figures
+	fails []error // limits that were exceeded
 }
 
-// machines runs a hub with its broker in one process, and many simulated machines in this process. It measures how long
-// a change takes until it is in force on all machines, how many bytes each receives, and how fast a killed hub
-// recovers.
+// machines runs a hub with its broker in a child process, and many simulated machines in this process. It measures how
+// long a change takes until it is in force on all machines, how many bytes each machine receives, and how long a killed
+// hub needs to recover.
 func machines(ctx context.Context, o options) error {
 	dir, err := os.MkdirTemp(o.dir, "portillon-machines-")
 	if err != nil {
@@ -132,7 +132,7 @@ func (r *machinesRun) isBuilt() (bool, error) {
 		var bucket wire.RosterBucket
 		b, cerr := s.Chunk(m, wire.RosterChunk(i))
 		if err = errors.Join(err, cerr); err != nil || b == nil {
-			continue // no such chunk, or a newer bundle has just replaced this one
+			continue // the chunk is missing, or a newer bundle has just replaced this one
 		}
 		if err := wire.DecodeChunk(b, &bucket); err != nil {
 			return false, err
@@ -149,7 +149,7 @@ func (r *machinesRun) store() wire.Store {
 	return wire.Store{Dir: filepath.Join(r.site.c.Data, "bundle"), Site: site, Keys: r.fleet.hub.keys}
 }
 
-// must records an error if a figure is missed.
+// must records an error if kept is false.
 func (r *machinesRun) must(kept bool, format string, a ...any) {
 	if !kept {
 		r.fails = append(r.fails, fmt.Errorf(format, a...))
@@ -196,8 +196,8 @@ func (r *machinesRun) measure(ctx context.Context) error {
 	return nil
 }
 
-// quiet waits until a started hub has verified all badges, for its first bundle and for the directory: its processor
-// use is below 5 % for 3 s.
+// quiet waits until a started hub has verified all badges for its first bundle and for the directory: until its
+// processor use stays below 5 % for 3 s.
 func (r *machinesRun) quiet(ctx context.Context) error {
 	began := time.Now()
 	for calm := 0; calm < 3 && time.Since(began) < machinesWait && !r.o.quick; {
@@ -345,8 +345,8 @@ func (r *machinesRun) change(ctx context.Context, c siteChange) error {
 	return nil
 }
 
-// restart kills the hub, lets each machine write records meanwhile, and measures the time from the next start until all
-// machines are connected and their records acknowledged.
+// restart kills the hub, makes each machine write records, and starts the hub again. It measures the time from the
+// start until all machines are connected and their records are acknowledged.
 func (r *machinesRun) restart(ctx context.Context) error {
 	version, _, err := r.admin.bundle(ctx)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"portillon/wire"
 )
 
-// The measured events must happen, however long they take: each change is in force on all machines, and all machines
-// reconnect after the hub was killed.
+// However long it takes, each change must be in force on all machines, and all machines must reconnect after the hub
+// was killed.
 func TestChangesReachAllMachinesAndAllReconnect(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: starts a hub and its machines")

@@ -1,11 +1,12 @@
-// Command hub measures the hub. Each row is compared with something bare in the same run, and printed with the load of
-// the computer. Absolute figures are valid only on an unloaded computer; ratios are valid on any.
+// Command hub measures the hub. Each measurement (row) is compared with a minimal implementation in the same run, and
+// printed with the load of the computer. Absolute figures are valid only on an idle computer; ratios are valid on any
+// computer.
 //
 //	go run ./bench/hub                    all rows
 //	go run ./bench/hub -only ingest       one row
 //	go run ./bench/hub -only kill -times 500
 //
-// A row is a function in its own file, and a line in rows.
+// Each row is a function in a separate file, and a line in rows.
 package main
 
 import (
@@ -32,7 +33,7 @@ type options struct {
 	out               func(row ...any) // prints a line of a row's result
 }
 
-// row is one measurement. It returns an error if the hub misses a promised figure.
+// row is one measurement. It returns an error if the hub exceeds a documented limit.
 type row struct {
 	name, about string
 	run         func(context.Context, options) error
@@ -62,7 +63,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// beChild runs one of the child processes for which rows start this program again. is reports whether args name one.
+// beChild runs this program as a child process of a row. is reports whether args name a child process.
 func beChild(ctx context.Context, args []string) (code int, is bool) {
 	if len(args) < 2 {
 		return 0, false
@@ -78,7 +79,7 @@ func beChild(ctx context.Context, args []string) (code int, is bool) {
 	return 0, false
 }
 
-// run parses the flags and runs the selected rows. It returns the exit code: 1 after a missed figure, 2 for wrong
+// run parses the flags and runs the selected rows. It returns the exit code: 1 after an exceeded limit, 2 for wrong
 // flags.
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	o := options{log: errs, out: func(row ...any) { fmt.Fprintln(out, row...) }}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestOnlyTheNamedRowsAreRun(t *testing.T) {
+func TestOnlyTheNamedRowsRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: starts a hub and its machines")
 	}

@@ -30,9 +30,9 @@ const (
 	pageBytes    = 60_000                // largest page, in bytes
 )
 
-// pages measures each page and each paged read of the API over HTTP, as an administrator's browser requests them, with
-// 10,000 members, 5 badges each and a million records. For comparison it measures a bare SELECT of as many rows with a
-// template.
+// pages measures each page and each paged read of the API over HTTP, with the requests of an administrator's browser.
+// The site has 10,000 members with 5 badges each, and a million records. For comparison it measures a bare SELECT of
+// the same number of rows, rendered with a template.
 func pages(ctx context.Context, o options) (err error) {
 	s, err := openPagesSite(o, pagesMembers, pagesRecords)
 	if err != nil {
@@ -106,7 +106,7 @@ func pagesAddresses() []string {
 	}
 }
 
-// start opens the hub. A new folder is filled first.
+// start opens the hub, after filling the folder if the folder is new.
 func (s *pagesSite) start(ctx context.Context, o options) (h *hub.Hub, stop func() error, err error) {
 	if !s.existing {
 		if err := s.make(ctx, o); err != nil {
@@ -226,7 +226,8 @@ func (b *pagesBrowser) get(ctx context.Context, path string) (body []byte, took 
 // processor time during the measurements.
 const pagesBundle = 20 * time.Second
 
-// counted waits until the newest records are in the reports, and at most pagesBundle until the bundle has all members.
+// counted waits until the reports include the newest records. It also waits until the bundle has all members, but at
+// most pagesBundle.
 func (b *pagesBrowser) counted(ctx context.Context, o options) error {
 	today := "/api/v1/reports/uses?limit=1&from=" + time.Now().AddDate(0, 0, -2).Format(time.DateOnly) + "&to=" +
 		time.Now().Format(time.DateOnly) + "&machine=" + string(pagesMachine(pagesMachines-1))
@@ -250,7 +251,7 @@ func (b *pagesBrowser) counted(ctx context.Context, o options) error {
 	}
 }
 
-// quiet waits until this process, in which the hub runs, is almost idle: after a start the hub verifies all badges.
+// quiet waits until this process, which also runs the hub, is almost idle: after a start the hub verifies all badges.
 func quiet(ctx context.Context) error {
 	const every, busy, most = 2 * time.Second, 100 * time.Millisecond, 10 * time.Minute
 	for end := time.Now().Add(most); ; {
@@ -269,8 +270,9 @@ func quiet(ctx context.Context) error {
 	}
 }
 
-// measure requests one address repeatedly, then the comparable bare one, and prints a row. The processor time of client
-// and server per answer is printed too, because on a loaded computer the wall time is unreliable.
+// measure requests one address repeatedly, then the comparable address of the bare server, and prints a row. The row
+// includes the processor time of client and server for each answer, because on a loaded computer the wall time is
+// unreliable.
 func (b *pagesBrowser) measure(ctx context.Context, o options, path string, bare *bareServer) (ok bool, err error) {
 	if _, _, err := b.get(ctx, path); err != nil { // fill the hub's in-memory cache
 		return false, err
@@ -305,7 +307,7 @@ type answers struct {
 	bytes int             // size of the last answer
 }
 
-// ask requests an address pagesTimes times, or for pagesLong.
+// ask requests an address pagesTimes times, or until pagesLong has passed.
 func (b *pagesBrowser) ask(ctx context.Context, path string) (out answers, err error) {
 	began, cpu := time.Now(), cpuTime()
 	for len(out.took) < pagesTimes && time.Since(began) < pagesLong {
@@ -328,7 +330,7 @@ func quantile(all []time.Duration, percent int) time.Duration {
 	return sorted[min(len(sorted)-1, len(sorted)*percent/100)]
 }
 
-// bareServer answers with 50 rows of a table in a template: without sessions and permissions.
+// bareServer answers with 50 rows of a table, rendered with a template. It has no sessions and no permissions.
 type bareServer struct {
 	db      *sql.DB
 	server  *http.Server
@@ -341,7 +343,7 @@ func (s *bareServer) close() {
 	s.db.Close()
 }
 
-// bareQueries returns SELECTs with as many rows as a page has, by address.
+// bareQueries returns SELECTs with the same number of rows as a page, by address.
 func bareQueries() map[string]string {
 	return map[string]string{
 		"/members": `SELECT m.id, m.name, m.until_day, v.value FROM member m JOIN member_value v ON v.site = m.site AND

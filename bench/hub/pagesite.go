@@ -25,7 +25,7 @@ const (
 	pagesMachines = 20 // machines of the site
 	pagesBadges   = 5  // badges of each member
 	pagesYears    = 3  // years covered by the records
-	// pagesMade is the folder's name. Increment its number after a change of the hub's tables.
+	// pagesMade is the name of the folder. Increment the number in the name after a change of the hub's tables.
 	pagesMade     = "portillon-bench-pages-1"
 	pagesAccount  = "ada@bench.example"
 	pagesPassword = "a-long-and-odd-password"
@@ -40,7 +40,7 @@ type pagesSite struct {
 	members  int
 	records  int
 	issuer   *openbadge.Key
-	existing bool // the folder exists from an earlier run
+	existing bool // the folder is from an earlier run
 }
 
 // openPagesSite creates the folder, or opens the folder of an earlier run.
@@ -128,7 +128,7 @@ func (s *pagesSite) fill(ctx context.Context) (err error) {
 	return nil
 }
 
-// bulk writes rows in one transaction, with each statement prepared once. It stores the first error.
+// bulk writes rows in one transaction, and prepares each statement only once. It stores the first error.
 type bulk struct {
 	ctx      context.Context
 	tx       *sql.Tx
@@ -142,7 +142,7 @@ func inBulk(ctx context.Context, db *sql.DB, fill func(*bulk) error) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
+	defer tx.Rollback() //nolint:errcheck // no effect after Commit
 	b := &bulk{ctx: ctx, tx: tx, prepared: map[string]*sql.Stmt{}}
 	if err := errors.Join(fill(b), b.err); err != nil {
 		return err
@@ -199,7 +199,7 @@ func (s *pagesSite) fillMembers(b *bulk) error {
 			"list",
 			now.UnixMilli(),
 		)
-		// Each member has one e-mail address and one card; every 97th card is lost.
+		// Each member has one e-mail address and one card. Every 97th card is lost.
 		b.row("member_value", "site member kind place value", string(site), id, "email", 1, mail)
 		state := "active"
 		if i%97 == 0 {
@@ -217,7 +217,7 @@ func (s *pagesSite) fillMembers(b *bulk) error {
 	return nil
 }
 
-// fillBadge issues badge k to member i and writes it as verified.
+// fillBadge issues badge k to member i, and stores the badge as verified.
 func (s *pagesSite) fillBadge(b *bulk, i, k int, mail string, checks []byte, now time.Time) error {
 	data, err := openbadge.IssueJWT(openbadge.Draft{Achievement: openbadge.Achievement{ID: pagesAchievement(k),
 		Name: "Badge numéro " + fmt.Sprint(k), Description: "May use the machine alone", Criteria: "Has passed"}, Email: mail,

@@ -19,18 +19,19 @@ import (
 	"portillon/hub"
 )
 
-// childOfMachines is the argument with which this program runs as the hub of the row machines. A separate process
-// allows measuring the hub's memory and processor time without those of the machines.
+// childOfMachines is the argument with which this program runs the hub of the row machines. In a separate process, the
+// hub's memory and processor time can be measured without those of the machines.
 const childOfMachines = "child-of-machines"
 
 // hubProcess is a hub in a separate process.
 type hubProcess struct {
 	cmd  *exec.Cmd
 	in   io.WriteCloser // closing it ends the process
-	code string         // code for the first owner; empty if there is an owner
+	code string         // code for the first owner; empty: there is an owner
 }
 
-// startProcess starts this program again, and returns once the child prints that it is ready. The caller must end it.
+// startProcess starts this program again, and returns once the child process prints that it is ready. The caller must
+// end the child process.
 func startProcess(ctx context.Context, log io.Writer, args ...string) (*hubProcess, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -57,15 +58,15 @@ func startProcess(ctx context.Context, log io.Writer, args ...string) (*hubProce
 	return p, nil
 }
 
-// stop ends the process orderly and waits for it.
+// stop makes the process exit normally, and waits for its end.
 func (p *hubProcess) stop() error {
 	return errors.Join(p.in.Close(), p.cmd.Wait())
 }
 
-// kill kills the process, like a power cut.
+// kill kills the process with SIGKILL and waits for its end.
 func (p *hubProcess) kill() error {
 	err := p.cmd.Process.Kill()
-	p.cmd.Wait() // the error only says that the process was killed
+	p.cmd.Wait() // ignore the error, which only says that the process was killed
 	return err
 }
 
@@ -75,7 +76,7 @@ type usage struct {
 	cpu            time.Duration // of all threads
 }
 
-// usage reads the present usage of the process.
+// usage reads the current usage of the process.
 func (p *hubProcess) usage() (u usage, err error) {
 	dir := fmt.Sprintf("/proc/%d/", p.cmd.Process.Pid)
 	status, err := os.ReadFile(dir + "status")
@@ -110,7 +111,7 @@ func (p *hubProcess) usage() (u usage, err error) {
 // clockTicks is the kernel's USER_HZ, which is 100 on every architecture of the hub (time(7)).
 const clockTicks = 100
 
-// writeProfile writes a profile of this process to a file named after the processor profile.
+// writeProfile writes a profile of this process to a file beside the file of the processor profile.
 func writeProfile(name, beside string) error {
 	f, err := os.Create(beside + "." + name)
 	if err != nil {
@@ -119,8 +120,8 @@ func writeProfile(name, beside string) error {
 	return errors.Join(pprof.Lookup(name).WriteTo(f, 0), f.Close())
 }
 
-// beHub runs the hub of the file args[0] until standard input ends. args[1], if given, is the file for a processor
-// profile; profiles of memory and goroutines are written beside it.
+// beHub runs the hub of the file args[0] until standard input ends. If args[1] is given, it is the file for a processor
+// profile; profiles of memory and goroutines are written beside that file.
 func beHub(ctx context.Context, args []string, out, errs io.Writer) int {
 	err := func() error {
 		c, err := hub.ReadConfig(args[0])

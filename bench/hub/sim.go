@@ -20,7 +20,8 @@ import (
 	"portillon/wire"
 )
 
-// Times of the daemon (daemon/uplink, cmd/internal/hublink). With other times the measurement would not be realistic.
+// Intervals and timeouts of the daemon (daemon/uplink, cmd/internal/hublink). With other values the measurement would
+// not be realistic.
 const (
 	simBackoff    = 500 * time.Millisecond
 	simBackoffMax = 20 * time.Second
@@ -28,7 +29,7 @@ const (
 	simIdle       = 20 * time.Second // how long an idle connection for fetches stays open
 )
 
-// simHub describes the hub to simulated machines.
+// simHub contains the hub's addresses and keys for simulated machines.
 type simHub struct {
 	site     policy.SiteID
 	name     string // name in the hub's certificate
@@ -39,8 +40,8 @@ type simHub struct {
 }
 
 // simulated is a machine that uses the wire protocol: MQTT with its account, a retained state, the manifest, and HTTPS
-// with its certificate for missing parts of the bundle. It verifies the hash of what it fetches (sim_fetch.go). A
-// bundle is in force on it once the manifest is verified and everything missing is fetched.
+// with its certificate for missing parts of the bundle. It verifies the hash of everything that it fetches
+// (sim_fetch.go). A bundle is in force on the machine once the manifest is verified and all missing parts are fetched.
 type simulated struct {
 	*machine
 	hub      *simHub
@@ -51,7 +52,7 @@ type simulated struct {
 	wake     chan struct{} // signals a new manifest
 
 	mu       sync.Mutex
-	manifest []byte // the newest received manifest
+	manifest []byte // newest received manifest
 	acked    uint64 // records acknowledged by the hub
 	heard    bool   // the hub sent an acknowledgement on this connection
 	pending  []byte // the unacknowledged batch; nil: none
@@ -124,7 +125,7 @@ func (m *simulated) setOnline(is bool) {
 // topics returns the topics of the machine's site.
 func (m *simulated) topics() wire.Topics { return wire.Topics{Site: m.hub.site} }
 
-// session runs one connection to its end. progress reports whether the hub answered.
+// session handles one connection until it ends. progress reports whether the hub answered.
 func (m *simulated) session(ctx context.Context) (progress bool, err error) {
 	dial, cancel := context.WithTimeout(ctx, simTimeout)
 	defer cancel()
@@ -179,7 +180,7 @@ func (m *simulated) serve(ctx context.Context, q *mqttConn) (progress bool, err 
 	}
 }
 
-// greet publishes availability and state, and sends a pending batch.
+// greet publishes availability and state, and sends the pending batch.
 func (m *simulated) greet(q *mqttConn) error {
 	t := m.topics()
 	return errors.Join(q.publish(t.Availability(m.id), true, []byte(wire.Online)), m.show(q), m.send(q))
@@ -272,7 +273,7 @@ func (m *simulated) hear(topic string, data []byte) bool {
 	return false
 }
 
-// install brings each new manifest into force, with up to four attempts, until ctx ends.
+// install brings each new manifest into force until ctx ends, with up to four attempts for each.
 func (m *simulated) install(ctx context.Context) {
 	for {
 		select {

@@ -16,8 +16,8 @@ import (
 )
 
 // library stores the chunks and outlines of all simulated machines once, by hash, because 1,000 copies of a roster of
-// 10,000 members would exceed this program's memory. Each machine sends its own requests over its own connection, and
-// verifies the hash of what it receives. Splitting a chunk that all machines have is done once.
+// 10,000 members would exceed this program's memory. Each machine sends its requests over its own connection, and
+// verifies the hash of each answer. A chunk that several machines have is split only once.
 type library struct {
 	mu       sync.Mutex
 	chunks   map[string]*shelved
@@ -122,7 +122,7 @@ func (l *library) join(c wire.Chunk, o wire.Outline, before *shelved, came map[s
 	return nil
 }
 
-// take brings a bundle into force: it fetches what the machine lacks and verifies the hashes, like wire.Assembler and
+// take brings a bundle into force: it fetches the missing parts and verifies their hashes, like wire.Assembler and
 // cmd/internal/hublink.
 func (m *simulated) take(ctx context.Context, manifest []byte) error {
 	b, err := m.fleet.open(manifest)
@@ -147,7 +147,7 @@ func (m *simulated) take(ctx context.Context, manifest []byte) error {
 	return nil
 }
 
-// want fetches a chunk: the parts that the previous chunk lacks, or the whole chunk.
+// want fetches a chunk: only the parts that the previous chunk does not have, or the whole chunk.
 func (m *simulated) want(ctx context.Context, b *wire.Manifest, was, c wire.Chunk) error {
 	before := m.fleet.library.chunk(was.SHA256)
 	if before == nil || before.partsOf() == nil {
@@ -227,7 +227,7 @@ func (m *simulated) whole(ctx context.Context, c wire.Chunk) error {
 	return nil
 }
 
-// ask sends a request over the machine's own connection and accepts gzip, like a machine.
+// ask sends a request over the machine's own connection. Like a machine, it accepts gzip.
 func (m *simulated) ask(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, "https://hub"+wire.JoinPath+path, bytes.NewReader(body))
 	if err != nil {

@@ -25,11 +25,11 @@ type fleet struct {
 	mu      sync.Mutex
 	opened  map[[sha256.Size]byte]*wire.Manifest // verified manifests, by hash
 	told    time.Time                            // when the first machine received the newest manifest
-	watched uint64                               // bundle version before the measured change
+	watched uint64                               // version of the bundle before the measured change
 	reached map[*simulated]time.Time             // when a newer version came into force on a machine
 	notes   map[string]int                       // number of errors that a retry solved, by text
 	news    map[*simulated]chan struct{}         // signals that a machine has something to publish
-	waiters []chan struct{}                      // channels of running awaits
+	waiters []chan struct{}                      // channels of running calls of await
 }
 
 // newFleet returns a fleet without machines.
@@ -69,8 +69,8 @@ func (f *fleet) open(signed []byte) (*wire.Manifest, error) {
 	return &m, nil
 }
 
-// give gives every machine the chunks of a bundle, but not its version, so that each machine brings the current bundle
-// into force once it is connected.
+// give gives every machine the chunks of a bundle, but not its version. Each machine therefore brings the current
+// bundle into force once it is connected.
 func (f *fleet) give(s wire.Store, m wire.Manifest) error {
 	for _, c := range m.Chunks {
 		b, err := s.Chunk(m, c.Name)
@@ -85,10 +85,10 @@ func (f *fleet) give(s wire.Store, m wire.Manifest) error {
 	return nil
 }
 
-// addresses matches addresses of connections, which are removed so that equal errors have equal texts.
+// addresses matches network addresses. They are removed from errors, so that equal errors have equal texts.
 var addresses = regexp.MustCompile(`[0-9.]+:[0-9]+(->[0-9.]+:[0-9]+)?`)
 
-// note counts an error that a machine overcomes by trying again.
+// note counts an error that a retry solves.
 func (f *fleet) note(what string, err error) {
 	text := what + ": " + fmt.Sprintf("%.80s", addresses.ReplaceAllString(fmt.Sprint(err), "…"))
 	f.mu.Lock()
@@ -127,10 +127,10 @@ func (f *fleet) notify(m *simulated) {
 	}
 }
 
-// speak returns the channel on which a machine learns that it has something to publish.
+// speak returns the channel that signals a machine to publish something.
 func (f *fleet) speak(m *simulated) <-chan struct{} { return f.news[m] }
 
-// changed wakes all running awaits.
+// changed wakes all running calls of await.
 func (f *fleet) changed() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -142,7 +142,7 @@ func (f *fleet) changed() {
 	}
 }
 
-// await returns once done holds, or returns an error after most.
+// await returns once done returns true, or with an error after most.
 func (f *fleet) await(ctx context.Context, most time.Duration, what string, done func() bool) error {
 	w := make(chan struct{}, 1)
 	f.mu.Lock()
@@ -175,7 +175,7 @@ func (f *fleet) await(ctx context.Context, most time.Duration, what string, done
 	return nil
 }
 
-// there counts the connected machines.
+// there returns the number of connected machines.
 func (f *fleet) there() (n int) {
 	for _, m := range f.all {
 		m.mu.Lock()

@@ -21,12 +21,13 @@ type accountEdit struct {
 	Disabled bool                            `json:"disabled,omitempty"`
 }
 
-// apply writes the edited fields into an account.
+// apply copies the edited fields into an account.
 func (e accountEdit) apply(a *account.Account) {
 	a.Name, a.Member, a.Site, a.Machines, a.Disabled = e.Name, e.Member, e.Site, e.Machines, e.Disabled
 }
 
-// newToken is the body of a request for an API token. Scopes are the permissions of the token; none: no permission.
+// newToken is the body of a request for an API token. Scopes are the permissions of the token; an empty list gives no
+// permission.
 type newToken struct {
 	Name    string      `json:"name"`
 	Scopes  []actor.Act `json:"scopes"`
@@ -44,14 +45,14 @@ type resetCode struct {
 	Code string `json:"code"` // can be used once and is shown once
 }
 
-// me describes the account that makes the request.
+// me is the answer about the account that sends the request.
 type me struct {
 	Account  string                          `json:"account"`
 	Name     string                          `json:"name"`
 	Member   policy.MemberID                 `json:"member,omitempty"`
 	Site     actor.Role                      `json:"role,omitempty"`
 	Machines map[policy.MachineID]actor.Role `json:"machine_roles,omitempty"`
-	Scopes   []actor.Act                     `json:"scopes,omitempty"` // of the token; empty: those of the role
+	Scopes   []actor.Act                     `json:"scopes,omitempty"` // of the token; empty: the permissions of the roles
 	Token    string                          `json:"token,omitempty"`  // id of the token
 }
 
@@ -106,7 +107,7 @@ func (s *accountAPI) ownRoutes() []Route {
 
 const auditType = "application/octet-stream"
 
-// listAccounts answers one page of the accounts, sorted by id.
+// listAccounts answers with one page of the accounts, sorted by id.
 func (s *accountAPI) listAccounts(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
@@ -122,7 +123,7 @@ func (s *accountAPI) listAccounts(c *call) (answer, error) {
 // oneAccount returns the answer with an account, with the account's version as the ETag.
 func oneAccount(a account.Account) answer { return answer{body: a, version: a.Version} }
 
-// addAccount creates an account without a password, and answers 201 with the address of the account.
+// addAccount creates an account without a password. The answer is 201 with the address of the account.
 func (s *accountAPI) addAccount(c *call) (answer, error) {
 	var in accountEdit
 	if err := c.body(&in); err != nil {
@@ -130,7 +131,7 @@ func (s *accountAPI) addAccount(c *call) (answer, error) {
 	}
 	var a account.Account
 	in.apply(&a)
-	a, err := s.accounts.Registry.Add(c.ctx(), c.actor, a, "") // its owner sets a password with a code of /reset
+	a, err := s.accounts.Registry.Add(c.ctx(), c.actor, a, "") // the account's owner sets a password with a code of /reset
 	if err != nil {
 		return answer{}, err
 	}
@@ -139,7 +140,7 @@ func (s *accountAPI) addAccount(c *call) (answer, error) {
 	return out, nil
 }
 
-// getAccount answers one account.
+// getAccount answers with one account.
 func (s *accountAPI) getAccount(c *call) (answer, error) {
 	a, err := s.accounts.Registry.Get(c.ctx(), c.actor, c.id("account"))
 	if err != nil {
@@ -172,8 +173,8 @@ func (s *accountAPI) patchAccount(c *call) (answer, error) {
 	return oneAccount(a), nil
 }
 
-// resetAccount makes a code with which the account's owner sets a new password. The answer is the only place where the
-// code is ever shown.
+// resetAccount creates a code with which the account's owner sets a new password. The code is only in this answer and
+// cannot be read again.
 func (s *accountAPI) resetAccount(c *call) (answer, error) {
 	text, err := s.accounts.Recovery.ResetCode(c.ctx(), c.actor, c.id("account"))
 	if err != nil {
@@ -182,7 +183,7 @@ func (s *accountAPI) resetAccount(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: resetCode{text}}, nil
 }
 
-// auditLog answers one page of the audit log, the newest entry first.
+// auditLog answers with one page of the audit log, the newest entry first.
 func (s *accountAPI) auditLog(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
@@ -203,7 +204,7 @@ func (s *accountAPI) exportAudit(c *call) (answer, error) {
 	}}, nil
 }
 
-// whoAmI answers GET /me. It needs no permission, only a signed-in user.
+// whoAmI answers GET /me. It requires a signed-in user, but no permission.
 func (s *accountAPI) whoAmI(c *call) (answer, error) {
 	a := c.actor
 	if a.Account == "" {
@@ -213,7 +214,8 @@ func (s *accountAPI) whoAmI(c *call) (answer, error) {
 		Scopes: a.Scopes, Token: a.Token}}, nil
 }
 
-// account returns the account whose sessions and tokens a route handles: that of the path, or the user's own.
+// account returns the account whose sessions and tokens a route handles: the account in the path, or otherwise the
+// user's own.
 func (c *call) account() string {
 	if id := c.id("account"); id != "" {
 		return id
@@ -273,7 +275,8 @@ func (s *accountAPI) tokens(c *call) (answer, error) {
 	return listOf(found), nil
 }
 
-// newToken makes an API token of the actor's own account. The answer is the only place where its secret is ever shown.
+// newToken creates an API token for the actor's own account. The token's secret is only in this answer and cannot be
+// read again.
 func (s *accountAPI) newToken(c *call) (answer, error) {
 	var in newToken
 	if err := c.body(&in); err != nil {

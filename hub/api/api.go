@@ -1,15 +1,15 @@
 // Package api is the hub's JSON interface under /api/v1. It calls the services and contains no rules of its own: each
 // service checks permissions (actor.Actor.May), and this package converts their errors to responses.
 //
-// All routes are in one table (routes), and openapi.yaml describes each of them by hand. Tests compare both, and
-// validate every response in every test against the description.
+// All routes are in one table (routes), and the handwritten openapi.yaml describes each of them. Tests compare both,
+// and validate every response in every test against the description.
 //
 //   - Errors are problem details (RFC 9457), in French or English depending on Accept-Language.
 //   - Lists have pages with an opaque cursor: {"items": […], "next": "/api/v1/…"}; the last page has no next.
 //   - A resource with a version has the version as its ETag, and a change names it in If-Match. The status is 428 if
 //     If-Match is missing, and 412 if the resource has changed since.
-//   - Request bodies are limited in size and strict: an unknown, repeated or misplaced field is rejected, with the most
-//     similar known field.
+//   - Request bodies are limited in size and strict: an unknown, repeated or misplaced field is rejected, and the error
+//     names the most similar known field.
 //   - Programs sign in with an API token: Authorization: Bearer …; browsers with their session.
 package api
 
@@ -27,57 +27,59 @@ import (
 // Prefix is the path of the API.
 const Prefix = "/api/v1"
 
-// Options holds the services of one site. The routes of a nil service answer with status 501.
+// Options holds the services of one site. If a service is nil, its routes answer with status 501.
 type Options struct {
 	Directory Directory
 	Machines  Machines
-	Codes     Codes  // needed where Machines is
-	Orders    Orders // needed where Machines is
+	Codes     Codes  // required with Machines
+	Orders    Orders // required with Machines
 	CardKeys  CardKeys
 	Policies  Policies
-	Drafts    Drafts   // needed where Policies is
-	Bundles   Bundles  // needed where Policies is
+	Drafts    Drafts   // required with Policies
+	Bundles   Bundles  // required with Policies
 	Accounts  Accounts // required
 	Reports   Reports
 	Hub       Hub
 	Events    Events
-	// Session returns the user of a browser's session cookie, or the zero Actor. nil: sessions are not supported.
+	// Session returns the user of a browser's session cookie, or the zero Actor if there is no session. nil: sessions are
+	// not supported.
 	Session func(*http.Request) (actor.Actor, error)
-	// SessionNow is Session without a cache, for long responses during which the session may end. nil: Session.
+	// SessionNow is like Session, but without a cache. It is used for event streams, during which the session may end.
+	// nil: Session.
 	SessionNow func(*http.Request) (actor.Actor, error)
 	// Status returns the status for an error of the accounts, and RetryAfter the seconds to wait (0: none): see
 	// account.Status and account.RetryAfter. nil: these errors are handled like all others.
 	Status     func(error) int
 	RetryAfter func(error) int
 
-	Log     *slog.Logger     // nil: nothing is logged
+	Log     *slog.Logger     // nil: no logging
 	Now     func() time.Time // nil: time.Now
 	Version string           // version of the program, for the description
 }
 
-// State is how the hub runs.
+// State is the state of the hub.
 type State struct {
-	Program  string        `json:"program"` // its version
+	Program  string        `json:"program"` // version of the program
 	Site     policy.SiteID `json:"site"`
 	Started  time.Time     `json:"started"`
 	Ready    bool          `json:"ready"`
-	Bundle   uint64        `json:"bundle"` // version in force
-	Policy   int64         `json:"policy"` // number in force
+	Bundle   uint64        `json:"bundle"` // version of the bundle in force
+	Policy   int64         `json:"policy"` // number of the policy in force
 	Broker   bool          `json:"broker"` // the hub is connected to its broker
 	Listens  Listens       `json:"listens"`
 	Machines int           `json:"machines"`
 	Online   int           `json:"online"`
-	Records  uint64        `json:"records"`           // of all machines, held by the hub
-	Disk     int64         `json:"disk_free_bytes"`   // of the data folder; -1: cannot be read
-	Database int64         `json:"database_bytes"`    // size of the file
-	Backup   time.Time     `json:"backup,omitzero"`   // the last one; zero: none was made
-	Warnings []string      `json:"warnings,omitzero"` // what an administrator should look at, by its name
+	Records  uint64        `json:"records"`           // records of all machines in the hub's ledger
+	Disk     int64         `json:"disk_free_bytes"`   // free space of the data folder in bytes; -1: unknown
+	Database int64         `json:"database_bytes"`    // size of the database file in bytes
+	Backup   time.Time     `json:"backup,omitzero"`   // time of the last backup; zero: none was made
+	Warnings []string      `json:"warnings,omitzero"` // names of conditions that an administrator should check
 }
 
-// Listens is where the hub is reached.
+// Listens contains the addresses of the hub.
 type Listens struct {
 	Web      string `json:"web"`                // host:port, for people
-	Machines string `json:"machines,omitempty"` // host:port; empty: machines do not join over the network
+	Machines string `json:"machines,omitempty"` // host:port; empty: machines cannot join over the network
 	Broker   string `json:"broker"`             // URL
 }
 
@@ -93,7 +95,7 @@ type Settings struct {
 	MailLinks bool   `json:"mail_links"` // members may sign in with a link sent by e-mail
 	Mail      bool   `json:"mail"`       // hub.yaml configures a mail server
 	Zone      string `json:"time_zone"`
-	URL       string `json:"url"` // the hub's address for browsers
+	URL       string `json:"url"` // address of the hub for browsers
 }
 
 // API is the handler of /api/v1. Create it with New.
@@ -105,7 +107,7 @@ type API struct {
 	texts  *texts
 }
 
-// New returns the handler of /api/v1. It fails without accounts.
+// New returns the handler of /api/v1. It returns an error if Options.Accounts.Tokens is nil.
 func New(o Options) (*API, error) {
 	if o.Accounts.Tokens == nil {
 		return nil, errors.New("api: Accounts is missing: nobody could sign in")
@@ -131,7 +133,7 @@ func New(o Options) (*API, error) {
 	s := &API{o: o, mux: http.NewServeMux(), spec: spec,
 		texts: &texts{words: words, log: o.Log, status: o.Status, retryAfter: o.RetryAfter}}
 	s.routes = s.table()
-	// Group the routes by path: a path with another method answers with the Allow header.
+	// Group the routes by path: a request with another method gets the Allow header.
 	byPath := map[string]map[string]*Route{}
 	for i := range s.routes {
 		r := &s.routes[i]

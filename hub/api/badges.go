@@ -14,8 +14,8 @@ type badgeURL struct {
 	URL string `json:"url"`
 }
 
-// badgeTypes returns the content types of a badge: a form, a credential as JSON or JWT, a picture with a badge, or a
-// ZIP of these.
+// badgeTypes returns the accepted content types of a badge: a form, a credential as JSON or JWT, a picture with a
+// badge, or a ZIP with several of these.
 func badgeTypes() []string {
 	return []string{formType, jsonType, "application/ld+json", "application/vc+ld+json", "application/jwt",
 		"application/vc+jwt",
@@ -28,7 +28,7 @@ type badgeAPI struct {
 	directory Directory
 }
 
-// routes lists the routes of badges. An upload may be larger than other bodies (uploadBody).
+// routes returns the routes of badges. An upload may be larger than other bodies (uploadBody).
 func (s *badgeAPI) routes() []Route {
 	return []Route{
 		{Method: "POST", Path: "/members/{member}/badges", Act: actor.WriteBadges, Query: []string{"name"},
@@ -62,12 +62,12 @@ func (s *badgeAPI) addBadges(c *call) (answer, error) {
 	return out, nil
 }
 
-// mayUpload checks the permission before megabytes are read: the service would reject the request anyway, but only
-// afterwards.
+// mayUpload checks the permission before megabytes are read. The service would reject the request too, but only after
+// the upload.
 func (c *call) mayUpload(act actor.Act) error { return c.actor.May(act, c.ofMember()) }
 
-// addBadgeURL fetches a badge from its https address and adds it to a member. The badge is kept whatever its verdict,
-// which the answer tells.
+// addBadgeURL fetches a badge from its https address and adds it to a member. The badge is stored whatever the result
+// of its verification; the answer contains the result.
 func (s *badgeAPI) addBadgeURL(c *call) (answer, error) {
 	var in badgeURL
 	if err := c.body(&in); err != nil {
@@ -109,7 +109,7 @@ func fileName(s string) string {
 	return clip(s)
 }
 
-// removeBadge takes a badge from a member. This does not revoke the badge: it can be added again.
+// removeBadge removes a badge from a member. This does not revoke the badge, so it can be added again.
 func (s *badgeAPI) removeBadge(c *call) (answer, error) {
 	return answer{}, s.directory.Badges.RemoveBadge(c.ctx(), c.actor, c.member(), c.id("badge"))
 }

@@ -84,7 +84,7 @@ func utf8Charset(params map[string]string) bool {
 	return params["charset"] == "" || strings.EqualFold(params["charset"], "utf-8")
 }
 
-// noBody rejects a body on routes that read none, so that no client believes that the body had an effect.
+// noBody rejects a body if the route reads none. Otherwise a client might believe that the body had an effect.
 func (c *call) noBody() error {
 	if c.route.Method == http.MethodGet {
 		return nil
@@ -131,19 +131,19 @@ func names(path string) (out []string) {
 	return out
 }
 
-// id is the value of a route's {name} in the path; check has bounded its length.
+// id returns the value of a route's {name} in the path. check has limited its length.
 func (c *call) id(name string) string { return c.r.PathValue(name) }
 
-// member is the member whom the path names.
+// member returns the member in the path.
 func (c *call) member() policy.MemberID { return policy.MemberID(c.id("member")) }
 
-// machine is the machine that the path names.
+// machine returns the machine in the path.
 func (c *call) machine() policy.MachineID { return policy.MachineID(c.id("machine")) }
 
-// ofMember is the member whom the path names, as the target of a permission.
+// ofMember returns the member in the path as the target of a permission.
 func (c *call) ofMember() actor.Target { return actor.Target{Member: c.member()} }
 
-// invalid is the fault of one value, in the language of the request. right lists what would be accepted.
+// invalid returns the fault of one value, in the language of the request. right lists accepted values.
 func (c *call) invalid(field, given string, wrong httpd.Text, right ...string) error {
 	return &fault.Invalid{Faults: []fault.Field{{Field: field, Given: clip(given), Wrong: wrong.In(c.lang),
 		Right: strings.Join(right, ", ")}}}
@@ -158,7 +158,7 @@ func (c *call) body(into any) error {
 	return decode(data, into, c.lang)
 }
 
-// version returns the version in If-Match, which the request changes.
+// version returns the version in If-Match, which is the version that the request changes.
 func (c *call) version() (int64, error) {
 	given := c.r.Header.Values("If-Match")
 	if len(given) == 0 {
@@ -173,7 +173,7 @@ func (c *call) version() (int64, error) {
 	if text == "*" { // "*" would change any version, even one that the client has not seen
 		return 0, versionMissing()
 	}
-	return 0, versionStrange() // a weak or foreign tag never matches (RFC 9110 §13.1.1)
+	return 0, versionStrange() // a weak or unknown tag never matches (RFC 9110 §13.1.1)
 }
 
 // page returns the requested part of a list: the cursor of the previous page, and the limit.
@@ -218,7 +218,7 @@ func paged[T any](c *call, items []T, next string) answer {
 // upload returns the file in a body, which is the whole body or the part "file" of a form, and the other fields of the
 // form.
 func (c *call) upload() (name string, data []byte, fields map[string]string, err error) {
-	kind, params, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type")) // checked in check
+	kind, params, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type")) // method check has verified the type
 	if kind != formType {
 		data, err = io.ReadAll(c.r.Body)
 		name = c.query.Get("name")
@@ -261,7 +261,8 @@ const (
 	maxParts = 8
 )
 
-// formFault turns an error of reading a form into a fault; an error of size stays as it is, for the answer 413.
+// formFault converts an error of reading a form to a fault. It returns the error for a too large body unchanged, for
+// the answer 413.
 func (c *call) formFault(err error) error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {

@@ -10,7 +10,7 @@ type cardKeyAPI struct {
 	keys CardKeys
 }
 
-// routes lists the routes of the site's card key.
+// routes returns the routes of the site's card key.
 func (s *cardKeyAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/card-key", Act: actor.EnrolMachines, Answer: cardkey.Status{}, handle: s.getCardKey},
@@ -20,7 +20,7 @@ func (s *cardKeyAPI) routes() []Route {
 	}
 }
 
-// getCardKey returns the cards and machines that still depend on the previous card key. No answer contains the key
+// getCardKey answers with the cards and machines that still depend on the previous card key. No answer contains the key
 // itself.
 func (s *cardKeyAPI) getCardKey(c *call) (answer, error) {
 	k, err := s.keys.Status(c.ctx(), c.actor)
@@ -43,7 +43,7 @@ func (s *cardKeyAPI) rotateCardKey(c *call) (answer, error) {
 	return answer{}, s.keys.Rotate(c.ctx(), c.actor, version, in.Reason)
 }
 
-// endCardKey ends a change of the card key: cards that are still bound under the old key stop working.
+// endCardKey ends a change of the card key. Cards that are still bound under the previous key stop working.
 func (s *cardKeyAPI) endCardKey(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {

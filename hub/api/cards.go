@@ -30,7 +30,7 @@ type cardAPI struct {
 	directory Directory
 }
 
-// routes lists the routes of cards and of taps of unknown cards.
+// routes returns the routes of cards and of taps of unknown cards.
 func (s *cardAPI) routes() []Route {
 	return []Route{
 		{Method: "POST", Path: "/members/{member}/cards", Act: actor.WriteCards, Body: newCard{}, Answer: directory.Card{},
@@ -44,7 +44,7 @@ func (s *cardAPI) routes() []Route {
 	}
 }
 
-// addCard adds an active card to a member. A card that another member has is refused.
+// addCard adds an active card to a member. It refuses a card that belongs to a different member.
 func (s *cardAPI) addCard(c *call) (answer, error) {
 	var in newCard
 	if err := c.body(&in); err != nil {
@@ -67,12 +67,12 @@ func (s *cardAPI) setCard(c *call) (answer, error) {
 	return answer{}, s.directory.Cards.SetCard(c.ctx(), c.actor, c.member(), c.id("card"), in.State, in.Note)
 }
 
-// removeCard takes a card from its member; the card is then unknown.
+// removeCard removes a card from its member. The card is unknown afterwards.
 func (s *cardAPI) removeCard(c *call) (answer, error) {
 	return answer{}, s.directory.Cards.RemoveCard(c.ctx(), c.actor, c.member(), c.id("card"))
 }
 
-// taps answers one page of the unknown cards that were tapped within 24 hours, the last tapped first.
+// taps answers with one page of the unknown cards that were tapped within 24 hours, the last tap first.
 func (s *cardAPI) taps(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *cardAPI) taps(c *call) (answer, error) {
 	return paged(c, found, next), nil
 }
 
-// assign gives the unknown card of a tap to a member.
+// assign assigns the unknown card of a tap to a member.
 func (s *cardAPI) assign(c *call) (answer, error) {
 	var in assignInput
 	if err := c.body(&in); err != nil {

@@ -21,7 +21,7 @@ const (
 	streamsOfHub      = 256
 )
 
-// event is one message of a stream. It only names the topic that changed, so that it never contains personal data.
+// event is one message of a stream. It contains only the topic that changed, and therefore no personal data.
 type event struct {
 	Topic store.Topic `json:"topic"`
 }
@@ -49,7 +49,8 @@ type eventAPI struct {
 	streams *streams
 }
 
-// routes lists the one route of events. It names no permission: each event is filtered when it is sent (mayHear).
+// routes returns the route of events. The route requires no permission, because each event is filtered when it is sent
+// (mayHear).
 func (s *eventAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/events", Query: []string{"topic"}, Produces: []string{eventType}, handle: s.stream},
@@ -76,7 +77,7 @@ func mayHear(a actor.Actor, topic store.Topic) bool {
 }
 
 // stream answers with a stream of the topics that change (HTML Living Standard, server-sent events). The stream ends
-// with the session or token, or when the client disconnects.
+// when the session or token ends, or when the client disconnects.
 func (s *eventAPI) stream(c *call) (answer, error) {
 	if c.actor.Account == "" {
 		return answer{}, &actor.Denied{Act: actor.ReadOwn, Actor: c.actor}
@@ -127,10 +128,10 @@ func (s *eventAPI) follow(c *call, w http.ResponseWriter, topics []store.Topic) 
 	defer beat.Stop()
 	h := w.Header()
 	h.Set("Content-Type", eventType)
-	h.Set("X-Accel-Buffering", "no") // nginx
+	h.Set("X-Accel-Buffering", "no") // disables buffering in nginx
 	w.WriteHeader(http.StatusOK)
 	out := &sender{w: w, control: http.NewResponseController(w)}
-	// Without this the server's read timeout would end the stream: net/http keeps reading to detect a disconnect.
+	// Disable the server's read timeout, which would end the stream: net/http keeps reading to detect a disconnect.
 	_ = out.control.SetReadDeadline(time.Time{})
 	who, alive := c.actor, out.send(": follow\n\n")
 	for alive {
@@ -159,7 +160,7 @@ func (s *eventAPI) follow(c *call, w http.ResponseWriter, topics []store.Topic) 
 	}
 }
 
-// still returns the current roles of the stream's reader, and false if the session or token has ended.
+// still returns the current roles of the stream's reader. It returns false if the session or token has ended.
 func (s *eventAPI) still(c *call, was actor.Actor) (actor.Actor, bool) {
 	a, err := s.authenticate(c.r, s.sessionNow)
 	return a, err == nil && a.Account == was.Account
@@ -178,10 +179,10 @@ func (s *sender) event(topic store.Topic) bool {
 	return err == nil && s.send(fmt.Sprintf("event: %s\ndata: %s\n\n", topic, b))
 }
 
-// send writes text and flushes it, and reports whether the client is still there.
+// send writes text and flushes it, and reports whether the client is still connected.
 func (s *sender) send(text string) bool {
 	// Ignore the error of a writer without deadlines, as in tests: the next write shows whether the client is connected.
-	// The deadline uses the computer's clock, because the hub's clock may be another one in a demonstration.
+	// The deadline uses the computer's clock, because the hub's clock may be a simulated one.
 	_ = s.control.SetWriteDeadline(time.Now().Add(eventWrite + heartbeat))
 	if _, err := s.w.Write([]byte(text)); err != nil {
 		return false
@@ -189,7 +190,7 @@ func (s *sender) send(text string) bool {
 	return s.control.Flush() == nil
 }
 
-// tooManyStreams refuses a stream beyond the limits (streamsPerAccount, streamsOfHub).
+// tooManyStreams returns the error for a stream above the limits (streamsPerAccount, streamsOfHub).
 func tooManyStreams() error {
 	return &refusal{http.StatusTooManyRequests, "streams", httpd.Text{FR: "trop de flux ouverts par ce compte",
 		EN: "the account has too many streams open"}}

@@ -92,7 +92,7 @@ func (s *stream) open() bool {
 	}
 }
 
-// bubble runs a test in a bubble with its own clock. The site's store and server are outside the bubble.
+// bubble runs a test in a synctest bubble with a separate clock. The site's store and server are outside the bubble.
 func bubble(t *testing.T, test func(*testing.T, *site, http.Handler)) {
 	outside := newSiteWithEvents(t)
 	synctest.Test(t, func(t *testing.T) {

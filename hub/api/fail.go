@@ -22,35 +22,35 @@ type refusal struct {
 	detail httpd.Text
 }
 
-// Error is the English text, for the log.
+// Error returns the English text, for the log.
 func (r *refusal) Error() string { return r.detail.EN }
 
-// noRoute is the answer 404 for a path that the API does not have.
+// noRoute returns the answer 404, for a path without a route.
 func noRoute() error {
 	return &refusal{http.StatusNotFound, "no-route",
 		httpd.Text{FR: "l’API n’a rien à cette adresse : voir " + Prefix + "/openapi.json",
 			EN: "the API has nothing at this address: see " + Prefix + "/openapi.json"}}
 }
 
-// notHere is the answer 501 for a route whose service this hub does not have.
+// notHere returns the answer 501, for a route whose service does not exist in this hub.
 func notHere() error {
 	return &refusal{http.StatusNotImplemented, "not-available", httpd.Text{FR: "ce hub n’offre pas ce service",
 		EN: "the hub does not offer this"}}
 }
 
-// notAllowed is the answer 405; allow lists the methods of the path.
+// notAllowed returns the answer 405. allow lists the methods of the path.
 func notAllowed(allow string) error {
 	return &refusal{http.StatusMethodNotAllowed, "method", httpd.Text{FR: "méthodes possibles : " + allow,
 		EN: "methods: " + allow}}
 }
 
-// notAcceptable is the answer 406; types are the media types that the route can answer with.
+// notAcceptable returns the answer 406. types are the media types of the route's answers.
 func notAcceptable(types []string) error {
 	s := strings.Join(types, ", ")
 	return &refusal{http.StatusNotAcceptable, "format", httpd.Text{FR: "formats possibles : " + s, EN: "formats: " + s}}
 }
 
-// wrongType is the answer 415; types are the values of header that the route accepts, empty: the route takes no body.
+// wrongType returns the answer 415. types are the accepted values of header; empty: the route accepts no body.
 func wrongType(types, header string) error {
 	if types == "" {
 		return &refusal{http.StatusUnsupportedMediaType, "content-type",
@@ -60,20 +60,21 @@ func wrongType(types, header string) error {
 		httpd.Text{FR: header + " attendu : " + types, EN: "want " + header + ": " + types}}
 }
 
-// versionMissing is the answer 428 (RFC 6585, section 3): without If-Match, a change could overwrite another person's.
+// versionMissing returns the answer 428 (RFC 6585, section 3): without If-Match, a change could overwrite another
+// person's change.
 func versionMissing() error {
 	return &refusal{http.StatusPreconditionRequired, "version-missing", httpd.Text{
 		FR: "If-Match doit nommer la version à modifier : l’ETag de la lecture",
 		EN: "If-Match must name the version to change: the ETag of what was read"}}
 }
 
-// versionStrange is the answer 412 for an If-Match that the hub never gave out.
+// versionStrange returns the answer 412, for an If-Match that is not a version of the hub.
 func versionStrange() error {
 	return &refusal{http.StatusPreconditionFailed, "stale", httpd.Text{
 		FR: `If-Match n’est pas un ETag d’ici, comme "7"`, EN: `If-Match is no ETag of the hub, as "7"`}}
 }
 
-// badToken is the answer 401 for an API token that does not work (any more).
+// badToken returns the answer 401, for an API token that is unknown, expired or revoked.
 func badToken() error {
 	return &refusal{http.StatusUnauthorized, "token", httpd.Text{FR: "jeton inconnu, expiré ou retiré",
 		EN: "the token is unknown, has ended or was revoked"}}
@@ -107,7 +108,7 @@ func (s *texts) problem(w http.ResponseWriter, r *http.Request, err error) httpd
 		large    *http.MaxBytesError
 		own      *refusal
 	)
-	// The order matters: an error of this package may wrap another one.
+	// The order of the cases matters: an error of this package may wrap another one.
 	switch {
 	case errors.As(err, &own):
 		if own.status == http.StatusUnauthorized {
@@ -144,7 +145,7 @@ func (s *texts) problem(w http.ResponseWriter, r *http.Request, err error) httpd
 		return httpd.NewProblem(r, http.StatusServiceUnavailable, "too-slow",
 			httpd.Text{FR: "demande abandonnée", EN: "the request was given up"})
 	}
-	// Errors that only one service returns.
+	// The remaining errors belong to single services.
 	if p, ok := ofMachines(r, err); ok {
 		return p
 	}
@@ -154,7 +155,7 @@ func (s *texts) problem(w http.ResponseWriter, r *http.Request, err error) httpd
 	return httpd.Internal(r)
 }
 
-// ofMachines returns the problem for an order that a machine did not execute.
+// ofMachines returns the problem for a command that a machine did not execute, and false for other errors.
 func ofMachines(r *http.Request, err error) (httpd.Problem, bool) {
 	var silent *enrol.Unreachable
 	var refused *enrol.Refused
@@ -169,7 +170,7 @@ func ofMachines(r *http.Request, err error) (httpd.Problem, bool) {
 	return httpd.Problem{}, false
 }
 
-// ofAccounts returns the problem for an error of the accounts.
+// ofAccounts returns the problem for an error of the accounts, and false for other errors.
 func (s *texts) ofAccounts(w http.ResponseWriter, r *http.Request, err error) (httpd.Problem, bool) {
 	if s.status == nil {
 		return httpd.Problem{}, false
@@ -195,7 +196,7 @@ func (s *texts) ofAccounts(w http.ResponseWriter, r *http.Request, err error) (h
 // maxFaults is the maximum number of faults in a response: an import of 10,000 lines may have one in each line.
 const maxFaults = 1000
 
-// invalidOf is *fault.Invalid with the faults; nil if there are none.
+// invalidOf returns *fault.Invalid with the faults; nil if there are none.
 func invalidOf(faults []fault.Field) error {
 	if len(faults) == 0 {
 		return nil
@@ -203,10 +204,10 @@ func invalidOf(faults []fault.Field) error {
 	return &fault.Invalid{Faults: faults}
 }
 
-// twice is what is wrong with a name that is given twice.
+// twice returns the text of the fault for a repeated name.
 func twice() httpd.Text { return httpd.Text{FR: "donné deux fois", EN: "given twice"} }
 
-// tooLong is what is wrong with a value beyond its bound.
+// tooLong returns the text of the fault for a value above its size limit.
 func tooLong() httpd.Text { return httpd.Text{FR: "trop long", EN: "too long"} }
 
 // clip shortens a quotation in a response.
@@ -221,8 +222,8 @@ func clip(s string) string {
 // Refuse writes the response for a request that was refused before it reached the API.
 func (s *API) Refuse(w http.ResponseWriter, r *http.Request, err error) { s.texts.fail(w, r, err) }
 
-// authenticate returns the user of the token, or else of the session. Without both it returns the zero Actor, which
-// every service rejects.
+// authenticate returns the user of the token, or otherwise of the session. Without both it returns the zero Actor,
+// which every service rejects.
 func (s *API) authenticate(r *http.Request, session func(*http.Request) (actor.Actor, error)) (a actor.Actor,
 	err error) {
 	address := httpd.Address(r.Context()).String()

@@ -16,17 +16,17 @@ import (
 	"portillon/policy"
 )
 
-// fakes are the services of a small site in memory. Each checks a.May like the real one, and returns values with all
-// fields set, so that the description must include every field.
+// fakes are fake services of a small site, with their data in memory. Each checks a.May like the real service, and
+// returns values with all fields set, so that the API description must include every field.
 type fakes struct {
 	mu      sync.Mutex
 	members map[policy.MemberID]directory.Member
 	order   []policy.MemberID
 	tokens  map[string]actor.Actor
-	got     []string // calls of the services
+	got     []string // recorded calls of the services
 	wait    time.Duration
 	broken  error
-	csv     error // error after the first line
+	csv     error // error that is returned after the first line
 }
 
 var day0 = time.Date(2026, 9, 30, 12, 0, 0, 0, time.UTC)
@@ -130,7 +130,7 @@ func stale(what, id string, have, got int64) error {
 // directoryFake implements Directory.
 type directoryFake struct{ *fakes }
 
-// all is the fake in the place of each service of the directory.
+// all returns a Directory in which the fake is every service.
 func (f directoryFake) all() Directory {
 	return Directory{Members: f, Cards: f, Taps: f, Badges: f, Imports: f, Exports: f, Erasures: f}
 }

@@ -136,12 +136,12 @@ func (f bundlesFake) Current(_ context.Context, a actor.Actor) (publish.Bundle, 
 // accountsFake implements Accounts.
 type accountsFake struct{ *fakes }
 
-// all is the fake in the place of each service of accounts.
+// all returns an Accounts in which the fake is every service.
 func (f accountsFake) all() Accounts {
 	return Accounts{Tokens: f, Sessions: f, Registry: f, Recovery: f, PrintedCodes: f, Audit: f}
 }
 
-// errWrong and errMany are what account answers to a wrong token, and after too many of them.
+// errWrong and errMany are the errors of package account for a wrong token, and for too many wrong tokens.
 var (
 	errWrong = errors.New("token is wrong")
 	errMany  = errors.New("too many attempts")

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzRequest sends arbitrary input to every route that reads some: nothing panics, there are no internal errors, and
-// every refusal is a problem.
+// FuzzRequest sends arbitrary input to every route that reads some. No handler may panic or return an internal error,
+// and every refusal must be a problem.
 func FuzzRequest(f *testing.F) {
 	f.Add("GET", "/members?limit=2&cursor=bS1s", "", "text/csv;q=0.1, */*", `"7"`, "")
 	f.Add("PATCH", "/members/m-lea", mergePatchType, "", `"7"`, `{"name": null}`)
@@ -48,7 +48,7 @@ func FuzzRequest(f *testing.F) {
 			strings.NewReader(body),
 		)
 		if err != nil {
-			return // no client could send it
+			return // an HTTP client cannot send this path
 		}
 		r.Header.Set("Authorization", "Bearer owner")
 		for name, value := range map[string]string{"Content-Type": kind, "Accept": accept, "If-Match": match} {

@@ -22,7 +22,7 @@ type hubAPI struct {
 	hub Hub
 }
 
-// routes lists the routes of the hub's state and settings.
+// routes returns the routes of the hub's state and settings.
 func (s *hubAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/hub", Act: actor.WriteSettings, Answer: State{}, handle: s.state},
@@ -33,7 +33,7 @@ func (s *hubAPI) routes() []Route {
 	}
 }
 
-// state answers how the hub runs.
+// state answers with the state of the hub.
 func (s *hubAPI) state(c *call) (answer, error) {
 	st, err := s.hub.State(c.ctx(), c.actor)
 	if err != nil {
@@ -42,7 +42,7 @@ func (s *hubAPI) state(c *call) (answer, error) {
 	return answer{body: st}, nil
 }
 
-// settings answers the site's settings, with their version as the ETag.
+// settings answers with the site's settings. The ETag is their version.
 func (s *hubAPI) settings(c *call) (answer, error) {
 	v, err := s.hub.Settings(c.ctx(), c.actor)
 	if err != nil {

@@ -12,14 +12,14 @@ import (
 
 const xlsxType = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
-// importAPI serves the routes of member lists that are imported and exported as files.
+// importAPI serves the routes for importing and exporting lists of members as files.
 type importAPI struct {
 	texts     *texts
 	directory Directory
 }
 
-// routes lists the routes of imports and of the export. An import is previewed, confirmed if many members are missing
-// from it, and applied.
+// routes returns the routes of imports and of the export. An import is previewed, confirmed if many members are missing
+// from the list, and then applied.
 func (s *importAPI) routes() []Route {
 	return []Route{
 		{Method: "POST", Path: "/imports", Act: actor.WriteMembers, Query: []string{"name", "source"}, MaxBody: uploadBody,
@@ -35,7 +35,7 @@ func (s *importAPI) routes() []Route {
 	}
 }
 
-// exportTypes are the media types of an export, in the order of its formats: csv, xlsx, yaml.
+// exportTypes returns the media types of an export, in the order of its formats: csv, xlsx, yaml.
 func exportTypes() []string {
 	return []string{"text/csv; charset=utf-8", xlsxType, "application/yaml"}
 }
@@ -72,7 +72,8 @@ func (s *importAPI) confirmImport(c *call) (answer, error) {
 	return answer{body: s.texts.saidPreview(c.lang, p)}, nil
 }
 
-// applyImport makes the previewed changes in one transaction. It is refused if the directory changed since the preview.
+// applyImport makes the previewed changes in one transaction. It refuses if the directory was changed after the
+// preview.
 func (s *importAPI) applyImport(c *call) (answer, error) {
 	p, err := s.directory.Imports.Apply(c.ctx(), c.actor, c.id("import"))
 	if err != nil {

@@ -20,15 +20,15 @@ type newMachine struct {
 
 // codeInput is the body of a request for a one-time code.
 type codeInput struct {
-	Replace bool `json:"replace,omitempty"` // the code replaces the machine's SD card
+	Replace bool `json:"replace,omitempty"` // the machine begins a new journal, for example on a new SD card
 }
 
-// reasonInput is the body of a request that needs a reason, which the audit log keeps.
+// reasonInput is the body of a request that requires a reason, which is written to the audit log.
 type reasonInput struct {
 	Reason string `json:"reason"`
 }
 
-// code is an enrol.Code with its QR code, because the text is shown only once.
+// code is an enrol.Code with its QR code. Both are in one answer, because the text cannot be read again.
 type code struct {
 	enrol.Code
 	QR string `json:"qr_svg,omitempty"`
@@ -43,7 +43,7 @@ type machineAPI struct {
 	orders   Orders
 }
 
-// routes lists the routes of machines.
+// routes returns the routes of machines.
 func (s *machineAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/machines", Act: actor.ReadMachines, Answer: list[enrol.Machine]{}, handle: s.listMachines},
@@ -61,7 +61,8 @@ func (s *machineAPI) routes() []Route {
 	}
 }
 
-// listMachines answers the machines that the actor may read. A site has some dozens, so there are no pages.
+// listMachines answers with all machines that the actor may read. The list has no pages, because a site has only some
+// dozens of machines.
 func (s *machineAPI) listMachines(c *call) (answer, error) {
 	found, err := s.machines.List(c.ctx(), c.actor)
 	if err != nil {
@@ -73,7 +74,7 @@ func (s *machineAPI) listMachines(c *call) (answer, error) {
 // oneMachine returns the answer with a machine, with the machine's version as the ETag.
 func oneMachine(m enrol.Machine) answer { return answer{body: m, version: m.Version} }
 
-// addMachine adds a machine, which can then be enrolled, and answers 201 with the address of the machine.
+// addMachine adds a machine, which can then be enrolled. The answer is 201 with the address of the machine.
 func (s *machineAPI) addMachine(c *call) (answer, error) {
 	var in newMachine
 	if err := c.body(&in); err != nil {
@@ -88,7 +89,7 @@ func (s *machineAPI) addMachine(c *call) (answer, error) {
 	return out, nil
 }
 
-// getMachine answers one machine.
+// getMachine answers with one machine.
 func (s *machineAPI) getMachine(c *call) (answer, error) {
 	m, err := s.machines.Get(c.ctx(), c.actor, c.machine())
 	if err != nil {
@@ -138,8 +139,8 @@ func (s *machineAPI) revoke(c *call) (answer, error) {
 	return answer{}, s.machines.Revoke(c.ctx(), c.actor, c.machine(), version, in.Reason)
 }
 
-// held answers GET /machines/{machine}/held: the members whose data a machine has, to decide whether the card key must
-// change.
+// held answers GET /machines/{machine}/held: the members whose data a machine has. Administrators use this to decide
+// whether to change the card key.
 func (s *machineAPI) held(c *call) (answer, error) {
 	h, err := s.machines.Held(c.ctx(), c.actor, c.machine())
 	if err != nil {
@@ -148,7 +149,7 @@ func (s *machineAPI) held(c *call) (answer, error) {
 	return answer{body: h}, nil
 }
 
-// tag takes a machine out of service. The answer comes after the machine has confirmed the order.
+// tag puts a machine out of service. The answer is sent after the machine has confirmed the command.
 func (s *machineAPI) tag(c *call) (answer, error) {
 	var in reasonInput
 	if err := c.body(&in); err != nil {
@@ -157,13 +158,13 @@ func (s *machineAPI) tag(c *call) (answer, error) {
 	return answer{}, s.orders.Tag(c.ctx(), c.actor, c.machine(), in.Reason)
 }
 
-// stop ends the session at a machine. The answer comes after the machine has confirmed the order.
+// stop ends the session at a machine. The answer is sent after the machine has confirmed the command.
 func (s *machineAPI) stop(c *call) (answer, error) {
 	return answer{}, s.orders.Stop(c.ctx(), c.actor, c.machine())
 }
 
-// QR is a QR code (ISO/IEC 18004) as an SVG, with error correction M (15 %) and the quiet zone of four modules that the
-// standard asks for.
+// QR returns a QR code (ISO/IEC 18004) as an SVG, with error correction level M (15 %) and the quiet zone of four
+// modules that the standard requires.
 func QR(text string) (string, error) {
 	c, err := qr.Encode(text, qr.M)
 	if err != nil {

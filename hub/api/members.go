@@ -17,7 +17,7 @@ type member struct {
 	Until string `json:"until,omitempty"`
 }
 
-// memberOf is a member in the form of the API.
+// memberOf converts a member to the form of the API.
 func memberOf(m directory.Member) member {
 	out := member{Member: m}
 	if m.Until != (policy.Date{}) {
@@ -26,7 +26,7 @@ func memberOf(m directory.Member) member {
 	return out
 }
 
-// oneMember answers a member, with the version as the ETag.
+// oneMember returns the answer with a member. The ETag is the member's version.
 func oneMember(m directory.Member) answer {
 	return answer{body: memberOf(m), version: m.Version}
 }
@@ -51,20 +51,21 @@ type newMember struct {
 
 // mergeInput is the body of a request that merges two members.
 type mergeInput struct {
-	Drop policy.MemberID `json:"drop"` // whose cards, badges and records go to the other, and who is then gone
+	// Drop is the member whose cards, badges and records move to the kept member. Drop is then deleted.
+	Drop policy.MemberID `json:"drop"`
 }
 
-// note is the note about a member, which only some roles may read.
+// note is a note about a member, which only some roles may read.
 type note struct {
 	Note string `json:"note"`
 }
 
-// memberAPI answers for members and the own record.
+// memberAPI serves the routes of members and of the own record.
 type memberAPI struct {
 	directory Directory
 }
 
-// routes lists the routes of members.
+// routes returns the routes of members.
 func (s *memberAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/members", Act: actor.ReadMembers, Query: []string{"text", "machine", "badge", "state",
@@ -88,7 +89,7 @@ func (s *memberAPI) routes() []Route {
 
 const mergePatchType = "application/merge-patch+json" // RFC 7396 §4
 
-// listMembers answers one page of the members that the filters choose, sorted by name.
+// listMembers answers with one page of the members that match the filters, sorted by name.
 func (s *memberAPI) listMembers(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
@@ -107,7 +108,7 @@ func (s *memberAPI) listMembers(c *call) (answer, error) {
 	return paged(c, items, next), nil
 }
 
-// addMember adds a member, and answers 201 with the member's address.
+// addMember adds a member. The answer is 201 with the member's address.
 func (s *memberAPI) addMember(c *call) (answer, error) {
 	var in newMember
 	if err := c.body(&in); err != nil {
@@ -126,7 +127,7 @@ func (s *memberAPI) addMember(c *call) (answer, error) {
 	return out, nil
 }
 
-// getMember answers one member.
+// getMember answers with one member.
 func (s *memberAPI) getMember(c *call) (answer, error) {
 	m, err := s.directory.Members.Get(c.ctx(), c.actor, c.member())
 	if err != nil {
@@ -158,15 +159,15 @@ func (s *memberAPI) patchMember(c *call) (answer, error) {
 	return oneMember(m), nil
 }
 
-// editOf is what a patch of a member may change, with its values of now. The lists are copies: a patch must not change
-// those of m.
+// editOf returns the current values of the fields that a patch may change. The lists are copies, because a patch must
+// not change those of m.
 func editOf(m directory.Member) memberEdit {
 	return memberEdit{Name: m.Name, Language: m.Language, Emails: slices.Clone(m.Emails),
 		Subjects:  slices.Clone(m.Subjects),
 		Guardians: slices.Clone(m.Guardians), Until: memberOf(m).Until, Blocked: m.Blocked, External: m.External}
 }
 
-// apply writes the edited fields into a member. The service checks their values.
+// apply copies the edited fields into a member. The service checks their values.
 func (e memberEdit) apply(c *call, m *directory.Member) error {
 	var until policy.Date
 	if e.Until != "" {
@@ -181,12 +182,12 @@ func (e memberEdit) apply(c *call, m *directory.Member) error {
 	return nil
 }
 
-// notADay is what is wrong with a text that is no date.
+// notADay returns the text of the fault for a text that is not a date.
 func notADay() httpd.Text {
 	return httpd.Text{FR: "ce n’est pas une date", EN: "not a date"}
 }
 
-// eraseMember erases a member's personal data for good; the pseudonym stays in the ledger. If-Match must name the
+// eraseMember erases a member's personal data permanently. The pseudonym stays in the ledger. If-Match must name the
 // member's version.
 func (s *memberAPI) eraseMember(c *call) (answer, error) {
 	version, err := c.version()
@@ -196,7 +197,7 @@ func (s *memberAPI) eraseMember(c *call) (answer, error) {
 	return answer{}, s.directory.Erasures.Erase(c.ctx(), c.actor, c.member(), version)
 }
 
-// mergeMember gives everything of one member to another, and answers the member who stays.
+// mergeMember moves all data of one member to another, and answers with the member who is kept.
 func (s *memberAPI) mergeMember(c *call) (answer, error) {
 	var in mergeInput
 	if err := c.body(&in); err != nil {
@@ -209,8 +210,8 @@ func (s *memberAPI) mergeMember(c *call) (answer, error) {
 	return oneMember(m), nil
 }
 
-// getNote answers GET /members/{member}/note. It checks the permission itself: without the permission the service
-// leaves the note out, which would look like an empty note.
+// getNote answers GET /members/{member}/note. It checks the permission itself, because the service would leave the note
+// out, which would look like an empty note.
 func (s *memberAPI) getNote(c *call) (answer, error) {
 	if err := c.actor.May(actor.ReadNotes, c.ofMember()); err != nil {
 		return answer{}, err
@@ -222,8 +223,8 @@ func (s *memberAPI) getNote(c *call) (answer, error) {
 	return answer{body: note{m.Note}, version: m.Version}, nil
 }
 
-// putNote replaces the note about a member. Because the note is replaced as a whole, the actor must also have the right
-// to read it.
+// putNote replaces the note about a member. The actor must also have the right to read the note, because the whole note
+// is replaced.
 func (s *memberAPI) putNote(c *call) (answer, error) {
 	if err := c.actor.May(actor.ReadNotes, c.ofMember()); err != nil {
 		return answer{}, err
@@ -246,7 +247,7 @@ func (s *memberAPI) putNote(c *call) (answer, error) {
 	return answer{body: note{m.Note}, version: m.Version}, nil
 }
 
-// ownRecord answers what the hub stores about the actor (GDPR, article 15).
+// ownRecord answers with the data that the hub stores about the actor (GDPR, article 15).
 func (s *memberAPI) ownRecord(c *call) (answer, error) {
 	m, err := s.directory.Members.Own(c.ctx(), c.actor)
 	if err != nil {

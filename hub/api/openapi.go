@@ -28,7 +28,7 @@ func description(version string) ([]byte, error) {
 	return b, nil
 }
 
-// description answers GET /openapi.json for everyone: programs read it before they sign in.
+// description answers GET /openapi.json without authentication, because programs read it before they sign in.
 func (s *API) description(*call) (answer, error) {
 	return answer{mime: jsonType, stream: func(w io.Writer) error {
 		_, err := w.Write(s.spec)

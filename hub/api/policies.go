@@ -15,7 +15,7 @@ type draftInput struct {
 	Text string `json:"text"`
 }
 
-// publishInput is a policy to publish. If the policy key is kept elsewhere, Signature is the output of `portillon
+// publishInput is a policy to publish. If the policy key is on another computer, Signature is the output of `portillon
 // policy sign` in base64.
 type publishInput struct {
 	Text      string `json:"text"`
@@ -38,7 +38,8 @@ type policyAPI struct {
 	bundles  Bundles
 }
 
-// routes lists the routes of the policy and of the bundle. A policy text may be larger than other bodies (policyBody).
+// routes returns the routes of the policy and of the bundle. A policy text may be larger than other bodies
+// (policyBody).
 func (s *policyAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/policy", Act: actor.ReadPolicy, Answer: publish.Policy{}, Produces: []string{yamlType},
@@ -76,7 +77,7 @@ func (s *policyAPI) currentPolicy(c *call) (answer, error) {
 	return out, nil
 }
 
-// policyVersions answers one page of the policy's versions without their texts, the newest first.
+// policyVersions answers with one page of the policy's versions without their texts, the newest first.
 func (s *policyAPI) policyVersions(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
@@ -89,7 +90,7 @@ func (s *policyAPI) policyVersions(c *call) (answer, error) {
 	return paged(c, found, next), nil
 }
 
-// policyVersion answers one version of the policy with its text.
+// policyVersion answers with one version of the policy and its text.
 func (s *policyAPI) policyVersion(c *call) (answer, error) {
 	number, err := strconv.ParseInt(c.id("number"), 10, 64)
 	if err != nil || number < 1 {
@@ -102,7 +103,7 @@ func (s *policyAPI) policyVersion(c *call) (answer, error) {
 	return answer{body: p, version: p.Number}, nil
 }
 
-// draftPolicy checks a policy text, and returns its faults and the permissions that members would gain or lose. It
+// draftPolicy checks a policy text, and answers with its faults and the permissions that members would gain or lose. It
 // changes nothing.
 func (s *policyAPI) draftPolicy(c *call) (answer, error) {
 	var in draftInput
@@ -134,7 +135,7 @@ func (s *policyAPI) draftPolicy(c *call) (answer, error) {
 	return answer{body: d}, nil
 }
 
-// publishPolicy publishes a policy text. If-Match must name the number of the policy that the text was written for.
+// publishPolicy publishes a policy text. If-Match must name the number of the policy that the text replaces.
 func (s *policyAPI) publishPolicy(c *call) (answer, error) {
 	of, err := c.version()
 	if err != nil {
@@ -164,7 +165,7 @@ func (s *policyAPI) policyBack(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: p, version: p.Number}, nil
 }
 
-// bundle answers the state of the bundle in force.
+// bundle answers with the state of the bundle in force.
 func (s *policyAPI) bundle(c *call) (answer, error) {
 	b, err := s.bundles.Current(c.ctx(), c.actor)
 	if err != nil {

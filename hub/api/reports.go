@@ -24,7 +24,7 @@ type reportAPI struct {
 	reports Reports
 }
 
-// routes lists the routes of reports. Each report is available as JSON and as CSV.
+// routes returns the routes of reports. Each report is available as JSON and as CSV.
 func (s *reportAPI) routes() []Route {
 	between := []string{"from", "to", "machine"}
 	paged := append([]string{"cursor", "limit"}, between...)
@@ -64,7 +64,7 @@ func (c *call) wantsCSV() bool {
 	return strings.HasSuffix(c.route.Path, ".csv") || prefers(c.r, "text/csv")
 }
 
-// uses answers one page of the sessions at machines, the earliest first; as CSV, all of them.
+// uses answers with one page of the sessions at machines, the earliest first. As CSV, it answers with all of them.
 func (s *reportAPI) uses(c *call) (answer, error) {
 	if c.wantsCSV() {
 		return s.usesCSV(c)
@@ -95,7 +95,7 @@ func (s *reportAPI) usesCSV(c *call) (answer, error) {
 	}}, nil
 }
 
-// weeks answers sessions, members and seconds for each machine and week.
+// weeks answers with the numbers of sessions, members and seconds for each machine and week.
 func (s *reportAPI) weeks(c *call) (answer, error) {
 	between, err := c.between()
 	if err != nil {
@@ -120,7 +120,7 @@ func (s *reportAPI) weeks(c *call) (answer, error) {
 	return listOf(items), nil
 }
 
-// refusals answers how often each machine refused members, by reason.
+// refusals answers with the number of refusals of each machine, by reason.
 func (s *reportAPI) refusals(c *call) (answer, error) {
 	between, err := c.between()
 	if err != nil {
@@ -154,7 +154,7 @@ func csvOf(file string, rows [][]string) answer {
 	}}
 }
 
-// cell returns a text that no spreadsheet program interprets as a formula (OWASP, CSV injection).
+// cell returns a text that a spreadsheet program does not interpret as a formula (OWASP, CSV injection).
 func cell(s string) string {
 	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
 		return "'" + s

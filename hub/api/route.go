@@ -18,19 +18,19 @@ import (
 // Route is one operation of the API.
 type Route struct {
 	Method, Path string
-	// Act is the permission that the service checks. Here it documents the route, and names it in the table of
-	// authorisation. Empty: everyone, or every signed-in user.
+	// Act is the permission that the service checks. This field documents it and is used by the table of authorisation;
+	// the API does not check it. Empty: the route requires no permission.
 	Act    actor.Act
-	Query  []string // accepted parameters
+	Query  []string // names of accepted parameters
 	Body   any      // a value with the type of the JSON body; nil: no body
-	Answer any      // a value of the type of its JSON answer; nil: none, or no JSON
-	// IfMatch means that the request names the version that it changes.
+	Answer any      // a value with the type of the JSON answer; nil: no JSON answer
+	// IfMatch is true if the request must name the version that it changes.
 	IfMatch bool
 	// Types are the accepted content types of the body; nil: application/json if there is a Body, else none.
 	Types []string
 	// Produces are the content types of the response besides JSON.
 	Produces []string
-	MaxBody  int64 // bytes; 0: 64 KiB
+	MaxBody  int64 // maximum size in bytes; 0: 64 KiB
 
 	handle func(*call) (answer, error)
 }
@@ -44,7 +44,7 @@ const (
 // answer is the result of a handler.
 type answer struct {
 	status   int // 0: 200, or 204 without a body
-	body     any // as JSON
+	body     any // encoded as JSON
 	version  int64
 	location string
 	mime     string                    // content type of stream
@@ -130,7 +130,7 @@ func (s *API) answer(c *call, out answer) error {
 		out.take(c.w)
 		return nil
 	}
-	// Headers come first: each way to answer below writes the head.
+	// Set the headers first: each kind of answer below writes the status.
 	if out.location != "" {
 		h.Set("Location", Prefix+out.location)
 	}
@@ -167,7 +167,7 @@ func (s *API) answer(c *call, out answer) error {
 	return nil
 }
 
-// statusOr is an answer's status, or the usual one if the handler set none.
+// statusOr returns an answer's status, or usual if the handler set none.
 func statusOr(status, usual int) int {
 	if status == 0 {
 		return usual
@@ -175,8 +175,8 @@ func statusOr(status, usual int) int {
 	return status
 }
 
-// stream sends a response of unknown length. After the first byte, an error aborts the connection: a client must not
-// take a partial file for a complete one.
+// stream sends a response of unknown length. After the first byte, an error aborts the connection, so that a client
+// does not take a partial file for a complete one.
 func (s *API) stream(c *call, out answer) error {
 	w := &lateWriter{begin: func() {
 		h := c.w.Header()
@@ -224,8 +224,7 @@ const jsonType = "application/json"
 // etag returns the ETag for a version.
 func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
 
-// accepts reports whether the client accepts a content type (RFC 9110, section 12.5.1). A quality of 0 means that it
-// does not.
+// accepts reports whether the client accepts a content type (RFC 9110, section 12.5.1). A quality of 0 excludes a type.
 func accepts(r *http.Request, mime string) bool {
 	given := strings.Join(r.Header.Values("Accept"), ",")
 	if strings.TrimSpace(given) == "" {
@@ -248,7 +247,7 @@ func accepts(r *http.Request, mime string) bool {
 	return false
 }
 
-// prefers reports whether the client names exactly this content type.
+// prefers reports whether the client's Accept header names exactly this content type.
 func prefers(r *http.Request, mime string) bool {
 	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
 		name, _, _ := strings.Cut(part, ";")

@@ -160,13 +160,13 @@ func sample(r Route) ask {
 	return a
 }
 
-// Permissions are decided by the services: hub/testdata/authorisation-api.txt compares them for a whole hub. Here every
-// route is called once with permission, to compare the response with the description, and once without.
+// The services decide about permissions; hub/testdata/authorisation-api.txt has the expected answers of a whole hub.
+// This test calls every route once with permission, to compare the response with the description, and once without.
 func TestResponsesMatchTheDescription(t *testing.T) {
 	s := newSiteWithEvents(t)
 	for _, r := range newTable() {
 		name := r.Method + " " + r.Path
-		if got := s.answerTo(r, "owner"); got >= 300 && r.Path != "/me/record" { // the owner is no member
+		if got := s.answerTo(r, "owner"); got >= 300 && r.Path != "/me/record" { // GET /me/record: the owner is not a member
 			t.Errorf("%s: %d", name, got)
 		}
 		if got := s.answerTo(r, "member"); r.Path == "/me/record" && got != 200 {
@@ -178,7 +178,7 @@ func TestResponsesMatchTheDescription(t *testing.T) {
 	}
 }
 
-// answerTo returns the status of a route for a user of the table.
+// answerTo returns the status of a route for the user of a column.
 func (s *site) answerTo(r Route, column string) int {
 	s.t.Helper()
 	m, machine := s.own(s.tokens[column])
@@ -191,8 +191,8 @@ func (s *site) answerTo(r Route, column string) int {
 	return resp.StatusCode
 }
 
-// The permissions of mentors and maintainers are in the table of the hub. Here, a role at a machine must not give any
-// permission for the whole site.
+// The tables of package hub have the permissions of mentors and maintainers. This test checks that a role at a machine
+// gives no permission for the whole site.
 func TestMachineRolesGiveNoSitePermissions(t *testing.T) {
 	a := actor.Actor{Account: "a", Machines: map[policy.MachineID]actor.Role{"laser": actor.Maintainer}}
 	for _, act := range actor.Acts() {

@@ -16,7 +16,7 @@ import (
 	"portillon/policy"
 )
 
-// Directory are the services of package directory that the API calls, by duty.
+// Directory holds the services of package directory that the API calls, by duty.
 type Directory struct {
 	Members  Members
 	Cards    Cards
@@ -27,7 +27,7 @@ type Directory struct {
 	Erasures Erasures
 }
 
-// Members are the people of the site.
+// Members is the service for the members of the site.
 type Members interface {
 	List(ctx context.Context, a actor.Actor, f directory.Filter, p directory.Page) (list []directory.Member, next string,
 		err error)
@@ -40,20 +40,20 @@ type Members interface {
 	Endings(ctx context.Context, a actor.Actor) ([]directory.Ending, error)
 }
 
-// Cards are the cards of members.
+// Cards is the service for the cards of members.
 type Cards interface {
 	AddCard(ctx context.Context, a actor.Actor, id policy.MemberID, c directory.Card) (directory.Card, error)
 	SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, card string, s directory.CardState, note string) error
 	RemoveCard(ctx context.Context, a actor.Actor, id policy.MemberID, card string) error
 }
 
-// Taps are the unknown cards that were tapped at machines.
+// Taps is the service for unknown cards that were tapped at machines.
 type Taps interface {
 	Unknown(ctx context.Context, a actor.Actor, p directory.Page) (list []directory.Tap, next string, err error)
 	Assign(ctx context.Context, a actor.Actor, tap string, id policy.MemberID) (directory.Card, error)
 }
 
-// Badges are the badges of members.
+// Badges is the service for the badges of members.
 type Badges interface {
 	AddBadges(ctx context.Context, a actor.Actor, id policy.MemberID, name string, data []byte) ([]directory.Badge, error)
 	AddBadgeURL(ctx context.Context, a actor.Actor, id policy.MemberID, url string) (directory.Badge, error)
@@ -61,25 +61,25 @@ type Badges interface {
 	RemoveBadge(ctx context.Context, a actor.Actor, id policy.MemberID, badge string) error
 }
 
-// Imports are lists of members that come as files.
+// Imports is the service that imports lists of members from files.
 type Imports interface {
 	Preview(ctx context.Context, a actor.Actor, in directory.Import) (directory.Preview, error)
-	// Confirm says that the many members who are missing from the list have left the site.
+	// Confirm confirms that the many members who are missing from the list have left the site.
 	Confirm(ctx context.Context, a actor.Actor, preview string) (directory.Preview, error)
 	Apply(ctx context.Context, a actor.Actor, preview string) (directory.Preview, error)
 }
 
-// Exports write all members as a file.
+// Exports is the service that writes all members to a file.
 type Exports interface {
 	Export(ctx context.Context, a actor.Actor, format string, w io.Writer) error
 }
 
-// Erasures remove a person's data.
+// Erasures is the service that erases a person's data.
 type Erasures interface {
 	Erase(ctx context.Context, a actor.Actor, id policy.MemberID, version int64) error
 }
 
-// Machines is what the API needs of enrol.Machines.
+// Machines are the methods of enrol.Machines that the API calls.
 type Machines interface {
 	List(ctx context.Context, a actor.Actor) ([]enrol.Machine, error)
 	Get(ctx context.Context, a actor.Actor, id policy.MachineID) (enrol.Machine, error)
@@ -88,45 +88,45 @@ type Machines interface {
 	Held(ctx context.Context, a actor.Actor, id policy.MachineID) (enrol.Held, error)
 }
 
-// Codes is what the API needs of enrol.Codes.
+// Codes are the methods of enrol.Codes that the API calls.
 type Codes interface {
 	New(ctx context.Context, a actor.Actor, id policy.MachineID, replace bool) (enrol.Code, error)
 }
 
-// Orders is what the API needs of enrol.Orders.
+// Orders are the methods of enrol.Orders that the API calls.
 type Orders interface {
 	Tag(ctx context.Context, a actor.Actor, id policy.MachineID, reason string) error
 	Stop(ctx context.Context, a actor.Actor, id policy.MachineID) error
 }
 
-// CardKeys is the part of cardkey.Service that the API uses.
+// CardKeys are the methods of cardkey.Service that the API calls.
 type CardKeys interface {
 	Status(ctx context.Context, a actor.Actor) (cardkey.Status, error)
 	Rotate(ctx context.Context, a actor.Actor, version int64, reason string) error
 	End(ctx context.Context, a actor.Actor, version int64) error
 }
 
-// Policies is what the API needs of publish.Policies.
+// Policies are the methods of publish.Policies that the API calls.
 type Policies interface {
 	Current(ctx context.Context, a actor.Actor) (publish.Policy, error)
-	// Version returns one version with its text; Versions lists them without.
+	// Version returns one version with its text. Versions lists the versions without their texts.
 	Version(ctx context.Context, a actor.Actor, number int64) (publish.Policy, error)
 	Versions(ctx context.Context, a actor.Actor, p publish.Page) (list []publish.Policy, next string, err error)
 	Publish(ctx context.Context, a actor.Actor, text, comment string, of int64, signature []byte) (publish.Policy, error)
 	Back(ctx context.Context, a actor.Actor, comment string) (publish.Policy, error)
 }
 
-// Drafts is what the API needs of publish.Drafts.
+// Drafts are the methods of publish.Drafts that the API calls.
 type Drafts interface {
 	Check(ctx context.Context, a actor.Actor, text string) (publish.Draft, error)
 }
 
-// Bundles is what the API needs of publish.Bundles.
+// Bundles are the methods of publish.Bundles that the API calls.
 type Bundles interface {
 	Current(ctx context.Context, a actor.Actor) (publish.Bundle, error)
 }
 
-// Accounts are the services of package account that the API calls, by duty.
+// Accounts holds the services of package account that the API calls, by duty.
 type Accounts struct {
 	Tokens       Tokens
 	Sessions     Sessions
@@ -136,17 +136,17 @@ type Accounts struct {
 	Audit        Audit
 }
 
-// Tokens are API tokens: whom one speaks for, and those of an account.
+// Tokens is the service that authenticates API tokens and manages the tokens of an account.
 type Tokens interface {
-	// FromToken says whose the API token is. The zero Actor, *fault.NotFound, *actor.Denied, and an error that
-	// Options.Status calls 401: nobody's.
+	// FromToken returns the actor of an API token. An invalid token gives the zero Actor, *fault.NotFound, *actor.Denied,
+	// or an error for which Options.Status returns 401.
 	FromToken(ctx context.Context, text, address string) (actor.Actor, error)
 	Issued(ctx context.Context, a actor.Actor, id string) ([]account.Token, error)
 	Issue(ctx context.Context, a actor.Actor, name string, scopes []actor.Act, expires time.Time) (account.Token, error)
 	Revoke(ctx context.Context, a actor.Actor, id, token string) error
 }
 
-// Sessions are the browsers in which an account is signed in.
+// Sessions is the service for the browsers in which an account is signed in.
 type Sessions interface {
 	Active(ctx context.Context, a actor.Actor, id string) ([]account.Session, error)
 	End(ctx context.Context, a actor.Actor, id, session string) error
@@ -157,31 +157,31 @@ type Sessions interface {
 type Registry interface {
 	List(ctx context.Context, a actor.Actor, p account.Page) (list []account.Account, next string, err error)
 	Get(ctx context.Context, a actor.Actor, id string) (account.Account, error)
-	// Add makes an account. Without a password its owner sets one with a code of ResetCode.
+	// Add creates an account. If password is empty, the account's owner sets a password with a code of ResetCode.
 	Add(ctx context.Context, a actor.Actor, in account.Account, password string) (account.Account, error)
-	// Change changes the name, the member, the roles, and whether the account is disabled.
+	// Change changes an account's name, member and roles, and whether the account is disabled.
 	Change(ctx context.Context, a actor.Actor, id string, version int64,
 		change func(*account.Account) error) (account.Account, error)
 	Remove(ctx context.Context, a actor.Actor, id string, version int64) error
 }
 
-// Recovery makes the code with which an account sets a new password.
+// Recovery creates codes with which an account's owner sets a new password.
 type Recovery interface {
 	ResetCode(ctx context.Context, a actor.Actor, id string) (code string, err error)
 }
 
-// PrintedCodes makes codes on paper with which members sign in.
+// PrintedCodes creates codes on paper with which members sign in.
 type PrintedCodes interface {
 	Print(ctx context.Context, a actor.Actor, members []policy.MemberID, each int) ([]account.Printed, error)
 }
 
-// Audit is the log of what administrators did.
+// Audit reads the log of administrators' actions.
 type Audit interface {
 	Entries(ctx context.Context, a actor.Actor, p account.Page) (list []account.Entry, next string, err error)
 	Export(ctx context.Context, a actor.Actor, w io.Writer) error
 }
 
-// Reports is what the API needs of report.Service.
+// Reports are the methods of report.Service that the API calls.
 type Reports interface {
 	Uses(ctx context.Context, a actor.Actor, r report.Range, p report.Page) (list []report.Use, next string, err error)
 	UsesCSV(ctx context.Context, a actor.Actor, r report.Range, w io.Writer) error
@@ -189,7 +189,7 @@ type Reports interface {
 	Refusals(ctx context.Context, a actor.Actor, r report.Range) ([]report.Refusals, error)
 }
 
-// Hub is the hub itself: its settings and its state. Each method checks a.May.
+// Hub gives access to the hub's settings and state. Each method checks a.May.
 type Hub interface {
 	State(ctx context.Context, a actor.Actor) (State, error)
 	Settings(ctx context.Context, a actor.Actor) (Settings, error)

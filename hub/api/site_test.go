@@ -29,7 +29,7 @@ var exercised = struct {
 	routes map[string]bool
 }{routes: map[string]bool{}}
 
-// The run fails if a route was never used.
+// The test run fails if no test had a successful response from a route.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	whole := true
@@ -132,10 +132,10 @@ func statusOfFake(err error) int {
 	return 0
 }
 
-// ask is a request of a test.
+// ask is a request in a test.
 type ask struct {
 	method, path string // path with its query
-	as           string // the token; "": none
+	as           string // user whose token is sent; "": no token
 	body         string
 	kind         string // content type; "": JSON if there is a body
 	match        string // If-Match

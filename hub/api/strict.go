@@ -165,7 +165,7 @@ func fieldsOf(t reflect.Type) (map[string]reflect.Type, bool) {
 	return out, true
 }
 
-// keys are the names of a map, in no order.
+// keys returns the names in a map, in random order.
 func keys(m map[string]reflect.Type) (out []string) {
 	for k := range m {
 		out = append(out, k)

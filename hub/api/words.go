@@ -16,7 +16,7 @@ func langOf(l policy.Language) string {
 	return "fr"
 }
 
-// said translates messages of services into the language of the request.
+// said translates sentences of services to the language of the request.
 func (s *texts) said(l policy.Language, sentences []string) []string {
 	out := slices.Clone(sentences)
 	for i := range out {
@@ -40,7 +40,7 @@ func (s *texts) saidPreview(l policy.Language, p directory.Preview) directory.Pr
 	return p
 }
 
-// saidBadges translates why badges were rejected.
+// saidBadges translates the reasons why badges were rejected.
 func (s *texts) saidBadges(l policy.Language, list []directory.Badge) []directory.Badge {
 	out := slices.Clone(list)
 	for i := range out {

@@ -9,8 +9,8 @@ import (
 	"portillon/hub/store"
 )
 
-// Adopt enters machines that joined before this hub kept their keys, with the keys and the accounts that they have.
-// Their certificates are made at their next enrolment.
+// Adopt registers machines that joined before this hub stored machine keys, with their existing keys and broker
+// accounts. A machine gets its certificate at its next enrolment.
 func Adopt(ctx context.Context, site *store.Site, now time.Time, all []Enrolled) error {
 	err := site.Write(ctx, func(tx *store.Tx) error {
 		for _, m := range all {

@@ -11,27 +11,27 @@ import (
 	"portillon/wire"
 )
 
-// badAsk refuses a request with a reason that the machine may read.
+// badAsk is an invalid request. The reason is sent to the machine.
 type badAsk struct{ why string }
 
-// Error is the reason.
+// Error returns the reason.
 func (e *badAsk) Error() string { return e.why }
 
-// bad makes a badAsk.
+// bad returns a badAsk with a formatted reason.
 func bad(format string, a ...any) error { return &badAsk{fmt.Sprintf(format, a...)} }
 
 var (
-	// errNotMachine refuses a request that is not of an enrolled machine of this site.
+	// errNotMachine refuses a request that does not come from an enrolled machine of this site.
 	errNotMachine = errors.New("this is no enrolled machine of this hub, or it was revoked")
-	// errExpired refuses everything but a renewal.
+	// errExpired refuses every request except a renewal, because the machine's certificate has expired.
 	errExpired = errors.New("the certificate has expired: renew it")
 )
 
-// CodeHeader names the kind of a refusal, so that a program can tell them apart.
+// CodeHeader is the HTTP header with the code of a refusal, so that a program can tell refusals apart.
 const CodeHeader = "Portillon-Refused"
 
-// answer writes v as JSON, or a refusal if err is not nil. A machine reads the reason of a refusal only if the error is
-// one of this package's own; the reason of any other error is written only to the log.
+// answer writes v as JSON, or a refusal if err is not nil. The refusal contains the reason only if err was made by this
+// package; the reason of any other error is only logged.
 func answer(log *slog.Logger, w http.ResponseWriter, r *http.Request, v any, err error) {
 	if err == nil {
 		w.Header().Set("Content-Type", "application/json")
@@ -62,7 +62,7 @@ func answer(log *slog.Logger, w http.ResponseWriter, r *http.Request, v any, err
 	http.Error(w, why, status)
 }
 
-// read decodes a JSON body of at most wire.MaxJoin bytes into v.
+// read decodes a JSON body of at most wire.MaxJoin bytes into v. It rejects larger bodies.
 func read(w http.ResponseWriter, r *http.Request, v any) error {
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxJoin))
 	if err != nil {

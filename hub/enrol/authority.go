@@ -26,16 +26,17 @@ import (
 const (
 	// machineLife is how long a machine's certificate is valid; the machine renews it after two thirds.
 	machineLife = 90 * 24 * time.Hour
-	// serverLife is how long the hub's own certificate is valid. Browsers refuse one of more than 398 days (CA/Browser
-	// Forum Baseline Requirements §6.3.2; check).
+	// serverLife is how long the hub's own certificate is valid. Browsers reject certificates that are valid for more than
+	// 398 days (CA/Browser Forum Baseline Requirements §6.3.2; check).
 	serverLife = 390 * 24 * time.Hour
-	// early is how long before its making a certificate begins to be valid: clocks of a site differ.
+	// early is how long before its creation a certificate begins to be valid, because the clocks of a site differ.
 	early = 24 * time.Hour
 
 	caKeyFile, caFile = "authority.key", "authority.crt"
 )
 
-// The authority's own life: it does not depend on the hub's clock, which may be wrong when the hub first starts.
+// caFrom and caUntil are the validity of the authority's certificate. They are constants, because the hub's clock may
+// be wrong when the hub first starts.
 var caFrom, caUntil = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2079, 12, 31, 0, 0, 0, 0, time.UTC)
 
 // Authority signs the certificates of the hub and of its machines. Its methods may be called by many goroutines.
@@ -49,7 +50,7 @@ type Authority struct {
 	server map[string]*tls.Certificate // by name
 }
 
-// OpenAuthority reads the authority from a folder, and makes it where there is none.
+// OpenAuthority reads the authority's key and certificate from a folder, or creates them if the folder has none.
 func OpenAuthority(dir string, site policy.SiteID, now func() time.Time) (*Authority, error) {
 	a := &Authority{site: site, now: now, server: map[string]*tls.Certificate{}}
 	if now == nil {
@@ -65,7 +66,7 @@ func OpenAuthority(dir string, site policy.SiteID, now func() time.Time) (*Autho
 	return a, nil
 }
 
-// read reads the key and the certificate; fs.ErrNotExist: there is no certificate yet.
+// read reads the authority's key and certificate. The error is fs.ErrNotExist if there is no certificate yet.
 func (a *Authority) read(dir string) error {
 	certs, err := os.ReadFile(filepath.Join(dir, caFile))
 	if err != nil {
@@ -77,7 +78,7 @@ func (a *Authority) read(dir string) error {
 			"%s is there and %s is missing: restore it; with another authority every machine must be enrolled again",
 			filepath.Join(dir, caFile),
 			caKeyFile,
-		) // no new authority is made in the place of this one
+		) // never replace an existing authority with a new one
 	} else if err != nil {
 		return err
 	}
@@ -93,7 +94,7 @@ func (a *Authority) read(dir string) error {
 	return nil
 }
 
-// make writes the key first: a certificate without its key would be of no use.
+// make creates the authority. It writes the key first: a certificate without its key would be useless.
 func (a *Authority) make(dir string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -129,7 +130,7 @@ func (a *Authority) make(dir string) error {
 	)
 }
 
-// newSerial is a random positive serial number of 127 bits (RFC 5280, section 4.1.2.2, allows 20 bytes).
+// newSerial returns a random positive serial number of 127 bits (RFC 5280, section 4.1.2.2, allows 20 bytes).
 func newSerial() (*big.Int, error) {
 	b := make([]byte, 16)
 	rand.Read(b) // never fails
@@ -137,23 +138,24 @@ func newSerial() (*big.Int, error) {
 	return new(big.Int).SetBytes(b), nil
 }
 
-// Certificate is the authority's own, DER: what machines pin and browsers may install.
+// Certificate returns the authority's own certificate in DER. Machines pin this certificate; browsers may install it.
 func (a *Authority) Certificate() []byte { return a.cert.Raw }
 
-// PEM is Certificate as a file.
+// PEM returns the authority's own certificate in PEM.
 func (a *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
-// Pool holds the authority alone.
+// Pool returns a pool that contains only the authority's certificate.
 func (a *Authority) Pool() *x509.CertPool {
 	p := x509.NewCertPool()
 	p.AddCert(a.cert)
 	return p
 }
 
-// Server is a tls.Config's GetCertificate for a name. The certificate is made when it is first asked for, and again
-// after two thirds of its life, or when the clock was set to before its making.
+// Server returns a function for tls.Config.GetCertificate that serves a certificate for name. The certificate is
+// created at the first call, and again after two thirds of its validity or when the clock was set to before its
+// creation.
 func (a *Authority) Server(name string) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		a.mu.Lock()
@@ -171,12 +173,12 @@ func (a *Authority) Server(name string) func(*tls.ClientHelloInfo) (*tls.Certifi
 	}
 }
 
-// renewAt is when two thirds of a certificate's life are over.
+// renewAt returns the time when two thirds of a certificate's validity are over.
 func renewAt(c *x509.Certificate) time.Time {
 	return c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore) * 2 / 3)
 }
 
-// makeServer makes a key and a certificate for the hub's name.
+// makeServer creates a key and a certificate for the hub's name.
 func (a *Authority) makeServer(name string, now time.Time) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -206,10 +208,11 @@ func (a *Authority) sign(t *x509.Certificate, public crypto.PublicKey) (*x509.Ce
 	return x509.ParseCertificate(der)
 }
 
-// errTLSKey refuses a public key that a machine would not make.
+// errTLSKey refuses a public key of a type that machines do not use.
 var errTLSKey = errors.New("tls_key is no public key, want ECDSA P-256 or Ed25519 as PKIX DER")
 
-// Machine signs a machine's certificate for its public key (PKIX DER).
+// Machine signs a certificate for a machine's public key (PKIX DER). The error is errTLSKey if the key has a wrong
+// type.
 func (a *Authority) Machine(id policy.MachineID, public []byte, now time.Time) (*x509.Certificate, error) {
 	key, err := x509.ParsePKIXPublicKey(public)
 	if err != nil {
@@ -229,8 +232,8 @@ func (a *Authority) Machine(id policy.MachineID, public []byte, now time.Time) (
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, key)
 }
 
-// isMachine reports whether this authority signed the certificate for a machine. Dates and revocation are others'
-// business.
+// isMachine reports whether this authority signed the certificate for a machine. The caller checks the dates and the
+// revocation.
 func (a *Authority) isMachine(c *x509.Certificate) bool {
 	return !c.IsCA && len(c.ExtKeyUsage) == 1 && c.ExtKeyUsage[0] == x509.ExtKeyUsageClientAuth &&
 		c.CheckSignatureFrom(a.cert) == nil

@@ -12,14 +12,14 @@ import (
 	"portillon/policy"
 )
 
-// certificates finds the machine of a TLS certificate.
+// certificates finds the machine that a TLS certificate was issued to.
 type certificates struct {
 	table     machineTable
 	authority *Authority
 	known     *knownCerts
 }
 
-// note writes the certificate that a machine gets, in the transaction that gives it.
+// note stores the certificate that a machine gets, in the transaction that issues the certificate.
 func (s certificates) note(ctx context.Context, tx *store.Tx, id policy.MachineID, cert *x509.Certificate) error {
 	_, err := tx.Exec(
 		ctx,
@@ -32,11 +32,11 @@ func (s certificates) note(ctx context.Context, tx *store.Tx, id policy.MachineI
 	return err
 }
 
-// serialOf is a certificate's serial number in hexadecimal.
+// serialOf returns a certificate's serial number in hexadecimal.
 func serialOf(c *x509.Certificate) string { return hex.EncodeToString(c.SerialNumber.Bytes()) }
 
-// machineOf is the enrolled machine of a certificate that this authority signed. Of any other certificate, and of a
-// revoked machine, the error is errNotMachine. expired says that the machine may only renew its certificate.
+// machineOf returns the enrolled machine of a certificate that this authority signed. For any other certificate, and
+// for a revoked machine, the error is errNotMachine. If expired is true, the machine may only renew its certificate.
 func (s certificates) machineOf(
 	ctx context.Context,
 	c *x509.Certificate,

@@ -20,26 +20,26 @@ import (
 
 const (
 	codeLife = time.Hour
-	// maxAttempts is how many wrong secrets may be tried while a code is open. A wrong secret names no code, so it counts
-	// for every open one.
+	// maxAttempts is how many wrong secrets may be tried while a code is open. A wrong secret does not tell which code was
+	// meant, so each attempt counts against every open code.
 	maxAttempts = 10
-	// maxOpen bounds the codes that are open at once, and with them the chance to guess one: 32 × 10 of 2^50.
+	// maxOpen is the largest number of open codes. It bounds the chance to guess a code to 32 × 10 in 2^50.
 	maxOpen = 32
-	// hashRounds are the iterations of PBKDF2: with a copy of the database, the 2^50 secrets take longer to try than a
-	// code lives.
+	// hashRounds is the number of PBKDF2 iterations. An attacker with a copy of the database needs longer to try the 2^50
+	// secrets than a code is valid.
 	hashRounds = 20_000
 )
 
-// Codes makes one-time codes and finds them again. The database holds no code, only the hash of its secret.
+// Codes creates one-time codes and checks them. The database does not store a code, only the hash of its secret.
 type Codes struct {
 	table   machineTable
 	pins    wire.Pins
 	address string // https://hub.local:8443, where machines join; empty: no machine can join
 }
 
-// New makes a one-time code for a machine; it replaces the machine's previous code. replace says that the machine was
-// enrolled before and begins a new journal, for example on a new SD card: the machine gets its tags, hours and practice
-// back from the ledger. The actor needs actor.EnrolMachines.
+// New creates a one-time code for a machine, and replaces the machine's previous code. replace must be true if the
+// machine was enrolled before and begins a new journal, for example on a new SD card: the machine then gets its tags,
+// hours and practice from the ledger. The actor needs actor.EnrolMachines.
 func (s *Codes) New(ctx context.Context, a actor.Actor, id policy.MachineID, replace bool) (Code, error) {
 	if err := a.May(actor.EnrolMachines, actor.Target{Machine: id}); err != nil {
 		return Code{}, err
@@ -81,7 +81,7 @@ func (s *Codes) New(ctx context.Context, a actor.Actor, id policy.MachineID, rep
 	return Code{Machine: id, Text: c.String(), Command: command, Expires: until.UTC(), Replace: replace}, nil
 }
 
-// boolOf is a boolean as the database stores it.
+// boolOf returns a boolean as the database stores it: 1 or 0.
 func boolOf(b bool) int64 {
 	if b {
 		return 1
@@ -89,7 +89,7 @@ func boolOf(b bool) int64 {
 	return 0
 }
 
-// mayJoin says why no code can be made for a machine.
+// mayJoin returns an error with the reason if no code can be created for a machine.
 func (s *Codes) mayJoin(ctx context.Context, tx *store.Tx, id policy.MachineID, replace bool) error {
 	r, err := s.table.row(ctx, tx, id)
 	if err != nil {
@@ -115,7 +115,8 @@ func (s *Codes) mayJoin(ctx context.Context, tx *store.Tx, id policy.MachineID, 
 	return errors.Join(err, s.table.put(ctx, tx, r))
 }
 
-// hash is what is stored of a secret. Its salt is the site's, so that a code is found by its hash.
+// hash returns the hash of a secret, as the database stores it. All codes of a site have the same salt, so that a code
+// can be found by its hash.
 func (s *Codes) hash(secret string) ([]byte, error) {
 	return pbkdf2.Key(
 		sha256.New,
@@ -126,14 +127,14 @@ func (s *Codes) hash(secret string) ([]byte, error) {
 	)
 }
 
-// Why a code is refused. A machine that is refused learns no more.
+// Reasons for refusing a code. The refused computer gets only this sentence.
 var (
 	errNoCode   = errors.New("this code does not work: it was used, it is older than an hour, or it is from another hub")
 	errWorn     = errors.New("too many wrong codes were tried: make a new code at the hub")
 	errOtherKey = errors.New("this code was used by another computer")
 )
 
-// opened is a code that was presented.
+// opened is a code whose secret was presented.
 type opened struct {
 	machine policy.MachineID
 	replace bool
@@ -141,8 +142,8 @@ type opened struct {
 	maker   string
 }
 
-// open finds the code of a secret that has not expired, and counts a wrong secret against every open code. A used code
-// is found too: the machine that used it may not have received the answer, and asks again.
+// open finds the unexpired code of a secret, and counts a wrong secret against every open code. It also finds a used
+// code: the machine that used the code may not have received the answer, and asks again.
 func (s *Codes) open(ctx context.Context, secret string) (opened, error) {
 	if b, err := hex.DecodeString("0" + secret); err != nil || len(b) != 7 {
 		return opened{}, errNoCode

@@ -11,21 +11,21 @@ import (
 	"portillon/policy"
 )
 
-// enforcer brings a change of the enrolled machines into force after its commit: in the memory of certificates, in the
-// open connections, and in the rest of the hub.
+// enforcer applies a change of the enrolled machines after its commit: to the certificate cache, to the open
+// connections, and to the rest of the hub.
 type enforcer struct {
 	site  *store.Site
-	apply func(context.Context, []Enrolled) error // Options.Apply; nil: nobody else wants to know
+	apply func(context.Context, []Enrolled) error // Options.Apply; nil: no function to call
 	known knownCerts
 	conns conns
-	mu    sync.Mutex // held during apply, so that a later list never comes before an earlier one
+	mu    sync.Mutex // held during apply, so that an older list is never applied after a newer one
 }
 
 func newEnforcer(o Options) *enforcer {
 	return &enforcer{site: o.Site, apply: o.Apply, conns: conns{of: map[policy.MachineID]map[closer]bool{}}}
 }
 
-// all tells the rest of the hub the enrolled machines as they are in the database now.
+// all passes the enrolled machines, as the database has them now, to the rest of the hub.
 func (e *enforcer) all(ctx context.Context) error {
 	if e.apply == nil {
 		return nil
@@ -39,8 +39,8 @@ func (e *enforcer) all(ctx context.Context) error {
 	return e.apply(ctx, all)
 }
 
-// afterCommit brings a change of one machine into force: its certificate or its right was changed in a transaction that
-// ended with err. The certificates are forgotten even after an error, because the error may have come after the commit.
+// afterCommit applies a change of one machine's certificate or rights, made in a transaction that ended with err. It
+// clears the certificate cache even if err is not nil, because the error may have occurred after the commit.
 func (e *enforcer) afterCommit(ctx context.Context, id policy.MachineID, err error) error {
 	e.known.forget()
 	if err != nil {
@@ -50,7 +50,7 @@ func (e *enforcer) afterCommit(ctx context.Context, id policy.MachineID, err err
 	return e.all(ctx)
 }
 
-// enrolled reads all machines that joined, and all that were revoked, sorted by id.
+// enrolled reads all machines that joined and all that were revoked, sorted by id.
 func enrolled(ctx context.Context, site *store.Site) (out []Enrolled, err error) {
 	rows, err := site.Query(ctx, `SELECT machine, public, password, revoked, replacing FROM machine
 		WHERE site = $1 AND (enrolled > 0 OR revoked > 0) ORDER BY machine`)
@@ -80,13 +80,13 @@ func enrolled(ctx context.Context, site *store.Site) (out []Enrolled, err error)
 // closer is a connection that can be closed.
 type closer interface{ Close() error }
 
-// conns are the connections of machines with a request in progress.
+// conns are the connections of machines that have a request in progress.
 type conns struct {
 	mu sync.Mutex
 	of map[policy.MachineID]map[closer]bool
 }
 
-// add notes a connection of a machine; done removes the note.
+// add registers a connection of a machine. done removes it from the register.
 func (c *conns) add(id policy.MachineID, conn closer) (done func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,7 +101,7 @@ func (c *conns) add(id policy.MachineID, conn closer) (done func()) {
 	}
 }
 
-// cut closes all connections of a machine.
+// cut closes all registered connections of a machine.
 func (c *conns) cut(id policy.MachineID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -21,8 +21,8 @@ import (
 	"portillon/wire"
 )
 
-// joins enrols machines and renews their certificates. Its callers have checked nothing yet: each method checks the
-// code, or the machine's signature over the connection.
+// joins enrols machines and renews their certificates. Its callers check nothing: each method checks the code itself,
+// or the machine's signature for the connection.
 type joins struct {
 	table     machineTable
 	authority *Authority
@@ -35,8 +35,8 @@ type joins struct {
 	log       *slog.Logger
 }
 
-// join enrols a machine by its one-time code. channel is the keying material of the TLS connection: the machine has
-// signed this material, so that its request cannot be used on another connection.
+// join enrols a machine with its one-time code. channel is the keying material of the TLS connection: the machine signs
+// this material, so that its request cannot be replayed on another connection.
 func (s *joins) join(ctx context.Context, ask wire.JoinAsk, channel []byte) (wire.JoinAnswer, error) {
 	code, err := s.codes.open(ctx, ask.Secret)
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *joins) join(ctx context.Context, ask wire.JoinAsk, channel []byte) (wir
 	if err != nil {
 		return wire.JoinAnswer{}, &badAsk{err.Error()}
 	}
-	password := rand.Text() // 130 bits: its hash needs no rounds
+	password := rand.Text() // 130 random bits: PBKDF2 is not needed
 	err = s.enter(ctx, entry{code: code, public: ask.Key, password: password, cardKey: card.Keys[0], program: j.Program,
 		cert: cert})
 	// This also closes the connections of the previous computer, if there was one.
@@ -86,7 +86,8 @@ func (s *joins) join(ctx context.Context, ask wire.JoinAsk, channel []byte) (wir
 	}, nil
 }
 
-// proven checks that the client has the private half of the machine's key, and signed for this connection.
+// proven checks that the client has the private half of the machine's key, and has signed this connection's keying
+// material.
 func (s *joins) proven(id policy.MachineID, ask wire.JoinAsk, channel []byte) (wire.Join, error) {
 	place := keykind.Place{Kind: keykind.Machine, ID: string(id) + "." + string(s.table.site.ID())}
 	if kind, name := keykind.KindOf(keykind.NameOf(ask.Key)); kind != keykind.Machine || name != place.ID {
@@ -106,18 +107,18 @@ func (s *joins) proven(id policy.MachineID, ask wire.JoinAsk, channel []byte) (w
 	return j, nil
 }
 
-// entry is a machine that joins, as it is written into the database.
+// entry is the data of a joining machine that is written to the database.
 type entry struct {
 	code     opened
-	public   string // the key of its records
+	public   string // the public key that verifies its records
 	password string // of its account at the broker
 	cardKey  string // in hexadecimal
 	program  string // version of portillond
 	cert     *x509.Certificate
 }
 
-// enter writes a machine that joins, in one transaction. A code is used once; the computer that used it may ask again
-// until the code expires.
+// enter stores a joining machine in one transaction. Only one computer can use a code, and that computer may repeat its
+// request until the code expires.
 func (s *joins) enter(ctx context.Context, e entry) error {
 	id := e.code.machine
 	return s.table.site.Write(ctx, func(tx *store.Tx) error {
@@ -134,7 +135,7 @@ func (s *joins) enter(ctx context.Context, e entry) error {
 		if err := s.table.changeKey(ctx, tx, id, r.public, e.public); err != nil {
 			return err
 		}
-		// The certificates of the previous computer end here.
+		// Remove the certificates of the previous computer.
 		if _, err := tx.Exec(ctx, `DELETE FROM machine_certificate WHERE site = $1 AND machine = $2`,
 			string(id)); err != nil {
 			return err
@@ -148,8 +149,8 @@ func (s *joins) enter(ctx context.Context, e entry) error {
 	})
 }
 
-// useCode marks the code of a machine as used by the computer that has the key public. If another computer used the
-// code, or the code has expired, the error is errOtherKey.
+// useCode marks a machine's code as used by the computer that has the key public. If another computer used the code, or
+// the code has expired, the error is errOtherKey.
 func (s *joins) useCode(ctx context.Context, tx *store.Tx, r row, public string) error {
 	done, err := tx.Exec(
 		ctx,
@@ -167,11 +168,11 @@ func (s *joins) useCode(ctx context.Context, tx *store.Tx, r row, public string)
 	return nil
 }
 
-// writeRow makes the row of a machine that of an enrolled one.
+// writeRow updates the row of a machine to that of an enrolled machine.
 func (s *joins) writeRow(ctx context.Context, tx *store.Tx, e entry) error {
 	replacing := ""
 	if e.code.replace {
-		// The name may be unknown; "?" keeps the note, because an empty name means that no journal is replaced.
+		// The name may be unknown. "?" stands for an unknown name, because an empty name means that no journal is replaced.
 		replacing = cmp.Or(e.code.maker, "?")
 	}
 	hash := sha256.Sum256([]byte(e.password))
@@ -183,11 +184,12 @@ func (s *joins) writeRow(ctx context.Context, tx *store.Tx, e entry) error {
 	return err
 }
 
-// keepCertificates is how many certificates of a machine are known at once: the newest, and those before it while a
-// renewal is under way.
+// keepCertificates is how many certificates of a machine are valid at once: the newest one, and the ones before it
+// until the machine has stored its renewed certificate.
 const keepCertificates = 3
 
-// renew gives a machine another certificate, by proof of its key. It may have no certificate, or an expired one.
+// renew issues the next certificate to a machine that proves its key. The machine may have an expired certificate, or
+// none.
 func (s *joins) renew(ctx context.Context, ask wire.RenewAsk, channel []byte) (wire.Renewed, error) {
 	key, public, err := s.keyOf(ctx, ask.Machine)
 	if err != nil {
@@ -219,7 +221,7 @@ func (s *joins) renew(ctx context.Context, ask wire.RenewAsk, channel []byte) (w
 		tx.Changed(store.Machines)
 		return err
 	})
-	s.force.known.forget() // also after an error: it may have come after the commit
+	s.force.known.forget() // also after an error: the error may have occurred after the commit
 	if err != nil {
 		return wire.Renewed{}, err
 	}
@@ -227,7 +229,7 @@ func (s *joins) renew(ctx context.Context, ask wire.RenewAsk, channel []byte) (w
 	return wire.Renewed{Certificate: cert.Raw}, nil
 }
 
-// keyOf is the key of a machine that may ask something, also as text.
+// keyOf returns the key of a machine that may send requests, as a verifier and as text.
 func (s *joins) keyOf(ctx context.Context, id policy.MachineID) (key note.Verifier, public string, err error) {
 	err = s.table.site.QueryRow(ctx, `SELECT public FROM machine WHERE site = $1 AND machine = $2
 		AND enrolled > 0 AND revoked = 0`, string(id)).Scan(&public)

@@ -18,7 +18,7 @@ import (
 	"portillon/wire"
 )
 
-// joiner is a computer that joins by a code.
+// joiner is a computer that joins with a code.
 type joiner struct {
 	t       *testing.T
 	signer  note.Signer
@@ -87,15 +87,15 @@ func TestJoinRefusesARequestThatDoesNotMatchItsCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, change := range map[string]func(*joiner){
-		"a replacement by a code for none": func(j *joiner) { j.join.Replace = true },
-		"another machine":                  func(j *joiner) { j.join.Machine = "vinyl" },
-		"another site":                     func(j *joiner) { j.join.Site = "elsewhere" },
-		"a key of another machine":         func(j *joiner) { j.named("portillon:machine:vinyl.biklab") },
-		"a key of another kind":            func(j *joiner) { j.named("portillon:hub:biklab") },
-		"a key that does not say its kind": func(j *joiner) { j.named("laser.biklab") },
-		"another connection":               func(j *joiner) { j.channel[0]++ },
-		"no TLS key":                       func(j *joiner) { j.join.TLSKey = nil },
-		"no secret":                        func(j *joiner) { j.secret = "" },
+		"a replacement with a code for a first enrolment": func(j *joiner) { j.join.Replace = true },
+		"another machine":              func(j *joiner) { j.join.Machine = "vinyl" },
+		"another site":                 func(j *joiner) { j.join.Site = "elsewhere" },
+		"a key of another machine":     func(j *joiner) { j.named("portillon:machine:vinyl.biklab") },
+		"a key of a hub":               func(j *joiner) { j.named("portillon:hub:biklab") },
+		"a key whose name has no kind": func(j *joiner) { j.named("laser.biklab") },
+		"another connection":           func(j *joiner) { j.channel[0]++ },
+		"no TLS key":                   func(j *joiner) { j.join.TLSKey = nil },
+		"no secret":                    func(j *joiner) { j.secret = "" },
 		"a key that did not sign": func(j *joiner) {
 			was := j.signer
 			j.named("portillon:machine:laser.biklab")
@@ -113,7 +113,7 @@ func TestJoinRefusesARequestThatDoesNotMatchItsCode(t *testing.T) {
 	}
 }
 
-func TestJoinedMachineIsBroughtIntoForceAtOnce(t *testing.T) {
+func TestJoinedMachineIsAppliedAtOnce(t *testing.T) {
 	var force []Enrolled
 	b := newBench(t, func(o *Options) {
 		o.Apply = func(_ context.Context, all []Enrolled) error { force = all; return nil }

@@ -15,15 +15,15 @@ import (
 	"portillon/wire"
 )
 
-// cardKeys gives machines the site's card keys, and remembers which machine has which.
+// cardKeys gives machines the site's card keys, and stores which card key each machine got.
 type cardKeys struct {
-	source func() (wire.CardKeys, error) // Options.CardKeys; nil: the hub has none
+	source func() (wire.CardKeys, error) // Options.CardKeys; nil: the hub has no card key
 	pins   wire.Pins
 	site   *store.Site
 }
 
-// all are the site's card keys, the one in force first. Their form is checked, so that no machine gets a key that it
-// cannot use.
+// all returns the site's card keys, the current one first. It checks their form, so that no machine gets an unusable
+// key.
 func (s cardKeys) all() (wire.CardKeys, error) {
 	if s.source == nil {
 		return wire.CardKeys{}, errors.New("enrol: the hub has no card key")
@@ -38,7 +38,8 @@ func (s cardKeys) all() (wire.CardKeys, error) {
 	return all, nil
 }
 
-// expected are the keys that a machine of this hub should have, for comparison with those that it reports.
+// expected returns the keys that a machine of this hub should have. They are compared with the keys that the machine
+// reports.
 func (s cardKeys) expected() wire.StateKeys {
 	out := wire.StateKeys{HubKey: wire.Fingerprint(s.pins.HubKey), PolicyKey: wire.Fingerprint(s.pins.PolicyKey)}
 	if all, err := s.all(); err == nil {
@@ -50,7 +51,7 @@ func (s cardKeys) expected() wire.StateKeys {
 	return out
 }
 
-// checkOf is the check value of a card key in hexadecimal; empty: it is none.
+// checkOf returns the check value of a card key in hexadecimal; empty: key is not a valid card key.
 func checkOf(key string) string {
 	b, err := hex.DecodeString(key)
 	if err != nil || len(b) == 0 {
@@ -59,11 +60,11 @@ func checkOf(key string) string {
 	return keykind.CheckValue(b)
 }
 
-// authorityOf is the fingerprint of an authority's certificate (DER), as wire.Fingerprint makes it of a key.
+// authorityOf returns the fingerprint of an authority's certificate (DER), in the format of wire.Fingerprint.
 func authorityOf(der []byte) string { return wire.Fingerprint(string(der)) }
 
-// noteGiven writes which card key a machine gets. The hub writes this before the machine gets the key: a machine that
-// was noted may lack the key, but no machine has a key without a note.
+// noteGiven stores which card key a machine gets. The hub stores this before it sends the key: a machine with a note
+// may lack the key, but no machine has a key without a note.
 func (s cardKeys) noteGiven(ctx context.Context, id policy.MachineID, check string) error {
 	var given string
 	err := s.site.QueryRow(ctx, `SELECT card_key FROM machine WHERE site = $1 AND machine = $2`, string(id)).Scan(&given)
@@ -80,7 +81,8 @@ func (s cardKeys) noteGiven(ctx context.Context, id policy.MachineID, check stri
 	return nil
 }
 
-// given are the check values of the newest card key that each machine got. A machine without a note is left out.
+// given returns the check value of the newest card key that each machine got. The map leaves out machines that got
+// none.
 func (s cardKeys) given(ctx context.Context) (map[policy.MachineID]string, error) {
 	rows, err := s.site.Query(ctx, `SELECT machine, card_key FROM machine WHERE site = $1 AND card_key <> ''`)
 	if err != nil {
@@ -104,11 +106,11 @@ type MachineKey struct {
 	Machine policy.MachineID
 	Key     note.Verifier
 	Public  string    // Key as text
-	Until   time.Time // when it was replaced or revoked; zero: it is in force, and new records count by it
+	Until   time.Time // when it was replaced or revoked; zero: the current key, which verifies new records
 }
 
-// Keys are all keys of the site's enrolled machines, those of the past among them. It only reads, so that it can be
-// asked beside a running hub.
+// Keys returns all keys of the site's enrolled machines, including replaced and revoked ones. It only reads, so it can
+// be called while a hub runs.
 func Keys(ctx context.Context, site *store.Site) (out []MachineKey, err error) {
 	rows, err := site.Query(
 		ctx,
@@ -125,7 +127,7 @@ func Keys(ctx context.Context, site *store.Site) (out []MachineKey, err error) {
 			return nil, fmt.Errorf("enrol: keys of machines: %w", err)
 		}
 		if k.Key, err = note.NewVerifier(k.Public); err != nil {
-			continue // it verifies nothing
+			continue // cannot verify anything
 		}
 		k.Until = timeOf(until)
 		out = append(out, k)

@@ -8,16 +8,17 @@ import (
 	"portillon/policy"
 )
 
-// knownCerts remembers whose certificates were verified and found in the database. After a change of one member each
-// machine of a site asks two or three times within a second: a signature and a query each time would cost more than
-// the answers. Refusals are not remembered.
+// knownCerts is a cache of certificates that were verified and found in the database, with their machines. After a
+// change of one member, each machine of a site sends two or three requests within a second. Without the cache, a
+// signature check and a query for each request would cost more than the answers. Refusals are not cached.
 type knownCerts struct {
 	mu         sync.Mutex
-	generation uint64 // how often it was forgotten
+	generation uint64 // how often the cache was cleared
 	of         map[[sha256.Size]byte]policy.MachineID
 }
 
-// find gives the machine of a certificate, or the generation that keep wants.
+// find returns the machine of a cached certificate. If the certificate is not cached, the caller passes generation to
+// keep.
 func (k *knownCerts) find(c *x509.Certificate) (id policy.MachineID, known bool, generation uint64) {
 	sum := sha256.Sum256(c.Raw)
 	k.mu.Lock()
@@ -26,7 +27,7 @@ func (k *knownCerts) find(c *x509.Certificate) (id policy.MachineID, known bool,
 	return id, known, k.generation
 }
 
-// keep remembers a certificate, unless something was changed since find.
+// keep adds a certificate to the cache, unless the cache was cleared after find returned this generation.
 func (k *knownCerts) keep(c *x509.Certificate, id policy.MachineID, generation uint64) {
 	sum := sha256.Sum256(c.Raw)
 	k.mu.Lock()
@@ -40,8 +41,8 @@ func (k *knownCerts) keep(c *x509.Certificate, id policy.MachineID, generation u
 	k.of[sum] = id
 }
 
-// forget forgets all. It is called after each commit that takes a certificate from a machine, and before the machine's
-// connections are cut.
+// forget clears the cache. It is called after each commit that invalidates a machine's certificate, before the
+// machine's connections are closed.
 func (k *knownCerts) forget() {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"portillon/hub/store"
 )
 
-// joinedCert is the certificate of the machine laser, which joins.
+// joinedCert enrols the machine laser and returns its certificate.
 func (b *bench) joinedCert(t *testing.T, replace bool) *x509.Certificate {
 	t.Helper()
 	j := b.joiner(replace)
@@ -23,7 +23,7 @@ func (b *bench) joinedCert(t *testing.T, replace bool) *x509.Certificate {
 	return cert
 }
 
-func TestRememberedCertificateIsForgottenAtEachChange(t *testing.T) {
+func TestCachedCertificateIsForgottenAtEachChange(t *testing.T) {
 	b := newBench(t)
 	if _, err := b.Machines.Add(t.Context(), admin, "laser"); err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ func TestRememberedCertificateIsForgottenAtEachChange(t *testing.T) {
 	if !counts(first) {
 		t.Fatal("the certificate of a machine that has joined does not count")
 	}
-	err := b.Machines.table.site.Write(t.Context(), func(tx *store.Tx) error { // nothing in this program does that
+	err := b.Machines.table.site.Write(t.Context(), func(tx *store.Tx) error { // no code of this program writes such a row
 		_, err := tx.Exec(t.Context(), `UPDATE machine_certificate SET machine = 'other' WHERE site = $1`)
 		return err
 	})
@@ -66,11 +66,11 @@ func TestRememberedCertificateIsForgottenAtEachChange(t *testing.T) {
 	}
 }
 
-func TestCertificateReadBeforeAChangeIsNotRemembered(t *testing.T) {
+func TestCertificateReadBeforeAChangeIsNotCached(t *testing.T) {
 	var k knownCerts
 	c, d := &x509.Certificate{Raw: []byte("c")}, &x509.Certificate{Raw: []byte("d")}
 	_, _, before := k.find(c)
-	k.forget() // while the database is read
+	k.forget() // while find's caller reads the database
 	k.keep(c, "laser", before)
 	if _, known, _ := k.find(c); known {
 		t.Error("what was read before a change is remembered after it")

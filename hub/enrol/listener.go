@@ -13,8 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// Listener answers machines over TLS (wire.JoinPath): some routes for every computer, the others only for enrolled
-// machines, which show their certificate.
+// Listener serves machines over TLS (wire.JoinPath). Some routes answer every computer. The others answer only enrolled
+// machines, which present a client certificate.
 type Listener struct {
 	log      *slog.Logger
 	server   func(*tls.ClientHelloInfo) (*tls.Certificate, error) // the hub's certificate
@@ -42,8 +42,8 @@ func newListener(o Options, table machineTable, force *enforcer, keys cardKeys, 
 	}
 }
 
-// Handler serves all routes. It needs the TLS connection of Serve: behind a proxy the hub would not see the machine's
-// certificate.
+// Handler serves all routes. It works only on the TLS connections of Serve: behind a proxy, the hub would not see the
+// machine's certificate.
 func (l *Listener) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for path, h := range l.public.table() {
@@ -63,25 +63,26 @@ func (l *Listener) Handler() http.Handler {
 	})
 }
 
-// TLS is the configuration of the listener: every client may connect, and shows its certificate if it has one. Tickets
-// are off, so that each connection shows the certificate again.
+// TLS returns the listener's configuration: every client may connect, and presents its certificate if it has one.
+// Session tickets are disabled, so that the certificate is presented on each connection.
 func (l *Listener) TLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: l.server, ClientAuth: tls.RequestClientCert,
 		SessionTicketsDisabled: true}
 }
 
-// handshakeTime is the longest time for the TLS handshake and the head of a request: as long as a machine waits for
-// them (cmd/internal/hublink). After a change of one member all machines connect at once; a hub that gave up earlier
-// than the machines would get the same work a second time.
+// handshakeTime is the timeout for the TLS handshake and for the header of a request. It equals the timeout of the
+// machines (cmd/internal/hublink). After a change of one member, all machines connect at once; a hub with a shorter
+// timeout would have to repeat work that it had already done.
 const handshakeTime = 15 * time.Second
 
-// Serve answers machines on a plain listener until ctx ends.
+// Serve serves machines on a TCP listener until ctx ends.
 func (l *Listener) Serve(ctx context.Context, plain net.Listener) error {
 	h := &http.Server{Handler: l.Handler(), TLSConfig: l.TLS(),
-		ErrorLog:          slog.NewLogLogger(l.log.Handler(), slog.LevelDebug), // any computer can begin a handshake
+		ErrorLog:          slog.NewLogLogger(l.log.Handler(), slog.LevelDebug), // any computer can cause a failed handshake
 		ReadHeaderTimeout: handshakeTime, ReadTimeout: 2 * handshakeTime,
 		WriteTimeout: 2 * time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1: one connection, one machine
+		// HTTP/1.1 only, so that each connection belongs to one machine
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
 		ConnContext:  withConn}
 	failed := make(chan error, 1)
 	go func() { failed <- h.ServeTLS(plain, "", "") }()
@@ -100,7 +101,7 @@ func (l *Listener) Serve(ctx context.Context, plain net.Listener) error {
 	return nil
 }
 
-// connKey is the key of the connection in a request's context.
+// connKey is the context key of a request's connection.
 type connKey struct{}
 
 // withConn puts the connection into the context of its requests, so that machineOnly can register it.

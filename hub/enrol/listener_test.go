@@ -16,7 +16,7 @@ import (
 	"portillon/policy"
 )
 
-// joined is a machine that joined, and its certificate.
+// joined enrols a machine and returns its certificate.
 func (b *bench) joined(id policy.MachineID) *x509.Certificate {
 	b.t.Helper()
 	if _, err := b.Machines.Add(b.t.Context(), admin, id); err != nil {
@@ -34,8 +34,9 @@ func (b *bench) joined(id policy.MachineID) *x509.Certificate {
 	return cert
 }
 
-// The answers are written by hand: how each route of the machines' listener answers a computer without a certificate.
-// refused is 403 and the code not-a-machine; every route that is not named here fails the test.
+// The expected answers are written by hand: how each route of the machines' listener answers a computer without a
+// certificate. "refused" means status 403 with the code not-a-machine. A route that the table does not name fails the
+// test.
 func TestListenerAnswersOnlyMachinesWithACertificate(t *testing.T) {
 	const refused = "not-a-machine"
 	want := map[string]string{
@@ -52,7 +53,7 @@ func TestListenerAnswersOnlyMachinesWithACertificate(t *testing.T) {
 	})
 	cert := b.joined("laser")
 	others := map[string]*x509.Certificate{"of another hub": newBench(t).joined("laser"),
-		"that copies a machine's": forged(t, cert)}
+		"with copied content and a forged signature": forged(t, cert)}
 	routes := []string{}
 	for route := range b.Listener.public.table() {
 		routes = append(routes, route)
@@ -87,7 +88,7 @@ func TestListenerAnswersOnlyMachinesWithACertificate(t *testing.T) {
 	b.refuses(t, cert, want)
 }
 
-// forged is a certificate that says what another one says, signed by a key of its own.
+// forged returns a certificate with the content of another one, signed with a different key.
 func forged(t *testing.T, of *x509.Certificate) *x509.Certificate {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -106,7 +107,8 @@ func forged(t *testing.T, of *x509.Certificate) *x509.Certificate {
 	return out
 }
 
-// refuses: a certificate that has expired, and one of a machine that was revoked, open nothing.
+// refuses checks that no route for machines accepts this certificate, which has expired or belongs to a revoked
+// machine.
 func (b *bench) refuses(t *testing.T, cert *x509.Certificate, routes map[string]string) {
 	t.Helper()
 	now := b.now
@@ -132,7 +134,7 @@ func (b *bench) refuses(t *testing.T, cert *x509.Certificate, routes map[string]
 	}
 }
 
-// asks sends an empty request with a certificate, as it stands after the TLS handshake; nil: without one.
+// asks sends an empty request with a client certificate, as after the TLS handshake; nil: without a certificate.
 func (b *bench) asks(route string, cert *x509.Certificate) *httptest.ResponseRecorder {
 	method, path, _ := strings.Cut(route, " ")
 	r := httptest.NewRequest(method, strings.ReplaceAll(path, "{sha}", strings.Repeat("0", 64)), strings.NewReader(""))

@@ -23,13 +23,13 @@ type Machines struct {
 	table    machineTable
 	force    *enforcer
 	keys     cardKeys
-	standing func(policy.MachineID) Standing                      // nil: no machine ever reported
-	version  func() uint64                                        // of the bundle in force; nil: unknown
-	members  func(ctx context.Context) ([]policy.MemberID, error) // of the bundle in force; nil: unknown
+	standing func(policy.MachineID) Standing                      // nil: no machine has ever reported
+	version  func() uint64                                        // version of the bundle in force; nil: unknown
+	members  func(ctx context.Context) ([]policy.MemberID, error) // members in the bundle in force; nil: unknown
 }
 
-// List lists the machines of the site that the actor may read, sorted by id: those that joined, those that await their
-// enrolment, and those of hub.yaml. An actor who has a role at one machine alone gets that one.
+// List returns the machines of the site that the actor may read, sorted by id: joined machines, machines that wait for
+// their enrolment, and machines of hub.yaml. An actor with a role at a single machine gets only that machine.
 func (s *Machines) List(ctx context.Context, a actor.Actor) ([]Machine, error) {
 	if err := a.May(actor.ReadMachines, actor.Target{}); err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func (s *Machines) List(ctx context.Context, a actor.Actor) ([]Machine, error) {
 	return out, nil
 }
 
-// Get is one machine. Of an unknown id the error is *fault.NotFound.
+// Get returns one machine. If the id is unknown, the error is *fault.NotFound.
 func (s *Machines) Get(ctx context.Context, a actor.Actor, id policy.MachineID) (Machine, error) {
 	if err := a.May(actor.ReadMachines, actor.Target{Machine: id}); err != nil {
 		return Machine{}, err
@@ -56,7 +56,7 @@ func (s *Machines) Get(ctx context.Context, a actor.Actor, id policy.MachineID) 
 	return s.one(ctx, a, id)
 }
 
-// one is Get for a caller that has checked the actor's right.
+// one returns a machine like Get; its caller has already checked the actor's right.
 func (s *Machines) one(ctx context.Context, a actor.Actor, id policy.MachineID) (Machine, error) {
 	all, err := s.all(ctx)
 	if err != nil {
@@ -70,8 +70,8 @@ func (s *Machines) one(ctx context.Context, a actor.Actor, id policy.MachineID) 
 	return all[i], nil
 }
 
-// stand fills in a machine's Standing. An actor without actor.ReadSessions gets neither the session nor the authors of
-// tags.
+// stand fills in a machine's Standing. For an actor without actor.ReadSessions it leaves out the session and the
+// authors of tags.
 func (s *Machines) stand(a actor.Actor, m *Machine, keys wire.StateKeys) {
 	if s.standing != nil {
 		m.Standing = s.standing(m.ID)
@@ -88,7 +88,8 @@ func (s *Machines) stand(a actor.Actor, m *Machine, keys wire.StateKeys) {
 	}
 }
 
-// all reads every machine of the site, sorted by id, without its Standing. A site has some dozens.
+// all reads every machine of the site, sorted by id, without its Standing. It returns them in one list, because a site
+// has only some dozens.
 func (s *Machines) all(ctx context.Context) (out []Machine, err error) {
 	rows, err := s.table.site.Query(
 		ctx,
@@ -123,7 +124,7 @@ func (s *Machines) all(ctx context.Context) (out []Machine, err error) {
 	return out, nil
 }
 
-// fingerprint is how people compare a key: the first 16 hexadecimal digits of its SHA-256.
+// fingerprint returns the text by which people compare a key: the first 16 hexadecimal digits of its SHA-256.
 func fingerprint(vkey string) string {
 	if vkey == "" {
 		return ""
@@ -138,7 +139,7 @@ func fingerprint(vkey string) string {
 	return hex.EncodeToString(h[:8])
 }
 
-// Add makes a machine that awaits its enrolment.
+// Add adds a machine that waits for its enrolment.
 func (s *Machines) Add(ctx context.Context, a actor.Actor, id policy.MachineID) (Machine, error) {
 	if err := a.May(actor.EnrolMachines, actor.Target{Machine: id}); err != nil {
 		return Machine{}, err
@@ -171,8 +172,8 @@ func (s *Machines) Add(ctx context.Context, a actor.Actor, id policy.MachineID) 
 	return s.one(ctx, a, id)
 }
 
-// Revoke refuses a machine from now on: its records, its account at the broker and its requests. Live connections end.
-// What it holds it keeps: Held lists it.
+// Revoke excludes a machine from now on: the hub refuses its records, its broker account and its requests, and closes
+// its connections. The machine keeps the data that it has; Held lists that data.
 func (s *Machines) Revoke(ctx context.Context, a actor.Actor, id policy.MachineID, version int64, reason string) error {
 	if err := a.May(actor.EnrolMachines, actor.Target{Machine: id}); err != nil {
 		return err
@@ -206,7 +207,7 @@ func (s *Machines) Revoke(ctx context.Context, a actor.Actor, id policy.MachineI
 		if err != nil {
 			return err
 		}
-		if r.public != "" { // of hub.yaml, perhaps: then no row has it yet
+		if r.public != "" { // a machine of hub.yaml may have no row yet
 			if err := s.table.addKey(ctx, tx, id, r.public); err != nil {
 				return err
 			}
@@ -220,18 +221,18 @@ func (s *Machines) Revoke(ctx context.Context, a actor.Actor, id policy.MachineI
 	return s.force.afterCommit(ctx, id, err)
 }
 
-// Enrolled are all machines that joined, and all that were revoked, sorted by id.
+// Enrolled returns all machines that joined and all that were revoked, sorted by id.
 func (s *Machines) Enrolled(ctx context.Context) ([]Enrolled, error) {
 	return enrolled(ctx, s.table.site)
 }
 
-// GivenCardKeys are the check values of the newest card key that each machine got. A machine is left out if it got none
-// since the hub writes this down.
+// GivenCardKeys returns the check value of the newest card key that each machine got. It leaves out a machine that has
+// not received a key since the hub began to store this.
 func (s *Machines) GivenCardKeys(ctx context.Context) (map[policy.MachineID]string, error) {
 	return s.keys.given(ctx)
 }
 
-// Replaced notes that the machine's new journal has replaced the one in the ledger.
+// Replaced stores that the machine's new journal has replaced the one in the ledger.
 func (s *Machines) Replaced(ctx context.Context, id policy.MachineID) error {
 	err := s.table.site.Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(
@@ -248,12 +249,14 @@ func (s *Machines) Replaced(ctx context.Context, id policy.MachineID) error {
 	return nil
 }
 
-// maxWords bounds what a person writes as a reason, in bytes.
+// maxWords is the largest length of a reason that a person writes, in bytes.
 const maxWords = 300
 
-// words refuses a reason that is empty, too long, of several lines, or that would not be shown as it is stored.
+// words refuses a reason that is empty, too long, has several lines, or would be displayed differently from its stored
+// text.
 func words(field, text string) error {
-	// Marks that turn the direction of what follows (UAX #9, 2.1 to 2.4) would let a reason show what it is not.
+	// Marks that change the direction of the text after them (UAX #9, 2.1 to 2.4) would make a reason display differently
+	// from its stored text.
 	turns := strings.ContainsFunc(
 		text,
 		func(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 },
@@ -267,16 +270,17 @@ func words(field, text string) error {
 	}
 }
 
-// Held is whose data a machine has, as far as the hub knows: every machine holds the bundle, and a bundle is of all
-// members.
+// Held is the personal data that a machine has, as far as the hub knows. Every machine holds the bundle, and a bundle
+// names all members.
 type Held struct {
-	Bundle  uint64            `json:"bundle"` // the newest that it fetched from this hub, or said that it works from
+	Bundle  uint64            `json:"bundle"` // the newest that it fetched from this hub, or reported
 	At      time.Time         `json:"at,omitzero"`
-	Members []policy.MemberID `json:"members"`  // of the bundle in force
-	CardKey bool              `json:"card_key"` // it was given the card key, which tells whose card is whose
+	Members []policy.MemberID `json:"members"`  // members in the bundle in force
+	CardKey bool              `json:"card_key"` // whether it got the card key, which links card numbers to members
 }
 
-// Held lists whose data a machine holds, for the decision whether to rotate the card key.
+// Held returns the personal data that a machine holds. Administrators use this to decide whether to rotate the card
+// key.
 func (s *Machines) Held(ctx context.Context, a actor.Actor, id policy.MachineID) (Held, error) {
 	if err := a.May(actor.EnrolMachines, actor.Target{Machine: id}); err != nil {
 		return Held{}, err

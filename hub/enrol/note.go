@@ -11,18 +11,18 @@ import (
 	"portillon/policy"
 )
 
-// fetchNotes remembers which bundle each machine fetched, so that the hub knows whose data the machine holds. It writes
-// the note before the machine gets the data.
+// fetchNotes stores which bundle each machine fetched, so that the hub knows which members' data the machine holds. The
+// note is written before the machine gets the data.
 type fetchNotes struct {
 	site    *store.Site
 	now     func() time.Time
 	log     *slog.Logger
-	version func() uint64 // of the bundle in force; nil: nothing is noted
+	version func() uint64 // version of the bundle in force; nil: no notes are written
 	batches noteBatches
 
 	mu     sync.Mutex
-	noted  map[policy.MachineID]uint64 // the bundle that was last written for a machine
-	noting map[policy.MachineID]bool   // a note of the machine is being written
+	noted  map[policy.MachineID]uint64 // the bundle version that was last written for each machine
+	noting map[policy.MachineID]bool   // machines whose note is being written
 }
 
 func newFetchNotes(o Options) *fetchNotes {
@@ -30,10 +30,10 @@ func newFetchNotes(o Options) *fetchNotes {
 		noted: map[policy.MachineID]uint64{}, noting: map[policy.MachineID]bool{}}
 }
 
-// noteWait is how long a machine waits at most until its note is written.
+// noteWait is the longest time that a machine waits until its note is written.
 const noteWait = time.Second
 
-// beforeFetch writes that a machine fetches the bundle in force. If the database refuses the write or takes longer than
+// beforeFetch stores that a machine fetches the bundle in force. If the database refuses the write or takes longer than
 // noteWait, the machine gets its data nevertheless, and its next request tries again.
 func (n *fetchNotes) beforeFetch(ctx context.Context, id policy.MachineID) {
 	if n.version == nil {
@@ -50,7 +50,7 @@ func (n *fetchNotes) beforeFetch(ctx context.Context, id policy.MachineID) {
 		return
 	}
 	done := make(chan struct{})
-	go func() { // ends at the latest with the lock's timeout (store)
+	go func() { // ends at the latest at the database's lock timeout (store)
 		defer close(done)
 		err := n.write(context.WithoutCancel(ctx), id, v)
 		n.mu.Lock()
@@ -69,22 +69,22 @@ func (n *fetchNotes) beforeFetch(ctx context.Context, id policy.MachineID) {
 	}
 }
 
-// noteBatches collects the notes of machines that fetch at the same time: all machines of a site fetch a new bundle
-// within a second, and the notes that arrive during one transaction share the next one.
+// noteBatches collects the notes of machines that fetch at the same time. All machines of a site fetch a new bundle
+// within a second. Notes that arrive during one transaction are written together in the next one.
 type noteBatches struct {
 	mu      sync.Mutex
 	next    *noteBatch // the batch that still accepts notes; nil: none
 	writing sync.Mutex // held by the goroutine that writes a batch
 }
 
-// noteBatch is the notes of one transaction.
+// noteBatch contains the notes of one transaction.
 type noteBatch struct {
 	versions map[policy.MachineID]uint64
-	done     chan struct{} // closed once the batch is on the disk, or once err says why it is not
-	err      error         // read it only after done
+	done     chan struct{} // closed once the batch is on the disk or has failed with err
+	err      error         // read only after done is closed
 }
 
-// add puts a note into the next batch. first tells the caller that the batch is new and that the caller must write it.
+// add puts a note into the next batch. If first is true, the batch is new and the caller must write it.
 func (n *noteBatches) add(id policy.MachineID, version uint64) (b *noteBatch, first bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -103,7 +103,8 @@ func (n *noteBatches) close() {
 	n.next = nil
 }
 
-// write returns once the note that a machine fetches a bundle is on the disk, or could not be written.
+// write stores the note that a machine fetches a bundle. It returns once the note is on the disk or could not be
+// written.
 func (n *fetchNotes) write(ctx context.Context, id policy.MachineID, version uint64) error {
 	b, first := n.batches.add(id, version)
 	if first {

@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-// Whoever asks is answered once their note is on the disk, or is told why it is not.
+// A fetch returns once its note is on the disk, or returns the error.
 func TestFetchedBundleIsNotedBeforeItIsSent(t *testing.T) {
 	b := newBench(t)
 	const machines = 40
@@ -46,7 +46,7 @@ func TestFetchedBundleIsNotedBeforeItIsSent(t *testing.T) {
 	all.Wait()
 }
 
-// Notes that come while a transaction is written share the next one.
+// Notes that arrive during a transaction are written together in the next one.
 func TestWaitingNotesShareATransaction(t *testing.T) {
 	b := newBench(t)
 	b.fetches().batches.writing.Lock()
@@ -62,15 +62,15 @@ func TestWaitingNotesShareATransaction(t *testing.T) {
 	}
 }
 
-// Whoever leaves is not waited for, and the note is written all the same.
-func TestNoteIsWrittenAlthoughTheMachineLeaves(t *testing.T) {
+// The note is written even if the machine disconnects before the write ends.
+func TestNoteIsWrittenEvenIfTheMachineDisconnects(t *testing.T) {
 	b := newBench(t)
 	if _, err := b.Machines.Add(t.Context(), admin, "mill"); err != nil {
 		t.Fatal(err)
 	}
 	gone, leave := context.WithCancel(t.Context())
 	leave()
-	b.fetches().write(gone, "mill", 3) // the error is the one who left's
+	b.fetches().write(gone, "mill", 3) // the error of the cancelled request
 	var noted int64
 	err := b.db.Site("biklab").
 		QueryRow(t.Context(), "SELECT bundle FROM machine WHERE site = $1 AND machine = 'mill'").

@@ -13,13 +13,13 @@ import (
 	"portillon/wire"
 )
 
-// Orders sends an administrator's orders to machines. The audit log has each order before the machine gets it.
+// Orders sends an administrator's commands to machines. The audit log has each command before the machine gets it.
 type Orders struct {
 	table   machineTable
-	command func(context.Context, policy.MachineID, wire.Command) (wire.Reply, error) // nil: this hub sends none
+	command func(context.Context, policy.MachineID, wire.Command) (wire.Reply, error) // nil: this hub sends no commands
 }
 
-// Tag takes a machine out of service.
+// Tag sends a machine the command to go out of service.
 func (s *Orders) Tag(ctx context.Context, a actor.Actor, id policy.MachineID, reason string) error {
 	if err := a.May(actor.TagMachine, actor.Target{Machine: id}); err != nil {
 		return err
@@ -30,7 +30,7 @@ func (s *Orders) Tag(ctx context.Context, a actor.Actor, id policy.MachineID, re
 	return s.order(ctx, a, actor.TagMachine, id, wire.Command{Do: "tag", Reason: reason})
 }
 
-// Stop ends the session of a machine.
+// Stop sends a machine the command to end its session.
 func (s *Orders) Stop(ctx context.Context, a actor.Actor, id policy.MachineID) error {
 	if err := a.May(actor.StopMachine, actor.Target{Machine: id}); err != nil {
 		return err
@@ -38,7 +38,7 @@ func (s *Orders) Stop(ctx context.Context, a actor.Actor, id policy.MachineID) e
 	return s.order(ctx, a, actor.StopMachine, id, wire.Command{Do: "stop"})
 }
 
-// Refused says that a machine did not carry out an order, and what it said.
+// Refused is the error for a command that the machine refused, with the machine's reason.
 type Refused struct {
 	Machine policy.MachineID
 	Why     string
@@ -49,14 +49,15 @@ func (e *Refused) Error() string {
 	return fmt.Sprintf("the machine %s refuses: %s", e.Machine, e.Why)
 }
 
-// Unreachable says that no answer of a machine came to an order: it is not enrolled yet, or off, or has no network.
-// Whether it obeyed is not known.
+// Unreachable is the error for a command without an answer: the machine is not enrolled yet, is off, or has no network.
+// Whether the machine executed the command is unknown.
 type Unreachable struct{ Machine policy.MachineID }
 
 // Error names the machine.
 func (e *Unreachable) Error() string { return fmt.Sprintf("the machine %s does not answer", e.Machine) }
 
-// order gives a command. It is noted before it is sent: what is not known to have arrived may have.
+// order sends a command. The audit entry is written before the command is sent, because a command may arrive even if
+// its answer does not.
 func (s *Orders) order(ctx context.Context, a actor.Actor, act actor.Act, id policy.MachineID, c wire.Command) error {
 	if s.command == nil {
 		return errors.New("enrol: this hub sends no commands")

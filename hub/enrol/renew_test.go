@@ -10,8 +10,8 @@ import (
 	"portillon/wire"
 )
 
-// A stolen machine asks for a certificate while another computer takes its place: the key of the thief gets none, also
-// where it was checked just before.
+// A stolen machine asks for a certificate while another computer joins in its place. The thief's key gets no
+// certificate, even if the hub checked this key just before the join.
 func TestRenewalIsRefusedOnceAnotherComputerHasJoined(t *testing.T) {
 	b := newBench(t)
 	if _, err := b.Machines.Add(t.Context(), admin, "laser"); err != nil {
@@ -40,7 +40,7 @@ func TestRenewalIsRefusedOnceAnotherComputerHasJoined(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		go func() { done <- renew() }() // reads the key before, and waits until this is committed
+		go func() { done <- renew() }() // reads the key before the join, and waits until the join is committed
 		time.Sleep(200 * time.Millisecond)
 		return nil
 	})

@@ -14,20 +14,24 @@ import (
 	"portillon/wire"
 )
 
-// returnsAtOnce is how many machines' returns are read at the same time: a policy file may have many megabytes.
+// returnsAtOnce is how many returned documents are read at the same time. It is 1 because a policy file may have many
+// megabytes.
 const returnsAtOnce = 1
 
-// returnsASecond bounds the returns of all machines together: after a restore each machine returns two documents, once.
+// returnsASecond and returnsBurst limit the documents that all machines together return. After a restore, each machine
+// returns two documents, once.
 const returnsASecond, returnsBurst = 1, 20
 
-// A machine returns two documents a minute at most (daemoncmd: giveBack), so that no machine uses up the limit of all.
+// eachReturnsASecond and eachReturnsBurst limit the documents that one machine returns. A machine sends at most two a
+// minute (daemoncmd: giveBack). This limit stops one machine from using up the common limit.
 const eachReturnsASecond, eachReturnsBurst = 2. / 60, 4
 
-// returns receives documents that machines return to a restored hub, within limits for each machine and for all.
+// returns receives documents that machines return to a restored hub, with a rate limit for each machine and one for
+// all.
 type returns struct {
 	now   func() time.Time
 	log   *slog.Logger
-	slots chan struct{} // holds one entry for each return that is being read
+	slots chan struct{} // holds one entry for each document that is being read
 	all   *rate.Limiter
 
 	mu   sync.Mutex
@@ -39,7 +43,7 @@ func newReturns(now func() time.Time, log *slog.Logger) *returns {
 		all: rate.NewLimiter(returnsASecond, returnsBurst), each: map[policy.MachineID]*rate.Limiter{}}
 }
 
-// allow counts a return of a machine, and reports whether the machine is within its own limit.
+// allow counts a returned document of a machine, and reports whether the machine is within its limit.
 func (rs *returns) allow(id policy.MachineID) bool {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -51,9 +55,9 @@ func (rs *returns) allow(id policy.MachineID) bool {
 	return l.AllowN(rs.now(), 1)
 }
 
-// handler receives a document that a machine works from, after the hub offered an older one: the hub was restored from
-// a backup. take checks the document's signature; nothing else makes the document count. limit is in bytes. If take is
-// nil, the hub receives nothing.
+// handler receives a document that a machine has in use, after the hub offered an older one because the hub was
+// restored from a backup. take must check the document's signature: the sender is not trusted. limit is the largest
+// body in bytes. If take is nil, every document is refused.
 func (rs *returns) handler(limit int64, take func(context.Context, policy.MachineID, []byte) error) machineHandler {
 	return func(w http.ResponseWriter, r *http.Request, id policy.MachineID) {
 		if take == nil {

@@ -12,8 +12,8 @@ import (
 	"portillon/policy"
 )
 
-// A machine that returns without end keeps no other from returning: without what they work from, a restored hub
-// publishes bundles that they refuse.
+// A machine that returns documents without end does not stop other machines from returning theirs. Without those
+// documents, a restored hub publishes bundles that the machines refuse.
 func TestReturnsAreRateLimitedPerMachine(t *testing.T) {
 	b := newBench(t)
 	taken := map[policy.MachineID]int{}
@@ -31,7 +31,7 @@ func TestReturnsAreRateLimitedPerMachine(t *testing.T) {
 			t.Errorf("%s of another machine: %d", what, got)
 		}
 	}
-	// Nor does it keep the one place of those that are read: it gets it twice a minute.
+	// The machine does not occupy the only reading slot either: its documents are read at most twice a minute.
 	b.now = b.now.Add(time.Hour)
 	before := taken["evil"]
 	for range 10 {

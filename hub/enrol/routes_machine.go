@@ -13,10 +13,10 @@ import (
 	"portillon/wire"
 )
 
-// machineHandler answers an enrolled machine.
+// machineHandler answers a request of an enrolled machine.
 type machineHandler func(http.ResponseWriter, *http.Request, policy.MachineID)
 
-// machineRoutes answers enrolled machines. The Listener has checked the certificate before.
+// machineRoutes serves enrolled machines. The Listener has checked the certificate before.
 type machineRoutes struct {
 	log        *slog.Logger
 	keys       cardKeys
@@ -28,7 +28,7 @@ type machineRoutes struct {
 	manifest, policy func(context.Context, policy.MachineID, []byte) error
 }
 
-// table lists the routes. Each needs the certificate of an enrolled machine.
+// table returns the routes. Each route requires the certificate of an enrolled machine.
 func (s *machineRoutes) table() map[string]machineHandler {
 	return map[string]machineHandler{
 		"GET " + wire.JoinPath + "manifest":           s.getBundle,
@@ -79,7 +79,7 @@ func (s *machineRoutes) getCredential(w http.ResponseWriter, r *http.Request, id
 	}
 }
 
-// getCardKeys gives a machine the site's card keys.
+// getCardKeys sends a machine the site's card keys.
 func (s *machineRoutes) getCardKeys(w http.ResponseWriter, r *http.Request, id policy.MachineID) {
 	all, err := s.keys.all()
 	if err == nil {

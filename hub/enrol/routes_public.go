@@ -13,23 +13,24 @@ import (
 	"portillon/wire"
 )
 
-// publicRoutes answers computers that are no machine yet, or whose certificate has expired: with public facts, and with
-// what a one-time code or the machine's own key proves.
+// publicRoutes serves computers that are not enrolled yet, and machines with an expired certificate. It returns public
+// facts without authentication, and everything else only for a one-time code or a signature of the machine's own key.
 type publicRoutes struct {
 	site     policy.SiteID
 	identity wire.HubIdentity
 	signer   note.Signer // signs the time
 	now      func() time.Time
 	log      *slog.Logger
-	tries    *rate.Limiter // of requests that hold a secret
+	tries    *rate.Limiter // limits requests that contain a secret
 	codes    *Codes
 	joins    *joins
 }
 
-// triesASecond bounds how many codes may be tried in a second, after a burst: each costs some milliseconds of PBKDF2.
+// triesASecond and triesBurst limit how many codes may be tried per second, because each attempt costs some
+// milliseconds of PBKDF2.
 const triesASecond, triesBurst = 2, 20
 
-// table lists the routes.
+// table returns the public routes.
 func (s *publicRoutes) table() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		"GET " + wire.JoinPath + "site":   s.getSite,
@@ -63,7 +64,7 @@ func (s *publicRoutes) getTime(w http.ResponseWriter, r *http.Request) {
 	w.Write(signed)
 }
 
-// readSecret reads a request that holds a secret, within the limit of tries.
+// readSecret reads a request that contains a secret, within the rate limit.
 func (s *publicRoutes) readSecret(w http.ResponseWriter, r *http.Request, v any) error {
 	if !s.tries.AllowN(s.now(), 1) {
 		return bad("too many codes are tried at this hub: wait a minute")
@@ -71,7 +72,7 @@ func (s *publicRoutes) readSecret(w http.ResponseWriter, r *http.Request, v any)
 	return read(w, r, v)
 }
 
-// postCode tells which machine a code is for. The code is not used up.
+// postCode returns the machine that a code is for. The code remains unused.
 func (s *publicRoutes) postCode(w http.ResponseWriter, r *http.Request) {
 	var ask wire.CodeAsk
 	if err := s.readSecret(w, r, &ask); err != nil {
@@ -99,7 +100,7 @@ func (s *publicRoutes) postJoin(w http.ResponseWriter, r *http.Request) {
 	answer(s.log, w, r, out, err)
 }
 
-// postRenew gives a machine its next certificate. The machine proves its key; its certificate may have expired.
+// postRenew issues a machine's next certificate. The machine proves its key; its current certificate may have expired.
 func (s *publicRoutes) postRenew(w http.ResponseWriter, r *http.Request) {
 	var ask wire.RenewAsk
 	if err := read(w, r, &ask); err != nil {

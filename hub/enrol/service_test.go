@@ -39,7 +39,7 @@ type bench struct {
 	now   time.Time
 	order []wire.Command
 	reply wire.Reply
-	notes []string // of the audit
+	notes []string // of the audit log
 }
 
 func newBench(t *testing.T, changes ...func(*Options)) *bench {
@@ -97,7 +97,7 @@ func (b *bench) certs() certificates  { return b.Listener.certs }
 func (b *bench) fetches() *fetchNotes { return b.Listener.machines.fetches }
 func (b *bench) returns() *returns    { return b.Listener.machines.returns }
 
-// The answers are written by hand. y: may; n: may not.
+// The expected answers are written by hand. y: allowed; n: denied.
 func TestWhoMayDoWhatToMachines(t *testing.T) {
 	machine := func(id policy.MachineID, r actor.Role) actor.Actor {
 		return actor.Actor{Account: "x", Site: actor.Member, Machines: map[policy.MachineID]actor.Role{id: r}}
@@ -119,7 +119,7 @@ func TestWhoMayDoWhatToMachines(t *testing.T) {
 		{"token without an act", actor.Actor{Account: "a1", Site: actor.Owner, Scopes: []actor.Act{}}},
 	}
 	ctx := t.Context()
-	b := newBench(t) // one for all: a database takes a while to make
+	b := newBench(t) // shared by all cases, because a database takes a while to create
 	if _, err := b.Machines.Add(ctx, admin, "laser"); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestWhoMayDoWhatToMachines(t *testing.T) {
 	acts := []struct {
 		name string
 		do   func(*bench, actor.Actor) error
-		may  string // for each of who
+		may  string // one letter for each actor of who
 	}{
 		{"Machines", func(b *bench, a actor.Actor) error { _, err := b.Machines.List(ctx, a); return err }, "nnyyyyyyyyn"},
 		{
@@ -320,7 +320,7 @@ func TestOrderThatAMachineRefusesIsAnError(t *testing.T) {
 	}
 }
 
-// What is stored of a code and a password opens nothing.
+// An attacker cannot use what the database stores of a code and a password.
 func TestEnrolmentStoresNoSecretInTheDatabase(t *testing.T) {
 	b := newBench(t)
 	c, err := b.Codes.New(t.Context(), admin, "vinyl", false)
@@ -348,7 +348,7 @@ func TestEnrolmentStoresNoSecretInTheDatabase(t *testing.T) {
 	}
 }
 
-func TestCodeEndsAfterAnHourAndBeforeANewOne(t *testing.T) {
+func TestCodeEndsAfterAnHourOrWhenReplaced(t *testing.T) {
 	b := newBench(t)
 	secret := func() string {
 		c, err := b.Codes.New(t.Context(), admin, "vinyl", false)
@@ -376,7 +376,7 @@ func TestCodeEndsAfterAnHourAndBeforeANewOne(t *testing.T) {
 	}
 }
 
-func TestAuthorityIsMadeOnceAndKept(t *testing.T) {
+func TestAuthorityIsCreatedOnce(t *testing.T) {
 	dir := t.TempDir()
 	now := func() time.Time { return start }
 	a, err := OpenAuthority(dir, "biklab", now)
@@ -400,7 +400,7 @@ func TestAuthorityIsMadeOnceAndKept(t *testing.T) {
 	}
 }
 
-func TestServersCertificateIsRenewedWithTheClock(t *testing.T) {
+func TestServersCertificateIsRenewedAsTimePasses(t *testing.T) {
 	now := start
 	a, err := OpenAuthority(t.TempDir(), "biklab", func() time.Time { return now })
 	if err != nil {
@@ -429,7 +429,7 @@ func TestServersCertificateIsRenewedWithTheClock(t *testing.T) {
 	}
 }
 
-// A machine's certificate is none of a hub, and the other way.
+// A machine's certificate is not valid for the hub, and the hub's is not valid for a machine.
 func TestCertificatesOfMachinesAndHubDiffer(t *testing.T) {
 	a, err := OpenAuthority(t.TempDir(), "biklab", func() time.Time { return start })
 	if err != nil {

@@ -18,39 +18,40 @@ import (
 )
 
 // Options configure the Services. Site, Authority, Signer, Pins and Name are required. Every other field may be its
-// zero value: then what needs this field is not there.
+// zero value; the feature that needs the field is then disabled.
 type Options struct {
 	Site *store.Site
 	Now  func() time.Time // nil: time.Now
-	Log  *slog.Logger     // nil: nothing is logged
+	Log  *slog.Logger     // nil: no logging
 
 	Authority *Authority
-	Signer    note.Signer // the hub's key
-	Pins      wire.Pins   // what machines trust; Pins.CA is the authority's certificate, or the site's own
-	Name      string      // of the hub, in its certificate
-	// Server gives the hub's certificate, signed by the authority in Pins; nil: Authority signs one.
+	Signer    note.Signer // signs with the hub's key
+	Pins      wire.Pins   // what machines trust; Pins.CA is the certificate of Authority, or the site's own
+	Name      string      // the hub's name in its certificate
+	// Server returns the hub's certificate, signed by the authority in Pins; nil: Authority signs one.
 	Server  func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	Address string // https://hub.local:8443, where machines reach the Listener; empty: no machine can join
 	Broker  string // ssl://hub.local:8883
 
-	CardKeys func() (wire.CardKeys, error) // the site's, the one in force first
+	CardKeys func() (wire.CardKeys, error) // the site's keys, the current one first
 	Fixed    func() []Fixed                // machines of hub.yaml
 	// Bundle answers GET /manifest and /chunks/HASH, and GET and POST /chunks/HASH/parts.
 	Bundle     http.Handler
-	Version    func() uint64                                         // of the bundle in force
-	Credential func(ctx context.Context, sha string) ([]byte, error) // a badge by its hash; fs.ErrNotExist: there is none
-	Members    func(ctx context.Context) ([]policy.MemberID, error)  // of the bundle in force
+	Version    func() uint64                                         // version of the bundle in force
+	Credential func(ctx context.Context, sha string) ([]byte, error) // a badge by its hash; fs.ErrNotExist: unknown
+	Members    func(ctx context.Context) ([]policy.MemberID, error)  // members in the bundle in force
 
-	// ReturnedManifest and ReturnedPolicy receive what a machine works from, if that is newer than what the hub offers.
+	// ReturnedManifest and ReturnedPolicy receive a document that a machine has in use, if it is newer than the one that
+	// the hub offers.
 	ReturnedManifest func(ctx context.Context, id policy.MachineID, signed []byte) error
 	ReturnedPolicy   func(ctx context.Context, id policy.MachineID, file []byte) error
 
 	Standing func(policy.MachineID) Standing
 	Command  func(context.Context, policy.MachineID, wire.Command) (wire.Reply, error)
-	// Apply brings the enrolled machines into force: their keys and their accounts. It is called with all of them by New
-	// and after each change, never twice at once.
+	// Apply applies the enrolled machines to the rest of the hub: their keys and their accounts. New calls it with all
+	// machines, and each change calls it again, never concurrently.
 	Apply func(context.Context, []Enrolled) error
-	// Audit writes an entry of the audit log in the transaction of the act.
+	// Audit writes an entry of the audit log in the transaction of the change.
 	Audit func(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error
 }
 
@@ -67,12 +68,13 @@ type Enrolled struct {
 	Public   string            // Key as text
 	Password [sha256.Size]byte // SHA-256 of the password of its account at the broker
 	Revoked  bool              // its records, its account and its requests are refused
-	// Replacing is the administrator who allowed the machine's next journal to replace the one in the ledger; empty:
-	// nobody did.
+	// Replacing is the administrator who allowed the machine's next journal to replace the one in the ledger; empty: no
+	// replacement is allowed.
 	Replacing string
 }
 
-// Services are the enrolment of one site's machines, by duty. Their methods may be called by many goroutines.
+// Services are the services for the enrolment of one site's machines, by duty. Their methods are safe for concurrent
+// use.
 type Services struct {
 	Machines *Machines // lists, adds and revokes machines
 	Codes    *Codes    // makes one-time codes
@@ -80,7 +82,7 @@ type Services struct {
 	Listener *Listener // answers the machines themselves
 }
 
-// New makes the services, and brings the enrolled machines into force.
+// New returns the services, and applies the enrolled machines.
 func New(ctx context.Context, o Options) (*Services, error) {
 	if o.Site == nil || o.Authority == nil || o.Signer == nil || o.Name == "" || len(o.Pins.CA) == 0 {
 		return nil, errors.New("enrol: site, authority, signer, name and pins are needed")

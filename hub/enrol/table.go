@@ -15,18 +15,18 @@ import (
 	"portillon/wire"
 )
 
-// machineTable reads and writes the rows of machines and of their keys. It has no state of its own; its methods may be
-// called by many goroutines.
+// machineTable reads and writes the database rows of machines and of their keys. It has no other state, and its methods
+// are safe for concurrent use.
 type machineTable struct {
 	site  *store.Site
 	now   func() time.Time
 	fixed func() []Fixed // machines of hub.yaml; nil: there are none
-	// note writes an entry of the audit log in the transaction of the act; nil: no entry is written.
+	// note writes an entry of the audit log in the transaction of the change; nil: no entry is written.
 	note func(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error
 }
 
-// slug is the form of a machine's id, as yamlfile reads it. Two ids are refused although they have this form: they are
-// topics of the site (wire.Topics).
+// slug is the form of a machine's id, as yamlfile reads it. Two ids of this form are refused, because they are topics
+// of the site (wire.Topics).
 var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
 // validID returns *fault.Invalid for a text that cannot be a machine's id.
@@ -40,14 +40,14 @@ func validID(id policy.MachineID) error {
 	}
 }
 
-// row is a machine's row. Times are milliseconds since 1970; 0: the event did not happen.
+// row is a machine's database row. Times are milliseconds since 1970; 0: the event did not happen.
 type row struct {
 	id                                policy.MachineID
 	version, added, enrolled, revoked int64
 	public, replacing                 string
 }
 
-// fixedMachines are the machines of hub.yaml.
+// fixedMachines returns the machines of hub.yaml.
 func (t machineTable) fixedMachines() []Fixed {
 	if t.fixed == nil {
 		return nil
@@ -55,8 +55,8 @@ func (t machineTable) fixedMachines() []Fixed {
 	return t.fixed()
 }
 
-// row reads a machine in a transaction. A machine of hub.yaml without a row has version 0; of any other machine without
-// a row the error is *fault.NotFound.
+// row reads a machine in a transaction. A machine of hub.yaml without a row has version 0. For any other machine
+// without a row the error is *fault.NotFound.
 func (t machineTable) row(ctx context.Context, tx *store.Tx, id policy.MachineID) (r row, err error) {
 	r.id = id
 	err = tx.QueryRow(ctx, `SELECT version, added, enrolled, revoked, public, replacing FROM machine WHERE site = $1 AND
@@ -74,17 +74,17 @@ func (t machineTable) row(ctx context.Context, tx *store.Tx, id policy.MachineID
 	return r, err
 }
 
-// put writes a machine's row if there is none yet, so that an UPDATE finds one.
+// put inserts a machine's row if there is none yet, so that a later UPDATE finds it.
 func (t machineTable) put(ctx context.Context, tx *store.Tx, r row) error {
 	_, err := tx.Exec(ctx, `INSERT INTO machine (site, machine, version, added, public) VALUES ($1, $2, 0, $3, $4)
 		ON CONFLICT (site, machine) DO NOTHING`, string(r.id), t.millis(), r.public)
 	return err
 }
 
-// millis is the time now as the database stores it: milliseconds since 1970.
+// millis returns the current time as the database stores it: milliseconds since 1970.
 func (t machineTable) millis() int64 { return t.now().UnixMilli() }
 
-// audit writes an entry about a machine into the audit log, in the transaction of the act.
+// audit writes an entry about a machine to the audit log, in the transaction of the change.
 func (t machineTable) audit(
 	ctx context.Context,
 	tx *store.Tx,
@@ -99,8 +99,8 @@ func (t machineTable) audit(
 	return t.note(ctx, tx, a, act, "machine/"+string(on), detail)
 }
 
-// changeKey notes that a machine signs with the key now from this transaction on. The ledger still needs the key
-// before, because the ledger holds records that this key signed: its row stays, with the time of its end.
+// changeKey stores that a machine signs with the key now from this transaction on. The row of the key before stays,
+// with the time of its end: the ledger has records that this key signed, and must still verify them.
 func (t machineTable) changeKey(ctx context.Context, tx *store.Tx, id policy.MachineID, before, now string) error {
 	if before == now {
 		before = ""
@@ -125,14 +125,14 @@ func (t machineTable) changeKey(ctx context.Context, tx *store.Tx, id policy.Mac
 	return err
 }
 
-// addKey writes the row of a machine's key if there is none yet.
+// addKey inserts the row of a machine's key if there is none yet.
 func (t machineTable) addKey(ctx context.Context, tx *store.Tx, id policy.MachineID, public string) error {
 	_, err := tx.Exec(ctx, `INSERT INTO machine_key (site, machine, public, since) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (site, machine, public) DO NOTHING`, string(id), public, t.millis())
 	return err
 }
 
-// endKeys notes that no key of a machine is in force any more.
+// endKeys stores that a machine has no valid key any more.
 func (t machineTable) endKeys(ctx context.Context, tx *store.Tx, id policy.MachineID) error {
 	_, err := tx.Exec(
 		ctx,
@@ -143,7 +143,7 @@ func (t machineTable) endKeys(ctx context.Context, tx *store.Tx, id policy.Machi
 	return err
 }
 
-// timeOf is the time of a column in milliseconds; 0 is the zero Time.
+// timeOf converts a column in milliseconds to a time; 0 is the zero Time.
 func timeOf(millis int64) time.Time {
 	if millis == 0 {
 		return time.Time{}

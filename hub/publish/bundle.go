@@ -14,7 +14,7 @@ import (
 	"portillon/wire"
 )
 
-// Bundles tells the state of the bundle in force, and receives bundles that machines returned.
+// Bundles returns the state of the bundle in force, and receives bundles that machines return.
 type Bundles struct {
 	site    *store.Site
 	now     func() time.Time
@@ -27,7 +27,8 @@ type Bundles struct {
 	builder *Builder
 }
 
-// Current is the bundle in force, and which bundle each machine works from. Where none is in force, its Version is 0.
+// Current returns the bundle in force, and the bundle that each machine uses. If no bundle is in force, its Version is
+// 0.
 func (s *Bundles) Current(ctx context.Context, a actor.Actor) (Bundle, error) {
 	if err := a.May(actor.ReadMachines, actor.Target{}); err != nil {
 		return Bundle{}, err
@@ -51,7 +52,7 @@ func (s *Bundles) Current(ctx context.Context, a actor.Actor) (Bundle, error) {
 		return Bundle{}, err
 	}
 	s.status.addTo(&out, current.Number, s.builder.build != nil)
-	if a.May(actor.ReadMembers, actor.Target{}) != nil { // both name members, cards and badges
+	if a.May(actor.ReadMembers, actor.Target{}) != nil { // these fields name members, cards and badges
 		out.Warnings = nil
 		if out.Problem != "" {
 			out.Problem = "the newest bundle cannot be built"
@@ -60,7 +61,7 @@ func (s *Bundles) Current(ctx context.Context, a actor.Actor) (Bundle, error) {
 	return out, nil
 }
 
-// taken are the machines that the actor may see.
+// taken returns the machines that the actor may see, with the bundle that each of them uses.
 func (s *Bundles) taken(ctx context.Context, a actor.Actor) ([]Taken, error) {
 	out := []Taken{}
 	if s.states == nil {
@@ -78,8 +79,8 @@ func (s *Bundles) taken(ctx context.Context, a actor.Actor) ([]Taken, error) {
 	return out, nil
 }
 
-// Adopt takes note of a manifest that a machine returned. Where its version is higher than all that are known here, as
-// after a backup was restored, Run publishes above it.
+// Adopt stores the version of a manifest that a machine returned. If the version is higher than every version known
+// here, which happens after a restore from a backup, Run publishes the next bundle with a version above it.
 func (s *Bundles) Adopt(ctx context.Context, signed []byte) error {
 	if s.keys == nil {
 		return errors.New("publish: adopt manifest: no trusted key for manifests is configured")
@@ -96,14 +97,15 @@ func (s *Bundles) Adopt(ctx context.Context, signed []byte) error {
 	}
 	current, err := installed(s.install)
 	if err != nil {
-		current = wire.Manifest{} // damaged: what is noted counts
+		current = wire.Manifest{} // damaged manifest: only the stored version counts
 	}
 	floor, err := s.rows.floor(ctx)
 	if err != nil || m.Version < max(floor, current.Version) {
 		return err
 	}
 	if m.Version == max(floor, current.Version) {
-		if m.Version == current.Version && !sameBundle(m, current) { // of two bundles of one version a machine keeps its own
+		// Of two different bundles with the same version, each machine keeps the one that it has.
+		if m.Version == current.Version && !sameBundle(m, current) {
 			s.builder.Rebuild()
 		}
 		return nil
@@ -117,7 +119,7 @@ func (s *Bundles) Adopt(ctx context.Context, signed []byte) error {
 	return nil
 }
 
-// sameBundle reports whether two manifests of one version are of one bundle, whoever else signed them.
+// sameBundle reports whether two manifests describe the same bundle. Additional signatures make no difference.
 func sameBundle(a, b wire.Manifest) bool {
 	a.CardCheck, b.CardCheck = "", ""
 	return a.Issued.Equal(b.Issued) && sameContent(a, b)

@@ -17,22 +17,23 @@ import (
 	"portillon/yamlfile"
 )
 
-// fileName is the name that parsing needs; an answer names only lines.
+// fileName is the file name that the parser requires. Answers to users contain only line numbers.
 const fileName = "policy.yaml"
 
 // Drafts checks policy texts that are not in force.
 type Drafts struct {
 	site     *store.Site
 	now      func() time.Time
-	language func(context.Context) policy.Language // of the words of an answer; nil: the policy's
+	language func(context.Context) policy.Language // language of a Draft's texts; nil: the policy's language
 	// holders is Options.Holders.
 	holders func(ctx context.Context, before, after *policy.Policy) (all []Holder, unknown []string, err error)
-	// turn holds one entry while a policy is analysed: an analysis may take seconds of a processor.
+	// turn holds one entry while a policy is analysed. Only one analysis runs at a time, because it may use a processor
+	// for seconds.
 	turn chan struct{}
 }
 
-// Check finds the faults of a text, and compares the text with the policy in force. An actor who may not read the list
-// of members gets the changes without the members' names.
+// Check finds the faults of a text, and compares the text with the policy in force. For an actor who may not read the
+// list of members, Effect.Gains and Effect.Loses are empty.
 func (s *Drafts) Check(ctx context.Context, a actor.Actor, text string) (Draft, error) {
 	if err := a.May(actor.ReadPolicy, actor.Target{}); err != nil {
 		return Draft{}, err
@@ -57,14 +58,14 @@ func (s *Drafts) Check(ctx context.Context, a actor.Actor, text string) (Draft, 
 	if err != nil {
 		return Draft{}, err
 	}
-	if unread != nil { // an older program read it: it is replaced all the more
+	if unread != nil { // this program cannot read the policy in force: report that
 		effect.Faults, same = append(effect.Faults, unread.Error()), false
 	}
 	out.Effect, out.Same = &effect, same && current.Number > 0
 	return out, nil
 }
 
-// takeTurn waits until no other policy is analysed. The caller ends its turn with release.
+// takeTurn waits until no other policy is being analysed. The caller must call release at the end of its analysis.
 func (s *Drafts) takeTurn(ctx context.Context) (release func(), err error) {
 	select {
 	case s.turn <- struct{}{}:
@@ -74,7 +75,7 @@ func (s *Drafts) takeTurn(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// publishable is the policy of a text without faults, or *fault.Invalid with all of them.
+// publishable returns the policy of a text without faults, or *fault.Invalid with all faults.
 func (s *Drafts) publishable(ctx context.Context, text string) (*policy.Policy, error) {
 	release, err := s.takeTurn(ctx)
 	if err != nil {
@@ -92,7 +93,8 @@ func (s *Drafts) publishable(ctx context.Context, text string) (*policy.Policy, 
 	return nil, out
 }
 
-// policyOf reads a published version. Where there is none, or it cannot be read, it is a policy that lets nobody in.
+// policyOf returns the policy of a published version. If there is no version, or its text cannot be read, it returns a
+// policy that gives no rights.
 func (s *Drafts) policyOf(v version) (*policy.Policy, error) {
 	nobody := &policy.Policy{Model: policy.Model{Site: s.site.ID(), Zone: time.UTC}}
 	if v.Number == 0 {
@@ -105,7 +107,7 @@ func (s *Drafts) policyOf(v version) (*policy.Policy, error) {
 	return p, nil
 }
 
-// languageOf is the language of the words for the person who asks.
+// languageOf returns the language for the person who sends the request.
 func (s *Drafts) languageOf(ctx context.Context, p *policy.Policy) policy.Language {
 	if s.language != nil {
 		return s.language(ctx)
@@ -113,14 +115,14 @@ func (s *Drafts) languageOf(ctx context.Context, p *policy.Policy) policy.Langua
 	return p.Language
 }
 
-// checked is what is found of a text by itself.
+// checked is the result of checking a text, without a comparison with the policy in force.
 type checked struct {
-	policy   *policy.Policy // nil: it cannot be read
+	policy   *policy.Policy // nil: the text cannot be parsed
 	faults   []Fault
 	warnings []Fault
 }
 
-// check reads a text and tries its tests, its invariants and the laws of every policy.
+// check parses a text, runs its tests, and checks its invariants and the rules that every policy must satisfy.
 func (s *Drafts) check(ctx context.Context, text string) (c checked) {
 	p, err := policyfile.Parse(fileName, []byte(text))
 	if err != nil {
@@ -174,7 +176,7 @@ func (s *Drafts) check(ctx context.Context, text string) (c checked) {
 	return c
 }
 
-// faultsOf are the faults of an error of policyfile.Parse.
+// faultsOf returns the faults in an error of policyfile.Parse.
 func faultsOf(err error) (out []Fault) {
 	var all yamlfile.Faults
 	if !errors.As(err, &all) {
@@ -190,14 +192,14 @@ func faultsOf(err error) (out []Fault) {
 	return out
 }
 
-// notes are faults that are found after a text was read, with their places in it.
+// notes are faults that were found after a text was parsed, with their places in the text.
 type notes struct{ d *yamlfile.Doc }
 
-// newNotes reads a text once more, for the places of its keys.
+// newNotes parses a text again to find the places of its keys.
 func newNotes(text string) notes { return notes{yamlfile.Parse(fileName, []byte(text))} }
 
-// at notes a fault at a path of keys and indices from 0. Where a part of the path is not there, the fault is of what
-// holds it.
+// at adds a fault at a path of keys and of indices that count from 0. If a part of the path does not exist, the fault
+// is placed at the nearest existing parent.
 func (n notes) at(hint, problem string, path ...any) {
 	x := n.d.Root()
 	for _, p := range path {
@@ -218,7 +220,7 @@ func (n notes) at(hint, problem string, path ...any) {
 	x.Fault(hint, "%s", problem)
 }
 
-// faults are all faults that were noted, in the order of their places.
+// faults returns all faults that were added, in the order of their places.
 func (n notes) faults() []Fault {
 	err := n.d.Err()
 	if err == nil {
@@ -227,7 +229,7 @@ func (n notes) faults() []Fault {
 	return faultsOf(err)
 }
 
-// pathOf is the path of a warning's rule in the policy file.
+// pathOf returns the path of a warning's rule in the policy file.
 func pathOf(w analysis.Warning) []any {
 	switch {
 	case w.Badge != "":
@@ -238,12 +240,12 @@ func pathOf(w analysis.Warning) []any {
 	return []any{"machines", string(w.Machine), "grants", w.Grant}
 }
 
-// quoted is the name of a rule, as the beginning of a sentence about the rule.
+// quoted returns the name of a rule, for the beginning of a sentence about that rule.
 func quoted(name string, l policy.Language) string {
 	return policy.Text{FR: "« " + name + " » : ", EN: "“" + name + "”: "}.In(l)
 }
 
-// breachInWords says how what must never be may happen.
+// breachInWords returns a sentence that explains how a rule of never: can be broken.
 func breachInWords(b analysis.Breach, l policy.Language) string {
 	say := func(fr, en string) string { return policy.Text{FR: fr, EN: en}.In(l) }
 	holds := say("sans badge", "with no badge")

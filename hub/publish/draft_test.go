@@ -13,12 +13,12 @@ import (
 	"portillon/policy"
 )
 
-// english has the words of drafts in English.
+// english sets the language of drafts to English.
 func english(b *bench) {
 	b.o.Language = func(context.Context) policy.Language { return policy.English }
 }
 
-// withMembers has two members: Léa with the badge of laser users, and Yann with none.
+// withMembers adds two members: Léa with the badge of laser users, and Yann without a badge.
 func withMembers(b *bench) {
 	b.o.Holders = func(_ context.Context, before, after *policy.Policy) ([]publish.Holder, []string, error) {
 		holding := []policy.Holding{{Badge: "laser-user", Standing: policy.Verified, From: start.AddDate(0, -1, 0)}}
@@ -43,12 +43,12 @@ func (b *bench) draft(a actor.Actor, text string) publish.Draft {
 	return d
 }
 
-// lineOf is the line of the first place of words in a text, from 1.
+// lineOf returns the line number, from 1, where words first occurs in a text.
 func lineOf(text, words string) int {
 	return 1 + strings.Count(text[:strings.Index(text, words)], "\n")
 }
 
-// never is a rule that the example does not keep.
+// never is a rule that the example policy breaks.
 const never = `never:
   - { name: "nobody without a badge", role: user, without: vinyl-user, on: laser }
 `
@@ -132,7 +132,7 @@ func TestDraftWarnsOfRulesWithoutEffect(t *testing.T) {
 	}
 }
 
-func TestADraftSaysWhoGainsAndWhoLosesWhat(t *testing.T) {
+func TestADraftListsGainedAndLostRights(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
 	}
@@ -152,7 +152,7 @@ func TestADraftSaysWhoGainsAndWhoLosesWhat(t *testing.T) {
 	if len(d.Faults) == 0 {
 		t.Error("rules of a machine that is gone are no fault")
 	}
-	// Nobody uses the laser any more on the badge of its users.
+	// Replace the badge, so that no member has the right to use the laser any more.
 	text := strings.ReplaceAll(b.text, "laser-user", "laser-nobody")
 	d = b.draft(owner, text)
 	if len(d.Faults) > 0 {
@@ -172,8 +172,8 @@ func TestADraftSaysWhoGainsAndWhoLosesWhat(t *testing.T) {
 	}
 }
 
-func TestWordsOfADraftAreInTheLanguageAskedFor(t *testing.T) {
-	french := newBench(t, withMembers) // the example's own language
+func TestADraftsTextIsInTheRequestedLanguage(t *testing.T) {
+	french := newBench(t, withMembers) // the example policy's language
 	french.publish(french.text, 0)
 	text := french.edited("status-grace: 7d", "status-grace: 8d")
 	if e := french.draft(owner, text).Effect; len(e.Lines) != 1 || e.Lines[0] != "status-grace : 7d → 8d" {

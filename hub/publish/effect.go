@@ -11,14 +11,14 @@ import (
 	"portillon/policy/analysis"
 )
 
-// maxChanges bounds each list of an Effect, and maxLines the lines of the comparison: a policy that changes everything
-// for 10,000 members fills no memory.
+// maxChanges limits each list of an Effect, and maxLines limits the lines of the comparison, so that a policy that
+// changes everything for 10,000 members does not use much memory.
 const (
 	maxChanges = 2000
 	maxLines   = 2000
 )
 
-// effect compares two policies. same says that neither anybody's rights nor any setting differ.
+// effect compares two policies. same is true if neither the rights nor the settings differ.
 func (s *Drafts) effect(
 	ctx context.Context,
 	a actor.Actor,
@@ -55,18 +55,18 @@ func (s *Drafts) effect(
 	return out, same, nil
 }
 
-// line adds a line; beyond maxLines it adds none.
+// line adds a line, unless maxLines is reached.
 func (e *Effect) line(text string) {
 	if len(e.Lines) < maxLines {
 		e.Lines = append(e.Lines, text)
 	}
 }
 
-// members notes who of the holders gains and loses what.
+// members adds the rights that each of the holders gains and loses.
 func (e *Effect) members(before, after *policy.Policy, holders []Holder, now time.Time, l policy.Language) {
 	twins := make([]analysis.Twin, 0, len(holders))
 	for _, h := range holders {
-		if h.Before == nil || h.After == nil { // a policy that does not know the member gives no rights
+		if h.Before == nil || h.After == nil { // a policy without this member gives the member no rights
 			h = h.whole()
 		}
 		twins = append(twins, analysis.Twin{Before: h.Before, After: h.After})
@@ -86,7 +86,7 @@ func (e *Effect) members(before, after *policy.Policy, holders []Holder, now tim
 	e.Gaining, e.Losing = len(gaining), len(losing)
 }
 
-// whole is h with members of no badge in the place of those that are missing.
+// whole returns h with each missing member replaced by a member without badges.
 func (h Holder) whole() Holder {
 	var id policy.MemberID
 	for _, m := range []*policy.Member{h.Before, h.After} {
@@ -103,7 +103,7 @@ func (h Holder) whole() Holder {
 	return h
 }
 
-// whyInWords is how and when the right of a change holds; empty: alone, at any time.
+// whyInWords returns the conditions of a changed right; empty: the right holds alone and at any time.
 func whyInWords(c analysis.MemberChange, l policy.Language) string {
 	out := ""
 	if !c.Alone {
@@ -122,10 +122,11 @@ func whyInWords(c analysis.MemberChange, l policy.Language) string {
 	)
 }
 
-// longSetting is how long the values of a setting may be to be shown, in bytes; longer ones are keys.
+// longSetting is the largest length in bytes of a setting's values that are displayed. Longer values are keys.
 const longSetting = 300
 
-// settingInWords says how a setting changes, without its values if they are long.
+// settingInWords returns a sentence about a changed setting. It leaves out the values if they are longer than
+// longSetting.
 func settingInWords(s analysis.Setting, l policy.Language) string {
 	say := func(fr, en string) string { return policy.Text{FR: fr, EN: en}.In(l) }
 	switch {

@@ -13,7 +13,7 @@ import (
 	"portillon/site"
 )
 
-// What was said of the bundle before is not said of a policy whose bundle is still being made.
+// While the first bundle of a policy is being built, the warnings of the previous bundle are not shown.
 func TestWarningsOfTheBundleBeforeAreNotShownOfANewPolicy(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
@@ -21,7 +21,7 @@ func TestWarningsOfTheBundleBeforeAreNotShownOfANewPolicy(t *testing.T) {
 	var fails atomic.Bool
 	var hold chan struct{}
 	waiting := func(b *bench) {
-		hold = make(chan struct{}, 1) // of the bubble
+		hold = make(chan struct{}, 1) // the channel must be created inside the synctest bubble
 		build := b.o.Build
 		b.o.Build = func(ctx context.Context, s publish.Snapshot, o publish.Order) (*site.Built, error) {
 			select {

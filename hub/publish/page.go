@@ -6,19 +6,19 @@ import (
 	"portillon/hub/fault"
 )
 
-// Page chooses a part of a list.
+// Page selects a part of a list.
 type Page struct {
-	After string // what the page before returned as next; empty: the first page
-	Limit int    // 0: 50; at most 500
+	After string // next of the previous page; empty: the first page
+	Limit int    // entries on a page, at most 500; 0: 50
 }
 
-// The default and the bound of Page.Limit.
+// The default and the maximum of Page.Limit.
 const (
 	usualPage = 50
 	maxPage   = 500
 )
 
-// limit is how many entries a page has.
+// limit returns the number of entries on a page.
 func (p Page) limit() int {
 	if p.Limit <= 0 {
 		return usualPage
@@ -26,7 +26,7 @@ func (p Page) limit() int {
 	return min(p.Limit, maxPage)
 }
 
-// number is After as a number; none where it is empty.
+// number returns After as a number; none: After is empty.
 func (p Page) number(none int64) (int64, error) {
 	if p.After == "" {
 		return none, nil
@@ -39,7 +39,7 @@ func (p Page) number(none int64) (int64, error) {
 	return n, nil
 }
 
-// clip bounds what an error quotes.
+// clip shortens a text for quoting in an error.
 func clip(s string) string {
 	const most = 80
 	if len(s) <= most {

@@ -21,29 +21,29 @@ import (
 	policyfile "portillon/policy/file"
 )
 
-// Bounds on what is published, in bytes.
+// Limits of a published policy, in bytes.
 const (
 	maxComment   = 2000
-	maxSignature = 48 << 20 // a text, the issuers' documents (a chunk of at most 32 MB), and JSON around them
-	maxDocuments = 32 << 20 // as wire.MaxChunk
+	maxSignature = 48 << 20 // text, issuers' documents (a chunk of at most 32 MB), and the JSON around them
+	maxDocuments = 32 << 20 // equals wire.MaxChunk
 )
 
-// Policies are the versions of the site's policy.
+// Policies reads and publishes the versions of the site's policy.
 type Policies struct {
 	site      *store.Site
 	now       func() time.Time
 	log       *slog.Logger
 	audit     func(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error
-	drafts    *Drafts // checks a text before it is published
+	drafts    *Drafts // checks a text before its publication
 	documents func(ctx context.Context, p *policy.Policy) ([]byte, error)
 
-	// signer, signedBy and verify are those of Options.
+	// signer, signedBy and verify are the fields Signer, SignedBy and Verify of Options.
 	signer   Signer
 	signedBy string
 	verify   func(signed []byte) (SignedPolicy, error)
 }
 
-// Current is the policy in force. Where there is none, the error is *fault.NotFound.
+// Current returns the policy in force. If there is none, the error is *fault.NotFound.
 func (s *Policies) Current(ctx context.Context, a actor.Actor) (Policy, error) {
 	if err := a.May(actor.ReadPolicy, actor.Target{}); err != nil {
 		return Policy{}, err
@@ -58,7 +58,7 @@ func (s *Policies) Current(ctx context.Context, a actor.Actor) (Policy, error) {
 	return v.Policy, nil
 }
 
-// Version is the policy of a number, with its text.
+// Version returns the policy with a number, with its text.
 func (s *Policies) Version(ctx context.Context, a actor.Actor, number int64) (Policy, error) {
 	if err := a.May(actor.ReadPolicy, actor.Target{}); err != nil {
 		return Policy{}, err
@@ -78,7 +78,7 @@ func (s *Policies) Version(ctx context.Context, a actor.Actor, number int64) (Po
 	return v.Policy, err
 }
 
-// Versions are all policies, the newest first, without their texts.
+// Versions returns all policies without their texts, the newest first.
 func (s *Policies) Versions(ctx context.Context, a actor.Actor, p Page) (out []Policy, next string, err error) {
 	if err := a.May(actor.ReadPolicy, actor.Target{}); err != nil {
 		return nil, "", err
@@ -118,13 +118,13 @@ type version struct {
 	forced            int64
 }
 
-// snapshot is the version as a bundle is made of it.
+// snapshot returns the version in the form from which a bundle is built.
 func (v version) snapshot() Snapshot {
 	return Snapshot{Number: v.Number, Text: []byte(v.Text), Documents: v.documents, Signed: v.signed}
 }
 
-// scan reads one row of policies. The column forced is when the version came into force, in milliseconds; 0: it waits
-// for its signature.
+// scan reads one row of policies. The column forced is the time when the version came into force, in milliseconds; 0:
+// the version waits for its signature.
 func scan(into func(...any) error) (v version, err error) {
 	var made int64
 	err = into(&v.Number, &v.Text, &v.Comment, &v.By, &made, &v.documents, &v.signed, &v.SignedBy, &v.BackTo, &v.forced)
@@ -132,7 +132,7 @@ func scan(into func(...any) error) (v version, err error) {
 	return v, err
 }
 
-// inForce is the policy in force; the zero version: there is none.
+// inForce returns the policy in force; the zero version: there is none.
 func inForce(ctx context.Context, site *store.Site) (version, error) {
 	return newest(
 		site.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
@@ -140,7 +140,7 @@ func inForce(ctx context.Context, site *store.Site) (version, error) {
 	)
 }
 
-// inForceOf is the same as a transaction sees it.
+// inForceOf returns the policy in force as the transaction sees it; the zero version: there is none.
 func inForceOf(ctx context.Context, tx *store.Tx) (version, error) {
 	return newest(
 		tx.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
@@ -148,7 +148,7 @@ func inForceOf(ctx context.Context, tx *store.Tx) (version, error) {
 	)
 }
 
-// newest reads a row that may not be there; the zero version: it is not.
+// newest reads a row that may not exist; the zero version: the row does not exist.
 func newest(row *sql.Row) (version, error) {
 	v, err := scan(row.Scan)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -158,22 +158,22 @@ func newest(row *sql.Row) (version, error) {
 	return v, err
 }
 
-// proposal is a version that is about to be written.
+// proposal is a version that is about to be stored.
 type proposal struct {
 	actor     actor.Actor
 	text      string
 	comment   string
-	ofNumber  int64 // the number that must be in force
-	returned  bool  // a machine has it: it comes into force whatever is
+	ofNumber  int64 // number of the policy that must be in force
+	returned  bool  // a machine returned it: no check against ofNumber
 	backTo    int64
 	documents []byte
-	signed    *SignedPolicy // nil: the Signer signs it, or nobody yet
+	signed    *SignedPolicy // nil: the Signer signs it; without a Signer it waits for its signature
 	signature []byte
 }
 
 // Publish brings a text into force as the next policy, instead of the one that has ofNumber (0: there is none yet). A
-// text with a fault is refused with *fault.Invalid, and one that was written for another policy than the one in force
-// with *fault.Conflict.
+// text with a fault is refused with *fault.Invalid. If ofNumber is not the number of the policy in force, the error is
+// *fault.Conflict.
 //
 // Without a Signer, the new version is Unsigned and changes nothing. It comes into force when Publish is called again
 // with the document that the policy key signed for its number and text.
@@ -209,8 +209,8 @@ func (s *Policies) Publish(
 	return s.write(ctx, next)
 }
 
-// Back publishes the text of the policy that was in force before this one again, as a new version. The answer has the
-// text for those who may read policies.
+// Back publishes the text of the previous policy again, as a new version. The answer contains the text only for an
+// actor who may read policies.
 func (s *Policies) Back(ctx context.Context, a actor.Actor, comment string) (Policy, error) {
 	if err := a.May(actor.PublishPolicy, actor.Target{}); err != nil {
 		return Policy{}, err
@@ -250,8 +250,8 @@ func (s *Policies) Back(ctx context.Context, a actor.Actor, comment string) (Pol
 	return out, err
 }
 
-// checkComment returns a comment without the spaces around it, or *fault.Invalid for one that is too long or would not
-// be shown as it is stored.
+// checkComment returns a comment without leading and trailing spaces. The error is *fault.Invalid if the comment is too
+// long, or would be displayed differently from its stored text.
 func checkComment(comment string) (string, error) {
 	comment = strings.TrimSpace(comment)
 	wrong := ""
@@ -261,7 +261,8 @@ func checkComment(comment string) (string, error) {
 	case !utf8.ValidString(comment):
 		wrong = "not UTF-8"
 	case strings.ContainsFunc(comment, func(r rune) bool {
-		// Marks that turn the direction of what follows (UAX #9, 2.1 to 2.4) let a comment show what it is not.
+		// Marks that change the direction of the text after them (UAX #9, 2.1 to 2.4) make a comment display differently from
+		// its stored text.
 		return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' ||
 			r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 	}):
@@ -275,7 +276,7 @@ func checkComment(comment string) (string, error) {
 }
 
 // openSigned opens a signature for this text that was made on another computer. The error is *fault.Invalid if no
-// trusted key signed, or if the signature is for another text.
+// trusted key signed, or if the signature is for a different text.
 func (s *Policies) openSigned(signature []byte, text string) (*SignedPolicy, error) {
 	refuse := func(wrong, right string) error {
 		return &fault.Invalid{Faults: []fault.Field{{Field: "signature", Wrong: wrong, Right: right}}}
@@ -299,7 +300,7 @@ func (s *Policies) openSigned(signature []byte, text string) (*SignedPolicy, err
 	return &got, nil
 }
 
-// write stores a proposal, in force where it is signed.
+// write stores a proposal. A signed proposal comes into force.
 func (s *Policies) write(ctx context.Context, p proposal) (out Policy, err error) {
 	if len(p.documents) > maxDocuments {
 		return Policy{}, fmt.Errorf(
@@ -334,7 +335,7 @@ func (s *Policies) write(ctx context.Context, p proposal) (out Policy, err error
 	return out, nil
 }
 
-// describe is what the audit log says of a version.
+// describe returns the audit log's text for a version.
 func describe(v version) string {
 	words := []string{"in force"}
 	if v.forced == 0 {
@@ -349,7 +350,7 @@ func describe(v version) string {
 	return strings.Join(words, ": ")
 }
 
-// next writes the row of a proposal. A signature that was made for a version that waits completes that version.
+// next inserts the row of a proposal. A signature for a version that waits for it completes that version.
 func (s *Policies) next(ctx context.Context, tx *store.Tx, current version, p proposal) (v version, err error) {
 	now := s.now().UnixMilli()
 	v = version{
@@ -400,8 +401,8 @@ func (s *Policies) next(ctx context.Context, tx *store.Tx, current version, p pr
 	return v, err
 }
 
-// signedElsewhere is the version that a signature from another computer makes. Where a version of its number waits,
-// author and comment of that version stay, and its text must be the one that was signed.
+// signedElsewhere returns the version for a signature that was made on another computer. If a version with the same
+// number waits for its signature, its text must equal the signed text, and its author is kept.
 func (s *Policies) signedElsewhere(
 	ctx context.Context,
 	tx *store.Tx,
@@ -424,7 +425,7 @@ func (s *Policies) signedElsewhere(
 	if err != nil {
 		return v, err
 	}
-	if waiting.Number > 0 && !p.returned { // a policy that machines returned takes the place of one that waits
+	if waiting.Number > 0 && !p.returned { // a returned policy replaces one that waits for its signature
 		if waiting.Text != p.text {
 			return refuse("the number %d was signed with another text than the version that waits", n)
 		}
@@ -437,7 +438,7 @@ func (s *Policies) signedElsewhere(
 	return v, nil
 }
 
-// blob is b for a column that is NOT NULL.
+// blob returns b for a column that is NOT NULL: an empty slice in place of nil.
 func blob(b []byte) []byte {
 	if b == nil {
 		return []byte{}
@@ -446,7 +447,8 @@ func blob(b []byte) []byte {
 }
 
 // Adopt brings a signed policy that a machine returned into force, if its number is higher than that of the policy in
-// force: the hub was restored from a backup. The machine is not trusted; the signature of the policy key is checked.
+// force. This happens after the hub was restored from a backup. The machine is not trusted: Adopt checks the signature
+// of the policy key.
 func (s *Policies) Adopt(ctx context.Context, signed []byte) error {
 	if s.verify == nil {
 		return errors.New("publish: no way to check a policy's signature")
@@ -475,7 +477,7 @@ func (s *Policies) Adopt(ctx context.Context, signed []byte) error {
 	}
 	_, err = s.write(ctx, p)
 	var invalid *fault.Invalid
-	if errors.As(err, &invalid) { // another one came into force meanwhile
+	if errors.As(err, &invalid) { // a different policy came into force meanwhile
 		s.log.Warn("returned policy not adopted", "number", got.Number, "why", err)
 		return nil
 	}

@@ -28,10 +28,10 @@ import (
 
 var owner = actor.Actor{Account: "1", Name: "Rosa", Site: actor.Owner}
 
-// start is when tests begin, where they own the clock.
+// start is the initial time of tests that control the clock.
 var start = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
-// bench is a service with a database, a folder of the example site, and a store of bundles.
+// bench is a service with a database, a folder with the example site, and a store of bundles.
 type bench struct {
 	t     *testing.T
 	ctx   context.Context
@@ -40,14 +40,14 @@ type bench struct {
 	s     *publish.Services
 	store wire.Store
 	key   note.Signer
-	text  string // the example's policy
+	text  string // the example site's policy
 
 	mu     sync.Mutex
 	audits []string
 	builds atomic.Int64
 }
 
-// newBench opens everything; with changes the options.
+// newBench creates a bench. Each function of with may change the bench before its service is created.
 func newBench(t *testing.T, with ...func(*bench)) *bench {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, "hub")
@@ -81,7 +81,7 @@ func (b *bench) audit(_ context.Context, _ *store.Tx, a actor.Actor, act actor.A
 	return nil
 }
 
-// build builds the example site with the policy of the snapshot.
+// build builds the example site with the snapshot's policy.
 func (b *bench) build(_ context.Context, s publish.Snapshot, o publish.Order) (*site.Built, error) {
 	path := filepath.Join(b.t.TempDir(), "policy.yaml")
 	if err := os.WriteFile(path, s.Text, 0o600); err != nil {
@@ -102,7 +102,7 @@ func (b *bench) build(_ context.Context, s publish.Snapshot, o publish.Order) (*
 	)
 }
 
-// installer is a store of bundles as publish sees it.
+// installer adapts a store of bundles to publish.Installer.
 type installer struct{ s *wire.Store }
 
 func (i installer) Current() (wire.Manifest, error) { return i.s.Current() }
@@ -110,7 +110,7 @@ func (i installer) Install(signed []byte, chunk wire.Fetch) (wire.Manifest, erro
 	return i.s.Install(signed, chunk, nil)
 }
 
-// fakeKey signs with a prefix.
+// fakeKey signs by adding a prefix.
 type fakeKey struct{}
 
 type signedText struct {
@@ -132,7 +132,7 @@ func (fakeKey) open(signed []byte) (publish.SignedPolicy, error) {
 	return publish.SignedPolicy{Number: x.Number, Text: x.Text, Documents: x.Documents, By: x.Key}, nil
 }
 
-// laptop leaves the policy key elsewhere.
+// laptop removes the Signer: the policy key is on another computer.
 func laptop(b *bench) { b.o.Signer = nil }
 
 func (b *bench) publish(text string, of int64) publish.Policy {
@@ -153,7 +153,7 @@ func (b *bench) current() publish.Policy {
 	return p
 }
 
-// edited is the example's policy with a replacement that must be found.
+// edited returns the example policy with old replaced by by. The test fails if the policy does not contain old.
 func (b *bench) edited(old, by string) string {
 	b.t.Helper()
 	if !strings.Contains(b.text, old) {
@@ -210,7 +210,7 @@ func isInvalid(err error) bool {
 	return errors.As(err, &x)
 }
 
-func TestPublishingForAnotherVersionThanTheOneInForceIsAConflict(t *testing.T) {
+func TestPublicationForAPolicyThatIsNotInForceIsAConflict(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
 	}
@@ -257,13 +257,13 @@ func TestUnpublishablePolicyIsRefusedWithEveryFault(t *testing.T) {
 	for name, c := range map[string]struct{ text, comment string }{
 		"two faults": {strings.Replace(b.edited("status-grace: 7d", "status-grace: never"), "language: fr",
 			"language: it", 1), ""},
-		"another site":      {b.edited("site: biklab", "site: other"), ""},
-		"empty":             {"", ""},
-		"too long":          {b.text + strings.Repeat("# long\n", 1<<18), ""},
-		"a long comment":    {b.text, strings.Repeat("x", 2001)},
-		"a control":         {b.text, "a\x00b"},
-		"not UTF-8":         {b.text, "\xff"},
-		"an escape, at all": {b.text, "\x1b[2J"},
+		"another site":        {b.edited("site: biklab", "site: other"), ""},
+		"empty":               {"", ""},
+		"too long":            {b.text + strings.Repeat("# long\n", 1<<18), ""},
+		"a long comment":      {b.text, strings.Repeat("x", 2001)},
+		"a control character": {b.text, "a\x00b"},
+		"not UTF-8":           {b.text, "\xff"},
+		"an escape sequence":  {b.text, "\x1b[2J"},
 	} {
 		_, err := b.s.Policies.Publish(b.ctx, owner, c.text, c.comment, 0, nil)
 		var x *fault.Invalid
@@ -302,7 +302,7 @@ func TestBackPublishesTheTextBeforeAsANewVersion(t *testing.T) {
 	}
 }
 
-func TestWithoutItsKeyAPolicyWaitsForItsSignature(t *testing.T) {
+func TestPolicyWithoutSignerWaitsForItsSignature(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
 	}
@@ -353,7 +353,7 @@ func TestWithoutItsKeyAPolicyWaitsForItsSignature(t *testing.T) {
 	}
 }
 
-func TestWithoutAWayToCheckSignaturesNoneIsAccepted(t *testing.T) {
+func TestWithoutVerifyNoSignatureIsAccepted(t *testing.T) {
 	b := newBench(t, func(b *bench) { b.o.Verify = nil })
 	signature, _ := fakeKey{}.SignPolicy(1, []byte(b.text), nil)
 	if _, err := b.s.Policies.Publish(b.ctx, owner, b.text, "", 0, signature); !isInvalid(err) {
@@ -367,7 +367,7 @@ func TestWithoutAWayToCheckSignaturesNoneIsAccepted(t *testing.T) {
 	}
 }
 
-func TestAPolicyThatAMachineReturnsComesBackIntoForce(t *testing.T) {
+func TestAPolicyThatAMachineReturnsComesIntoForceAgain(t *testing.T) {
 	b := newBench(t)
 	b.publish(b.text, 0)
 	newer := b.edited("status-grace: 7d", "status-grace: 9d")
@@ -390,7 +390,7 @@ func TestAPolicyThatAMachineReturnsComesBackIntoForce(t *testing.T) {
 	}
 }
 
-func TestAReturnedPolicyReplacesAnUnsignedOneOfItsNumber(t *testing.T) {
+func TestAReturnedPolicyReplacesAnUnsignedOneWithItsNumber(t *testing.T) {
 	b := newBench(t, laptop)
 	b.publish(b.text, 0)
 	other := b.edited("status-grace: 7d", "status-grace: 9d")
@@ -403,7 +403,7 @@ func TestAReturnedPolicyReplacesAnUnsignedOneOfItsNumber(t *testing.T) {
 	}
 }
 
-func TestAPolicyOfAnotherSiteIsNotSeen(t *testing.T) {
+func TestAPolicyOfAnotherSiteIsNotVisible(t *testing.T) {
 	b := newBench(t)
 	b.publish(b.text, 0)
 	db := storetest.Open(t)
@@ -423,7 +423,7 @@ func TestAPolicyOfAnotherSiteIsNotSeen(t *testing.T) {
 	}
 }
 
-// newSite is the example's site in an empty database.
+// newSite returns the example site in an empty database.
 func newSite(t *testing.T) *store.Site {
 	t.Helper()
 	db := storetest.Open(t)

@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// actors are one of each role.
+// actors returns one actor for each role.
 func actors() map[string]actor.Actor {
 	of := func(m policy.MachineID, r actor.Role) map[policy.MachineID]actor.Role {
 		return map[policy.MachineID]actor.Role{m: r}
@@ -29,7 +29,7 @@ func actors() map[string]actor.Actor {
 	}
 }
 
-// The table is written by hand: a method or a role that is new here is undecided until somebody says who may.
+// The expected answers are written by hand. A new method or role fails the test until the table has an answer for it.
 func TestWhoMayDoWhat(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
@@ -78,7 +78,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	}
 }
 
-// Going back shows the text to nobody who may not read policies: a token that may only publish sent none of it.
+// A token that may publish but not read policies gets no policy text from Back.
 func TestBackReturnsTheTextOnlyWithTheRightToReadPolicies(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")

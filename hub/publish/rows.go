@@ -13,14 +13,15 @@ import (
 	"portillon/wire"
 )
 
-// bundleRows reads and writes the rows of bundles.
+// bundleRows reads and writes the database rows of bundles.
 type bundleRows struct {
 	site *store.Site
-	// erasures counts the builds that must still remove the warnings of bundles: they may name a person who was erased.
+	// erasures is how many further builds must remove the warnings of earlier bundles, because those warnings may name an
+	// erased person.
 	erasures atomic.Int32
 }
 
-// keepBundles is how many rows of bundles are kept.
+// keepBundles is the number of bundle rows that are kept.
 const keepBundles = 200
 
 // read reads the row of the bundle with this manifest.
@@ -31,7 +32,7 @@ func (s *bundleRows) read(ctx context.Context, m wire.Manifest) (out Bundle, err
 		"version = $2",
 		int64(m.Version)).
 		Scan(&out.Policy, &out.Members, &changed, &out.Bytes, &warnings)
-	if errors.Is(err, sql.ErrNoRows) { // the bundle was made elsewhere, or is not noted yet
+	if errors.Is(err, sql.ErrNoRows) { // the bundle was built by another program, or its row is not written yet
 		return out, nil
 	}
 	if err != nil {
@@ -40,7 +41,7 @@ func (s *bundleRows) read(ctx context.Context, m wire.Manifest) (out Bundle, err
 	return out, errors.Join(json.Unmarshal([]byte(changed), &out.Changed), json.Unmarshal([]byte(warnings), &out.Warnings))
 }
 
-// add writes the row of a bundle that came into force, and deletes the oldest rows. forgot says that a person was
+// add writes the row of a bundle that came into force, and deletes the oldest rows. forgot is true if a person was
 // erased before the bundle was built.
 func (s *bundleRows) add(ctx context.Context, policy int64, before wire.Manifest, b *site.Built, forgot bool) error {
 	names, bytes := []string{}, int64(0)
@@ -69,7 +70,7 @@ func (s *bundleRows) add(ctx context.Context, policy int64, before wire.Manifest
 	})
 }
 
-// floor is the highest version that was in force here or that a machine returned.
+// floor returns the highest version that was in force here or that a machine returned.
 func (s *bundleRows) floor(ctx context.Context) (uint64, error) {
 	var version int64
 	err := s.site.QueryRow(ctx, `SELECT COALESCE(MAX(version), 0) FROM (SELECT version FROM bundles WHERE site = $1
@@ -77,7 +78,7 @@ func (s *bundleRows) floor(ctx context.Context) (uint64, error) {
 	return uint64(max(version, 0)), err
 }
 
-// returned is when a machine last returned a bundle that was newer than any known here; zero: never.
+// returned returns the time when a machine last returned a bundle that was newer than any known here; zero: never.
 func (s *bundleRows) returned(ctx context.Context) (at time.Time, err error) {
 	var ms int64
 	err = s.site.QueryRow(ctx, "SELECT noted FROM bundle_floor WHERE site = $1").Scan(&ms)
@@ -87,7 +88,7 @@ func (s *bundleRows) returned(ctx context.Context) (at time.Time, err error) {
 	return time.UnixMilli(ms).UTC(), err
 }
 
-// raiseFloor notes a version that a machine returned at a time, if it is higher than the one noted before.
+// raiseFloor stores a version that a machine returned and the time, if the version is higher than the stored one.
 func (s *bundleRows) raiseFloor(ctx context.Context, version uint64, at time.Time) error {
 	return s.site.Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO bundle_floor (site, version, noted) VALUES ($1, $2, $3)

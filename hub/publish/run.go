@@ -16,30 +16,30 @@ import (
 	"portillon/wire"
 )
 
-// Pauses of Run.
+// Pauses and intervals of Run.
 const (
-	retryFirst  = 5 * time.Second // after a build that failed; doubled each time
+	retryFirst  = 5 * time.Second // pause after a failed build; doubles with each failure
 	retryMost   = 5 * time.Minute
-	renewMost   = 12 * time.Hour // the longest that a bundle is served without a renewal
+	renewMost   = 12 * time.Hour // longest time for which a bundle is served without a renewal
 	renewLeast  = time.Minute
-	renewalsPer = 3 // how often a bundle is renewed within the time for which machines take it for fresh
+	renewalsPer = 3 // renewals of a bundle within the time for which machines accept it as fresh
 )
 
-// Builder builds and installs the site's bundles. One goroutine calls Run or Once.
+// Builder builds and installs the site's bundles. Run and Once must be called by only one goroutine.
 type Builder struct {
 	site    *store.Site
 	now     func() time.Time
 	log     *slog.Logger
 	build   func(ctx context.Context, s Snapshot, o Order) (*site.Built, error) // Options.Build
 	install Installer
-	life    time.Duration // how long a bundle is fresh
+	life    time.Duration // how long a bundle stays fresh
 	rows    *bundleRows
 	status  *buildStatus
-	wake    chan struct{} // Run must build a bundle even if its content is the one in force
+	wake    chan struct{} // Run must build a bundle even if its content equals that of the bundle in force
 }
 
-// Run builds bundles until ctx ends: at once, whenever the directory or the policy changes, and before machines take
-// the bundle in force for old.
+// Run builds bundles until ctx ends: at its start, whenever the directory or the policy changes, and before the bundle
+// in force becomes stale.
 func (s *Builder) Run(ctx context.Context) error {
 	if s.build == nil || s.install == nil {
 		return errors.New("publish: Options.Build and Options.Install are required")
@@ -54,7 +54,7 @@ func (s *Builder) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-sub.C():
-			sub.Take() // what changes from now on makes one more build
+			sub.Take() // a change from now on causes one more build
 		case <-s.wake:
 			force = true
 		case <-timer.C:
@@ -64,7 +64,7 @@ func (s *Builder) Run(ctx context.Context) error {
 			return nil
 		}
 		s.note(ctx, err)
-		if err != nil { // force stays: what asked for it is still to be done
+		if err != nil { // keep force set: the forced build has not succeeded yet
 			timer.Reset(pause)
 			pause = min(2*pause, retryMost)
 			continue
@@ -74,15 +74,16 @@ func (s *Builder) Run(ctx context.Context) error {
 	}
 }
 
-// Rebuild has Run build and install a bundle, also one of the same content: Install repairs what the disk has damaged.
+// Rebuild makes Run build and install a bundle even if its content has not changed. Install then repairs chunks that
+// the disk has damaged.
 func (s *Builder) Rebuild() {
 	select {
 	case s.wake <- struct{}{}:
-	default: // it is asked for already
+	default: // a rebuild is already requested
 	}
 }
 
-// Once builds and installs the next bundle, whether or not its content is new. Run must not run meanwhile.
+// Once builds and installs the next bundle, even if its content has not changed. Run must not be running.
 func (s *Builder) Once(ctx context.Context) error {
 	if s.build == nil || s.install == nil {
 		return errors.New("publish: Options.Build and Options.Install are required")
@@ -91,7 +92,7 @@ func (s *Builder) Once(ctx context.Context) error {
 	return err
 }
 
-// note keeps the result of the newest build, and tells watchers if it changed.
+// note stores the result of the newest build, and notifies subscribers if the result changed.
 func (s *Builder) note(ctx context.Context, err error) {
 	if err != nil {
 		s.log.Warn("bundle build failed", "err", err)
@@ -104,20 +105,20 @@ func (s *Builder) note(ctx context.Context, err error) {
 // tell notifies subscribers of the topic Bundle that the state of the bundle has changed.
 func (s *Builder) tell(ctx context.Context) {
 	err := s.site.Write(ctx, func(tx *store.Tx) error { tx.Changed(store.Bundle); return nil })
-	if err != nil && ctx.Err() == nil { // the page shows it when it is next read
+	if err != nil && ctx.Err() == nil { // without a notification, a page shows the change when it is next loaded
 		s.log.Warn("bundle state change not announced", "err", err)
 	}
 }
 
-// next builds a bundle, and installs it where its content is new, where the one in force is to be renewed, or where
-// force says so. due is when the one in force is to be renewed.
+// next builds a bundle. It installs the bundle if its content is new, if the bundle in force needs a renewal, or if
+// force is true. due is the time of the next renewal.
 func (s *Builder) next(ctx context.Context, force bool) (due time.Time, err error) {
 	current, err := inForce(ctx, s.site)
 	if err != nil {
 		return time.Time{}, err
 	}
 	now, forgot := s.now(), s.rows.erasures.Load() > 0
-	if current.Number == 0 { // without a policy there is nothing to build: the first one wakes Run
+	if current.Number == 0 { // without a policy no bundle can be built; the first policy wakes Run
 		return now.Add(renewMost), nil
 	}
 	s.status.begin(current.Number)
@@ -126,7 +127,7 @@ func (s *Builder) next(ctx context.Context, force bool) (due time.Time, err erro
 		return time.Time{}, fmt.Errorf("policy %d: %w", current.Number, err)
 	}
 	before, err := installed(s.install)
-	if err != nil { // the disk has damaged the manifest: the next bundle takes its place
+	if err != nil { // the manifest is damaged on the disk: the next bundle replaces it
 		s.log.Warn("the manifest in force cannot be read", "err", err)
 		before = wire.Manifest{}
 	}
@@ -144,7 +145,8 @@ func (s *Builder) next(ctx context.Context, force bool) (due time.Time, err erro
 	}
 	s.noteWanted(ctx, built.Unsigned)
 	renewAt := before.Issued.Add(s.renewAfter(p))
-	fresh := now.Before(renewAt) && !before.Issued.After(now) // a clock that ran ahead may have made the one in force
+	// A clock that was ahead may have given the bundle in force a date in the future; such a bundle is renewed.
+	fresh := now.Before(renewAt) && !before.Issued.After(now)
 	if !force && fresh && floor <= before.Version && sameContent(built.Manifest, before) {
 		return renewAt, s.rows.warn(ctx, before.Version, current.Number, built, forgot)
 	}
@@ -166,9 +168,9 @@ func (s *Builder) next(ctx context.Context, force bool) (due time.Time, err erro
 	return built.Manifest.Issued.Add(s.renewAfter(p)), nil
 }
 
-// nextVersion is higher than every version that was in force here, or that a machine reported: floor. It is at least
-// the time in seconds, as of "portillon bundle build": so a hub that was restored from a backup goes on above what it
-// had.
+// nextVersion returns a version that is higher than floor, the highest version that was in force here or that a machine
+// reported. It is at least the current Unix time in seconds, like the versions of "portillon bundle build". A hub that
+// was restored from a backup therefore continues above its earlier versions.
 func nextVersion(floor uint64, now time.Time) (uint64, error) {
 	if floor >= maxVersion {
 		return 0, fmt.Errorf("bundle version %d is in force, and no higher one can be made", floor)
@@ -176,13 +178,13 @@ func nextVersion(floor uint64, now time.Time) (uint64, error) {
 	return max(floor+1, uint64(max(now.Unix(), 1))), nil
 }
 
-// maxVersion bounds a version: databases and JSON know no larger whole numbers exactly (RFC 8259, section 6).
+// maxVersion is the largest version: databases and JSON do not represent larger integers exactly (RFC 8259, section 6).
 const maxVersion = 1<<53 - 1
 
-// maxWanted bounds the documents that are named as waiting for a signature.
+// maxWanted limits the documents that are listed as waiting for a signature.
 const maxWanted = 100
 
-// noteWanted keeps what waits for the policy key, and tells those who watch where that changed.
+// noteWanted stores what waits for a signature by the policy key, and notifies subscribers if that changed.
 func (s *Builder) noteWanted(ctx context.Context, u site.Unsigned) {
 	var now *Wanted
 	if !u.IsZero() {
@@ -198,8 +200,8 @@ func (s *Builder) noteWanted(ctx context.Context, u site.Unsigned) {
 	s.tell(ctx)
 }
 
-// renewAfter is how old a bundle gets before it is renewed. A machine with fresh: refuses most roles once its bundle is
-// older than that.
+// renewAfter returns the age at which a bundle is renewed. A machine with fresh: in its policy refuses most roles once
+// its bundle is older than that setting.
 func (s *Builder) renewAfter(p *policy.Policy) time.Duration {
 	after := min(renewMost, s.life/renewalsPer)
 	for i := range p.Machines {
@@ -210,7 +212,7 @@ func (s *Builder) renewAfter(p *policy.Policy) time.Duration {
 	return max(after, renewLeast)
 }
 
-// sameContent reports whether two bundles differ at most in their versions and dates.
+// sameContent reports whether two bundles are equal, apart from their versions and dates.
 func sameContent(a, b wire.Manifest) bool {
 	for _, m := range []*wire.Manifest{&a, &b} {
 		m.Version, m.Issued, m.Expires = 0, time.Time{}, time.Time{}
@@ -221,7 +223,7 @@ func sameContent(a, b wire.Manifest) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// changed are the chunks of a bundle that a machine which works from the one before has not.
+// changed returns the chunks of a bundle that are not in the bundle before.
 func changed(before, after wire.Manifest) (out []wire.Chunk) {
 	for _, c := range after.Chunks {
 		if !slices.ContainsFunc(before.Chunks, func(x wire.Chunk) bool { return x.SHA256 == c.SHA256 }) {
@@ -231,7 +233,7 @@ func changed(before, after wire.Manifest) (out []wire.Chunk) {
 	return out
 }
 
-// warningsOf are all that a build left out, bounded.
+// warningsOf returns the warnings about everything that a bundle leaves out. Their number is limited.
 func warningsOf(b *site.Built) []string {
 	const most = 500
 	out := append(slices.Clone(b.Errors), b.Warnings...)

@@ -19,8 +19,7 @@ import (
 	"portillon/wire"
 )
 
-// running runs the service of a bench within a bubble of testing/synctest, whose time is the bubble's, until test
-// returns.
+// running runs the service of a bench within a synctest bubble, with the bubble's clock, until test returns.
 func running(t *testing.T, test func(b *bench), with ...func(*bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -37,7 +36,7 @@ func running(t *testing.T, test func(b *bench), with ...func(*bench)) {
 	})
 }
 
-// counted counts the builds of a bench.
+// counted makes a bench count its builds.
 func counted(b *bench) {
 	build := b.o.Build
 	b.o.Build = func(ctx context.Context, s publish.Snapshot, o publish.Order) (*site.Built, error) {
@@ -46,7 +45,7 @@ func counted(b *bench) {
 	}
 }
 
-// change tells that the directory changed.
+// change notifies the service that the directory changed.
 func (b *bench) change() {
 	b.t.Helper()
 	if err := b.site.Write(b.ctx, func(tx *store.Tx) error { tx.Changed(store.Directory); return nil }); err != nil {
@@ -97,7 +96,7 @@ func TestAnUnsignedPolicyMakesNoBundle(t *testing.T) {
 	}, laptop)
 }
 
-func TestTheBundleOfTheDirectoryIsMadeAtStart(t *testing.T) {
+func TestTheBundleOfTheDirectoryIsBuiltAtStart(t *testing.T) {
 	running(t, func(b *bench) {
 		if got := b.bundle(); got.Policy != 1 {
 			t.Errorf("%+v", got)
@@ -124,7 +123,7 @@ func TestUnchangedContentMakesNoNewBundle(t *testing.T) {
 	})
 }
 
-func TestChangesDuringABuildMakeOneMore(t *testing.T) {
+func TestChangesDuringABuildCauseOneMoreBuild(t *testing.T) {
 	var enter, leave chan struct{}
 	running(t, func(b *bench) {
 		enter, leave = make(chan struct{}), make(chan struct{})
@@ -188,7 +187,7 @@ func TestFailedBuildKeepsTheBundleAndIsReported(t *testing.T) {
 	})
 }
 
-// trouble is an error that comes and goes.
+// trouble is an error that a test can set and clear.
 type trouble struct{ words atomic.Pointer[string] }
 
 func (x *trouble) set(words string) { x.words.Store(&words) }
@@ -200,7 +199,7 @@ func (x *trouble) err() error {
 	return nil
 }
 
-// full refuses every bundle while it has trouble.
+// full is an installer that refuses every bundle while its trouble is set.
 type full struct {
 	installer
 	*trouble
@@ -213,7 +212,7 @@ func (f full) Install(signed []byte, chunk wire.Fetch) (wire.Manifest, error) {
 	return f.installer.Install(signed, chunk)
 }
 
-func TestABundleThatCannotBeInstalledIsNotNoted(t *testing.T) {
+func TestABundleThatCannotBeInstalledIsNotStored(t *testing.T) {
 	var disk trouble
 	disk.set("no space left on device")
 	running(t, func(b *bench) {
@@ -311,7 +310,7 @@ func TestNextBundleVersionIsAboveThatOfMachines(t *testing.T) {
 	})
 }
 
-func TestAReportedVersionOutlivesARestart(t *testing.T) {
+func TestAReportedVersionIsKeptAfterARestart(t *testing.T) {
 	const reported = 5_000_000_000
 	running(t, func(b *bench) {
 		if got := b.bundle(); got.Version != reported+1 {
@@ -352,7 +351,7 @@ func TestRebuildInstallsTheSameContentAgain(t *testing.T) {
 	})
 }
 
-func TestEachMachineIsShownTakingTheBundleOrWhyNot(t *testing.T) {
+func TestEachMachineIsListedWithItsBundleOrItsRefusal(t *testing.T) {
 	running(t, func(b *bench) {
 		b.publish(b.text, 0)
 		if got := b.bundle().Taken; len(got) != 2 || got[1].Refused != "wrong-hash" {
@@ -404,7 +403,7 @@ func TestRunNeedsBuildAndInstall(t *testing.T) {
 	}
 }
 
-func TestChangesThatWaitForTheExternalKeyAreListed(t *testing.T) {
+func TestDocumentsThatWaitForTheExternalKeyAreListed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
 	}

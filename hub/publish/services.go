@@ -16,92 +16,95 @@ import (
 	"portillon/wire"
 )
 
-// Signer signs policies with the policy key. What it returns is kept and passed on as it is.
+// Signer signs policies with the policy key. Its result is stored and passed on without changes.
 type Signer interface {
-	// SignPolicy signs a text and the issuers' documents that belong to it, as the policy of this number.
+	// SignPolicy signs a text, together with its issuers' documents, as the policy with this number.
 	SignPolicy(number int64, text, documents []byte) (signed []byte, err error)
 }
 
-// SignedPolicy is what a signed document says, once its signature is known to be good.
+// SignedPolicy is the content of a signed document whose signature was verified.
 type SignedPolicy struct {
 	Number    int64
 	Text      []byte
 	Documents []byte
-	By        string // name of the key
+	By        string // name of the key that signed
 }
 
-// Installer keeps the bundle that the hub serves. wire.Store is most of one.
+// Installer stores the bundle that the hub serves. A wire.Store has most of its methods.
 type Installer interface {
-	// Current is the manifest in force; fs.ErrNotExist where there is none.
+	// Current returns the manifest in force. The error is fs.ErrNotExist if there is none.
 	Current() (wire.Manifest, error)
-	// Install brings a bundle into force. It asks chunk for those that it does not hold. On an error, the bundle
-	// that was in force stays.
+	// Install brings a bundle into force. It calls chunk for each chunk that it does not have. On an error, the previous
+	// bundle stays in force.
 	Install(signed []byte, chunk wire.Fetch) (wire.Manifest, error)
 }
 
-// Snapshot is the policy that a bundle is made of. Options.Build adds the directory.
+// Snapshot is the policy from which a bundle is built. Options.Build adds the directory.
 type Snapshot struct {
 	Number    int64
 	Text      []byte
 	Documents []byte
-	Signed    []byte // as the Signer made it
+	Signed    []byte // document that the Signer returned
 }
 
-// Order says what the manifest of a bundle shall say.
+// Order is the content of the new bundle's manifest, apart from the chunks.
 type Order struct {
 	Version         uint64
 	Issued, Expires time.Time
 }
 
-// Holder is a member with what they hold under two policies: a badge that the one believes may be nothing to the other.
+// Holder is a member with the badges that the member holds under each of two policies. A badge that one policy accepts
+// may be unknown to the other policy.
 type Holder struct {
 	Name          string
 	Before, After *policy.Member
 }
 
-// Options configure the Services. Site and either Signer or Verify are required; Builder.Run also needs Build and
+// Options configure the Services. Site and either Signer or Verify are required; Builder.Run also requires Build and
 // Install.
 type Options struct {
 	Site *store.Site
 	Now  func() time.Time // nil: time.Now
-	Log  *slog.Logger     // nil: nothing is logged
-	// Audit notes an act in the transaction that does it; nil: nothing is noted.
+	Log  *slog.Logger     // nil: no logging
+	// Audit writes an entry of the audit log in the transaction of the change; nil: no entries are written.
 	Audit func(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error
-	// Language is that of the words in a Draft; nil: the policy's.
+	// Language returns the language of a Draft's texts; nil: the policy's language.
 	Language func(ctx context.Context) policy.Language
 
-	// Signer signs policies here; nil: the policy key is not on this computer, and Publish waits for its signature.
+	// Signer signs policies on this computer; nil: the policy key is on another computer, and Publish waits for its
+	// signature.
 	Signer   Signer
 	SignedBy string // name of the Signer's key
-	// Verify opens a signed policy, and returns an error unless the site's policy key signed it; nil: none is accepted.
+	// Verify opens a signed policy. It must return an error unless the site's policy key signed it; nil: no signed policy
+	// is accepted.
 	Verify func(signed []byte) (SignedPolicy, error)
-	// Documents are the issuers' documents that are signed with a policy; nil: none.
+	// Documents returns the issuers' documents that are signed together with a policy; nil: none.
 	Documents func(ctx context.Context, p *policy.Policy) ([]byte, error)
 
-	// Holders are all members of the site, with what they hold under either policy, and sentences on what is not known
-	// of them; nil: Draft names nobody.
+	// Holders returns all members of the site with their badges under both policies, and sentences about anything that
+	// could not be determined; nil: a Draft lists no members.
 	Holders func(ctx context.Context, before, after *policy.Policy) (all []Holder, unknown []string, err error)
 
-	// Build makes a bundle of the policy and of the directory as it is now.
+	// Build builds a bundle from the policy and the current directory.
 	Build   func(ctx context.Context, s Snapshot, o Order) (*site.Built, error)
 	Install Installer
-	Life    time.Duration // how long a bundle is fresh; zero: 30 days
-	// Keys sign the site's manifests: Adopt opens them with these; nil: none is accepted.
+	Life    time.Duration // how long a bundle stays fresh; zero: 30 days
+	// Keys verify the site's manifests that Adopt receives; nil: Adopt accepts none.
 	Keys note.Verifiers
-	// States say which bundle each machine works from; nil: nothing is known of them.
+	// States returns the bundle that each machine uses; nil: unknown.
 	States func(ctx context.Context) ([]Taken, error)
 }
 
-// Services publish the policies and the bundles of one site, by duty. Their methods may be called by many goroutines,
-// except for Builder.Run and Builder.Once.
+// Services are the services that publish the policies and bundles of one site, by duty. Their methods are safe for
+// concurrent use, except Builder.Run and Builder.Once.
 type Services struct {
-	Policies *Policies // the versions of the policy: reads them, and brings the next one into force
+	Policies *Policies // reads the policy's versions, and brings the next one into force
 	Drafts   *Drafts   // checks a policy text that is not in force
-	Bundles  *Bundles  // the state of the bundle in force, and bundles that machines returned
+	Bundles  *Bundles  // returns the state of the bundle in force, and receives bundles from machines
 	Builder  *Builder  // builds and installs the next bundle
 }
 
-// defaultLife is how long a bundle is fresh; "portillon bundle build" uses the same.
+// defaultLife is how long a bundle stays fresh. It equals the value of "portillon bundle build".
 const defaultLife = 30 * 24 * time.Hour
 
 // New returns the services.
@@ -137,7 +140,7 @@ func New(o Options) (*Services, error) {
 	}, nil
 }
 
-// installed is the manifest in force; the zero Manifest: there is none.
+// installed returns the manifest in force; the zero Manifest: there is none.
 func installed(i Installer) (wire.Manifest, error) {
 	if i == nil {
 		return wire.Manifest{}, nil

@@ -12,18 +12,19 @@ type buildStatus struct {
 	wanted  *Wanted
 	problem string    // why the newest build failed; empty: the build succeeded
 	since   time.Time // when builds began to fail
-	// trying is the policy number of the newest build, finished or in progress; tried is that of the newest finished one.
+	// trying is the policy number of the newest build, running or finished. tried is the policy number of the newest
+	// finished build.
 	trying, tried int64
 }
 
-// begin notes that a bundle of a policy is being built.
+// begin stores that a bundle of a policy is being built.
 func (b *buildStatus) begin(policy int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.trying = policy
 }
 
-// finish notes the result of the build that begin announced, and reports whether Bundle.Problem changed.
+// finish stores the result of the build that began last, and reports whether Bundle.Problem changed.
 func (b *buildStatus) finish(err error, now time.Time) (changed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -40,7 +41,7 @@ func (b *buildStatus) finish(err error, now time.Time) (changed bool) {
 	return b.problem != before
 }
 
-// want notes what waits for the policy key's signature, and reports whether that changed.
+// want stores what waits for the policy key's signature, and reports whether that changed.
 func (b *buildStatus) want(now *Wanted) (changed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -51,8 +52,9 @@ func (b *buildStatus) want(now *Wanted) (changed bool) {
 	return true
 }
 
-// addTo adds the status to a bundle. current is the number of the policy in force. builds says that this hub builds
-// bundles: then a policy without a finished build is being built, and the warnings of the bundle before do not apply.
+// addTo adds the status to a bundle. current is the number of the policy in force. builds must be true if this hub
+// builds bundles: a policy without a finished build is then being built, and the warnings of the bundle before do not
+// apply.
 func (b *buildStatus) addTo(out *Bundle, current int64, builds bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

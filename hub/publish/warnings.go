@@ -18,16 +18,16 @@ func (s *Bundles) Forget(ctx context.Context, tx *store.Tx, a actor.Actor) error
 	return s.rows.forget(ctx, tx)
 }
 
-// forget removes all warnings now, and has the next two builds remove those of earlier bundles: a build that began
-// before the erasure may still write the member's name, and only the build after it is free of the name.
+// forget removes all warnings now, and makes the next two builds remove those of earlier bundles: a build that began
+// before the erasure may still write the member's name. The build after it does not contain the name any more.
 func (s *bundleRows) forget(ctx context.Context, tx *store.Tx) error {
 	s.erasures.Store(2)
 	_, err := tx.Exec(ctx, `UPDATE bundles SET warnings = '[]' WHERE site = $1 AND warnings <> '[]'`)
 	return err
 }
 
-// forgetWarnings removes the warnings of the bundles before a version: they name people, and nobody reads them again. A
-// build that was under way during an erasure may have noted the erased person once more.
+// forgetWarnings removes the warnings of the bundles before a version, because warnings name people and nobody reads
+// old ones. A build that was running during an erasure may have written the erased person's name again.
 func (s *bundleRows) forgetWarnings(ctx context.Context, tx *store.Tx, version int64, forgot bool) error {
 	_, err := tx.Exec(ctx, `UPDATE bundles SET warnings = '[]' WHERE site = $1 AND version < $2 AND warnings <> '[]'`,
 		version)
@@ -38,7 +38,8 @@ func (s *bundleRows) forgetWarnings(ctx context.Context, tx *store.Tx, version i
 	return err
 }
 
-// warn notes what a build left out, and of which policy it is, where its content is that of the bundle in force.
+// warn updates the warnings and the policy number of the bundle in force, after a build whose content equals that of
+// the bundle in force.
 func (s *bundleRows) warn(ctx context.Context, version uint64, policy int64, b *site.Built, forgot bool) error {
 	warnings, err := json.Marshal(warningsOf(b))
 	if err != nil {

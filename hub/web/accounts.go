@@ -33,7 +33,7 @@ func (p *accountPages) routes() []route {
 // accountsPage is the data of the page of accounts.
 type accountsPage struct {
 	Accounts []account.Account
-	Machines []policy.MachineID // for roles at a machine
+	Machines []policy.MachineID // choices for a role at a machine
 	Next     string
 	Form     form
 	Code     string // a one-time code, shown once
@@ -54,14 +54,15 @@ func accountForm() form {
 			{"member", "role.member"}, {"administrator", "role.administrator"}, {"owner", "role.owner"}}}}}
 }
 
-// showAccounts renders the page of accounts. change modifies its data, for example to show the faults of a form.
+// showAccounts renders the page of accounts. change modifies the page's data, for example to show the faults of a form.
 func (p *accountPages) showAccounts(q *request, status int, change func(*accountsPage)) error {
 	list, next, err := p.accounts.Registry.List(ctxOf(q), q.actor, account.Page{After: q.r.URL.Query().Get("after")})
 	if err != nil {
 		return err
 	}
 	d := accountsPage{Accounts: list, Form: accountForm()}
-	if v := q.r.URL.Query(); q.r.Method == http.MethodGet && v.Get("member") != "" { // linked from the page of a member
+	// opened by a link on the page of a member
+	if v := q.r.URL.Query(); q.r.Method == http.MethodGet && v.Get("member") != "" {
 		d.Form = d.Form.keep(v)
 	}
 	if p.machines != nil {
@@ -137,8 +138,7 @@ func (p *accountPages) changeAccount(q *request) error {
 	return q.to("/settings/accounts", "account-changed")
 }
 
-// setMachineRole gives an account a role at a machine. With an empty role it removes the one that an administrator
-// gave.
+// setMachineRole gives an account a role at a machine. An empty role removes the role that an administrator gave.
 func setMachineRole(a *account.Account, m policy.MachineID, r actor.Role) {
 	a.Machines = maps.Clone(a.Machines)
 	if r == "" {

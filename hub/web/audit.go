@@ -23,8 +23,8 @@ var lists = map[string]struct{ prefix, between string }{
 	"changed-account": {"", ", "}, "token-made": {"act.", " "},
 }
 
-// spoken is a text in the language of the page. Foreign marks a text without a translation, such as an entry of another
-// release.
+// spoken is a text in the language of the page. Foreign is true for a text without a translation, such as an entry of a
+// different release.
 type spoken struct {
 	Text    string
 	Foreign bool
@@ -46,7 +46,7 @@ func (p *Pages) audited(l tongue, text string) *spoken {
 	values := p.auditWords.Values(text)
 	for i, v := range values {
 		if code == "token-made" && i > 0 {
-			break // the day
+			break // the second value is a date, which needs no translation
 		}
 		words := strings.Split(v, list.between)
 		for j, w := range words {
@@ -61,7 +61,8 @@ func (p *Pages) audited(l tongue, text string) *spoken {
 	return &spoken{Text: p.auditWords.With(code, values)}
 }
 
-// described translates one property of an account: name "x", member "m-1", role owner, mentor of laser, disabled.
+// described translates one property of an account, such as: name "x", member "m-1", role owner, mentor of laser,
+// disabled.
 func (l tongue) described(text string) string {
 	word, rest, _ := strings.Cut(text, " ")
 	if given, err := strconv.Unquote(rest); err == nil {

@@ -9,7 +9,7 @@ import (
 	"portillon/hub/directory"
 )
 
-// auditedPages returns pages that only have messages.
+// auditedPages returns pages that have messages but no services.
 func auditedPages(t *testing.T) (*Pages, tongue) {
 	t.Helper()
 	p, err := New(Options{Site: "biklab"})

@@ -25,13 +25,13 @@ type cardKeyPage struct {
 	Rotate, End form
 }
 
-// refuse shows the faults at both forms of the page: another administrator may have started or ended a key change in
-// the meantime, so that the page shows the other form.
+// refuse shows the faults at both forms of the page, because another administrator may have started or ended a key
+// change in the meantime. The page then shows a different form than before.
 func (d *cardKeyPage) refuse(given url.Values, faults []fault.Field) {
 	d.Rotate, d.End = d.Rotate.keep(given).refuse(faults), d.End.refuse(faults)
 }
 
-// showCardKey renders the page. change modifies its data, for example to show the faults of a form.
+// showCardKey renders the page. change modifies the page's data, for example to show the faults of a form.
 func (p *cardKeyPages) showCardKey(q *request, status int, change func(*cardKeyPage)) error {
 	s, err := p.keys.Status(ctxOf(q), q.actor)
 	if err != nil {

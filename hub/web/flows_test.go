@@ -148,7 +148,7 @@ func TestLanguageCookieIsSetOnlyAfterSignIn(t *testing.T) {
 	wants(t, h.do(r), 200, `<html lang="fr">`)
 }
 
-// The pages each role sees. The pages decide nothing, so this table shows the answers of the services.
+// The table has the pages that each role sees. The answers come from the services, because the pages contain no rules.
 func TestPagesFollowTheRole(t *testing.T) {
 	h := open(t, 0)
 	want := map[string][5]int{ // owner, administrator, maintainer of the laser, mentor of the laser, member
@@ -371,7 +371,7 @@ func TestMachineRolesCanBeGivenAndRemoved(t *testing.T) {
 	if n := strings.Count(wants(t, h.get("/settings/accounts"), 200), ": Maintenance"); n < 1 {
 		t.Errorf("%d accounts maintain a machine", n)
 	}
-	wants(t, h.post("/settings/accounts/"+id, give), 412) // with the previous version
+	wants(t, h.post("/settings/accounts/"+id, give), 412) // the version from before the first change
 	give.Set("version", "2")
 	give.Set("machine_role", "")
 	wants(t, h.post("/settings/accounts/"+id, give), 303, "account-changed")

@@ -14,7 +14,7 @@ import (
 
 var errForm = errors.New("the form cannot be read")
 
-// field is one field of a form, with what was given and what is wrong with it.
+// field is one field of a form, with the given value and its fault.
 type field struct {
 	Name     string
 	Kind     string // text, email, password, date, file, area, select, check, hidden
@@ -22,7 +22,7 @@ type field struct {
 	Hint     string
 	Value    string
 	Before   shownValue
-	Auto     string // of autocomplete
+	Auto     string // value of the attribute autocomplete
 	Required bool
 	Rows     int
 	Choices  []choice
@@ -30,8 +30,8 @@ type field struct {
 	First    bool // the first field with a fault
 }
 
-// shownValue is a field's value as the page showed it. A form sends it back (Sent) so that, in a conflict, the hub can
-// tell which fields the person has changed.
+// shownValue is a field's value as the page showed it. The form sends this value back (Sent), so that in a conflict the
+// hub can tell which fields the person has changed.
 type shownValue struct {
 	Value string
 	Sent  bool
@@ -40,14 +40,14 @@ type shownValue struct {
 // choice is an entry of a select.
 type choice struct{ Value, Label string } // Label is text
 
-// form is a form on a page: empty, with values, or returned with faults.
+// form is a form on a page: empty, filled in, or returned with faults.
 type form struct {
 	ID      string
 	Action  string
 	Submit  string // message key
 	Version int64
 	Fields  []field
-	Faults  []fault.Field // faults that belong to no field
+	Faults  []fault.Field // faults that do not belong to a field
 	Upload  bool
 	Danger  bool
 }
@@ -123,7 +123,7 @@ func (q *request) values() (url.Values, error) {
 	return q.r.PostForm, nil
 }
 
-// formError returns errForm for malformed forms. It keeps the error for too large ones.
+// formError returns errForm for a malformed form. It returns the error for a too large form unchanged.
 func formError(err error) error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
@@ -132,7 +132,7 @@ func formError(err error) error {
 	return fmt.Errorf("%w: %w", errForm, err)
 }
 
-// file reads the file of a form, up to maxUpload bytes, with its name. Without a file the name is empty.
+// file returns the name and content of a form's file, up to maxUpload bytes. Without a file the name is empty.
 func (q *request) file(name string) (string, []byte, error) {
 	if err := q.r.ParseMultipartForm(maxUpload); err != nil {
 		return "", nil, formError(err)
@@ -171,7 +171,7 @@ func lines(s string) (out []string) {
 	return out
 }
 
-// invalid is the faults of an *fault.Invalid, or nil.
+// invalid returns the faults of an *fault.Invalid, or nil for other errors.
 func invalid(err error) []fault.Field {
 	var inv *fault.Invalid
 	if errors.As(err, &inv) {

@@ -35,7 +35,7 @@ func TestFaultsAreTranslatedOnFrenchPages(t *testing.T) {
 				t.Errorf("%s: no %s in\n%s", c.path, want, body)
 			}
 		}
-		// other pages show sentences of machines and of package openbadge
+		// Other pages show sentences of machines and of package openbadge, which are not translated.
 		if c.path == "/settings/tokens" && strings.Contains(body, `<span lang="en">`) {
 			t.Errorf("%s: a sentence is English", c.path)
 		}

@@ -43,12 +43,12 @@ func (p *todayPages) about(q *request) error {
 	return q.render(200, "about", "settings", "about.title", p.version)
 }
 
-// todayPage is the data of the page of today: machines in use and out of service, the last unknown cards, and ending
-// memberships and badges.
+// todayPage is the data of the page of today: machines in use and out of service, the last unknown cards, and the
+// memberships and badges that end soon.
 type todayPage struct {
 	On, Off []standing
 	Free    []standing
-	Start   bool // there is no machine yet, and the user may add one
+	Start   bool // there is no machine yet, and the user may add machines
 	Taps    []directory.Tap
 	Ended   []directory.Ending
 	Soon    []directory.Ending
@@ -113,7 +113,7 @@ func (p *todayPages) machinesOfToday(q *request, d *todayPage) error {
 		switch {
 		case m.Standing.Session != nil:
 			d.On = append(d.On, s)
-		case !s.Attention() && m.Standing.Online: // one that awaits its code is not available
+		case !s.Attention() && m.Standing.Online: // a machine that waits for its enrolment is not available
 			d.Free = append(d.Free, s)
 		}
 		if s.Attention() {

@@ -20,7 +20,7 @@ func (p *machinePages) routes() []route {
 // machinesPage is the data of the list of machines.
 type machinesPage struct {
 	Machines []standing
-	Known    []policy.MachineID // machines of the policy that are not added yet
+	Known    []policy.MachineID // machines of the policy that were not added yet
 	Form     form
 }
 
@@ -84,8 +84,8 @@ type machinePage struct {
 	Name        string
 }
 
-// Same returns for each key whether the machine's key is the hub's: "same", "other", or empty if one of them is
-// unknown.
+// Same compares the machine's keys with the hub's. The value for each key is "same", "other", or empty if one of the
+// keys is unknown.
 func (m machinePage) Same() map[string]string {
 	compare := func(here, there string) string {
 		switch {

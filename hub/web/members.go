@@ -38,7 +38,7 @@ type found struct {
 	Choice  map[string]string
 	Base    string
 	Name    string
-	Keep    map[string]string // further hidden values of the search form
+	Keep    map[string]string // further hidden fields of the search form, by name
 }
 
 // States returns the states by which the list can be filtered.
@@ -177,7 +177,7 @@ type memberPage struct {
 // title returns the title of the page.
 func (m memberPage) title(tongue) string { return m.Name }
 
-// mePage is the data of the own record, with another title than memberPage.
+// mePage is the data of the own record, with a different title than memberPage.
 type mePage struct{ directory.Member }
 
 // memberPageOf returns the data of a member's page, with its forms.
@@ -237,7 +237,7 @@ func (p *memberPages) ownRecord(q *request) error {
 	return q.download("portillon-"+string(m.ID)+".json", "application/json", append(data, '\n'))
 }
 
-// again renders the member's page with changed data: a returned form, or codes that are shown once.
+// again renders the member's page with data that change modifies: a returned form, or codes that are shown once.
 func (p *memberPages) again(q *request, status int, change func(*memberPage)) error {
 	m, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {

@@ -31,14 +31,14 @@ func TestEveryMessageExistsInBothLanguagesAndIsUsed(t *testing.T) {
 		}
 		used[key] = true
 	}
-	// Composed keys: a prefix with a code of a closed list.
+	// Composed keys consist of a prefix and a code of a closed list.
 	for _, key := range composed() {
 		if _, ok := w[key]; !ok {
 			t.Errorf("no message %q", key)
 		}
 		used[key] = true
 	}
-	// codes of other programs, and codes after "prefix"+
+	// The keys of these messages contain codes of other programs, or codes after "prefix"+.
 	open := regexp.MustCompile(`^(check|fault|audit\.field|disk|clock|verdict|import\.field|done|month|role|system)\.`)
 	for key, m := range w {
 		if !used[key] && !open.MatchString(key) {
@@ -152,7 +152,7 @@ func keysUsed(t *testing.T) map[string]string {
 	return keys
 }
 
-// words that templates may contain besides messages: names of formats, and commands.
+// literals matches words that templates may contain besides messages: names of formats, and commands.
 var literals = regexp.MustCompile(
 	`CSV|Excel|members\.yaml|portillon policy sign policy\.yaml --key policy\.key --number|-o site\.policy|` +
 		`portillon-hub backup portillon-backup\.tar`,

@@ -16,7 +16,7 @@ import (
 	"portillon/hub/web/webtest"
 )
 
-// hub is the pages of a hub, with a browser that follows no redirects.
+// hub is the pages of a hub, with a browser that does not follow redirects.
 type hub struct {
 	t    testing.TB
 	site *webtest.Site
@@ -27,12 +27,12 @@ type hub struct {
 	options web.Options
 }
 
-// directoryOf is one value in the place of all services of the directory.
+// directoryOf returns the directory's services, all implemented by one fake.
 func directoryOf(d webtest.Directory) web.Directory {
 	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Exports: d, Erasures: d}
 }
 
-// accountsOf is one value in the place of all services of accounts.
+// accountsOf returns the services of accounts, all implemented by one fake.
 func accountsOf(a webtest.Accounts) web.Accounts {
 	return web.Accounts{Passwords: a, Links: a, PrintedCodes: a, Ownership: a, Recovery: a, Sessions: a, Tokens: a,
 		Registry: a, Audit: a}
@@ -66,7 +66,7 @@ func (h *hub) build() {
 	h.h = h.site.Handler(p.Handler())
 }
 
-// as returns the same hub in the browser of another account.
+// as returns the same hub for the browser of a different account.
 func (h hub) as(who string) *hub {
 	h.who = who
 	return &h

@@ -32,7 +32,7 @@ func (p *policyPages) routes() []route {
 // the bundle.
 type policyPage struct {
 	Current  publish.Policy
-	Waiting  *publish.Policy // newest version while its signature is missing; nil: none
+	Waiting  *publish.Policy // newest version if it waits for its signature; else nil
 	Text     string
 	Comment  string
 	Of       int64 // number of the version on which Text is based
@@ -49,7 +49,7 @@ func (p *policyPages) policyPage(q *request) (policyPage, error) {
 	var d policyPage
 	c, err := p.policies.Current(ctxOf(q), q.actor)
 	var none *fault.NotFound
-	if err != nil && !errors.As(err, &none) { // a site without a policy yet writes its first
+	if err != nil && !errors.As(err, &none) { // without a policy, the page offers the form for the first one
 		return d, err
 	}
 	d.Current, d.Text, d.Of = c, c.Text, c.Number
@@ -63,7 +63,7 @@ func (p *policyPages) policyPage(q *request) (policyPage, error) {
 			d.Waiting = &d.Versions[i]
 		}
 	}
-	if d.Waiting != nil { // the list does not contain texts
+	if d.Waiting != nil { // the list of versions has no texts
 		w, err := p.policies.Version(ctxOf(q), q.actor, d.Waiting.Number)
 		if err != nil {
 			return d, err

@@ -95,7 +95,7 @@ func (q *request) language() string {
 	return accepted(q.r.Header.Get("Accept-Language"))
 }
 
-// known returns lang if there are pages in this language, else an empty text.
+// known returns lang if there are pages in this language; otherwise an empty text.
 func known(lang string) string {
 	for _, l := range languages {
 		if l == lang {
@@ -322,7 +322,7 @@ func local(back string) string {
 	return u.RequestURI()
 }
 
-// optional returns nil for a denial, for a part of a page that is left out without permission.
+// optional returns nil for a denial: without permission, a part of a page is left out.
 func optional(err error) error {
 	var denied *actor.Denied
 	if errors.As(err, &denied) && !denied.SignIn() {
@@ -334,7 +334,7 @@ func optional(err error) error {
 // tongue returns the language of the response.
 func (q *request) tongue() tongue { return q.p.views[q.lang].tongue }
 
-// download answers a file.
+// download answers with a file.
 func (q *request) download(name, kind string, data []byte) error {
 	h := q.w.Header()
 	h.Set("Content-Type", kind)

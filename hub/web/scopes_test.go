@@ -13,13 +13,13 @@ import (
 
 type machineService = webtest.Machines
 
-// noMachines is a site without machines.
+// noMachines is the machine service of a site without machines.
 type noMachines struct{ machineService }
 
 func (noMachines) List(context.Context, actor.Actor) ([]enrol.Machine, error) { return nil, nil }
 
-// Each permission of a role is tested alone, as the scope of an owner's token. A form is shown only if its POST would
-// be accepted, and a button only if it would work.
+// Each permission is tested alone, as the only scope of an owner's token. A form is shown only if its POST is accepted,
+// and a button only if it works.
 func TestFormsAreShownOnlyWithTheirPermission(t *testing.T) {
 	owner, scopes := open(t, 0), ""
 	owner.options.Who = func(r *http.Request) (actor.Actor, error) {
@@ -33,10 +33,10 @@ func TestFormsAreShownOnlyWithTheirPermission(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		who    string
-		scopes string // empty: no token
+		scopes string // scopes of the token; empty: no token
 		path   string
 		status int
-		has    string // text on the page; empty: no check
+		has    string // text that the page must contain; empty: no check
 		lacks  string
 	}{
 		{"a new member", "", "members.read", "/members/new", 403, "", ""},

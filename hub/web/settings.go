@@ -44,7 +44,7 @@ func passwordForm() form {
 
 // showSettings renders the page of settings. change modifies its data.
 func (p *settingPages) showSettings(q *request, status int, change func(*settingsPage)) error {
-	if q.actor.Account == "" { // the services' answer would be about the account "", which is nobody's
+	if q.actor.Account == "" { // no account: the services would answer for the account ""
 		return &actor.Denied{Act: actor.ReadOwn}
 	}
 	list, err := p.accounts.Sessions.Active(ctxOf(q), q.actor, q.actor.Account)

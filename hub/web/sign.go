@@ -119,7 +119,7 @@ func (p *signPages) linkPage(q *request) error {
 	return q.render(200, "link", "", "link.title", linkPage{code, people})
 }
 
-// linkPage is the data of that page: the members whom the link may sign in.
+// linkPage is the data of the page of a sign-in link: the members whom the link may sign in.
 type linkPage struct {
 	Code   string
 	People []account.Person

@@ -17,9 +17,9 @@ type entry struct {
 	shown func(actor.Actor) bool // reports whether a user sees the entry
 }
 
-// family is the pages that one type serves.
+// family is a group of pages that one type serves.
 type family struct {
-	on      bool // the service of these pages is configured
+	on      bool // the service of these pages exists
 	routes  []route
 	entries []entry
 }

@@ -42,15 +42,15 @@ type Options struct {
 	Log       *slog.Logger
 	Directory Directory
 	Machines  Machines
-	Codes     Codes  // needed where Machines is
-	Orders    Orders // needed where Machines is
+	Codes     Codes  // required with Machines
+	Orders    Orders // required with Machines
 	CardKeys  CardKeys
 	Policies  Policies
-	Drafts    Drafts  // needed where Policies is
-	Bundles   Bundles // needed where Policies is
+	Drafts    Drafts  // required with Policies
+	Bundles   Bundles // required with Policies
 	Accounts  Accounts
 	Reports   Reports
-	// Who returns the user of the session in the request. The zero Actor: no one is signed in.
+	// Who returns the signed-in user of a request. The zero Actor: no one is signed in.
 	Who func(*http.Request) (actor.Actor, error)
 	// Address returns the visitor's address behind any proxies. nil: the address of the connection.
 	Address func(*http.Request) string

@@ -78,7 +78,7 @@ func (l tongue) known(prefix string, word any) string {
 	return fmt.Sprint(word)
 }
 
-// author returns the name of an entry's author: the hub's own jobs have messages, people have their names.
+// author returns the name of an entry's author. The hub's own jobs have messages; people have their names.
 func (l tongue) author(name string) string {
 	if key := "system." + strings.ReplaceAll(name, " ", "-"); l.has(key) {
 		return l.t(key)
@@ -132,7 +132,7 @@ func (l tongue) day(t time.Time) string {
 	return l.date(policy.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()})
 }
 
-// date is day for a calendar date.
+// date returns a calendar date in the format of day.
 func (l tongue) date(d policy.Date) string {
 	if d == (policy.Date{}) {
 		return ""

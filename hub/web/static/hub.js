@@ -1,9 +1,9 @@
-// The pages work without this script. It swaps parts of a page: what changed at the site, and results while one types.
+// The pages work without this script. The script replaces parts of a page: changed data, and results of a live search.
 (() => {
   'use strict';
   let asked = 0;
-  // swap fetches an address and puts the parts with these ids in the place of those shown. What a page asks for by
-  // itself (keepAddress) is no use of the session.
+  // swap fetches an address and replaces the parts of the page with these ids. A background request (keepAddress)
+  // does not extend the session.
   async function swap(url, ids, keepAddress) {
     const mine = ++asked;
     const headers = { Accept: 'text/html' };
@@ -15,20 +15,20 @@
     for (const id of ids) {
       const now = document.getElementById(id), next = page.getElementById(id);
       if (!now || !next || now.innerHTML === next.innerHTML) continue;
-      // Whoever is in the middle of something here keeps it: a field with focus, an open part, a selection.
+      // Do not replace a part that the user is working in: it has the focus or an open details element.
       if (now.contains(document.activeElement) || now.querySelector('details[open]')) continue;
       now.replaceWith(document.importNode(next, true));
       document.getElementById(id).classList.add('fresh');
     }
     if (!keepAddress) history.replaceState(null, '', url);
   }
-  // The message of what was done is not said again when the page is opened again.
+  // Remove the confirmation from the address, so that a reload does not show it again.
   const here = new URL(location);
   if (here.searchParams.has('done')) {
     here.searchParams.delete('done');
     history.replaceState(null, '', here);
   }
-  // Results while one types.
+  // Show search results while the user types.
   for (const form of document.querySelectorAll('form[data-live-search]')) {
     let wait;
     const find = () => {
@@ -38,14 +38,14 @@
     };
     form.addEventListener('input', () => { clearTimeout(wait); wait = setTimeout(find, 200) });
   }
-  // A form is sent once, however often its button is pressed.
+  // Send a form only once, even if its button is pressed repeatedly.
   document.addEventListener('submit', e => {
     if (e.defaultPrevented || e.target.method !== 'post') return;
     if (e.target.dataset.sent) e.preventDefault();
     e.target.dataset.sent = '1';
   });
   addEventListener('pageshow', () => document.querySelectorAll('form[data-sent]').forEach(f => delete f.dataset.sent));
-  // A fault in a line of the policy: its button puts the cursor there.
+  // The button of a fault in the policy selects the line with the fault.
   const text = document.getElementById('text');
   for (const place of text ? document.querySelectorAll('[data-line]') : []) {
     place.addEventListener('click', () => {
@@ -57,7 +57,7 @@
     });
     place.hidden = false;
   }
-  // What changes at the site changes on the page.
+  // Update the page when data of the site changes.
   const live = () => [...document.querySelectorAll('[data-live][id]')].map(e => e.id);
   const events = document.body.dataset.events;
   if (events && live().length && 'EventSource' in window) {
@@ -70,7 +70,7 @@
     source.onmessage = changed;
     for (const topic of ['directory', 'machines', 'policy', 'bundle', 'records', 'states', 'taps']) source.addEventListener(topic, changed);
     document.addEventListener('visibilitychange', () => { if (!document.hidden) changed() });
-    setInterval(() => { if (!document.hidden) changed() }, 60000); // times such as "until 16:00" grow old by themselves
+    setInterval(() => { if (!document.hidden) changed() }, 60000); // update times such as "until 16:00"
     addEventListener('pagehide', () => source.close());
   }
 })();
