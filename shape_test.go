@@ -25,7 +25,7 @@ const (
 	mostComplex     = 12  // functions outside tests that may be above highComplexity
 	mostMethods     = 25
 	mostFields      = 12
-	fewestComments  = 10 // percent of the lines outside tests; 12 is the aim
+	fewestComments  = 12 // percent of the lines outside tests
 	mostComments    = 20
 )
 
@@ -97,7 +97,6 @@ func TestLinesAreAtMost120Characters(t *testing.T) {
 }
 
 func TestFunctionsAreAtMost60Lines(t *testing.T) {
-	seen := map[string]bool{}
 	for _, f := range readGoFiles(t) {
 		if f.isTest() {
 			continue
@@ -107,27 +106,13 @@ func TestFunctionsAreAtMost60Lines(t *testing.T) {
 			if !ok {
 				continue
 			}
-			n := f.line(fn.End()) - f.line(fn.Pos()) + 1
-			if left, known := longFunctions[f.path+" "+fn.Name.Name]; known {
-				seen[f.path+" "+fn.Name.Name] = true
-				if n > left || n <= longestFunction {
-					t.Errorf("%s: function %s has %d lines, longFunctions allows %d: change the list", f.path, fn.Name.Name, n, left)
-				}
-			} else if n > longestFunction {
+			if n := f.line(fn.End()) - f.line(fn.Pos()) + 1; n > longestFunction {
 				t.Errorf("%s:%d: function %s has %d lines, want at most %d",
 					f.path, f.line(fn.Pos()), fn.Name.Name, n, longestFunction)
 			}
 		}
 	}
-	for name := range longFunctions {
-		if !seen[name] {
-			t.Errorf("longFunctions names %q, which is no function", name)
-		}
-	}
 }
-
-// longFunctions are still to be cut: file, name and lines. The list may only shrink.
-var longFunctions = map[string]int{}
 
 func TestFewFunctionsAreComplex(t *testing.T) {
 	var above []string
@@ -179,7 +164,7 @@ func complexity(fn *ast.FuncDecl) int {
 	return n
 }
 
-func TestCommentsAreBetween10And20PercentOfLines(t *testing.T) {
+func TestCommentsAreBetween12And20PercentOfLines(t *testing.T) {
 	type count struct{ comments, lines int }
 	var all count
 	each := map[string]*count{}
@@ -228,7 +213,7 @@ type structType struct {
 // TestTypesOfDaemonAndHubAreSmall holds what no reader could keep in mind otherwise: how many methods and fields a type
 // has, and that no type embeds another one whose methods change it.
 func TestTypesOfDaemonAndHubAreSmall(t *testing.T) {
-	types, embedded := readStructs(readGoFiles(t)), map[string]bool{}
+	types := readStructs(readGoFiles(t))
 	if len(types) < 200 {
 		t.Fatalf("found %d struct types below daemon and hub, want at least 200", len(types))
 	}
@@ -252,16 +237,8 @@ func TestTypesOfDaemonAndHubAreSmall(t *testing.T) {
 		for _, e := range s.embedded {
 			dir, _, _ := strings.Cut(name, " ")
 			if inner := types[dir+" "+e]; inner != nil && inner.pointers > 0 {
-				if !slices.Contains(embeddings, name+" "+e) {
-					t.Errorf("%s: type %s embeds %s, whose methods change it: name the field", s.where, base, e)
-				}
-				embedded[name+" "+e] = true
+				t.Errorf("%s: type %s embeds %s, whose methods change it: name the field", s.where, base, e)
 			}
-		}
-	}
-	for _, e := range embeddings {
-		if !embedded[e] {
-			t.Errorf("embeddings names %q, which embeds nothing", e)
 		}
 	}
 	for name := range largeTypes {
@@ -274,8 +251,8 @@ func TestTypesOfDaemonAndHubAreSmall(t *testing.T) {
 // size is how many methods and fields a type has.
 type size struct{ methods, fields int }
 
-// largeTypes are still to be cut, or are the shapes of JSON documents (JSON), whose fields are the document's: to group
-// them would change what a script reads. The list may only shrink.
+// largeTypes are the shapes of JSON documents, whose fields are the document's: to group them would change what a
+// script reads. The list may only shrink.
 var largeTypes = map[string]size{
 	"daemon/control Status": {25, 29}, // JSON: GET status of the control socket
 	"hub/api State":         {25, 15}, // JSON: GET /hub
@@ -286,9 +263,6 @@ var largeTypes = map[string]size{
 	"hub/enrol Standing":    {25, 17}, // JSON: GET /machines
 	"hub/publish Bundle":    {25, 14}, // JSON: GET /bundle
 }
-
-// embeddings are still to become named fields. The list may only shrink.
-var embeddings = []string{}
 
 // readStructs collects the struct types below daemon and hub by "folder name".
 func readStructs(files []goFile) map[string]*structType {
