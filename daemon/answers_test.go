@@ -109,7 +109,7 @@ func TestTouchIsAcceptedOnlyWhileItsMemberIsAtTheMachine(t *testing.T) {
 }
 
 // Only the form of an intervention asks for the duration of the work.
-func TestMinutesDoNotLimitAProblemReportForm(t *testing.T) {
+func TestProblemReportFormHasNoTimeLimit(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	err := b.fills(panel.FormRequest{Do: "report", Here: true}, panel.Entry{Item: "noise", Minutes: 600})
@@ -122,7 +122,7 @@ func TestMinutesDoNotLimitAProblemReportForm(t *testing.T) {
 	}
 }
 
-func TestUnknownCardIsSealedForTheHub(t *testing.T) {
+func TestNumberOfAnUnknownCardIsEncryptedForTheHub(t *testing.T) {
 	key, err := wire.NewSealKey(bytes.Repeat([]byte{7}, 32))
 	if err != nil {
 		t.Fatal(err)

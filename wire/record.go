@@ -173,7 +173,7 @@ const (
 	RanByRelay RanBy = "relay" // the closed relay
 )
 
-// ExtendBody is the body of an extended record.
+// ExtendBody is the body of a record that says that a session was extended.
 type ExtendBody struct {
 	Seconds int64 `json:"seconds"` // remaining time in seconds
 }

@@ -33,7 +33,7 @@ const hubFile = "PORTILLON_CAMPAIGN_HUB"
 // plan is the size of a campaign.
 type plan struct {
 	pairs, starts int           // number of pairs of runs for each attack, and of starts of the hub
-	run           time.Duration // length of one run of a pair
+	run           time.Duration // duration of one run; the load and the attack are compared in pairs of runs
 	gate          bool          // whether the ratio of the medians may fail the campaign
 	only          string        // text in the names of the attacks to run; empty: all
 }

@@ -334,7 +334,7 @@ func (g *guard) input(in input) error {
 	return g.stop(in)
 }
 
-// stop processes a change of the e-stop or the door. The relay opens before the change is reported.
+// stop handles a change of the e-stop or the door. It opens the relay before it reports the change.
 func (g *guard) stop(in input) (err error) {
 	was := g.relay.on
 	if g.stops[in.name] = in.high; in.high && was {

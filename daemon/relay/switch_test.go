@@ -379,7 +379,7 @@ func TestOrderToCloseIsNotSentAfterTheContextEnded(t *testing.T) {
 	})
 }
 
-func TestCloseOrdersTheRelayOpenBeforeClosingThePipe(t *testing.T) {
+func TestCloseOpensTheRelayBeforeItClosesThePipe(t *testing.T) {
 	var last atomic.Value
 	held(
 		t,

@@ -52,7 +52,7 @@ func (l *Ledger) remember(before State, out []Effect) {
 	}
 }
 
-// asked reports whether records of this kind take effect only once they are recorded.
+// asked reports whether an event of this kind takes effect only after its record was written.
 func asked(k wire.Kind) bool {
 	switch k {
 	case wire.SessionStart, wire.RoleChanged, wire.Assisted, wire.Untagged, wire.Extended, wire.HandedOver, wire.Vouched:

@@ -80,7 +80,7 @@ func TestPendingRecordsAreOfferedEveryFiveSecondsWithoutANotice(t *testing.T) {
 }
 
 // The first record fails, and the daemon drops the second one too.
-func TestTagThatEndsASessionOnAFullDiskIsNotLost(t *testing.T) {
+func TestTagIsNotLostIfTheDiskIsFullAtTheEndOfTheSession(t *testing.T) {
 	w := newWorld().tap(nour).disk(true).do(AddTag{Tag: Tag{ID: "a"}, Now: true}).at(t, TaggedOut, "the disk is full")
 	w.disk(false).wait(RetryEvery)
 	w.ended(t, wire.CauseTag, 1)

@@ -103,7 +103,7 @@ func (e *entry) as(p *policy.Policy) *policy.Member {
 	return m
 }
 
-// memberUnder returns a member in the form that decisions under p need. A badge counts as it does when a machine loads
+// memberUnder returns a member in the form that decisions under p need. A badge counts under the same conditions as when a machine loads
 // a bundle: it must be proved, named or accepted by the policy, and issued to this member.
 func memberUnder(p *policy.Policy, m *record) *policy.Member {
 	out := &policy.Member{ID: m.ID, Blocked: m.Blocked || m.Gone, Until: m.Until}

@@ -400,7 +400,7 @@ func (s *Subscription) Take() []Topic {
 	return topics
 }
 
-// add records changed topics. It never waits for the subscriber.
+// add notes which topics changed. It never waits for the subscriber.
 func (s *Subscription) add(topics []Topic) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

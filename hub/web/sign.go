@@ -158,7 +158,7 @@ func newPassword() field {
 // printedForm returns the form of a printed code.
 func printedForm() form { return codeForm("/code") }
 
-// resetForm returns the form of a code for a new password.
+// resetForm returns the web form in which a person enters a code and a new password.
 func resetForm() form { return codeForm("/code/password", newPassword()) }
 
 // ownerForm returns the form of the first owner's code.

@@ -69,7 +69,7 @@ func TestPublishedReaderReportsAreDecoded(t *testing.T) {
 	}
 }
 
-func TestEachLineIsPassedToHeardOnce(t *testing.T) {
+func TestHeardIsCalledOncePerLine(t *testing.T) {
 	d := Decoder{Format: Hex}
 	var heard []string
 	for _, e := range append(typed("62E3086CED\n01000734E0\t62EZ\n\n6\n0100"), then(3*time.Second, typed("\n"))...) {

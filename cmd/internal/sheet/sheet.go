@@ -66,7 +66,7 @@ func For(c daemoncmd.Config, file string, l policy.Language) Sheet {
 	return s
 }
 
-// in returns texts in one language.
+// in returns the sheet's texts in the given language.
 func in(l policy.Language, texts []policy.Text) (out []string) {
 	for _, t := range texts {
 		out = append(out, t.In(l))
