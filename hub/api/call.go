@@ -218,7 +218,7 @@ func paged[T any](c *call, items []T, next string) answer {
 // upload returns the file in a body, which is the whole body or the part "file" of a form, and the other fields of the
 // form.
 func (c *call) upload() (name string, data []byte, fields map[string]string, err error) {
-	kind, params, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type")) // the method check has already verified the type
+	kind, params, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type")) // the method check has verified this type
 	if kind != formType {
 		data, err = io.ReadAll(c.r.Body)
 		name = c.query.Get("name")

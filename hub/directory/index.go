@@ -103,8 +103,8 @@ func (e *entry) as(p *policy.Policy) *policy.Member {
 	return m
 }
 
-// memberUnder returns a member in the form that decisions under p need. A badge counts under the same conditions as when a machine loads
-// a bundle: it must be proved, named or accepted by the policy, and issued to this member.
+// memberUnder returns a member in the form that decisions under p need. A badge counts under the same conditions as
+// when a machine loads a bundle: it is proved, the policy names or accepts it, and it was issued to this member.
 func memberUnder(p *policy.Policy, m *record) *policy.Member {
 	out := &policy.Member{ID: m.ID, Blocked: m.Blocked || m.Gone, Until: m.Until}
 	who := openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}

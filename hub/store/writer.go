@@ -107,7 +107,7 @@ func (w *writer) transaction(ctx context.Context, change func() error) (err erro
 // connection is closed so that the next transaction opens a new one.
 func (w *writer) rollback(ctx context.Context) {
 	if _, err := w.ExecContext(context.WithoutCancel(ctx), "ROLLBACK"); err != nil {
-		w.prepared.close()                                       // close the statements before the connection that they belong to
+		w.prepared.close()                                       // close the statements before their connection
 		w.conn.Raw(func(any) error { return driver.ErrBadConn }) // makes the pool close the connection
 		w.close()
 	}
