@@ -295,7 +295,7 @@ func TestActorsSeeOnlyPermittedReports(t *testing.T) {
 	}
 	no := answer{-1, -1, -1, false}
 	want := map[string]answer{
-		"nobody": no, "no role": no, "member": no, "token for something": no, "token with names only": no,
+		"nobody": no, "no role": no, "member": no, "token without reports": no, "token with names only": no,
 		"maintainer's token": no,
 		"owner":              {2, 1, 1, true}, "administrator": {2, 1, 1, true}, "token without names": {2, 1, 1, false},
 		"maintainer": {1, 1, -1, false}, "mentor": {1, 1, -1, false},
