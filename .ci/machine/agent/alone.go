@@ -159,9 +159,17 @@ func pi() error {
 	if err != nil {
 		return err
 	}
-	if rep, err := ask(control.Request{Do: "tap", Card: lea}); err != nil || !rep.OK {
-		return fmt.Errorf("tap answered %+v, %w", rep, err)
+	guard, err := guardPID(daemon.Process.Pid)
+	if err != nil {
+		return err
 	}
+	if rep, err := ask(control.Request{Do: "tap", Card: lea}); err != nil || !rep.OK {
+		return fmt.Errorf("tap answered %+v, %v", rep, err)
+	}
+	// Stop both processes before the host looks: on a slow host the daemon may miss a deadline meanwhile, and then the
+	// guard turns the pin off, as it should. The guard is stopped first, so that it does not notice the daemon's stop.
+	unix.Kill(guard, unix.SIGSTOP)
+	unix.Kill(daemon.Process.Pid, unix.SIGSTOP)
 	console := bufio.NewReader(console.file)
 	// look asks the host to read the registers and waits for the host's reply.
 	look := func(what string) error {
@@ -172,12 +180,7 @@ func pi() error {
 	if err := look("session"); err != nil {
 		return err
 	}
-	// Kill the guard and the daemon so that neither can turn the pin off.
-	guard, err := guardPID(daemon.Process.Pid)
-	if err != nil {
-		return err
-	}
-	unix.Kill(guard, unix.SIGSTOP) // otherwise the guard turns the pin off when the daemon dies
+	// Kill the daemon and the guard while both are stopped, so that neither can turn the pin off.
 	unix.Kill(daemon.Process.Pid, unix.SIGKILL)
 	unix.Kill(guard, unix.SIGKILL)
 	daemon.Wait()

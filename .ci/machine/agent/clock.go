@@ -137,7 +137,7 @@ func (c clockCase) play(m *machine, b *broker, ref reference, i int) (time.Durat
 func (c clockCase) untag(ref reference, tag string) (time.Duration, error) {
 	before := ref.now()
 	if rep, err := ask(control.Request{Do: "untag", Tag: tag}); err != nil || !rep.OK {
-		return 0, fmt.Errorf("untag: %+v, %w", rep, err)
+		return 0, fmt.Errorf("untag: %+v, %v", rep, err)
 	}
 	after := ref.now()
 	all, err := records()

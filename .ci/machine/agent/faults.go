@@ -346,7 +346,7 @@ func clockUntrusted(m *machine) (string, error) {
 			at := uptime()
 			rep, err := ask(control.Request{Do: "tap", Card: tom})
 			if err != nil || rep.OK != want || !want && len(m.line.since(at)) > 0 {
-				return fmt.Errorf("grant with hours, %s: %+v, %w", when, rep, err)
+				return fmt.Errorf("grant with hours, %s: %+v, %v", when, rep, err)
 			}
 			_, err = ask(control.Request{Do: "stop"})
 			return err

@@ -216,7 +216,7 @@ func (m *machine) tap() error {
 	at := uptime()
 	rep, err := ask(control.Request{Do: "tap", Card: lea})
 	if err != nil || !rep.OK {
-		return fmt.Errorf("tap answered %+v, %w", rep, err)
+		return fmt.Errorf("tap answered %+v, %v", rep, err)
 	}
 	_, err = m.line.after(at, true, time.Second)
 	return err
