@@ -17,7 +17,7 @@ import (
 func TestLastOwnerCannotBeRemovedDemotedOrDisabled(t *testing.T) {
 	b := open(t)
 	x := b.owner()
-	// An owner who cannot sign in does not count: such an owner could not give the role back.
+	// An owner who cannot sign in does not count, because such an owner could not restore the role of another owner.
 	second, err := b.Registry.Add(t.Context(), root, account.Account{Name: "second", Site: actor.Owner}, "")
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func TestLastOwnerCannotBeRemovedDemotedOrDisabled(t *testing.T) {
 	}
 }
 
-func TestOwnersDemotedInParallelLeaveOne(t *testing.T) {
+func TestParallelDemotionsLeaveOneOwner(t *testing.T) {
 	b := open(t)
 	var all []account.Account
 	for n := range 4 {
@@ -67,7 +67,7 @@ func TestOwnersDemotedInParallelLeaveOne(t *testing.T) {
 	}
 }
 
-func TestAccountsAreCheckedWithAllFaultsAtOnce(t *testing.T) {
+func TestAllFaultsOfAnAccountAreReportedTogether(t *testing.T) {
 	b := open(t)
 	b.add(account.Account{Name: "Inès", Member: "m-ines", Site: actor.Member})
 	for _, c := range []struct {
@@ -376,7 +376,7 @@ func TestErasureLeavesOnlyAVerifiableAuditLog(t *testing.T) {
 	b := open(t)
 	b.owner()
 	w := b.browser()
-	if err := w.uses(w.asks("lea@biklab.example"), ""); err != nil {
+	if err := w.useLink(w.requestLink("lea@biklab.example"), ""); err != nil {
 		t.Fatal(err)
 	}
 	id := w.get().Account
@@ -422,7 +422,7 @@ func TestErasureLeavesOnlyAVerifiableAuditLog(t *testing.T) {
 	}
 }
 
-// An actor who may write the directory, but not accounts, cannot remove an owner or administrator by erasing the
+// An actor who may change members, but not accounts, cannot remove an owner's or administrator's account by erasing the
 // member.
 func TestErasureOfATrustedAccountNeedsAnOwner(t *testing.T) {
 	for _, role := range []actor.Role{actor.Owner, actor.Administrator} {
