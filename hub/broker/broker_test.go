@@ -21,7 +21,7 @@ func TestInsecureConfigurationsAreRejected(t *testing.T) {
 			"no permissions"},
 		{"an account without a password", broker.Config{Accounts: []broker.Account{{User: "x", As: broker.AsHub}}},
 			"password"},
-		{"two accounts of one name", broker.Config{Accounts: []broker.Account{machine, machine}}, "unique, non-empty name"},
+		{"two accounts of one name", broker.Config{Accounts: []broker.Account{machine, machine}}, "want a unique name"},
 		{"a machine named like a wildcard",
 			broker.Config{Accounts: []broker.Account{{User: "x", Password: "y", As: broker.AsMachine, Machine: ">"}}},
 			"invalid machine id"},
