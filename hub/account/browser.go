@@ -298,8 +298,8 @@ func (s *browsers) account(ctx context.Context) (row, bool, error) {
 	return x, !shut, err
 }
 
-// usedCodeRecently reports whether this browser signed in by a link or a code within the last 15 minutes (linkLife).
-// Such a browser may set a password without entering the old password.
+// usedCodeRecently reports whether this browser signed in by a link or a code within the last 15 minutes (linkLife). A
+// browser that did so may set a password without entering the old password.
 func (s *browsers) usedCodeRecently(ctx context.Context) bool {
 	if how := s.signInMethod(ctx); how != "link" && how != "code" {
 		return false

@@ -77,7 +77,7 @@ func convertMissingRow(err error) error {
 	return err
 }
 
-// oneTimeCodes signs members in by e-mail links and printed codes. Each link or code works only once.
+// oneTimeCodes signs members in by e-mail links and printed codes. An e-mail link or a printed code works only once.
 type oneTimeCodes struct {
 	core     *core
 	rights   *rights

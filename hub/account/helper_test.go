@@ -270,7 +270,7 @@ func conflicted(err error) bool { var x *fault.Conflict; return errors.As(err, &
 
 var linkIn = regexp.MustCompile(`https://hub\.biklab\.example/sign-in/link\?code=(\w+)`)
 
-// fill writes n rate limits with some used attempts to the database.
+// fill writes n rows of rate limits to the database. Each row has some used attempts.
 func (b *bench) fill(n int) error {
 	return b.site.Write(b.t.Context(), func(tx *store.Tx) error {
 		_, err := tx.Exec(b.t.Context(), `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2)

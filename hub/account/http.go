@@ -14,8 +14,8 @@ import (
 	"github.com/alexedwards/scs/v2"
 )
 
-// BackgroundHeader is the header of requests that a page sends in the background. Such a request does not extend the
-// session, so that an open page does not keep its user signed in for ever.
+// BackgroundHeader is the header of requests that a page sends in the background. A background request does not extend
+// the session, so that an open page does not keep its user signed in for ever.
 const BackgroundHeader = "Portillon-Background"
 
 // Requests determines the actor of an HTTP request, by the session cookie or the API token.

@@ -137,7 +137,8 @@ func (s *Links) linkURL(code string) string {
 }
 
 // Link returns the members whom a link can sign in, and changes nothing. The error is ErrCode if the code is wrong,
-// used or expired, or if another browser requested the link. Each such attempt counts toward the limit on wrong codes.
+// used or expired, or if another browser requested the link. Each refused attempt counts toward the limit on wrong
+// codes.
 func (s *Links) Link(ctx context.Context, code string) ([]Person, error) {
 	if err := s.limits.check(ctx, s.core.site, s.limits.guessLimit(ctx)); err != nil {
 		return nil, err

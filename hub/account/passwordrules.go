@@ -47,7 +47,7 @@ func checkPassword(password, name string) []fault.Field {
 	return nil
 }
 
-// isGuessable reports whether attackers would try a password first. Such a password has fewer than five different
+// isGuessable reports whether attackers would try a password first. A guessable password has fewer than five different
 // characters, or is a sequence of consecutive letters or digits, a common word with digits and signs around it, or the
 // account's name.
 func isGuessable(password, name string) bool {

@@ -148,7 +148,7 @@ func otherOwners(ctx context.Context, q rowReader, id string) (n int, err error)
 // isOwner reports whether an account is an owner who can sign in.
 func (x row) isOwner() bool { return x.Site == actor.Owner && !x.Disabled && x.password != "" }
 
-// isTrusted reports whether an account is an administrator's or an owner's. Such an account can sign in only with a
+// isTrusted reports whether an account is an administrator's or an owner's. A trusted account can sign in only with a
 // password, not with an e-mail link or a printed code.
 func (x row) isTrusted() bool { return x.Site == actor.Owner || x.Site == actor.Administrator }
 

@@ -27,8 +27,8 @@ func (s *rights) standing(ctx context.Context, x row) (Standing, error) {
 	return s.people.Standing(ctx, x.Member)
 }
 
-// isShut reports whether an account is disabled, or its member is blocked or missing from the directory. Such an
-// account cannot sign in. Sessions and tokens call isShut at each request, so that a change takes effect at once.
+// isShut reports whether an account is disabled, or its member is blocked or missing from the directory. A shut account
+// cannot sign in. Sessions and tokens call isShut at each request, so that a change takes effect at once.
 func (s *rights) isShut(ctx context.Context, x row) (bool, error) {
 	if x.Disabled {
 		return true, nil
@@ -108,8 +108,8 @@ func isOwnSession(a actor.Actor, id string) bool {
 	return a.Account != "" && a.Account == id && a.Token == "" && a.Scopes == nil
 }
 
-// checkAccess returns nil if the account is the actor's own account, or if the actor has actor.WriteAccounts. Otherwise
-// the error is *actor.Denied.
+// checkAccess returns nil if the account is the actor's own account, or if the actor has actor.WriteAccounts. For any
+// other account the error is *actor.Denied.
 func checkAccess(a actor.Actor, id string) error {
 	if isOwnSession(a, id) {
 		return nil

@@ -175,7 +175,8 @@ func (s *accountAPI) patchAccount(c *call) (answer, error) {
 	return accountAnswer(a), nil
 }
 
-// resetAccount creates a code with which the account's owner sets a new password. Only this response contains the code.
+// resetAccount creates a code with which the account's owner sets a new password. Only the response of resetAccount
+// contains the code.
 func (s *accountAPI) resetAccount(c *call) (answer, error) {
 	text, err := s.accounts.Recovery.ResetCode(c.ctx(), c.actor, c.id("account"))
 	if err != nil {
@@ -276,7 +277,8 @@ func (s *accountAPI) listTokens(c *call) (answer, error) {
 	return listAnswer(found), nil
 }
 
-// newToken creates an API token for the actor's own account. Only this response contains the token's secret text.
+// newToken creates an API token for the actor's own account. Only the response of newToken contains the token's secret
+// text.
 func (s *accountAPI) newToken(c *call) (answer, error) {
 	var in newToken
 	if err := c.decodeBody(&in); err != nil {

@@ -51,7 +51,7 @@ type newMember struct {
 
 // mergeInput is the body of a request that merges two members.
 type mergeInput struct {
-	// Drop is the member whose cards, badges and records move to the other member. Afterwards Drop is deleted.
+	// Drop is the member whose cards, badges and records move to the other member. After the merge, Drop is deleted.
 	Drop policy.MemberID `json:"drop"`
 }
 

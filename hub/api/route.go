@@ -55,7 +55,7 @@ type answer struct {
 	take     func(http.ResponseWriter) // writes the whole response, with headers, for event streams
 }
 
-// list is one page of a list.
+// list is the JSON form of one page of a list.
 type list[T any] struct {
 	Items []T    `json:"items"`
 	Next  string `json:"next,omitempty"` // URL of the next page; empty on the last page
@@ -197,7 +197,7 @@ func (s *API) writeStream(c *call, out answer) error {
 	case !w.begun:
 		return err
 	}
-	s.o.Log.Error("response was aborted after its first byte", "request", httpd.ID(c.r.Context()), "route", c.route.Path,
+	s.o.Log.Error("response aborted after the first byte", "request", httpd.ID(c.r.Context()), "route", c.route.Path,
 		"err", err)
 	panic(http.ErrAbortHandler)
 }

@@ -81,7 +81,7 @@ func natsPermissions(site policy.SiteID, a Account) (*server.Permissions, error)
 		out.Subscribe.Allow = append(out.Subscribe.Allow, subject)
 	}
 	if len(out.Publish.Allow) == 0 || len(out.Subscribe.Allow) == 0 {
-		return nil, fmt.Errorf("account %q may publish or subscribe to no topic, want at least one topic for each", a.User)
+		return nil, fmt.Errorf("account %q needs at least one topic to publish on and one topic to subscribe to", a.User)
 	}
 	return out, nil
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Adopt registers machines that joined before this hub stored machine keys, with their existing keys and broker
-// accounts. Such a machine gets a certificate when it is enrolled again.
+// accounts. An adopted machine gets a certificate when it is enrolled again.
 func Adopt(ctx context.Context, site *store.Site, now time.Time, all []Enrolled) error {
 	err := site.Write(ctx, func(tx *store.Tx) error {
 		for _, m := range all {

@@ -37,8 +37,8 @@ const (
 	caKeyFile, caFile = "authority.key", "authority.crt"
 )
 
-// caFrom and caUntil are the start and the end of the validity of the authority's certificate. Both times are constant,
-// because the hub's clock may be wrong when the hub first starts.
+// caFrom and caUntil are the start and the end of the validity of the authority's certificate. caFrom and caUntil are
+// constant, because the hub's clock may be wrong when the hub first starts.
 var caFrom, caUntil = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2079, 12, 31, 0, 0, 0, 0, time.UTC)
 
 // Authority signs the certificates of the hub and of its machines. Many goroutines may call its methods at the same

@@ -39,8 +39,8 @@ type Codes struct {
 }
 
 // New creates a one-time code for a machine, and replaces the machine's previous code. replace must be true if the
-// machine was enrolled before and begins a new journal, for example on a new SD card. In this case the machine receives
-// its tags, hours and practice from the ledger. The actor needs actor.EnrolMachines.
+// machine was enrolled before and begins a new journal, for example on a new SD card. A replaced machine receives its
+// tags, hours and practice from the ledger. The actor needs actor.EnrolMachines.
 func (s *Codes) New(ctx context.Context, a actor.Actor, id policy.MachineID, replace bool) (Code, error) {
 	if err := a.May(actor.EnrolMachines, actor.Target{Machine: id}); err != nil {
 		return Code{}, err

@@ -74,7 +74,7 @@ type Session struct {
 	Until  time.Time       `json:"until,omitzero"`
 }
 
-// Tag is a tag-out: a person has put the machine out of service.
+// Tag describes that a person has put a machine out of service.
 type Tag struct {
 	ID     string    `json:"id"`
 	By     string    `json:"by,omitempty"`

@@ -200,8 +200,8 @@ func checkOtherJournal(ctx context.Context, tx *store.Tx, m policy.MachineID, he
 }
 
 // isReplay reports whether a batch of an earlier journal contains only records that are in the ledger, because the
-// message was delayed or replayed. Such a batch is not rejected, because an attacker could otherwise replay a message
-// and make the machine's records appear as rejected.
+// message was delayed or replayed. A replayed batch is not rejected, because an attacker could otherwise replay a
+// message and make the machine's records appear as rejected.
 func isReplay(ctx context.Context, tx *store.Tx, m policy.MachineID, b openedBatch) (bool, error) {
 	j, err := journalOf(ctx, tx, m, b.Generation)
 	if err != nil || j.id == 0 {

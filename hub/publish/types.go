@@ -54,8 +54,8 @@ type Fault struct {
 	Hint    string `json:"hint,omitempty"`
 }
 
-// Effect lists the rights that members gain and lose. Gains and Loses contain at most 2,000 changes each. Both lists
-// are empty for an actor who may not read the list of members.
+// Effect lists the rights that members gain and lose. Gains and Loses contain at most 2,000 changes each. Gains and
+// Loses are empty for an actor who may not read the list of members.
 type Effect struct {
 	Gains   []Change `json:"gains"`
 	Loses   []Change `json:"loses"`
@@ -92,13 +92,13 @@ type Bundle struct {
 	Taken    []Taken   `json:"machines"`
 	Expires  time.Time `json:"expires,omitzero"`
 	// Making is the number of the policy in force while the policy's first bundle is being built, and Warnings is then
-	// empty. Otherwise Making is 0.
+	// empty. If no first bundle is being built, Making is 0.
 	Making int64 `json:"making,omitempty"`
 	// SignatureWanted describes changes that take effect only after the policy key, which is on another computer, has
 	// signed the policy again. SignatureWanted is nil if no change waits for a signature.
 	SignatureWanted *Wanted `json:"signature_wanted,omitempty"`
-	// Returned is the last time at which a machine returned a newer bundle than all bundles of this hub. In this case
-	// the hub was restored from a backup, and changes since the backup must be repeated. Zero: never.
+	// Returned is the last time at which a machine returned a newer bundle than all bundles of this hub. If Returned is
+	// set, the hub was restored from a backup, and changes since the backup must be repeated. Zero: never.
 	Returned time.Time `json:"returned,omitzero"`
 	// Problem is the reason why the newest build failed, and Since is the time at which builds began to fail. Problem
 	// is empty if the newest build succeeded.
