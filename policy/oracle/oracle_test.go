@@ -543,31 +543,38 @@ func BenchmarkSameQuestions(b *testing.B) {
 			all = append(all, asked{s, p, q, ready, request(s, q)})
 		}
 	}
+	// round returns the time of a pass over all questions, in steady state: without the garbage of another part, and with
+	// the caches warmed by one pass. A pass of ours takes 1 ms; 32 of them take about as long as one of Cedar's.
+	round := func(passes int, pass func()) time.Duration {
+		runtime.GC()
+		pass()
+		start := time.Now()
+		for range passes {
+			pass()
+		}
+		return time.Since(start) / time.Duration(passes)
+	}
 	var ours, unprepared, theirs []time.Duration
 	for b.Loop() {
-		// Collect the garbage of the part before, so that each part pays for its own garbage only.
-		runtime.GC()
-		start := time.Now()
-		for i := range all {
-			all[i].p.Decide(all[i].ready)
-		}
-		ours = append(ours, time.Since(start))
-		runtime.GC()
-		start = time.Now()
-		for i := range all {
-			all[i].p.Decide(all[i].q)
-		}
-		unprepared = append(unprepared, time.Since(start))
-		runtime.GC()
-		start = time.Now()
-		for _, x := range all {
-			for i := range 5 {
-				if !ask(x.s, x.contexts, "given", i) {
-					ask(x.s, x.contexts, "ready", i)
+		ours = append(ours, round(32, func() {
+			for i := range all {
+				all[i].p.Decide(all[i].ready)
+			}
+		}))
+		unprepared = append(unprepared, round(32, func() {
+			for i := range all {
+				all[i].p.Decide(all[i].q)
+			}
+		}))
+		theirs = append(theirs, round(1, func() {
+			for _, x := range all {
+				for i := range 5 {
+					if !ask(x.s, x.contexts, "given", i) {
+						ask(x.s, x.contexts, "ready", i)
+					}
 				}
 			}
-		}
-		theirs = append(theirs, time.Since(start))
+		}))
 	}
 	// The median round: other processes interrupt some rounds of one part and not of another.
 	median := func(rounds []time.Duration) float64 {
