@@ -124,7 +124,7 @@ func TestChangeIgnoresReadOnlyFields(t *testing.T) {
 		return nil
 	})
 	if err != nil || got.ID != x.ID || got.Version != x.Version+1 || !got.Password || !got.Made.Equal(x.Made) {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("account after a change is %+v, %v", got, err)
 	}
 }
 
@@ -293,7 +293,7 @@ func TestExpiredOrRevokedTokenIsRefused(t *testing.T) {
 	}
 	if all, err := b.Tokens.Issued(t.Context(), a, x.ID); err != nil || len(all) != 1 || all[0].Text != "" ||
 		all[0].Used.IsZero() {
-		t.Errorf("%+v, %v", all, err)
+		t.Errorf("tokens are %+v, %v", all, err)
 	}
 	if n := b.count(`SELECT count(*) FROM account_token WHERE site = $1 AND (CAST(hash AS TEXT) LIKE '%ptl%' OR name LIKE
 		'%ptl%' OR id LIKE '%ptl%')`); n != 0 {

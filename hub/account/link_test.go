@@ -116,7 +116,7 @@ func TestLinkUsedInParallelSignsInOnce(t *testing.T) {
 		}
 	}
 	if in != 1 {
-		t.Errorf("%d were let in", in)
+		t.Errorf("%d were accepted", in)
 	}
 }
 

@@ -228,7 +228,7 @@ func TestAccountsOfAnotherSiteAreNotFound(t *testing.T) {
 		}
 	}
 	if all, _, err := b.Registry.List(t.Context(), root, account.Page{}); err != nil || len(all) != 1 {
-		t.Errorf("%+v, %v", all, err)
+		t.Errorf("accounts after calls for another site: %+v, %v", all, err)
 	}
 	if _, err := b.Passwords.SignIn(t.Context(), "theirs", good, ""); !errors.Is(err, account.ErrWrong) {
 		t.Errorf("SignIn: %v", err)

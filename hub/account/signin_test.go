@@ -233,7 +233,7 @@ func TestRateLimitSurvivesARestartAndExpires(t *testing.T) {
 	}
 	var full *account.Throttled
 	if err := try(good); !errors.As(err, &full) || full.Wait > time.Minute {
-		t.Fatalf("%v", err)
+		t.Fatalf("wait after 100 wrong passwords: %v", err)
 	}
 	b.pass(-24 * time.Hour) // Set the clock back by a day. The wait is still at most a minute.
 	if err := try(good); errors.As(err, &full) && full.Wait > time.Minute {

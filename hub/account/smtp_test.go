@@ -185,7 +185,7 @@ func TestMailFileIsParsedAndChecked(t *testing.T) {
 	c, err := account.ParseSMTP("smtp.yaml", []byte(whole))
 	if err != nil || c != (account.SMTP{Host: "smtp.biklab.example", Port: 587, TLS: "starttls", Username: "u",
 		Password: "p w", From: "portillon@biklab.example"}) {
-		t.Errorf("%+v, %v", c, err)
+		t.Errorf("parsed configuration is %+v, %v", c, err)
 	}
 	for _, text := range []string{"", "host: x\n", "host: x\nfrom: y\n", whole + "tls: none\n", whole + "port: 70000\n",
 		whole + "x: y\n",

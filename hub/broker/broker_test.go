@@ -39,7 +39,7 @@ func TestInsecureConfigurationsAreRejected(t *testing.T) {
 			b, err := broker.Start(c.c)
 			if err == nil {
 				b.Close()
-				t.Fatal("it was started")
+				t.Fatal("a broker with an insecure configuration was started")
 			}
 			if !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%q does not say %q", err, c.says)
@@ -57,7 +57,7 @@ func TestStartReportsAPortInUse(t *testing.T) {
 	b, err := broker.Start(broker.Config{Addr: l.Addr().String(), Dir: t.TempDir(), Site: "biklab"})
 	if err == nil {
 		b.Close()
-		t.Fatal("it was started")
+		t.Fatal("a second broker was started on the same port")
 	}
 	if !strings.Contains(err.Error(), "in use") {
 		t.Errorf("%q does not say why", err)

@@ -119,7 +119,7 @@ func (c *client) next() mqtt.Message {
 	case m := <-c.in:
 		return m
 	case <-time.After(patience):
-		c.t.Fatal("nothing came")
+		c.t.Fatal("no message arrived")
 		return nil
 	}
 }

@@ -202,7 +202,7 @@ func waitForRetained(t *testing.T, addr, filter, want string) {
 			return
 		}
 	}
-	t.Fatalf("who comes later finds %q under %s, not %q", got, filter, want)
+	t.Fatalf("a new subscriber of %s receives %q, want %q", filter, got, want)
 }
 
 // readRetained returns the retained messages that a new subscriber of filter receives, on one line.
@@ -253,7 +253,7 @@ func strangers(t *testing.T, start startFunc) {
 		o := options(addr).SetUsername(c.user).SetPassword(c.password)
 		tok := mqtt.NewClient(o).Connect()
 		if !tok.WaitTimeout(patience) || tok.Error() == nil {
-			t.Errorf("%q with %q was let in", c.user, c.password)
+			t.Errorf("%q with %q was accepted", c.user, c.password)
 		}
 	}
 	login(t, addr, "laser") // check that the broker runs and accepts a known account

@@ -149,7 +149,7 @@ func TestEmbeddedServerRejectsAccountPasswords(t *testing.T) {
 			o := mqtt.NewClientOptions().AddBroker("tcp://" + b.proxy.inner).SetProtocolVersion(4).
 				SetUsername(c[0]).SetPassword(c[1]).SetClientID("portillon-biklab-laser")
 			if tok := mqtt.NewClient(o).Connect(); !tok.WaitTimeout(10*time.Second) || tok.Error() == nil {
-				t.Errorf("%q was let in past the proxy", c[0])
+				t.Errorf("%q was accepted past the proxy", c[0])
 			}
 		}
 	}

@@ -40,11 +40,11 @@ func TestMachinesGetTheManifestAtSubscriptionAndAtChanges(t *testing.T) {
 		t.Fatal("not subscribed")
 	}
 	if p := readUntil(t, far, "first"); !p.Retain || p.Qos != 0 || p.TopicName != topic {
-		t.Errorf("%v", p)
+		t.Errorf("received packet is %v", p)
 	}
 	m.publish([]byte("second"))
 	if p := readUntil(t, far, "second"); p.Retain || p.Qos != 0 {
-		t.Errorf("%v", p)
+		t.Errorf("received packet is %v", p)
 	}
 	m.publish([]byte("second")) // publishing the same manifest again sends the manifest to machines that missed it
 	readUntil(t, far, "second")

@@ -95,7 +95,7 @@ func TestHubConnectsBeforeTheBrokerIsOpen(t *testing.T) {
 			SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return b.Dial() })
 	}
 	if canConnect(t, inside("wrong")) {
-		t.Error("a wrong password was let in")
+		t.Error("a wrong password was accepted")
 	}
 	hub := &client{t: t, in: make(chan mqtt.Message, 10)}
 	hub.c = mqtt.NewClient(inside("buh").SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { hub.in <- m }))

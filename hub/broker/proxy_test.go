@@ -69,7 +69,7 @@ func TestAccountsCannotUseOtherClientIDs(t *testing.T) {
 	} {
 		o := options(b.Addr()).SetUsername(c.user).SetPassword(c.password).SetClientID(c.id)
 		if got := canConnect(t, o); got != c.in {
-			t.Errorf("%s with the client id %q: let in %v, want %v", c.user, c.id, got, c.in)
+			t.Errorf("%s with the client id %q: accepted is %v, want %v", c.user, c.id, got, c.in)
 		}
 	}
 	if !laser.isOpen() {
@@ -133,7 +133,7 @@ func TestConnectionsOfAnAccountAreLimited(t *testing.T) {
 		}
 	}
 	if in < 20 || in > 25 {
-		t.Errorf("%d of 26 quick connects of one account were let in, want about 20", in)
+		t.Errorf("%d of 26 quick connects of one account were accepted, want about 20", in)
 	}
 	for range 20 { // New connections without a CONNECT must not close the connections of real clients.
 		for range 20 {
@@ -162,12 +162,12 @@ func TestConcurrentConnectionsAreLimited(t *testing.T) {
 	}
 	more := options(b.Addr()).SetUsername("watcher").SetPassword("rehctaw").SetClientID("home-more")
 	if canConnect(t, more) {
-		t.Error("a 17th connection was let in")
+		t.Error("a 17th connection was accepted")
 	}
 	last.c.Disconnect(250)
 	for end := time.Now().Add(patience); !canConnect(t, more); {
 		if time.Now().After(end) {
-			t.Fatal("no connection was let in after one had ended")
+			t.Fatal("no connection was accepted after one had ended")
 		}
 	}
 }

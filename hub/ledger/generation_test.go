@@ -56,7 +56,7 @@ func TestOnlyTheFirstGenerationIsAcceptedWithoutADecision(t *testing.T) {
 		wantRefused(t, l, other, 1, 9, ledger.OtherGeneration)
 		wantRefused(t, l, other, 6, 9, ledger.OtherGeneration)
 		if h, err := l.Head("laser"); err != nil || h.Generation != first || h.Seq != 5 {
-			t.Errorf("%+v, %v", h, err)
+			t.Errorf("head is %+v, %v", h, err)
 		}
 	}
 }
@@ -179,7 +179,7 @@ func TestReplaceRequiresANewGenerationAndAnAdministrator(t *testing.T) {
 		}
 	}
 	if h, err := l.Head("laser"); err != nil || h.Seq != 2 || h.Generation != second {
-		t.Errorf("%+v, %v", h, err)
+		t.Errorf("head is %+v, %v", h, err)
 	}
 	// An earlier generation, for example an old journal that was found again.
 	if err := l.Replace(newReplacement("")); err != nil {
@@ -208,7 +208,7 @@ func TestReplacementWithoutRecordsCanBeUndone(t *testing.T) {
 	take(t, l, m, 3, 4)
 	all, err := l.Generations(t.Context(), "laser")
 	if err != nil || len(all) != 1 || all[0].Records != 4 {
-		t.Errorf("%+v, %v", all, err)
+		t.Errorf("generations are %+v, %v", all, err)
 	}
 	if err := l.Replace(newReplacement(second)); err != nil {
 		t.Fatal(err)

@@ -98,7 +98,7 @@ func TestEachRecordIsStoredOnceForAnyOrderOfBatches(t *testing.T) {
 		}
 	}
 	if got := seqs(t, l, ledger.Query{}); len(got) != 20 || got[0] != "laser/1" || got[19] != "laser/20" {
-		t.Errorf("%v", got)
+		t.Errorf("stored records are %v", got)
 	}
 }
 
@@ -212,7 +212,7 @@ func TestLedgerIsUnchangedByARestart(t *testing.T) {
 	}
 	l := open(t, path, m)
 	if h, err := l.Head("laser"); err != nil || h.Seq != 300 || h.Root != m.Root(300) {
-		t.Errorf("%+v, %v", h, err)
+		t.Errorf("head after a restart is %+v, %v", h, err)
 	}
 	if n := len(seqs(t, l, ledger.Query{})); n != 300 {
 		t.Errorf("%d records", n)

@@ -194,7 +194,7 @@ func TestAlteredOldLedgersAreNotImported(t *testing.T) {
 	o := oldLedgers()[1]
 	for change, says := range map[string]string{
 		"UPDATE records SET salt = zeroblob(16) WHERE machine = 'vinyl' AND seq = 2": "do not match the root",
-		"DELETE FROM records WHERE machine = 'vinyl' AND seq = 3":                    "checkpoint covers 3",
+		"DELETE FROM records WHERE machine = 'vinyl' AND seq = 3":                    "has 2 records, want 3 records",
 		"DELETE FROM records WHERE machine = 'vinyl' AND seq = 2":                    "want record 2",
 		"UPDATE checkpoints SET size = 269 WHERE size = 270":                         "checkpoint covers 270",
 		"UPDATE checkpoints SET note = (SELECT note FROM checkpoints WHERE machine = 'laser' LIMIT 1) WHERE machine = " +

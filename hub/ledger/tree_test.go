@@ -119,7 +119,7 @@ func TestSitesInOneDatabaseAreSeparate(t *testing.T) {
 		t.Errorf("the other site's head is %+v, %v", h, err)
 	}
 	if taken, err := other.Take("laser", there.Data(1, 2)); err != nil || taken.New != 2 {
-		t.Errorf("%+v, %v", taken, err)
+		t.Errorf("result of the batch is %+v, %v", taken, err)
 	}
 	if _, err := other.Take("laser", here.Data(1, 4)); code(err) != ledger.OtherMachine {
 		t.Error(err)
@@ -129,7 +129,7 @@ func TestSitesInOneDatabaseAreSeparate(t *testing.T) {
 			t.Errorf("%v, want %d records", got, want)
 		}
 		if all, err := name.Generations(t.Context(), "laser"); err != nil || len(all) != 1 || all[0].Records != uint64(want) {
-			t.Errorf("%+v, %v", all, err)
+			t.Errorf("records of the site are %+v, %v", all, err)
 		}
 	}
 }

@@ -208,7 +208,7 @@ func TestAnalysisEndsWhenTheRequestIsCancelled(t *testing.T) {
 	}
 	close(leave)
 	if err := <-done; err == nil || err.Error() != "no members" {
-		t.Errorf("%v", err)
+		t.Errorf("error of the check is %v", err)
 	}
 }
 

@@ -192,7 +192,7 @@ func TestPolicyNumbersIncreaseAndOneVersionIsInForce(t *testing.T) {
 		t.Errorf("%v, %q, %v", all, next, err)
 	}
 	if p, err := b.s.Policies.Version(b.ctx, owner, 2); err != nil || p.Text != second || p.InForce {
-		t.Errorf("%v", err)
+		t.Errorf("error is %v", err)
 	}
 	if _, err := b.s.Policies.Version(b.ctx, owner, 9); !errors.As(err, &missing) {
 		t.Errorf("a number that is not there: %v", err)
@@ -294,7 +294,7 @@ func TestBackPublishesThePreviousTextAsANewVersion(t *testing.T) {
 	b.publish(second, 1)
 	p, err := b.s.Policies.Back(b.ctx, owner, "too long a grace")
 	if err != nil || p.Number != 3 || p.BackTo != 1 || p.Text != b.text || !p.InForce || p.Comment != "too long a grace" {
-		t.Errorf("%+v, %v", p, err)
+		t.Errorf("policy after Back is %+v, %v", p, err)
 	}
 	if p, err = b.s.Policies.Back(b.ctx, owner, ""); err != nil || p.Number != 4 || p.BackTo != 2 || p.Text != second {
 		t.Errorf("back from going back: %+v, %v", p, err)
@@ -359,7 +359,7 @@ func TestSignaturesAreRefusedWithoutVerify(t *testing.T) {
 	b := newBench(t, func(b *bench) { b.o.Verify = nil })
 	signature, _ := fakeKey{}.SignPolicy(1, []byte(b.text), nil)
 	if _, err := b.s.Policies.Publish(b.ctx, owner, b.text, "", 0, signature); !isInvalid(err) {
-		t.Errorf("%v", err)
+		t.Errorf("error is %v", err)
 	}
 	if err := b.s.Policies.Adopt(b.ctx, signature); err == nil {
 		t.Error("a policy was adopted")
@@ -421,7 +421,7 @@ func TestAPolicyOfAnotherSiteIsNotVisible(t *testing.T) {
 		t.Error("another site's policy is in force")
 	}
 	if all, _, err := two.Policies.Versions(b.ctx, owner, publish.Page{}); err != nil || len(all) != 0 {
-		t.Errorf("%v, %v", all, err)
+		t.Errorf("policies of the other site are %v, %v", all, err)
 	}
 }
 

@@ -360,7 +360,7 @@ func TestEachMachineIsListedWithItsBundleOrItsRefusal(t *testing.T) {
 		mentor := actor.Actor{Account: "4", Machines: map[policy.MachineID]actor.Role{"laser": actor.Mentor}}
 		got, err := b.s.Bundles.Current(b.ctx, mentor)
 		if err != nil || len(got.Taken) != 1 || got.Taken[0].Machine != "laser" {
-			t.Errorf("%+v, %v", got.Taken, err)
+			t.Errorf("machines are %+v, %v", got.Taken, err)
 		}
 	}, func(b *bench) {
 		b.o.States = func(context.Context) ([]publish.Taken, error) {

@@ -55,7 +55,7 @@ func TestWeeklySharesAddUpToTheSession(t *testing.T) {
 		for i, x := range all {
 			sum += x.seconds
 			if i > 0 && all[i-1].monday != dayAfter(x.monday, -7) || x.seconds < 0 {
-				t.Errorf("%v", all)
+				t.Errorf("weekly shares are %v", all)
 			}
 		}
 		if sum != seconds {
@@ -63,7 +63,7 @@ func TestWeeklySharesAddUpToTheSession(t *testing.T) {
 		}
 	}
 	if got := divideIntoWeeks(began, 2, zone); len(got) != 2 || got[0].seconds != 1 || got[1].seconds != 1 {
-		t.Errorf("%v", got)
+		t.Errorf("weekly shares are %v", got)
 	}
 	if got := divideIntoWeeks(began, 1<<40, zone); len(got) != 1 {
 		t.Errorf("%d weeks", len(got))

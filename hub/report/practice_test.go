@@ -25,7 +25,7 @@ func TestPracticeEqualsTheMachinesOwnCount(t *testing.T) {
 		t.Fatal(err)
 	}
 	if fmt.Sprint(known) != "map[laser:true mill:false]" {
-		t.Errorf("%v", known)
+		t.Errorf("known machines are %v", known)
 	}
 	lea := policy.Practice{Machine: "laser", Last: at.Add(24*time.Hour + 900*time.Second), Logged: 1800 * time.Second}
 	tom := policy.Practice{Machine: "laser", Logged: time.Minute}

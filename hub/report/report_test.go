@@ -59,7 +59,7 @@ func TestDamagedJournalDoesNotBlockOtherJournals(t *testing.T) {
 	b.ledger.arrive(0, 9)
 	b.ledger.arrive(1, 9)
 	if err := b.s.Update(t.Context()); err == nil || !strings.Contains(err.Error(), "laser") {
-		t.Errorf("%v", err)
+		t.Errorf("error of Update is %v", err)
 	}
 	if got := b.weeks(owner, always); len(got) != 1 || got[0].Machine != "vinyl" {
 		t.Errorf("%+v", got)
