@@ -514,9 +514,9 @@ func TestDecisionsAgreeWithCedar(t *testing.T) {
 // the contexts, which already contain the ages of badges and the minute of the week. Decide also chooses the grant and
 // its limits, and finds all that is missing for each grant; reasons are not written out.
 //
-// The figures are those of the median round. ns-decide and times are for members that were prepared (Policy.Prepare: which
-// of their badges may meet which need). ns-unprepared and times-unprepared are for members as a roster makes them when a
-// card is tapped.
+// The figures are those of the median round. ns-decide and times are for members that were prepared by Policy.Prepare,
+// which finds out which of their badges may meet which need. ns-unprepared and times-unprepared are for members as a
+// roster makes them when a card is tapped.
 func BenchmarkSameQuestions(b *testing.B) {
 	g := gen{rand.New(rand.NewPCG(7, 8))}
 	type asked struct {
