@@ -94,8 +94,8 @@ type Config struct {
 	RestartScreen func() error
 }
 
-// Owed is the end of a session that the previous daemon left unfinished, with the member's updated practice; Practice
-// is zero if the duration of the session is unknown.
+// Owed is the end of a session that the previous daemon left unfinished, with the member's updated practice. A zero
+// Practice adds none.
 type Owed struct {
 	Record   session.Record
 	Practice policy.Practice

@@ -63,7 +63,7 @@ func TestRestoreAddsTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 	}
 	p := b.m.practice.of["m-020dc2"]
 	if want := here.Logged + 2*time.Hour; p.Logged != want || p.Day != here.Day+10*time.Minute ||
-		!p.Last.Equal(here.Last) {
+		p.Sessions != 2 || !p.Last.Equal(here.Last) { // one session of that day in each journal
 		t.Errorf("practice %+v, here it was %+v", p, here)
 	}
 	if b.m.state.Runtime.Ran.Relay != ran.Relay+10*time.Hour || b.m.state.Runtime.Ran.Busy != ran.Busy+5*time.Hour {

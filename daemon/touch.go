@@ -145,7 +145,7 @@ func (p *PanelActions) vouch(ctx context.Context, who policy.MemberID, skills []
 	return p.engine.writtenSince(n)
 }
 
-// extend asks the policy again, counting the time that the current session has used.
+// extend asks the policy again, counting the time that the current session has used, but not the session itself.
 func (p *PanelActions) extend(ctx context.Context) {
 	person, known := p.model.rules.person(p.model.state.Current.Member)
 	if !known {
@@ -158,7 +158,7 @@ func (p *PanelActions) extend(ctx context.Context) {
 		member.Practice = slices.Clone(member.Practice[1:])
 	}
 	now := p.cfg.Now().In(p.model.rules.roster.Policy.Zone)
-	member.Practice = append([]policy.Practice{used.Used(now, now.Sub(p.model.state.Current.Since))}, member.Practice...)
+	member.Practice = append([]policy.Practice{used.Using(now, now.Sub(p.model.state.Current.Since))}, member.Practice...)
 	var supervisor *policy.Member
 	if s, known := p.model.rules.person(p.model.state.Current.Supervisor); known {
 		supervisor = p.model.practice.with(s.Member)

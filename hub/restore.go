@@ -150,8 +150,8 @@ func (p *past) ended(r wire.Record, b wire.EndBody) {
 	}
 }
 
-// recentMost is the largest number of recent sessions of each member in a restore. More than a few dozen a week would
-// only affect the rest of a quota.
+// recentMost is the largest number of recent sessions of each member in a restore. A quota of sessions permits at most
+// as many in a day (policy/file: maxSessions). More in a week would only affect the rest of a quota of time.
 const recentMost = 48
 
 // removedMost is the largest number of removed tags in a restore: the last ones.

@@ -59,6 +59,8 @@ type BasisPractice struct {
 	Logged string    `json:"logged,omitempty"`
 	Day    string    `json:"day,omitempty"`
 	Week   string    `json:"week,omitempty"`
+
+	Sessions int `json:"sessions,omitempty"`
 }
 
 var standingWords = [...]string{"unverified", "verified", "revoked"}
@@ -100,7 +102,8 @@ func basisMember(m *Member, at MachineID) *BasisMember {
 		out.Holdings = append(out.Holdings, x)
 	}
 	if u := m.used(at); u != (Practice{}) {
-		out.Practice = &BasisPractice{keptTime(u.Last), keptDuration(u.Logged), keptDuration(u.Day), keptDuration(u.Week)}
+		out.Practice = &BasisPractice{keptTime(u.Last), keptDuration(u.Logged), keptDuration(u.Day), keptDuration(u.Week),
+			u.Sessions}
 	}
 	return out
 }
@@ -222,7 +225,7 @@ func (m *BasisMember) member(machine MachineID) (out *Member, err error) {
 }
 
 func (p BasisPractice) practice(machine MachineID) (Practice, error) {
-	out := Practice{Machine: machine, Last: p.Last}
+	out := Practice{Machine: machine, Last: p.Last, Sessions: p.Sessions}
 	for _, x := range []struct {
 		text string
 		to   *time.Duration

@@ -58,6 +58,7 @@ func TestTheBasisOfADecisionGetsTheSameDecision(t *testing.T) {
 			if x.Grants[i].Quota.Day = time.Duration(g.IntN(3)) * 4 * time.Minute; x.Grants[i].Supervisor != nil {
 				x.Grants[i].Learners = g.IntN(3)
 			}
+			x.Grants[i].Quota.Sessions = g.IntN(3)
 		}
 		p := mustNew(t, m)
 		for range 25 {

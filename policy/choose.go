@@ -92,7 +92,7 @@ func (j *evaluator) leaves(g *Grant) (most time.Duration) {
 		}
 	}
 	if g.Quota != (Quota{}) {
-		day, week := j.used()
+		day, week, _ := j.used()
 		if g.Quota.Day > 0 {
 			atMost(g.Quota.Day - day)
 		}

@@ -92,11 +92,14 @@ type Reason struct {
 	// not-recent: time of issue or last use; membership-lapsed: noon of its last day; outside-hours, booked: end of the
 	// closure
 	At time.Time `json:"at,omitzero"`
-	// not-recent: the maximum age; not-enough-hours: the required running time; quota-used: the quota (ns)
+	// not-recent: the maximum age; not-enough-hours: the required running time; quota-used: the quota of time (ns)
 	Want time.Duration `json:"want,omitempty"`
 	// not-enough-hours: the running time logged; quota-used: the time used (ns)
 	Have time.Duration `json:"have,omitempty"`
-	Kind ReasonKind    `json:"kind,omitempty"` // which rule gave the code, if several rules share it
+	// quota-used: the quota of sessions, and the sessions that the member began on the day
+	WantSessions int        `json:"want_sessions,omitempty"`
+	HaveSessions int        `json:"have_sessions,omitempty"`
+	Kind         ReasonKind `json:"kind,omitempty"` // which rule gave the code, if several rules share it
 }
 
 // ReasonKind distinguishes rules that share a code. The zero kind is the ordinary rule of its code.
@@ -111,8 +114,8 @@ const (
 	WeakAssurance            // badge-unverified: the assurance is weaker than asked for
 	// card-blocked: the card's number can be copied, and this machine requires a card that authenticates itself
 	WeakCard
-	OfDay          // quota-used: the day's
-	OfWeek         // quota-used: the week's
+	OfDay          // quota-used: the day's time
+	OfWeek         // quota-used: the week's time
 	Booked         // outside-hours: the machine is booked for someone else
 	NotBooked      // outside-hours: allowed only during the member's own booking
 	BusySupervisor // needs-supervisor: the mentor already supervises as many people as the policy permits
@@ -121,6 +124,7 @@ const (
 	OfReplacedCard // card-blocked: the member has another card instead
 	OfLapsed       // needs-supervisor: the mentor's membership has lapsed
 	Besides        // no-badge: an accepted badge is held, but not the badge that its entry asks for as well
+	OfSessions     // quota-used: the day's sessions
 )
 
 var kindWords = [...]string{
@@ -141,6 +145,7 @@ var kindWords = [...]string{
 	"replaced",
 	"membership",
 	"with",
+	"sessions",
 }
 
 func (k ReasonKind) String() string { return word(kindWords[:], int(k)) }

@@ -181,7 +181,8 @@ func (c *checker) grant(m *machine, where string, g *Grant) grant {
 	c.bad(g.Role > NoRole && g.Role <= Maintainer, "%s: no role", where)
 	c.bad(g.Role != Learner || g.Supervisor != nil, "%s: a learner needs a supervisor", where)
 	c.bad(l.Max >= 0 && l.Idle >= 0 && l.Warn >= 0 && l.Extend >= 0, "%s: a limit is negative", where)
-	c.bad(g.Quota.Day >= 0 && g.Quota.Week >= 0 && g.Learners >= 0, "%s: a quota is negative", where)
+	q := g.Quota
+	c.bad(q.Day >= 0 && q.Week >= 0 && q.Sessions >= 0 && g.Learners >= 0, "%s: a quota is negative", where)
 	out := grant{Grant: g, needs: c.need(m, where, &g.Needs, g.Role, 1)}
 	if g.Supervisor != nil {
 		out.supervisor = c.need(m, where+", supervisor", g.Supervisor, Mentor, 1)

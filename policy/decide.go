@@ -152,10 +152,12 @@ type evaluator struct {
 	shares     shares
 }
 
-// shares holds how long the member has used the machine on the day and in the week of the question.
+// shares holds how long the member has used the machine on the day and in the week of the question, and how many
+// sessions the member began on that day.
 type shares struct {
 	known     bool
 	day, week time.Duration
+	sessions  int
 }
 
 func (j *evaluator) missing(code uint8) { j.found.add(finding{code: code}) }
@@ -254,28 +256,31 @@ func (j *evaluator) quota(q Quota) {
 	if q == (Quota{}) || !j.judges(PassHours) {
 		return
 	}
-	day, week := j.used()
+	day, week, sessions := j.used()
 	if q.Day > 0 && day >= q.Day {
 		j.found.add(finding{code: quotaUsed, kind: OfDay})
 	}
 	if q.Week > 0 && week >= q.Week {
 		j.found.add(finding{code: quotaUsed, kind: OfWeek})
 	}
+	if q.Sessions > 0 && sessions >= q.Sessions {
+		j.found.add(finding{code: quotaUsed, kind: OfSessions})
+	}
 }
 
-// used is how long the member has used the machine today and this week.
-func (j *evaluator) used() (day, week time.Duration) {
+// used is how long the member has used the machine today and this week, and in how many sessions today.
+func (j *evaluator) used() (day, week time.Duration, sessions int) {
 	if x := &j.shares; !x.known {
 		j.onWall()
 		x.known = true
 		if sameDay(j.member.last, j.local) {
-			x.day = j.member.day
+			x.day, x.sessions = j.member.day, j.member.sessions
 		}
 		if sameWeek(j.member.last, j.local) {
 			x.week = j.member.week
 		}
 	}
-	return j.shares.day, j.shares.week
+	return j.shares.day, j.shares.week, j.shares.sessions
 }
 
 // supervised reports whether another member has tapped who meets what the grant requires of a supervisor and may

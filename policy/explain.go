@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -247,8 +248,9 @@ func (e explainer) notRecent(r Reason) Sentence {
 
 // usedUp names the quota that is used up, and the time when the quota starts again.
 func usedUp(r Reason) Sentence {
-	want := hoursOf(r.Want)
-	if r.Kind == OfWeek {
+	want, tomorrow := hoursOf(r.Want), Text{"revenir demain", "come back tomorrow"}
+	switch r.Kind {
+	case OfWeek:
 		return step(
 			Text{
 				"Le temps prévu pour la semaine (" + want.FR + ") est épuisé",
@@ -256,13 +258,22 @@ func usedUp(r Reason) Sentence {
 			},
 			Text{"revenir lundi", "come back on Monday"},
 		)
+	case OfSessions:
+		n := strconv.Itoa(r.WantSessions)
+		return step(
+			Text{
+				"Le quota d’utilisations de la journée (" + n + ") est épuisé",
+				"The day’s quota of sessions (" + n + ") is used up",
+			},
+			tomorrow,
+		)
 	}
 	return step(
 		Text{
 			"Le temps prévu pour la journée (" + want.FR + ") est épuisé",
 			"The day’s time (" + want.EN + ") is used up",
 		},
-		Text{"revenir demain", "come back tomorrow"},
+		tomorrow,
 	)
 }
 

@@ -12,7 +12,7 @@ func (r Role) In(l Language) string {
 var frenchCodes = [len(codeList)]string{"carte inconnue", "carte bloquée", "machine arrêtée par sécurité",
 	"adhésion expirée",
 	"badge manquant", "badge retiré", "badge non vérifié", "badge expiré", "pas assez d’heures", "trop ancien",
-	"temps autorisé épuisé", "liste des accès trop ancienne", "horloge pas encore réglée", "machine hors service",
+	"quota épuisé", "liste des accès trop ancienne", "horloge pas encore réglée", "machine hors service",
 	"hors des horaires", "mentor nécessaire"}
 
 // In returns the reason for a sentence: French words, or the English code as in records.

@@ -62,6 +62,8 @@ func share(m *machine, grant int, who *Member, l *finding, r *Reason) {
 		r.Want, r.Have = q.Day, who.used(m.ID).Day
 	case OfWeek:
 		r.Want, r.Have = q.Week, who.used(m.ID).Week
+	case OfSessions:
+		r.WantSessions, r.HaveSessions = q.Sessions, who.used(m.ID).Sessions
 	case Booked:
 		r.At = m.Bookings[l.held].To
 	}

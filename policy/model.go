@@ -90,20 +90,34 @@ type Practice struct {
 	Logged  time.Duration // running time logged in all
 	Day     time.Duration // time used on the day of Last, in the site's zone
 	Week    time.Duration // time used in the week of Last, which begins on Monday
+	// Sessions is how many sessions began on the day of Last. A session past midnight belongs to the day before.
+	Sessions int
 }
 
 // Used returns the practice after one more session, which ended at end, in the site's zone. Only the part of the
-// session on that day, and in that week, counts for the quotas.
+// session on that day, and in that week, counts for the quotas of time. The session counts for a quota of sessions if
+// it began on that day.
 func (p Practice) Used(end time.Time, took time.Duration) Practice {
-	if !sameDay(p.Last, end) {
-		p.Day = 0
+	p = p.Using(end, took)
+	if took <= end.Sub(dayBegan(end)) {
+		p.Sessions++
 	}
-	if !sameWeek(p.Last, end) {
+	return p
+}
+
+// Using returns the practice in a session that has lasted for took at now, in the site's zone. The time counts. The
+// session itself does not count, because the policy has admitted it: an extension of the last session that a quota
+// permits must not be refused because of that session.
+func (p Practice) Using(now time.Time, took time.Duration) Practice {
+	if !sameDay(p.Last, now) {
+		p.Day, p.Sessions = 0, 0
+	}
+	if !sameWeek(p.Last, now) {
 		p.Week = 0
 	}
-	p.Day += min(took, end.Sub(dayBegan(end)))
-	p.Week += min(took, end.Sub(weekBegan(end)))
-	p.Last, p.Logged = end, p.Logged+took
+	p.Day += min(took, now.Sub(dayBegan(now)))
+	p.Week += min(took, now.Sub(weekBegan(now)))
+	p.Last, p.Logged = now, p.Logged+took
 	return p
 }
 
@@ -117,6 +131,7 @@ func (p Practice) After(before Practice) Practice {
 	last.Logged += first.Logged
 	if sameDay(first.Last, last.Last) {
 		last.Day += first.Day
+		last.Sessions += first.Sessions
 	}
 	if sameWeek(first.Last, last.Last) {
 		last.Week += first.Week

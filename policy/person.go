@@ -8,7 +8,8 @@ type person struct {
 	all       []Holding
 	last      time.Time     // end of the last session here
 	logged    time.Duration // running time logged here
-	day, week time.Duration // time used here on this day and in this week
+	day, week time.Duration // time used here on the day and in the week of last
+	sessions  int           // sessions begun here on the day of last
 }
 
 // prepared lists which of a member's badges may meet which need of one machine, so that a tap compares no names.
@@ -70,11 +71,11 @@ func (x *person) meet(m *machine, who *Member) {
 		x.prepared = prepare(m, who.Holdings)
 	}
 	u := who.used(m.ID)
-	x.last, x.logged, x.day, x.week = u.Last, u.Logged, u.Day, u.Week
+	x.last, x.logged, x.day, x.week, x.sessions = u.Last, u.Logged, u.Day, u.Week, u.Sessions
 }
 
 // used returns the member's practice at the machine. If the machine is listed twice, the better value of each field
-// counts, and for quotas the greater time.
+// counts, and for quotas the greater time and the greater number of sessions.
 func (m *Member) used(id MachineID) (out Practice) {
 	for i := range m.Practice {
 		x := &m.Practice[i]
@@ -86,6 +87,7 @@ func (m *Member) used(id MachineID) (out Practice) {
 		}
 		out.Logged = max(out.Logged, x.Logged)
 		out.Day, out.Week = max(out.Day, x.Day), max(out.Week, x.Week)
+		out.Sessions = max(out.Sessions, x.Sessions)
 	}
 	return out
 }

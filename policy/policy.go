@@ -114,9 +114,10 @@ type Booking struct {
 	For      MemberID
 }
 
-// Quota is how long a member may use the machine. Zero means no limit.
+// Quota is how long and how often a member may use the machine. Zero means no limit.
 type Quota struct {
 	Day, Week time.Duration // local days and weeks of the site; a week begins on Monday
+	Sessions  int           // in a local day
 }
 
 // WhenIdle says what happens to running work when a session ends. The zero WhenIdle switches the machine off at once.

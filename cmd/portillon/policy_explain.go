@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,7 +44,8 @@ func (a *asked) declare(fs *flag.FlagSet) {
 	fs.StringVar(&a.clock, "clock", "trusted", "the machine's clock: trusted or untrusted")
 	fs.StringVar(&a.card, "card", "number", "what the card has proven: number or aes")
 	fs.StringVar(&a.as, "as", "", "the role that is asked for; default: the one to start in")
-	fs.StringVar(&a.used, "used", "", "how long the member has used the machine: day=2h, week=6h, or both with a comma")
+	fs.StringVar(&a.used, "used", "",
+		"how long and how often the member has used the machine: day=2h, week=6h, sessions=2, or several with commas")
 	fs.StringVar(&a.lastUsed, "last-used", "", "when the member last used the machine; default: never, or now with --used")
 	spanFlag(fs, &a.logged, "logged", 0, "running time that the member has logged on the machine, as 10h")
 	spanFlag(fs, &a.age, "bundle-age", 0, "how old the machine's bundle is, as 31d or 240h")
@@ -143,14 +145,19 @@ func (a *asked) practice(p *policy.Policy, q policy.Question) (policy.Practice, 
 	for _, part := range strings.Split(a.used, ",") {
 		of, text, named := strings.Cut(strings.TrimSpace(part), "=")
 		into := map[string]*time.Duration{"day": &here.Day, "week": &here.Week}[of]
-		if part == "" {
-			continue
-		}
-		if !named || into == nil {
-			return here, wrong("--used: %q is not the use of a day or a week", part).hinted("--used day=2h,week=6h")
-		}
-		if *into, err = span(text); err != nil {
-			return here, wrong("--used: %w", err)
+		switch {
+		case part == "":
+		case named && of == "sessions":
+			if here.Sessions, err = strconv.Atoi(text); err != nil || here.Sessions < 0 {
+				return here, wrong("--used: %q is no number of sessions", text).hinted("--used sessions=2")
+			}
+		case !named || into == nil:
+			return here, wrong("--used: %q is not the use of a day or a week, or a number of sessions", part).
+				hinted("--used day=2h,week=6h,sessions=2")
+		default:
+			if *into, err = span(text); err != nil {
+				return here, wrong("--used: %w", err)
+			}
 		}
 	}
 	return here, nil
@@ -254,6 +261,8 @@ func ruleOf(p *policy.Policy, r policy.Reason, l policy.Language) string {
 		return say(l, "jour", "day")
 	case policy.OfWeek:
 		return say(l, "semaine", "week")
+	case policy.OfSessions:
+		return say(l, "utilisations", "sessions")
 	case policy.Booked:
 		return say(l, "réservée par quelqu’un d’autre jusqu’au ", "booked by somebody else until ") +
 			r.At.In(p.Zone).Format("2006-01-02 15:04")

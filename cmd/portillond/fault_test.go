@@ -78,14 +78,34 @@ func TestKilledDaemonOpensTheRelayAndItsSessionIsClosedWithTheCause(t *testing.T
 	if got := causes(t, l); !slices.Equal(got, []wire.Cause{wire.CauseDaemonLost}) {
 		t.Errorf("closed with %v", got)
 	}
+	// The session ended within its first minute, before its length was stored: it counts as one session all the same.
+	l.signal(syscall.SIGTERM)
+	l.ended()
+	for _, r := range records(t, l.path("data/journal.db")) {
+		if r.Kind != wire.SessionStart {
+			continue
+		}
+		if p := practiceOf(t, l, r.Member); p.Sessions != 1 || p.Logged != 0 || !p.Last.Equal(r.Wall) {
+			t.Errorf("practice %+v, want one session of no known length, begun at %v", p, r.Wall)
+		}
+	}
 }
 
-// A session that was ended by a power cut counts with its last stored length. So a member who pulls the plug does not
-// get back the time used on that day.
-func TestSessionEndedByAPowerCutCountsItsKnownLength(t *testing.T) {
-	l := tapped(t)
-	l.signal(syscall.SIGKILL)
-	l.ended()
+// practiceOf returns a member's practice from the facts of the machine's journal. The daemon must not run.
+func practiceOf(t *testing.T, l *lab, id policy.MemberID) policy.Practice {
+	t.Helper()
+	j := openJournal(t, l)
+	defer j.Close()
+	facts, err := j.Facts(daemon.FactPractice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decode[policy.Practice](t, facts[daemon.FactPractice+string(id)])
+}
+
+// openJournal opens the machine's journal as after a restart of the computer. The daemon must not run.
+func openJournal(t *testing.T, l *lab) *journal.Journal {
+	t.Helper()
 	text, err := os.ReadFile(l.path("machine.key"))
 	if err != nil {
 		t.Fatal(err)
@@ -99,11 +119,24 @@ func TestSessionEndedByAPowerCutCountsItsKnownLength(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return j
+}
+
+// A session that was ended by a power cut counts with its last stored length. So a member who pulls the plug does not
+// get back the time used on that day.
+func TestSessionEndedByAPowerCutCountsItsKnownLength(t *testing.T) {
+	l := tapped(t)
+	l.signal(syscall.SIGKILL)
+	l.ended()
+	j := openJournal(t, l)
 	left, open, err := j.OpenSession()
 	if err != nil || !open {
 		t.Fatal(err, open)
 	}
-	kept, _ := json.Marshal(daemon.UnderWay{Session: left.Start.Session, Seconds: 1234, At: time.Now()})
+	// Noon of the day of the start: the 1234 seconds before it are on that day too.
+	y, m, d := left.Start.Wall.In(time.UTC).Date()
+	at := time.Date(y, m, d, 12, 0, 0, 0, time.UTC)
+	kept, _ := json.Marshal(daemon.UnderWay{Session: left.Start.Session, Seconds: 1234, At: at})
 	if err := errors.Join(j.Keep(map[string][]byte{daemon.FactUnderWay: kept}), j.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -117,14 +150,8 @@ func TestSessionEndedByAPowerCutCountsItsKnownLength(t *testing.T) {
 	}
 	l.signal(syscall.SIGTERM)
 	l.ended()
-	if j, err = journal.Open(l.path("data/journal.db"), o); err != nil {
-		t.Fatal(err)
-	}
-	defer j.Close()
-	facts, err := j.Facts(daemon.FactPractice)
-	if p := decode[policy.Practice](t, facts[daemon.FactPractice+string(left.Start.Member)]); err != nil ||
-		p.Day != 1234*time.Second {
-		t.Errorf("%v %+v", err, p)
+	if p := practiceOf(t, l, left.Start.Member); p.Day != 1234*time.Second || p.Sessions != 1 {
+		t.Errorf("%+v", p)
 	}
 }
 

@@ -36,7 +36,7 @@ const (
 	ofCircumstance chainKind = iota
 	ofBadge                  // a badge of the member or the mentor: each level is worth more than those below it
 	ofUse                    // the member's last use of the machine
-	ofShare                  // time used of a quota
+	ofShare                  // time or sessions used of a quota
 )
 
 // maxCases bounds the states of a machine times its time slots: 262,144, which take a few seconds. A machine with more
@@ -380,37 +380,48 @@ func (s *cases) practice(needs []policy.Need, who someone) {
 	}
 }
 
-// quotas adds chains for the time used this day and this week: none, then exactly each quota. A member who has used
-// part of a quota used the machine just now, so the last use is set too.
+// quotas adds chains for the time used this day and this week, and for the sessions of this day: none, then exactly
+// each quota. A member who has used part of a quota used the machine just now, so the last use is set too.
 func (s *cases) quotas(all []policy.Quota) {
-	var day, week []time.Duration
+	var day, week, sessions []time.Duration
 	for _, q := range all {
-		day, week = append(day, q.Day), append(week, q.Week)
+		day, week, sessions = append(day, q.Day), append(week, q.Week), append(sessions, time.Duration(q.Sessions))
 	}
-	add := func(cuts []time.Duration, of policy.Text, set func(*policy.Practice, time.Duration)) {
+	add := func(cuts []time.Duration, text func(time.Duration) policy.Text, set func(*policy.Practice, time.Duration)) {
 		if len(cuts) == 0 {
 			return
 		}
 		c := chain{kind: ofShare}
 		c.add(policy.Text{}, nothing)
 		for _, d := range cuts {
-			c.add(
-				policy.Text{FR: policy.FormatDuration(d) + of.FR, EN: policy.FormatDuration(d) + of.EN},
-				func(q *policy.Question) { q.Member.Practice[0].Last = q.At; set(&q.Member.Practice[0], d) },
-			)
+			c.add(text(d), func(q *policy.Question) { q.Member.Practice[0].Last = q.At; set(&q.Member.Practice[0], d) })
 		}
 		s.chains = append(s.chains, c)
 	}
+	long := func(fr, en string) func(time.Duration) policy.Text {
+		return func(d time.Duration) policy.Text {
+			return policy.Text{FR: policy.FormatDuration(d) + fr, EN: policy.FormatDuration(d) + en}
+		}
+	}
 	add(
 		cutsOf(day),
-		policy.Text{FR: " d’utilisation ce jour", EN: " used this day"},
+		long(" d’utilisation ce jour", " used this day"),
 		func(p *policy.Practice, d time.Duration) { p.Day = d },
 	)
 	add(
 		cutsOf(week),
-		policy.Text{FR: " d’utilisation cette semaine", EN: " used this week"},
+		long(" d’utilisation cette semaine", " used this week"),
 		func(p *policy.Practice, d time.Duration) { p.Week = d },
 	)
+	add(cutsOf(sessions), sessionsToday, func(p *policy.Practice, n time.Duration) { p.Sessions = int(n) })
+}
+
+// sessionsToday is the text of a level with n sessions on the day of the question.
+func sessionsToday(n time.Duration) policy.Text {
+	if n == 1 {
+		return policy.Text{FR: "1 utilisation ce jour", EN: "1 session this day"}
+	}
+	return policy.Text{FR: fmt.Sprintf("%d utilisations ce jour", n), EN: fmt.Sprintf("%d sessions this day", n)}
 }
 
 // circumstances adds chains for the card (authenticates itself, or only its number is known), the age of the bundle,

@@ -181,6 +181,14 @@ func TestChangesOfEveryCircumstanceAreFound(t *testing.T) {
 			"gains user alone=true with user (attested)"},
 		"a week's quota": {plain, func(m *policy.Machine) { m.Grants[0].Quota.Week = 90 * time.Minute },
 			"loses user alone=true with user+1h30m used this week"},
+		"sessions": {plain, func(m *policy.Machine) { m.Grants[0].Quota.Sessions = 2 },
+			"loses user alone=true with user+2 sessions this day; loses user alone=true with user clock untrusted"},
+		"one session more": {func(m *policy.Machine) { m.Grants[0].Quota.Sessions = 1 },
+			func(m *policy.Machine) { m.Grants[0].Quota.Sessions = 2 },
+			"gains user alone=true with user+1 session this day"},
+		"sessions in place of time": {func(m *policy.Machine) { m.Grants[0].Quota.Day = time.Hour },
+			func(m *policy.Machine) { m.Grants[0].Quota = policy.Quota{Sessions: 3} },
+			"gains user alone=true with user+1h used this day; loses user alone=true with user+3 sessions this day"},
 		"hours at midday": {func(m *policy.Machine) { m.Grants[0].Hours = mustHours("09:00-12:00,13:00-18:00") },
 			func(m *policy.Machine) { m.Grants[0].Hours = mustHours("13:00-14:00") },
 			"loses user alone=true with user when Mo-Su 09:00-12:00, Mo-Su 14:00-18:00"},
@@ -227,6 +235,17 @@ func TestChangesAreDescribedInFrenchAndEnglish(t *testing.T) {
 	} {
 		if fr, en := c.change.In(policy.French), c.change.In(policy.English); fr != c.fr || en != c.en {
 			t.Errorf("%q\n%q", fr, en)
+		}
+	}
+}
+
+func TestSessionsOfADayAreDescribedInBothLanguages(t *testing.T) {
+	for n, want := range map[time.Duration]policy.Text{
+		1: {FR: "1 utilisation ce jour", EN: "1 session this day"},
+		2: {FR: "2 utilisations ce jour", EN: "2 sessions this day"},
+	} {
+		if got := sessionsToday(n); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
 		}
 	}
 }

@@ -41,6 +41,8 @@ var mutants = []mutate.Edit{
 	{"never.go", "if d.Would != d.Verdict {", "if false {"},
 	{"invariants.go", "if c.chains[i].kind != ofBadge {", "if c.chains[i].kind > ofBadge {"},
 	{"cases.go", "return lately || !shares", "return true || lately || !shares"},
+	{"cases.go", "{ p.Sessions = int(n) }", "{ p.Sessions = int(n) - 1 }"},
+	{"cases.go", "append(sessions, time.Duration(q.Sessions))", "append(sessions, time.Duration(min(q.Sessions, 1)))"},
 	{"cases.go", "if b := underWay(lists[i], q.At); b != nil {", "if b := underWay(lists[min(i, 0)], q.At); b != nil {"},
 	{"minimalchanges.go", "q.Issued = c.from //", "q.Issued = q.At //"},
 	{"minimalchanges.go", "!when.within(out.in(trusted))", "true"},

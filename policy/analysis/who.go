@@ -78,7 +78,7 @@ type Right struct {
 	Supervised bool          // only with a mentor
 	Hours      *policy.Hours // nil: at any time
 	Booked     bool          // only during the member's own booking
-	Now        bool          // at the moment of the question: open, not booked by another, and time left of the quota
+	Now        bool          // at the moment of the question: open, not booked by another, and not all of a quota used
 }
 
 // Rights returns the roles that each member has at a machine at some time; Who returns the roles at one moment. A right

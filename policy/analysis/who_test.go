@@ -119,12 +119,19 @@ func TestRightsRemainAfterTheQuotaIsUsedUp(t *testing.T) {
 		m.Grants[0].Hours, m.Grants[0].Quota = nil, policy.Quota{Day: time.Hour}
 	})
 	m := bearer("user")
-	m.Practice = []policy.Practice{{Machine: "m", Last: monday.Add(-time.Minute), Day: time.Hour, Week: time.Hour}}
-	if got := fmt.Sprint(rightWords(p, m, monday)); got != "[user now false]" {
-		t.Error(got)
+	m.Practice = []policy.Practice{
+		{Machine: "m", Last: monday.Add(-time.Minute), Day: time.Hour, Week: time.Hour, Sessions: 2},
 	}
-	if got := fmt.Sprint(rightWords(p, m, monday.AddDate(0, 0, 1))); got != "[user now true]" {
-		t.Error(got)
+	sessions := ruled(t, func(m *policy.Machine) {
+		m.Grants[0].Hours, m.Grants[0].Quota = nil, policy.Quota{Sessions: 2}
+	})
+	for _, p := range []*policy.Policy{p, sessions} {
+		if got := fmt.Sprint(rightWords(p, m, monday)); got != "[user now false]" {
+			t.Error(got)
+		}
+		if got := fmt.Sprint(rightWords(p, m, monday.AddDate(0, 0, 1))); got != "[user now true]" {
+			t.Error(got)
+		}
 	}
 }
 

@@ -40,13 +40,13 @@ func (r *reader) test(x yamlfile.Node) policy.Test {
 // practice returns the practice at the machine of the member of an example.
 func practice(t *policy.Test) *policy.Practice { return &t.Question.Member.Practice[0] }
 
-// used reads the time used at the machine today and this week. If the example does not set the last use, used sets it
-// too.
+// used reads the time used at the machine today and this week, and today's sessions. If the example does not set the
+// last use, used sets it too.
 func (r *reader) used(n yamlfile.Node, t *policy.Test) {
 	var used policy.Quota
 	fill(r, n, r.tables.used, &used)
 	here := practice(t)
-	here.Day, here.Week = used.Day, used.Week
+	here.Day, here.Week, here.Sessions = used.Day, used.Week, used.Sessions
 	if here.Last.IsZero() {
 		here.Last = t.Question.At
 	}

@@ -302,6 +302,12 @@ func TestFaultsNamePositionProblemAndRemedy(t *testing.T) {
 		},
 		{"quota of nothing", "needs: laser-maintainer }", "needs: laser-maintainer, quota: {} }", `a quota of nothing`},
 		{
+			"quota of no session",
+			"needs: laser-maintainer }",
+			"needs: laser-maintainer, quota: { sessions: 0 } }",
+			`quota.sessions: "0" does not do (a whole number from 1 to 48)`,
+		},
+		{
 			"quota of a week",
 			"needs: laser-maintainer }",
 			"needs: laser-maintainer, quota: { day: 3h, week: 2h } }",

@@ -42,7 +42,7 @@ func testTable() table[policy.Test] {
 			func(t *test, at time.Time) { practice(t).Last = at }),
 		keyOf("logged", wholeValue(0, maxRunning), "hours of the member at this machine so far",
 			func(t *test, n int) { practice(t).Logged = time.Duration(n) * time.Hour }),
-		keyWith("used", inline(usedTable()), "time at this machine so far, for quotas", (*reader).used),
+		keyWith("used", inline(usedTable()), "time and sessions at this machine so far, for quotas", (*reader).used),
 		keyOf("answering", wholeValue(0, maxLearners), "how many learners the mentor answers for already",
 			func(t *test, n int) { t.Question.Answering = n }),
 		keyOf("clock", choice("trusted", "untrusted"), "whether the machine's clock is set",
@@ -93,11 +93,13 @@ func heldTable() table[heldBadge] {
 	)
 }
 
-// usedTable is the time that a member has used a machine.
+// usedTable is how long and how often a member has used a machine.
 func usedTable() table[policy.Quota] {
 	return newTable("used", nil,
 		keyOf("day", lengthValue(), "used today", func(q *policy.Quota, d time.Duration) { q.Day = d }),
 		keyOf("week", lengthValue(), "used this week", func(q *policy.Quota, d time.Duration) { q.Week = d }),
+		keyOf("sessions", wholeValue(0, maxSessions), "sessions begun today, without the one that is asked for",
+			func(q *policy.Quota, n int) { q.Sessions = n }),
 	)
 }
 

@@ -155,7 +155,7 @@ func grantTable() table[policy.Grant] {
 		keyOf("learners", wholeValue(1, maxLearners),
 			"how many sessions one mentor answers for at most; each machine counts for itself, and has one",
 			func(g *grant, n int) { g.Learners = n }),
-		keyWith("quota", inline(quotaTable()), "how much of the machine's time a member may use",
+		keyWith("quota", inline(quotaTable()), "how long and how often a member may use the machine",
 			func(r *reader, n yamlfile.Node, g *grant) { g.Quota = r.quota(n) }),
 		keyWith("session", mappingForm("session"), "the limits of a session; what it does not say is as under defaults",
 			func(r *reader, n yamlfile.Node, g *grant) { g.Session = r.limits(n, r.session) }),
@@ -189,11 +189,13 @@ func severalNeedsTable() table[policy.Need] {
 	)
 }
 
-// quotaTable is how long a member may use a machine.
+// quotaTable is how long and how often a member may use a machine.
 func quotaTable() table[policy.Quota] {
 	return newTable("quota", thing{"minProperties": 1},
 		keyOf("day", durationValue(), "in a day, at most 24h", func(q *policy.Quota, d time.Duration) { q.Day = d }),
 		keyOf("week", durationValue(), "in a week", func(q *policy.Quota, d time.Duration) { q.Week = d }),
+		keyOf("sessions", wholeValue(1, maxSessions), "how many sessions in a day",
+			func(q *policy.Quota, n int) { q.Sessions = n }),
 	)
 }
 

@@ -126,12 +126,12 @@ func (r *reader) limits(n yamlfile.Node, usual policy.Limits) policy.Limits {
 	return l
 }
 
-// quota reads how long a member may use the machine.
+// quota reads how long and how often a member may use the machine.
 func (r *reader) quota(n yamlfile.Node) (q policy.Quota) {
 	fill(r, n, r.tables.quota, &q)
 	switch {
 	case n.IsMap() && len(n.Pairs()) == 0:
-		n.Fault("{ day: 2h } or { week: 6h }, or both", "a quota of nothing")
+		n.Fault("{ day: 2h }, { week: 6h } or { sessions: 2 }, or several of these", "a quota of nothing")
 	case q.Day > 0 && q.Week > 0 && q.Week < q.Day:
 		n.Get("week").Fault("", "a week's quota that is shorter than a day's")
 	case q.Day > 24*time.Hour:

@@ -45,6 +45,7 @@ const (
 // Bounds on numbers, for the reader and the schema.
 const (
 	maxLearners      = 100 // that one mentor supervises
+	maxSessions      = 48  // of a member in a day; a restored machine knows a member's last 48 (hub: recentMost)
 	maxNeedHours     = 10_000
 	maxRunning       = 100_000 // hours
 	maxDays          = 10_000

@@ -103,7 +103,7 @@ func with(r, more types.Record) types.Record {
 }
 
 // tally counts the grants that only a membership, or only the state of a card, refuses or leaves waiting.
-type tally struct{ memberships, supervisors, cards int }
+type tally struct{ memberships, supervisors, cards, sessions int }
 
 func (x *tally) count(o policy.Outcome) {
 	if len(o.Missing()) != 1 {
@@ -116,17 +116,21 @@ func (x *tally) count(o policy.Outcome) {
 		x.supervisors++
 	case r.Kind == policy.OfLostCard || r.Kind == policy.OfBlockedCard || r.Kind == policy.OfReplacedCard:
 		x.cards++
+	case r.Kind == policy.OfSessions:
+		x.sessions++
 	}
 }
 
 func (x *tally) check(t *testing.T, asked int) {
 	t.Logf(
-		"refused by nothing else: %d by a membership, %d by a supervisor's membership, %d by the state of a card",
+		"refused by nothing else: %d by a membership, %d by a supervisor's membership, %d by the state of a card, "+
+			"%d by a quota of sessions",
 		x.memberships,
 		x.supervisors,
 		x.cards,
+		x.sessions,
 	)
-	for _, n := range []int{x.memberships, x.supervisors, x.cards} {
+	for _, n := range []int{x.memberships, x.supervisors, x.cards, x.sessions} {
 		if n < asked/20_000 {
 			t.Errorf("%d of %d requests: little was compared", n, asked)
 		}

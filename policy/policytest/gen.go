@@ -232,6 +232,7 @@ func (g Gen) WithCircumstances(q policy.Question) policy.Question {
 		for i := range m.Practice { // list practice twice, and practice at another machine
 			m.Practice[i].Day, m.Practice[i].Week = time.Duration(g.IntN(9))*time.Minute+1, time.Duration(g.IntN(9))*time.Hour
 			m.Practice[i].Last = q.At.Add(-time.Duration(g.IntN(80))*time.Hour + 1)
+			m.Practice[i].Sessions = g.IntN(3)
 		}
 		m.Practice = append(m.Practice, m.Practice...)
 		for i := range m.Practice {

@@ -25,25 +25,30 @@ func (l *localJournal) endOpenSession(zone *time.Location) ([]daemon.Owed, error
 		cause = wire.CauseDaemonLost
 	}
 	l.log.Warn("session left open by the last daemon", "cause", cause)
-	// The session lasted at least until its state was last stored (UnderWay). Only this time counts as practice.
+	// The session lasted at least until its state was last stored (UnderWay), which first happens after a minute. Only
+	// this time counts as practice. A shorter session counts as a session from its start, so that a member who pulls the
+	// plug does not get back a session of a quota.
 	was, _ := l.facts() // compareTags handles unreadable tags
+	u := was.underWay
+	if u.Session != left.Start.Session {
+		u = daemon.UnderWay{}
+		if left.Start.Clock.Believed() {
+			u.At = left.Start.Wall
+		}
+	}
+	if !u.At.IsZero() {
+		u.At = u.At.In(zone)
+	}
 	e := journal.Entry{
 		Kind:    wire.SessionEnd,
 		Session: left.Start.Session,
 		Member:  left.Start.Member,
-		Body:    wire.EndBody{Cause: cause},
+		Body:    wire.EndBody{Cause: cause, Seconds: u.Seconds},
 	}
-	var p policy.Practice
-	if u := was.underWay; u.Session == e.Session {
-		if !u.At.IsZero() {
-			u.At = u.At.In(zone)
-		}
-		p = daemon.Practised(was.practice[e.Member], u.At, time.Duration(u.Seconds)*time.Second)
-		p.Machine = policy.MachineID(l.c.Machine)
-		e.Body = wire.EndBody{Cause: cause, Seconds: u.Seconds}
-		if b, err := json.Marshal(p); err == nil {
-			e.Facts = map[string][]byte{daemon.FactPractice + string(e.Member): b}
-		}
+	p := daemon.Practised(was.practice[e.Member], u.At, time.Duration(u.Seconds)*time.Second)
+	p.Machine = policy.MachineID(l.c.Machine)
+	if b, err := json.Marshal(p); err == nil {
+		e.Facts = map[string][]byte{daemon.FactPractice + string(e.Member): b}
 	}
 	if _, err := l.journal.Append(e); err != nil {
 		l.log.Error("journal append failed", "err", err)
