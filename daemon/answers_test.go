@@ -43,7 +43,8 @@ func TestIdlePanelNamesTheReasonWhyTheMachineCannotStart(t *testing.T) {
 	}
 }
 
-// clockless gives a machine an untrusted clock, and sets which rules are skipped until the clock is trusted.
+// distrustClock gives the bench's machine an untrusted clock, and sets the rules that are skipped until the clock is
+// trusted.
 func clockless(b *bench, pass policy.ClockPass) {
 	b.cfg.Trusted = func() bool { return false }
 	mach, _ := b.m.rules.machine()
@@ -63,7 +64,7 @@ func TestSessionTakesItsSettingsFromThePolicy(t *testing.T) {
 	}
 }
 
-func TestRecountExpectsNoListOfRemovedTagsOfAnOlderRelease(t *testing.T) {
+func TestRecountAcceptsFactsOfAnOlderReleaseWithoutRemovedTags(t *testing.T) {
 	c, facts := story(t)
 	delete(facts, FactRemoved+"t1")
 	if got := c.Compare(facts); len(got) != 0 {
@@ -75,7 +76,7 @@ func TestRecountExpectsNoListOfRemovedTagsOfAnOlderRelease(t *testing.T) {
 	}
 }
 
-// An intervention that is logged after its session also waits for ten minutes.
+// An intervention that is logged after its session also waits ten minutes for its endorser.
 func TestInterventionLoggedAfterItsSessionWaitsForFormLife(t *testing.T) {
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	a := attestations{cfg: clockOf(&now)}
@@ -156,7 +157,7 @@ func TestOnlyATagOfThisMachineIsRemoved(t *testing.T) {
 	}
 }
 
-func TestDoneMaintenanceRemovesNoOtherTag(t *testing.T) {
+func TestCompletedMaintenanceRemovesOnlyItsOwnTag(t *testing.T) {
 	b := newBench(t)
 	b.e.apply(t.Context(), session.AddTag{Tag: session.Tag{ID: "journal", Reason: "belt"}})
 	if b.periodic.upkeep(t.Context()); !b.m.isTagged("journal") {
@@ -178,7 +179,7 @@ func TestOnlyAMaintainerInASessionMayTagTheMachineOut(t *testing.T) {
 	}
 }
 
-func TestVisitorIsNamedAtAMachineThatThePolicyDoesNotKnow(t *testing.T) {
+func TestVisitorIsNamedAtAMachineMissingFromThePolicy(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	b.cfg.Machine = "nowhere"
@@ -197,7 +198,7 @@ func TestConfirmationNamesTheMinutesOfAnIntervention(t *testing.T) {
 	}
 }
 
-func TestAnswersStayForTheFlashTimeAndShortOnesForHalfOfIt(t *testing.T) {
+func TestAnswersAreShownForFlashTimeAndShortAnswersForHalf(t *testing.T) {
 	r := exampleRoster(t)
 	for notice, want := range map[session.Notice]time.Duration{session.Denied: flash, session.CardRefused: flash,
 		session.CannotRecord: flash, session.Occupied: flash / 2, session.Logged: flash / 2, session.Attested: flash / 2,
@@ -220,7 +221,7 @@ func TestAnswersStayForTheFlashTimeAndShortOnesForHalfOfIt(t *testing.T) {
 	}
 }
 
-// reported is an uplink that records each state.
+// stateRecorder is an uplink that appends each state to a list.
 type reported struct {
 	*post
 	states chan wire.State
@@ -248,7 +249,7 @@ func TestStateIsPublishedAtTheStartBeforeTheFirstTick(t *testing.T) {
 	<-ended
 }
 
-// After the daemon has ended, nobody can confirm a form that waited.
+// After the daemon has ended, nobody can confirm a form that was waiting for confirmation.
 func TestWaitingFormsAndTheirPhotosAreDroppedAtShutdown(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
@@ -266,8 +267,8 @@ func TestWaitingFormsAndTheirPhotosAreDroppedAtShutdown(t *testing.T) {
 	}
 }
 
-// Pages call the machine from other goroutines: each call runs in the machine's loop.
-func TestPagesOpenAndWriteFormsInTheLoop(t *testing.T) {
+// The panel's pages call the machine from other goroutines. Each call runs in the machine's loop.
+func TestCallsOfPagesRunInTheMachinesLoop(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -377,7 +378,7 @@ func TestRefusalAtAMachineOutOfServiceGivesTheReason(t *testing.T) {
 	}
 }
 
-// cardOf parses a card's number.
+// mustParseUID parses a card's number, and fails the test if the text is not a number.
 func cardOf(t *testing.T, text string) rfid.UID {
 	t.Helper()
 	uid, err := rfid.ParseUID(text)
@@ -409,10 +410,10 @@ func TestInterventionOfAnOperatorIsRefusedIfTheJournalFails(t *testing.T) {
 	}
 }
 
-// When a maintainer has removed the tag, the machine does not add it again.
+// When a maintainer has removed the tag of a new journal, the machine does not add the tag again.
 func TestTagOfANewJournalIsAddedOnce(t *testing.T) {
 	b := newBench(t)
-	b.cfg.Uplink = &post{} // there is a hub, with which the journal has not been compared yet
+	b.cfg.Uplink = &post{} // a hub is configured, and its copy has not been compared with the journal yet
 	b.m.journal.awaits = true
 	id := b.m.newJournalTag()
 	b.periodic.tagNewJournal(t.Context())

@@ -16,8 +16,8 @@ import (
 	"portillon/wire"
 )
 
-// attestedRoster returns the roster of the example site, whose policy asks the endorser of an intervention at the laser
-// to confirm it at the time.
+// attestedRoster returns the roster of the example site, with a policy that asks an endorser to confirm each
+// intervention at the laser while the endorser is still at the machine.
 func attestedRoster(t *testing.T) *roster.Roster {
 	t.Helper()
 	dir := t.TempDir()
@@ -44,7 +44,8 @@ func attestedRoster(t *testing.T) *roster.Roster {
 	return rosterOf(t, dir)
 }
 
-// helped returns a maintenance by Inès in which Léa has logged a lens cleaning at the machine's screen.
+// benchAfterHelpersIntervention returns a bench on which Inès maintains the laser and Léa, her helper, has logged a
+// lens cleaning at the machine's screen. The second result lists the records since then.
 func helped(t *testing.T, r *roster.Roster) (*bench, *[]session.Record) {
 	t.Helper()
 	b := benchOf(t, r)
@@ -138,8 +139,8 @@ func TestOnlyTheEndorserAtTheMachineCanConfirm(t *testing.T) {
 	}
 }
 
-// A maintainer who fills in the form at the machine, after their own tap, has thereby confirmed the intervention: no
-// question follows.
+// A maintainer who fills in the form at the machine, after their own tap, has thereby confirmed the intervention. The
+// panel asks no further question.
 func TestInterventionLoggedByItsEndorserIsConfirmed(t *testing.T) {
 	r := attestedRoster(t)
 	b := benchOf(t, r)
@@ -163,8 +164,8 @@ func TestInterventionLoggedByItsEndorserIsConfirmed(t *testing.T) {
 	}
 }
 
-// A form from a phone, even with the maintainer's own code, confirms nothing: a confirmation needs the card of the
-// person who opened the form, and a touch.
+// A form from a phone, even one with the maintainer's own code, does not confirm an intervention. To confirm, the
+// person who opened the form presents their card and touches the screen.
 func TestFormFromAPhoneIsNotAConfirmation(t *testing.T) {
 	r := attestedRoster(t)
 	b := benchOf(t, r)
@@ -199,7 +200,7 @@ func TestFormFromAPhoneIsNotAConfirmation(t *testing.T) {
 	}
 }
 
-// After a session that ended without the endorser's card, the question remains open for ten minutes; the endorser's
+// After a session that ended without the endorser's card, the question remains open for ten minutes. The endorser's
 // next card only opens the question.
 func TestEndorserIsAskedForTenMinutesAfterTheSession(t *testing.T) {
 	r := attestedRoster(t)
@@ -239,7 +240,7 @@ func TestEndorserIsAskedForTenMinutesAfterTheSession(t *testing.T) {
 	}
 }
 
-func TestConfirmationThatCannotBeRecordedIsAskedAgain(t *testing.T) {
+func TestConfirmationIsRequestedAgainIfItCannotBeRecorded(t *testing.T) {
 	b, _ := helped(t, attestedRoster(t))
 	b.tap(ines)
 	b.notes.full = true
@@ -254,7 +255,7 @@ func TestConfirmationThatCannotBeRecordedIsAskedAgain(t *testing.T) {
 	}
 }
 
-func TestNoConfirmationIsAskedIfThePolicyRequiresNone(t *testing.T) {
+func TestConfirmationIsRequestedOnlyIfThePolicyRequiresOne(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds a bundle of its own")
 	}
@@ -275,7 +276,7 @@ func TestNoConfirmationIsAskedIfThePolicyRequiresNone(t *testing.T) {
 	}
 }
 
-func TestWaitingConfirmationsAreBounded(t *testing.T) {
+func TestNumberOfWaitingConfirmationsIsLimited(t *testing.T) {
 	b, _ := helped(t, attestedRoster(t))
 	for range 2 * attestsMost {
 		b.e.apply(t.Context(), session.Log{What: "lens-cleaning", ID: b.cfg.NewID()})

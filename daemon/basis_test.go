@@ -14,7 +14,7 @@ import (
 	"portillon/wire/replay"
 )
 
-// Each record of a decision can be replayed: the policy that decided gives the same answer again.
+// A decision can be replayed from its record: evaluated again, the policy that decided gives the same answer.
 func TestRecordsContainTheBasisOfTheirDecision(t *testing.T) {
 	r := clubOf(t, rule, leasLine, leasLine+` cards: [{ number: "AABBCCDD", state: replaced }, "62E3086CED"],`,
 		`cards: ["62E3086CED"]`, "")

@@ -10,13 +10,14 @@ import (
 	"portillon/wire"
 )
 
-// This file handles what a member confirms with a touch at the machine, after their card: an unsigned form in their
-// name, or an intervention that was logged in their session.
+// This file handles two things that a member confirms with a touch at the machine, after presenting their card: an
+// unsigned form in their name, or an intervention that was logged in their session.
 //
 // A form is unsigned if it was sent from a phone, or from a screen where another card has been presented since.
 // Everyone who has the code of a form may send it, so a form proves nothing about its sender. The form waits for ten
-// minutes; its member confirms it with a touch at the machine, after their card. Until then the form creates no record
-// in the member's name and switches nothing. However, a reported problem is recorded at once, without a member.
+// minutes. Within that time its member may present their card and confirm the form with a touch at the machine. Until
+// the confirmation, the form creates no record in the member's name and switches nothing. However, a reported problem
+// is recorded at once, without a member.
 //
 // If the policy requires that the evidence of an intervention is endorsed at-the-time, the maintainer in whose session
 // the intervention was logged endorses it with one touch at the machine's own screen, within a minute of their own tap.
@@ -51,7 +52,7 @@ func (p *PanelActions) holdUnsigned(ctx context.Context, f form, e panel.Entry) 
 	return waits, nil
 }
 
-// recordUnsigned records a problem without a member.
+// recordUnsigned records a reported problem without naming a member.
 func (p *PanelActions) recordUnsigned(ctx context.Context, f form, e panel.Entry) error {
 	if !p.model.forms.mayReport(reportKey{f.opener, true}) {
 		return panel.TooMany
@@ -117,7 +118,7 @@ func (p *PanelActions) attest(ctx context.Context, id string, who policy.MemberI
 	return nil
 }
 
-// decline drops the question: the intervention stays recorded and unconfirmed.
+// decline drops the question to the endorser. The intervention stays recorded, without an endorsement.
 func (p *PanelActions) decline(id string, who policy.MemberID) error {
 	p.model.expireAttests()
 	a, ok := p.model.attests.find(id, who)

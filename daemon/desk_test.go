@@ -44,7 +44,7 @@ func (b *bench) fills(a panel.FormRequest, e panel.Entry) error {
 	return b.writes(f.Token, e)
 }
 
-// writes submits a form at the screen of the machine.
+// submitForm submits a form at the screen of the machine.
 func (b *bench) writes(token string, e panel.Entry) error {
 	e.Here = true
 	_, err := b.actions.fillIn(b.t.Context(), token, e)
@@ -124,7 +124,7 @@ func TestReportKeepsItsAuthorAfterAnotherCard(t *testing.T) {
 	}
 }
 
-// hears records the bodies of all records.
+// bodyRecorder is a journal that also stores the bodies of all records.
 type hears struct {
 	*notebook
 	hear func(session.Record)
@@ -138,7 +138,7 @@ func (h hears) Append(r session.Record, f map[string][]byte) error {
 	return err
 }
 
-func TestFormIsUsedUpOnlyOnceItIsRecorded(t *testing.T) {
+func TestFormStaysUsableUntilItIsRecorded(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	f, _ := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
@@ -273,8 +273,8 @@ func TestTouchExtendsASessionWithinThePolicysLimit(t *testing.T) {
 	}
 }
 
-// The policy's own maximum limits the session at its start. An extension at the panel adds time beyond it, until the
-// machine closes.
+// The policy's maximum duration limits a session when the session starts. An extension at the panel adds time beyond
+// it, until the machine closes.
 func TestExtensionIsLimitedByClosingTimeNotByTheSessionsMaximum(t *testing.T) {
 	b := otherBench(t, "session: { max: 2h, idle: 10m, warn: 2m }", "session: { max: 30m, warn: 25m, extend: 30m }")
 	for _, c := range []struct {
@@ -295,7 +295,8 @@ func TestExtensionIsLimitedByClosingTimeNotByTheSessionsMaximum(t *testing.T) {
 	}
 }
 
-// The mentor's practice at this machine counts for the extension as it counted for the tap.
+// The extension of a supervised session counts the mentor's practice at this machine, as the tap that started the
+// session did.
 func TestExtensionOfASupervisedSessionCountsTheMentorsPractice(t *testing.T) {
 	b := otherBench(
 		t,
@@ -316,8 +317,8 @@ func TestExtensionOfASupervisedSessionCountsTheMentorsPractice(t *testing.T) {
 	}
 }
 
-// A machine knows only its own session. Its mentor is responsible for one learner there, and that session does not
-// count against the mentor when it is extended or when another mentor takes over.
+// A machine knows only its own session, so a mentor is responsible for at most one learner there. That session does not
+// count against the mentor when the session is extended, or when another mentor takes over.
 func TestMentorSupervisesAtMostOneSessionOfAMachine(t *testing.T) {
 	b := otherBench(
 		t,
@@ -387,7 +388,7 @@ func TestMentorVouchesInTwoTouches(t *testing.T) {
 	}
 }
 
-// The card of a mentor who is not asked a question starts a session.
+// If no question waits for a mentor, the mentor's card starts a session.
 func TestMentorsCardStartsASessionIfNoVouchIsPossible(t *testing.T) {
 	b := benchOf(t, rosterOf(t, "../site-example"))
 	for i := range b.m.rules.roster.Policy.Machines {
@@ -505,7 +506,7 @@ func TestOperatorCannotUseTheIDOfAMachinesOwnTag(t *testing.T) {
 	}
 }
 
-// Home Assistant receives the state of the machine and no personal data.
+// Home Assistant receives the state of the machine without personal data.
 func TestStateOnMQTTNamesNobody(t *testing.T) {
 	b := newBench(t)
 	if s := b.e.views.wireState(); s.Format != 2 || s.Generation != "0123456789abcdef" {

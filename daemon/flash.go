@@ -9,7 +9,7 @@ import (
 	"portillon/wire"
 )
 
-// flash is how long an answer is shown before the panel shows the machine's state again.
+// flash is how long the panel shows an answer before the panel shows the machine's state again.
 const flash = 9 * time.Second
 
 // flashResult shows an answer to the person at the machine; after flash the panel shows the state again.

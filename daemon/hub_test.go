@@ -11,7 +11,7 @@ import (
 	"portillon/wire"
 )
 
-// post is an uplink that stores the last state.
+// lastState is an uplink that stores the last state.
 type post struct{ state wire.State }
 
 func (p *post) SetState(s wire.State) { p.state = s }
@@ -55,7 +55,7 @@ func TestOverdueAcknowledgementIsShownOnPanelStatusAndMQTT(t *testing.T) {
 			t.Errorf("%s: status %+v, %+v", c.name, s, s.Unacked)
 		}
 	}
-	for what, n := range map[string]int{"hub does not acknowledge": 1, "hub acknowledges again": 1} {
+	for what, n := range map[string]int{"hub does not acknowledge records": 1, "hub acknowledges records again": 1} {
 		if got := strings.Count(b.log.String(), what); got != n {
 			t.Errorf("logged %q %d times, want %d", what, got, n)
 		}

@@ -13,8 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// The card was removed while the loop was blocked (an SD card may stop for up to diskHang): a removal is valid however
-// late it is processed.
+// The card is removed while the loop is blocked, because an SD card may pause for up to diskHang. A removal is valid
+// however late the loop processes it.
 func TestLateReportOfARemovedCardEndsItsSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -34,7 +34,8 @@ func TestLateReportOfARemovedCardEndsItsSession(t *testing.T) {
 	})
 }
 
-// A slot holds one card. A reader that recovers may find another card in the slot, or the same one.
+// A slot has room for one card. A reader that recovers from a fault may find another card in the slot, or the same
+// card.
 func TestAnotherCardInTheSlotEndsTheSession(t *testing.T) {
 	for name, x := range map[string]struct {
 		card string
@@ -62,7 +63,7 @@ func TestAnotherCardInTheSlotEndsTheSession(t *testing.T) {
 	}
 }
 
-// slow is a journal whose commits take a given time.
+// slowJournal is a journal whose commits take a given time.
 type slow struct {
 	*notebook
 	d time.Duration
@@ -92,7 +93,7 @@ func TestStartThatIsRecordedTooLateClosesNoRelay(t *testing.T) {
 // The wall clock may be set back by hours while the loop hangs: only elapsed time counts.
 func TestLivenessIgnoresTheWallClock(t *testing.T) {
 	m := New(Config{})
-	m.engine.live.born = m.engine.live.born.Add(-2 * hang) // the monotonic reading is moved too
+	m.engine.live.born = m.engine.live.born.Add(-2 * hang) // Add also moves the monotonic reading
 	if m.Alive() {
 		t.Error("the loop has not turned for two seconds")
 	}
@@ -100,13 +101,14 @@ func TestLivenessIgnoresTheWallClock(t *testing.T) {
 	if !m.Alive() {
 		t.Error("it has just turned")
 	}
-	m.engine.live.born = m.engine.live.born.Round(0).Add(-hang) // no monotonic reading: the wall clock is used
+	m.engine.live.born = m.engine.live.born.Round(0).Add(-hang) // no monotonic reading: the wall clock counts
 	if m.engine.live.born.String() == "" || m.engine.live.beat.Load() > int64(time.Hour) {
 		t.Errorf("the beat is no length of time: %d", m.engine.live.beat.Load())
 	}
 }
 
-// The wait has expired, although no tick has ended it: the second tap is by another card than the first.
+// The wait has expired, although no tick has ended it yet. The strength of the first card therefore no longer counts
+// for the second tap.
 func TestStrengthOfACardIsForgottenAfterItsWait(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
@@ -129,8 +131,8 @@ func TestTagWithALongNameDoesNotBlockTheJournal(t *testing.T) {
 	}
 }
 
-// After an emergency stop the card is still in the slot, and the reader loses contact with it for two seconds: that is
-// not a tap.
+// After an emergency stop the card is still in the slot, and the reader loses contact with the card for two seconds.
+// Finding the card again is not a tap.
 func TestCardLeftInItsSlotStartsNoSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Time limits after which the loop counts as hung: hang without a commit, and diskHang during one, because SD cards
-// pause for seconds while they move blocks, and a job must not be interrupted for that.
+// The loop counts as hung after these times: hang while no commit is running, and diskHang during a commit. SD cards
+// pause for seconds while they move blocks, and such a pause must not interrupt a job.
 const (
 	hang     = time.Second
 	diskHang = 10 * time.Second
@@ -23,10 +23,10 @@ type liveness struct {
 
 func newLiveness() *liveness { return &liveness{born: time.Now()} }
 
-// turned notes an iteration of the loop.
+// markIteration records that the loop has begun an iteration.
 func (l *liveness) turned() { l.beat.Store(int64(time.Since(l.born))) }
 
-// duringCommit runs a function that may wait for the disk.
+// duringCommit runs do, which may wait for the disk. Meanwhile alive allows the longer limit diskHang.
 func (l *liveness) duringCommit(do func() error) error {
 	l.disk.Store(max(1, int64(time.Since(l.born))))
 	err := do()

@@ -98,7 +98,7 @@ func (m *Machine) SetJournalMismatch(x JournalMismatch) {
 	}
 }
 
-// JournalFits reports that the hub holds the first records of this journal. It does not block.
+// JournalFits records that the hub holds the first records of this journal. It does not block.
 func (m *Machine) JournalFits() { m.model.journal.mismatch.Store(nil) }
 
 // SetJournalDamage sets the description of the journal's damage. It does not block.
@@ -111,8 +111,8 @@ func (m *Machine) Do(ctx context.Context, r control.Request) control.Reply {
 }
 
 // Obey executes a command that was signed for this machine, and records the result. A tag that the machine already has
-// is not added again, and neither is one that was removed, so a repeated command has no effect. Tags can be removed
-// only at the machine.
+// is not added again, and neither is a removed tag, so a repeated command has no effect. Tags can be removed only at
+// the machine.
 func (m *Machine) Obey(ctx context.Context, c wire.Command) error {
 	rep := m.loop.within(ctx, func(ctx context.Context) control.Reply { return m.operator.obey(ctx, c) })
 	if !rep.OK {
@@ -122,8 +122,8 @@ func (m *Machine) Obey(ctx context.Context, c wire.Command) error {
 }
 
 // Restore adds the hub's data from earlier journals to this journal. done holds the kinds of maintenance that a record
-// of this journal shows as done. A journal accepts this once; a second call has no effect. Restore removes only the tag
-// of the new journal, and does not affect a running session.
+// of this journal shows as done. A journal accepts one restore, and a second call has no effect. Restore removes only
+// the tag of the new journal, and does not affect a running session.
 func (m *Machine) Restore(ctx context.Context, r wire.Restore, sha string, done map[string]bool) error {
 	rep := m.loop.within(ctx, func(ctx context.Context) control.Reply {
 		if err := m.restorer.restore(ctx, r, sha, done); err != nil {
@@ -179,15 +179,16 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 		e.apply(ctx, session.FaultCleared{What: fault})
 		return
 	}
-	// All other signals mean that the relay is open.
+	// All signals other than those handled above mean that the relay is open.
 	e.model.relay = false
 	switch s.What {
 	case relay.Contactor:
 		e.apply(ctx, session.FaultRaised{What: session.Contactor, Why: "command and contactor disagree"})
-		// A contactor that once did not follow is not trusted again before a maintainer has checked the machine.
+		// After a contactor has differed from the order once, keep the machine out of service until a maintainer has
+		// checked it.
 		tag := session.Tag{ID: contactorTag, Reason: e.model.rules.inSiteLanguage(disagree)}
 		e.apply(ctx, session.AddTag{Tag: tag, Now: true})
-	case relay.Dropped: // the lease was missed: the session is over, but the machine is not faulty
+	case relay.Dropped: // the lease was not renewed in time: the session is over, but the machine is not faulty
 		if !e.model.state.Running() {
 			return
 		}
@@ -200,10 +201,10 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 	}
 }
 
-// holds are the inputs that hold the relay open.
+// blockingInputs are the inputs that force the relay to stay open.
 var holds = []session.FaultKind{session.EStop, session.Door, session.Contactor}
 
-// why returns, in words, why the guard opened the relay; reason is the guard's code.
+// openReasonText returns a text that says why the guard opened the relay. reason is the guard's code.
 func why(reason string) string {
 	switch reason {
 	case "", "lease":

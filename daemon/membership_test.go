@@ -14,7 +14,7 @@ import (
 	"portillon/wire"
 )
 
-// clubOf returns the example site with a membership rule, after edits of its members.
+// rosterWithMemberships returns the roster of the example site with a membership rule, after edits of its members.
 func clubOf(t *testing.T, rule string, edits ...string) *roster.Roster {
 	t.Helper()
 	dir := t.TempDir()
@@ -98,7 +98,7 @@ func TestSessionShowsTheEndOfTheMembership(t *testing.T) {
 	}
 }
 
-// A new bundle may end a running session, but the end of a membership does not.
+// A new bundle may end a running session, but the end of a member's membership does not end a session.
 func TestBlockingEndsARunningSessionAndALapseDoesNot(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds a bundle of its own")
@@ -179,7 +179,7 @@ func TestLostCardRevealsNothingAndRaisesAnAlert(t *testing.T) {
 	b.wants(b.tap(lea), "[refused]") // the alert was already recorded
 }
 
-// A power cut without a network: the clock is not trusted.
+// After a power cut without a network, the clock is not trusted.
 func TestUntrustedClockUsesTheLastTrustedTimeForMemberships(t *testing.T) {
 	r := clubOf(t, "membership: { }", inesLine, inesLine+" until: 2026-11-23,")
 	for name, c := range map[string]struct {

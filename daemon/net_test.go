@@ -17,8 +17,8 @@ import (
 	"portillon/rfid"
 )
 
-// The tests in this file check rules that the other tests of this package miss: each was written for a change to the
-// code that no test detected (mutants_test.go).
+// The tests in this file check rules that the other tests of this package miss. Each test was written after a change to
+// the code went undetected by all tests (mutants_test.go).
 
 func TestInputsThatHoldTheRelayClearTheirFault(t *testing.T) {
 	members := exampleRoster(t)
@@ -37,7 +37,8 @@ func TestInputsThatHoldTheRelayClearTheirFault(t *testing.T) {
 	}
 }
 
-// The fault ends when the contactor follows again; its tag remains until a maintainer has checked the machine.
+// The fault ends when the contactor follows its orders again. The tag of the contactor remains until a maintainer has
+// checked the machine.
 func TestTagOfAContactorRemainsAfterItFollowsAgain(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
@@ -49,8 +50,8 @@ func TestTagOfAContactorRemainsAfterItFollowsAgain(t *testing.T) {
 	}
 }
 
-// A number can be copied. If the machine requires more proof, a number alone opens no form and does not make its owner
-// present.
+// A number can be copied. If the machine requires more proof, a number alone opens no form and does not count as the
+// presence of its owner.
 func TestCardWithInsufficientProofLeavesNobodyPresent(t *testing.T) {
 	b := strongBench(t)
 	b.m.state.Holds.ReaderDown = false

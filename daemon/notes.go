@@ -75,7 +75,7 @@ func (v *views) bundleNote() policy.Text {
 	return panel.EarlierList()
 }
 
-// attestNext returns the note that names the endorser whose card is needed; empty: no intervention waits. While the
+// endorserNote returns the note that names the endorser whose card is needed; empty: no intervention waits. While the
 // session runs, that card also ends the session.
 func (v *views) attestNext() policy.Text {
 	if len(v.model.attests.waiting) == 0 {
@@ -121,8 +121,8 @@ func (v *views) maintenanceNote() policy.Text {
 	return panel.MaintenanceNote(mach.KindName(due[0].Kind), due[0].Over, due[0].ByHours, due[0].Remaining)
 }
 
-// hubNote returns the note that the hub acknowledges no records; empty if it does. Members need to do nothing about
-// this.
+// hubNote returns the note that the hub acknowledges no records; empty: the hub acknowledges them. Members need to do
+// nothing about the delay.
 func (v *views) hubNote() policy.Text {
 	if v.model.links.hub.Overdue {
 		return panel.RecordsKept()

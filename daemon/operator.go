@@ -52,7 +52,7 @@ const refusalEvery = time.Minute
 // refusalsMost bounds how many different refusals are recorded in that time.
 const refusalsMost = 8
 
-// worthARecord reports whether a refusal is to be recorded: the same refusal was not recorded within refusalEvery.
+// shouldRecord reports whether to record a refusal: the same refusal was not recorded within refusalEvery.
 func (o *operator) worthARecord(refusal string) bool {
 	now := o.cfg.Now()
 	maps.DeleteFunc(o.refusals, func(_ string, at time.Time) bool { return now.Sub(at).Abs() >= refusalEvery })

@@ -38,7 +38,7 @@ func TestPresenceLastsAMinuteAndCountsArrivals(t *testing.T) {
 	}
 }
 
-func TestRequestedCardAnswersOnlyOnce(t *testing.T) {
+func TestRequestedCardIdentifiesOneReporterOnly(t *testing.T) {
 	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	var p presence
 	p.arrive("m-1", at, time.UTC)

@@ -76,7 +76,7 @@ func (p *PanelActions) tagFor(f form, e panel.Entry) session.Tag {
 	return session.Tag{ID: id, By: f.by, Role: f.role, Reason: cut(reason, 120), Since: p.cfg.Now()}
 }
 
-// cut returns at most the given number of bytes of a text, ending at a whole character.
+// truncate returns at most the given number of bytes of a text, ending at a whole character.
 func cut(s string, most int) string {
 	for len(s) > most {
 		r := []rune(s)

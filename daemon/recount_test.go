@@ -11,7 +11,7 @@ import (
 	"portillon/wire"
 )
 
-// story returns a recount of a few records, and the facts that a daemon stores beside them.
+// sampleRecount returns a recount of a few records, and the facts that a daemon stores beside them.
 func story(t *testing.T) (*Recount, map[string][]byte) {
 	t.Helper()
 	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
@@ -97,7 +97,7 @@ func TestFactsThatContainLessThanTheRecordsAreReported(t *testing.T) {
 	}
 }
 
-// The restored facts agree with the records, so that a second comparison finds no difference.
+// The restored facts agree with the records: a comparison finds no difference.
 func TestRestoredFactsDoNotDifferFromTheRecords(t *testing.T) {
 	r, _ := story(t)
 	restored, err := r.Restored("laser")
@@ -121,7 +121,7 @@ func TestRestoredFactsDoNotDifferFromTheRecords(t *testing.T) {
 	}
 }
 
-// The erased record may be the one that added the tag, so the tag is not reported as a difference.
+// The erased record may be the record that added the tag, so the comparison does not report the tag as a difference.
 func TestTagWithAnErasedRecordIsNotADifference(t *testing.T) {
 	r, facts := story(t)
 	r.Gap()

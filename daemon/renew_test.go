@@ -20,7 +20,8 @@ import (
 	"portillon/wire"
 )
 
-// renewed returns the example site after edits of its members: pairs of the old text and the new text.
+// rosterWithEdits returns the roster of the example site after edits of its members: pairs of the old text and the new
+// text.
 func renewed(t *testing.T, edits ...string) *roster.Roster {
 	t.Helper()
 	dir := t.TempDir()
@@ -46,7 +47,8 @@ func renewed(t *testing.T, edits ...string) *roster.Roster {
 
 const leasCard, other = `cards: ["62E3086CED"]`, `cards: ["AA00112233"]`
 
-// An operator assigns another card to Léa while she works: her old card still ends its session, and starts no other.
+// An operator assigns another card to Léa while she works. Her old card still ends that session, and starts no other
+// session.
 func TestCardThatWasReplacedDuringItsSessionStillEndsIt(t *testing.T) {
 	for name, r := range map[string]*roster.Roster{
 		"nobody's": renewed(t, leasCard, other),
@@ -75,7 +77,7 @@ func TestCardThatWasReplacedDuringItsSessionStillEndsIt(t *testing.T) {
 	}
 }
 
-// In a session with a mentor, both cards end the session; in a slot the mentor's card is the last one inserted.
+// In a session with a mentor, both cards end the session. In a slot the mentor's card is the last one inserted.
 func TestMentorsReplacedCardStillEndsTheSession(t *testing.T) {
 	r := renewed(t, `cards: ["2A00B1C4D7"]`, other)
 	for card, r := range map[string]*roster.Roster{karim: r, jules: renewed(t, `cards: ["01000734E0"]`, other)} {
@@ -105,7 +107,7 @@ func TestMentorsReplacedCardStillEndsTheSession(t *testing.T) {
 	}
 }
 
-// A learner who waited for a mentor, and whose wait has expired, cannot end the session of the next member.
+// After a learner's wait for a mentor has expired, the learner cannot end the session of the next member.
 func TestLearnerWhoWaitedCannotEndTheNextSession(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.tap(jules), "[awaiting]")
@@ -127,9 +129,9 @@ func TestLearnerWhoWaitedCannotEndTheNextSession(t *testing.T) {
 	b.wants(b.tap(jules), "[occupied]")
 }
 
-// After a hand-over the first mentor may leave, and the second mentor's card remains valid for the session even if a
-// new bundle removes that card.
-func TestCardsOfAHandOver(t *testing.T) {
+// After one mentor has handed the session over to another, the first mentor may leave, and the second mentor's card
+// remains valid for the session even if a new bundle removes that card.
+func TestSecondMentorsCardRemainsValidAfterAHandOver(t *testing.T) {
 	b := otherBench(t, "supervisor: laser-mentor, hours", "supervisor: { any: [laser-mentor, laser-maintainer] }, hours")
 	b.tap(jules)
 	b.tap(karim)
@@ -147,7 +149,7 @@ func TestCardsOfAHandOver(t *testing.T) {
 	}
 }
 
-// A maintainer's replaced card also ends the maintenance.
+// After a new bundle has replaced a maintainer's card, the old card still ends the maintenance.
 func TestMaintainersReplacedCardStillEndsTheirWork(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
@@ -157,7 +159,8 @@ func TestMaintainersReplacedCardStillEndsTheirWork(t *testing.T) {
 	}
 }
 
-// A replaced card also ends a job that is being finished, as the member's current card would.
+// After a new bundle has replaced a member's card, the old card still ends a job that is being finished, as the
+// member's current card would.
 func TestReplacedCardEndsAFinishingJob(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
@@ -168,9 +171,8 @@ func TestReplacedCardEndsAFinishingJob(t *testing.T) {
 	}
 }
 
-// A card that a new bundle assigns to somebody else stays in its slot while the reader is reopened: it is the same
-// card, and its session continues. When that session is ended from elsewhere, the card does not start a session for its
-// new member.
+// A card that a new bundle assigns to somebody else stays in its slot while the reader is reopened. The session of the
+// card continues. When that session is ended from elsewhere, the card does not start a session for its new member.
 func TestReassignedCardInItsSlotStartsNoSession(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
@@ -192,8 +194,8 @@ func TestReassignedCardInItsSlotStartsNoSession(t *testing.T) {
 	}
 }
 
-// A card whose own start failed because the contactor was not yet open does not start a session for its new member
-// either.
+// A card whose own start failed because the contactor was not yet open starts no session for the member to whom a new
+// bundle assigns the card.
 func TestReassignedCardOfAFailedStartStartsNoSession(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
@@ -214,7 +216,7 @@ func TestReassignedCardOfAFailedStartStartsNoSession(t *testing.T) {
 	}
 }
 
-// A card is remembered only during its own session.
+// The machine remembers a replaced card only during the session of that card.
 func TestCardOfThePreviousSessionEndsNothing(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
@@ -259,8 +261,8 @@ func TestSessionOfARemovedMemberEnds(t *testing.T) {
 	}
 }
 
-// The loop was blocked: the card was inserted and removed before its tap was processed, and the reader reports the
-// removal only once.
+// The card was inserted and removed while the loop was blocked, before the loop processed the tap. The reader reports
+// the removal only once.
 func TestCardRemovedBeforeItsTapIsProcessedStartsNoSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -282,9 +284,9 @@ func TestCardRemovedBeforeItsTapIsProcessedStartsNoSession(t *testing.T) {
 	})
 }
 
-// With an untrusted clock, practice grows without a newer date, and the limits per day and week still count earlier
-// sessions.
-func TestPracticeWithAnUntrustedClock(t *testing.T) {
+// Without a trusted clock, a session adds to the member's practice but leaves the date of the last practice unchanged.
+// The limits per day and week still count earlier sessions.
+func TestPracticeGrowsWithoutANewDateWhileTheClockIsUntrusted(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.tap(lea)
@@ -304,8 +306,8 @@ func TestPracticeWithAnUntrustedClock(t *testing.T) {
 	}
 }
 
-// A start was refused because the disk was full. Once there is room, the machine detects this without a tap, and shows
-// it.
+// A start was refused because the disk was full. Once the disk has room again, the machine detects this without a tap,
+// and the panel shows the change.
 func TestMachineDetectsThatItsJournalAcceptsRecordsAgain(t *testing.T) {
 	b := newBench(t)
 	b.notes.full = true
@@ -328,7 +330,7 @@ func TestMachineDetectsThatItsJournalAcceptsRecordsAgain(t *testing.T) {
 	}
 }
 
-// The end of the previous daemon's session could not be recorded: no session starts until it is.
+// The end of the previous daemon's session could not be recorded. No session starts until that end is recorded.
 func TestPendingRecordsAreWrittenBeforeAnyStart(t *testing.T) {
 	b := newBench(t)
 	end := session.Record{
@@ -351,7 +353,7 @@ func TestPendingRecordsAreWrittenBeforeAnyStart(t *testing.T) {
 	}
 }
 
-// The reply to an order to add or remove a tag states whether the tag was added or removed.
+// The reply to an order that adds or removes a tag states the result.
 func TestReplyToATagOrderStatesItsResult(t *testing.T) {
 	b := newBench(t)
 	for n := range session.TagsMax {

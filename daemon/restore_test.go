@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// given returns the hub's data for a machine with a new journal, created on 23 November 2026, 9:00 UTC.
+// restoreData returns the hub's data for a machine with a new journal, created on 23 November 2026, 9:00 UTC.
 func given() wire.Restore {
 	at := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 	return wire.Restore{Site: "biklab", Machine: "laser", Generation: "0123456789abcdef", ID: "r1", Issued: at,
@@ -36,7 +36,7 @@ func TestRestoreAddsTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 	b.cfg.Uplink = &quietUplink{}
 	b.tap(lea)
 	b.now = b.now.Add(10 * time.Minute)
-	b.tap(lea) // ten minutes in the new journal
+	b.tap(lea) // the session of ten minutes is in the new journal
 	here, ran := b.m.practice.of["m-020dc2"], b.m.state.Runtime.Ran
 	b.SetJournalMismatch(JournalMismatch{Hub: 92, Here: 3, New: true})
 	b.periodic.tagMismatch(t.Context())
@@ -89,7 +89,8 @@ func TestRestoreAddsTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 	}
 }
 
-// A restore removes the tags that report a different journal, so a person's tag must not have such an id.
+// A restore removes the tags that report a different journal, so the id of a tag that a person adds must not look like
+// the id of such a tag.
 func TestTagOfAPersonCannotHaveTheIDOfAJournalTag(t *testing.T) {
 	b := newBench(t)
 	for _, id := range []string{"journal-new-belt", "journal-older-9"} {
@@ -110,8 +111,8 @@ func TestRestoreOfAnotherGenerationIsRefused(t *testing.T) {
 	}
 }
 
-// A restore never removes other tags, and the current session continues to its end.
-func TestRestoreRemovesNoTagAndEndsNoSession(t *testing.T) {
+// A restore removes only the tags that report a different journal, and leaves the current session running.
+func TestRestoreLeavesOtherTagsAndTheSessionUnchanged(t *testing.T) {
 	b := newBench(t)
 	b.do(control.Request{Do: "tag", Tag: "t0", Reason: "lens"}) // the hub reports this tag as removed
 	b.do(control.Request{Do: "untag", Tag: "t0"})
@@ -132,7 +133,7 @@ func TestRestoreRemovesNoTagAndEndsNoSession(t *testing.T) {
 	}
 }
 
-// Maintenance that this journal shows as done is newer than the hub's data; its running hours are added to the hub's.
+// Maintenance that this journal shows as done is newer than the hub's data. Its running hours are added to the hub's.
 func TestRestoreKeepsMaintenanceOfThisJournal(t *testing.T) {
 	b := newBench(t)
 	b.m.upkeep.done["lens-cleaning"] = policy.Done{At: b.now, Ran: time.Minute}
@@ -161,7 +162,8 @@ func TestRestoreIsRefusedWhileTheDiskIsFullAndWorksAfterwards(t *testing.T) {
 	}
 }
 
-// Without a hub the journal is never compared: the maintainer who removes the tag has checked the machine.
+// Without a hub the journal is never compared with another copy. By removing the tag, a maintainer states that the
+// machine was checked.
 func TestRemovingTheNewJournalsTagRemovesItsNoteWithoutAHub(t *testing.T) {
 	b := newBench(t)
 	b.m.journal.awaits = true

@@ -15,7 +15,7 @@ import (
 	"portillon/wire"
 )
 
-// direct calls the machine in the test's own goroutine, for a panel whose requests the test serves.
+// directCaller calls the machine in the test's own goroutine, for a panel whose requests the test serves.
 type direct struct{ b *bench }
 
 func (d direct) Do(ctx context.Context, o panel.Touch) error { return d.b.actions.touch(ctx, o) }
@@ -35,10 +35,10 @@ func (d direct) Write(ctx context.Context, token string, e panel.Entry) (policy.
 	return d.b.actions.fillIn(ctx, token, e)
 }
 
-// The addresses from which requests come.
+// The addresses from which the test's requests come.
 const ownScreen, elsewhere = "127.0.0.1:4711", "192.168.1.66:4711"
 
-// served returns a Handler for the machine's panel, and a screen that sends reports if screen is set.
+// servePanel returns a handler for the machine's panel, and a screen that sends reports if screen is set.
 func (b *bench) served(screen bool) {
 	b.cfg.Panel = panel.New(
 		panel.Config{
@@ -55,7 +55,7 @@ func (b *bench) served(screen bool) {
 	}
 }
 
-// asks sends a request to the panel.
+// request sends a request to the panel.
 func (b *bench) asks(method, path, from, kind string, body []byte) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "http://laser"+path, bytes.NewReader(body))
 	ctx, cancel := context.WithCancel(r.Context())
@@ -71,7 +71,7 @@ func (b *bench) asks(method, path, from, kind string, body []byte) *httptest.Res
 	return w
 }
 
-// sends submits a form.
+// submit submits a form.
 func (b *bench) sends(token, from string, fields ...string) *httptest.ResponseRecorder {
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
@@ -82,7 +82,7 @@ func (b *bench) sends(token, from string, fields ...string) *httptest.ResponseRe
 	return b.asks("POST", "/form/"+token, from, w.FormDataContentType(), body.Bytes())
 }
 
-// outcome returns an answer in a word: allowed, refused, or waits for its member.
+// outcome describes an answer in a word: allowed, refused, or waits for its member.
 func outcome(w *httptest.ResponseRecorder) string {
 	switch {
 	case w.Code == http.StatusOK && strings.Contains(w.Body.String(), "Confirm"):
@@ -96,8 +96,8 @@ func outcome(w *httptest.ResponseRecorder) string {
 }
 
 // The test sends requests to every route of the panel, from an own screen and from elsewhere, with a form's code,
-// without one, with an expired code and with one of another machine, before and after another member's card. Léa opened
-// the form; a record in her name without her confirmation fails the test.
+// without a code, with an expired code and with the code of another machine, before and after another member's card.
+// Léa opened the form. A record in her name without her confirmation fails the test.
 func TestNothingIsRecordedInAMembersNameWithoutConfirmation(t *testing.T) {
 	const foreign = "00000000000000000000000000000000"
 	rows, members := 0, exampleRoster(t)
@@ -123,7 +123,7 @@ func TestNothingIsRecordedInAMembersNameWithoutConfirmation(t *testing.T) {
 					token := map[string]string{"with the code": f.Token, "expired": f.Token, "foreign": foreign}[code]
 					if code == "expired" {
 						b.now = f.Ends
-						b.tap(zoe) // nevertheless somebody is at the machine
+						b.tap(zoe) // somebody is at the machine, although not Léa
 					}
 					if route == "POST /do confirm" && code == "with the code" {
 						b.sends(token, elsewhere, "item", "noise")
@@ -164,7 +164,7 @@ func TestNothingIsRecordedInAMembersNameWithoutConfirmation(t *testing.T) {
 	t.Logf("%d rows", rows)
 }
 
-// names returns the members in whose names something was recorded.
+// nameSigners returns the names of the members in whose names a record was written, as one text.
 func names(signed []policy.MemberID) string {
 	var out []string
 	for _, who := range signed {
@@ -177,7 +177,7 @@ func place(from string) string {
 	return map[string]string{ownScreen: "own screen", elsewhere: "elsewhere"}[from]
 }
 
-// route sends the request of a row.
+// requestRoute sends the request of one row of the test's table.
 func (b *bench) route(route, from, token string) *httptest.ResponseRecorder {
 	method, rest, _ := strings.Cut(route, " ")
 	path, what, _ := strings.Cut(rest, " ")
@@ -199,7 +199,7 @@ func (b *bench) route(route, from, token string) *httptest.ResponseRecorder {
 	return json(path, "")
 }
 
-// allowed returns the expected outcome of a row.
+// expectedOutcome returns the expected outcome of one row of the test's table.
 func allowed(route, from, code string, other bool) string {
 	own := from == ownScreen
 	switch route {

@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// clockOf returns a configuration with only a clock and a log.
+// configWithClock returns a configuration with only a clock and a log.
 func clockOf(now *time.Time) *Config {
 	return &Config{Now: func() time.Time { return *now }, Logger: slog.New(slog.DiscardHandler)}
 }
@@ -34,7 +34,7 @@ func TestReportsAreRateLimitedPerMember(t *testing.T) {
 	}
 }
 
-func TestInterventionsThatWaitForTheirEndorserAreBounded(t *testing.T) {
+func TestInterventionsThatWaitForTheirEndorserAreLimitedInNumber(t *testing.T) {
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	a := attestations{cfg: clockOf(&now)}
 	for i := range attestsMost + 1 {
@@ -74,7 +74,8 @@ func TestPracticeOfASessionOfUnknownLengthIsNotCounted(t *testing.T) {
 	}
 }
 
-// A fast clock stored a date that is now in the future: once the clock is right, the interval counts from now.
+// A clock that was fast stored a date of maintenance that is now in the future. Once the clock is right, the interval
+// counts from now.
 func TestMaintenanceDatedInTheFutureCountsFromNow(t *testing.T) {
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	u := newUpkeep(map[string]policy.Done{"lens": {At: now.AddDate(1, 0, 0), Ran: time.Hour}})
@@ -100,7 +101,7 @@ func TestLivenessAllowsACommitTenTimesTheLoopsLimit(t *testing.T) {
 			if !l.alive() {
 				t.Error("a disk that is slow makes the loop dead")
 			}
-			time.Sleep(2 * time.Nanosecond) // a commit that begins at once is stored as begun at 1 ns
+			time.Sleep(2 * time.Nanosecond) // a commit that begins at 0 ns is stored as 1 ns, because 0 means no commit
 			if l.alive() {
 				t.Error("a disk that hangs leaves the loop alive")
 			}
@@ -115,7 +116,7 @@ func TestLivenessAllowsACommitTenTimesTheLoopsLimit(t *testing.T) {
 	})
 }
 
-// A fact that cannot be encoded must not be treated as a removed fact.
+// A fact that cannot be encoded must not be treated as a request to remove the fact.
 func TestFactThatCannotBeWrittenStopsTheCommit(t *testing.T) {
 	var f factSet
 	f.put(FactHours, session.Hours{Relay: time.Hour})

@@ -13,7 +13,7 @@ import (
 	"portillon/policy"
 )
 
-// The buttons belong to the member at the machine, and not to the next one.
+// The panel's buttons are valid only for the member at the machine, and not for the next member who taps.
 
 func TestButtonsAreOnlyForTheMemberAtTheMachine(t *testing.T) {
 	b := newBench(t)
@@ -52,7 +52,7 @@ func TestButtonsAreOnlyForTheMemberAtTheMachine(t *testing.T) {
 	}
 }
 
-// A card that identifies a reporter starts no session. It still ends its own session.
+// A card that identifies a reporter starts no session. The card still ends the session that it started.
 func TestCardThatReportsAProblemStartsNoSession(t *testing.T) {
 	b := newBench(t)
 	if _, err := b.actions.open(panel.FormRequest{Do: "report"}); !errors.Is(err, panel.ScanCode) {
@@ -63,7 +63,7 @@ func TestCardThatReportsAProblemStartsNoSession(t *testing.T) {
 		asked error
 		did   string
 	}{{panel.CardToReportInUse, "relay off session-end [cooling]"}, {panel.CardToReport, "[ready]"}} {
-		// first while she works, then while the machine is free
+		// Report first while she works, then while the machine is free.
 		b.now = b.now.Add(5 * time.Minute)
 		b.e.apply(t.Context(), session.Tick{})
 		if _, err := b.actions.open(panel.FormRequest{Do: "report", Here: true}); !errors.Is(err, x.asked) {
@@ -175,9 +175,9 @@ func TestTagOfDueMaintenanceCannotBeRemovedByATouch(t *testing.T) {
 	}
 }
 
-// The interval of maintenance that is done without a trusted clock begins when the clock is trusted; a tag for running
-// hours can be removed without a clock.
-func TestMaintenanceWithoutATrustedClockCounts(t *testing.T) {
+// The interval of maintenance that is done without a trusted clock begins once the clock is trusted. A tag for
+// maintenance that is due by running hours can be removed without a clock.
+func TestMaintenanceDoneWithoutATrustedClockIsCounted(t *testing.T) {
 	b := newBench(t)
 	trusted := false
 	b.cfg.Trusted = func() bool { return trusted }
@@ -220,8 +220,8 @@ func TestHoursOfASessionAreStoredWhileItRuns(t *testing.T) {
 	}
 }
 
-// A displayed time is computed again only if the clock was set since (a test cannot set its own process's clock; the
-// emulated machine does).
+// A displayed time is computed again only if the clock was set since. A test cannot set the clock of its own process;
+// the tests with an emulated machine do.
 func TestDisplayedTimesDoNotChangeUnlessTheClockIsSet(t *testing.T) {
 	b := newBench(t)
 	b.cfg.Now = time.Now
@@ -240,8 +240,8 @@ func TestSessionThatWasEndedEarlyIsExplained(t *testing.T) {
 	}
 }
 
-// One tag was added here while the hub was not reachable, another at the hub while the machine was not: both apply, and
-// each is removed by its own id.
+// One tag was added here while the hub was not reachable, another at the hub while the machine was not reachable. Both
+// tags apply, and each tag is removed by its own id.
 func TestTagsOfHubAndMachineFormOneSet(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)

@@ -49,7 +49,7 @@ func (p *PanelActions) Write(ctx context.Context, token string, e panel.Entry) (
 	return waits, err
 }
 
-// at runs do in the machine's loop.
+// runInLoop runs do in the machine's loop.
 func (p *PanelActions) at(ctx context.Context, do func(context.Context) error) error {
 	var err error
 	rep := p.loop.within(ctx, func(ctx context.Context) control.Reply {
@@ -62,7 +62,7 @@ func (p *PanelActions) at(ctx context.Context, do func(context.Context) error) e
 	return err
 }
 
-// plainly returns a refusal in the words of this machine; any other error is returned unchanged.
+// localizeRefusal converts a refusal to one in the words of this machine, and returns any other error unchanged.
 func (p *PanelActions) plainly(err error) error {
 	no := panel.Refusal{}
 	if mach, known := p.model.rules.machine(); known && errors.As(err, &no) {
@@ -81,7 +81,7 @@ func (p *PanelActions) touch(ctx context.Context, o panel.Touch) error {
 		return panel.OnlyHere
 	case o.At != 0 && o.At != model.presence.generation:
 		return panel.AnotherCardTapped
-	case o.Do == panel.Extend: // a card would end the session, so anybody present may extend it
+	case o.Do == panel.Extend: // anybody present could end the session with a card, so anybody may extend it
 		p.extend(ctx)
 		return ok(p.cfg.Journal.Len() > n)
 	case o.Do == panel.PowerOff: // opening the relay only makes the machine safer
@@ -132,7 +132,7 @@ func (p *PanelActions) untag(ctx context.Context, who policy.MemberID, id string
 	return err
 }
 
-// vouch records which of the policy's skills a learner showed.
+// vouch records the skills that a learner has shown, of those in the policy.
 func (p *PanelActions) vouch(ctx context.Context, who policy.MemberID, skills []string) error {
 	mach, known := p.model.rules.machine()
 	isUnknown := func(s string) bool { return !has(mach.Vouch, s) }

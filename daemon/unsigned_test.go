@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// phones submits a form from a phone.
+// submitFromPhone opens a form and submits it from a phone.
 func (b *bench) phones(a panel.FormRequest, e panel.Entry) (policy.Text, error) {
 	b.t.Helper()
 	a.Here = true
@@ -24,7 +24,7 @@ func (b *bench) phones(a panel.FormRequest, e panel.Entry) (policy.Text, error) 
 	return b.actions.fillIn(b.t.Context(), f.Token, e)
 }
 
-// hear collects the records from now on.
+// collectRecords returns a list to which all later records are added.
 func (b *bench) hear() *[]session.Record {
 	out := &[]session.Record{}
 	b.cfg.Journal = hears{b.notes, func(r session.Record) { *out = append(*out, r) }}
@@ -58,7 +58,7 @@ func TestInterventionFromAPhoneIsRecordedOnlyAfterConfirmation(t *testing.T) {
 		strings.Contains(b.offered(), "confirm") {
 		t.Errorf("another member: %v, offered %s", err, b.offered())
 	}
-	b.tap(ines) // the tap ends her session and also opens the question
+	b.tap(ines) // the tap ends Inès's session and also opens the question
 	if got := b.offered(); got != "confirm "+id+", deny "+id+", ask confirm" {
 		t.Fatalf("offered %s", got)
 	}
@@ -76,8 +76,8 @@ func TestInterventionFromAPhoneIsRecordedOnlyAfterConfirmation(t *testing.T) {
 	}
 }
 
-// The first card after a form was sent in a member's name opens the question about it, and starts no session; the next
-// tap starts a session again.
+// A member's first tap after a form was sent in their name opens the question about the form, and starts no session.
+// The next tap starts a session again.
 func TestFirstTapAfterAFormFromAPhoneOnlyOpensTheQuestion(t *testing.T) {
 	for _, do := range []string{"confirm", "deny", ""} {
 		b := newBench(t)
@@ -111,8 +111,8 @@ func TestFirstTapAfterAFormFromAPhoneOnlyOpensTheQuestion(t *testing.T) {
 	}
 }
 
-// A danger reported from a phone is recorded at once without a member, does not stop the machine, and is shown until a
-// maintainer has worked there.
+// A danger that is reported from a phone is recorded at once, without naming a member. The machine continues, and the
+// panel shows the danger until a maintainer has worked at the machine.
 func TestDangerFromAPhoneStopsTheMachineOnlyAfterConfirmation(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
@@ -169,7 +169,7 @@ func TestDangerFromAPhoneStopsTheMachineOnlyAfterConfirmation(t *testing.T) {
 	}
 }
 
-// When a learner waits for a mentor, the mentor's card is used for the learner, even if a question waits for the
+// When a learner waits for a mentor, the mentor's tap starts the learner's session, even if a question waits for the
 // mentor.
 func TestMentorForAWaitingLearnerIsAskedLater(t *testing.T) {
 	b := newBench(t)
@@ -185,7 +185,7 @@ func TestMentorForAWaitingLearnerIsAskedLater(t *testing.T) {
 	}
 }
 
-// The photo of a problem belongs to its record, which is written at once.
+// The photo of a reported problem is kept, because the record of the problem was written at once.
 func TestPhotoOfAnUnsignedProblemIsKept(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
@@ -244,7 +244,7 @@ func TestUnconfirmedFormIsDroppedWithItsPhotoAndShown(t *testing.T) {
 	}
 }
 
-// pictureIn returns a photo that was just stored, and its folder.
+// newPicture stores a photo, and returns the photo and its folder.
 func pictureIn(t *testing.T) (panel.Picture, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -256,7 +256,7 @@ func pictureIn(t *testing.T) (panel.Picture, string) {
 	return p, dir
 }
 
-// Forms from phones do not use up the limits of forms and reports that members have at the machine.
+// Forms from phones do not use up the limits of forms and reports that members have at the machine itself.
 func TestFormsFromPhonesAreCountedSeparately(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
@@ -277,7 +277,7 @@ func TestFormsFromPhonesAreCountedSeparately(t *testing.T) {
 	if _, ok := b.m.forms.find(mine.Token); !ok {
 		t.Error("another member's form is gone")
 	}
-	b.tap(jules) // a danger is accepted although no more forms can wait for him, up to his limit of reports
+	b.tap(jules) // a danger is accepted up to Jules' limit of reports, although no more of his forms can wait
 	sent = 0
 	for range 3 * reportsMax {
 		if _, err := b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"}); err == nil {
@@ -304,7 +304,7 @@ func TestFormsFromPhonesAreCountedSeparately(t *testing.T) {
 	}
 	n := len(b.m.forms.open)
 	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); err == nil || len(b.m.forms.open) != n-1 {
-		// Beyond the limit, his own oldest form was dropped, and there is still no room.
+		// Jules' oldest form was dropped at the limit, and yet the new form is refused.
 		t.Errorf("%v, %d forms of %d", err, len(b.m.forms.open), n)
 	}
 	b.m.forms.open = b.m.forms.open[len(b.m.forms.open)-formsMost+1:]

@@ -28,10 +28,10 @@ func (v *views) reason(t session.Tag) policy.Text {
 	return policy.Text{FR: t.Reason, EN: t.Reason}
 }
 
-// disagree is the reason of the tag for a contactor that did not follow the order.
+// disagree is the reason in the tag of a machine whose contactor did not follow the order.
 var disagree = policy.Text{FR: "la commande et le contacteur ne concordent pas", EN: "command and contactor disagree"}
 
-// withoutList returns the view that explains why the machine has no members' list.
+// noRosterView returns the view that explains why the machine has no members' list.
 func (v *views) withoutList() panel.View {
 	switch {
 	case v.model.links.damagedBundle() != "":

@@ -11,19 +11,20 @@ import (
 // Card is a card's number as a person writes it.
 type Card struct {
 	Number UID
-	// Part reports whether the format may hold only a part of the card's number: the last 24 or 32 bits, as printed on
-	// cards. A reader that delivers the whole number matches such a card by its short form.
+	// Part reports whether the format may contain only a part of the card's number: the last 24 or 32 bits, as printed
+	// on cards. A reader that delivers the whole number matches such a card by its short form.
 	Part bool
 }
 
-// CardFormats lists the ways to write a card's number, for hints.
+// CardFormats lists the formats of a card's number, for hints in errors.
 const CardFormats = `"04A1B2C3D4" or "hex:…" as readers give it, "dec:0012345678" and "wiegand26:188,24910" ` +
 	`as printed on cards, "wiegand34:1234,56789"`
 
-// maxCardText bounds a card's number as text, in characters, separators included. Valid numbers are shorter.
+// maxCardText is the largest length of a card's number as text, in characters, with separators. Valid numbers are
+// shorter.
 const maxCardText = 64
 
-// ParseCard reads a card's number in one of these formats:
+// ParseCard parses a card's number in one of these formats:
 //
 //	62E3086CED            hexadecimal, two digits a byte, 1 to 10 bytes; colons, spaces and hyphens between the
 //	                      digits are ignored
@@ -54,7 +55,7 @@ func ParseCard(s string) (Card, error) {
 		}
 	}
 	if strings.Contains(s, ",") {
-		return Card{}, errors.New("two numbers with a comma need their format: wiegand26: for a facility of 8 bits, " +
+		return Card{}, errors.New("two numbers with a comma need a format: wiegand26: for a facility of 8 bits, " +
 			"wiegand34: for one of 16")
 	}
 	if len(s) == 10 && isDigits(s) {
@@ -64,14 +65,14 @@ func ParseCard(s string) (Card, error) {
 	return Card{Number: u}, err
 }
 
-// ambiguous returns the error that shows both readings of ten digits.
+// ambiguousError returns the error for ten digits, which shows both meanings.
 func ambiguous(s string) error {
 	dec, errDec := parseDecimal(s)
 	hex, errHex := ParseUID(s)
 	if err := errors.Join(errDec, errHex); err != nil {
 		return err
 	}
-	return fmt.Errorf("ten digits have two readings: write %q for the decimal number (bytes %s), as printed on cards and "+
+	return fmt.Errorf("ten digits are ambiguous: write %q for the decimal number (bytes %s), as printed on cards and "+
 		"typed by most "+"USB "+"readers, or %q for the hexadecimal one (bytes %s)", "dec:"+s, dec.Number.Hex(), "hex:"+s,
 		hex.Hex())
 }
@@ -81,14 +82,14 @@ func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") =
 func parseDecimal(s string) (Card, error) {
 	n, ok := new(big.Int).SetString(s, 10)
 	if !ok || !isDigits(s) || n.BitLen() > 8*MaxUID {
-		return Card{}, fmt.Errorf("dec: got %d characters, want decimal digits of a number of at most %d bytes",
+		return Card{}, fmt.Errorf("dec: number has %d characters, want decimal digits of a number of at most %d bytes",
 			len(s), MaxUID)
 	}
 	u, err := UIDOf(n.FillBytes(make([]byte, max(4, (n.BitLen()+7)/8))))
 	return Card{Number: u, Part: len(u.Bytes()) == 4}, err
 }
 
-// parseFacility reads facility,number: a facility of the given bits and a number of 16 bits.
+// parseFacility parses facility,number: a facility of the given bits and a number of 16 bits.
 func parseFacility(s string, bits int) (Card, error) {
 	f, n, ok := strings.Cut(s, ",")
 	f, n = strings.TrimSpace(f), strings.TrimSpace(n)

@@ -3,10 +3,10 @@ package rfid
 import "time"
 
 // Once turns repeated readings into taps. A card that stays in the field is one tap, even if a second card is beside it
-// and the reader alternates between the two. Another card is a tap immediately. The zero Once uses Gone as its gap.
+// and the reader alternates between the two. A different card is a tap immediately. The zero Once uses Gone as its gap.
 // Once has no clock: the caller passes the time.
 type Once struct {
-	Gap   time.Duration // a card unread for this long has left; 0: Gone
+	Gap   time.Duration // a card that was not read for this time has left; 0: Gone
 	cards [together]sight
 }
 

@@ -48,7 +48,8 @@ func card(hex string) UID {
 	return u
 }
 
-// slotted plays a story at a polling reader and compares the taps. Each tap's time is relative to the tap before.
+// wantTaps runs the function story with a polling reader, and compares the resulting taps. The time of each tap is
+// relative to the previous tap.
 func slotted(t *testing.T, slot bool, story func(f *field), want ...Tap) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -83,7 +84,7 @@ func slotted(t *testing.T, slot bool, story func(f *field), want ...Tap) {
 	})
 }
 
-// lies puts a card in the field for a while.
+// hold puts a card in the field for the duration d.
 func (f *field) lies(u UID, d time.Duration) {
 	f.put(u)
 	<-time.After(d)
@@ -108,7 +109,7 @@ func TestCardHeldForAnHourIsOneTap(t *testing.T) {
 func TestCardUnreadForLessThanTheToleranceStaysInTheSlot(t *testing.T) {
 	slotted(t, true, func(f *field) {
 		f.lies(léa, time.Second)
-		for range 20 { // sparks of a contactor disturb the field
+		for range 20 { // sparks of a contactor disturb the field repeatedly
 			<-time.After(Tolerance - 2*pace)
 			f.lies(léa, 2*pace)
 		}
@@ -145,7 +146,7 @@ func TestProofRunsOncePerTapAndFailureLeavesTheNumberOnly(t *testing.T) {
 	prove := func(ctx context.Context, c Channel, u UID) (Proof, error) {
 		asked++
 		if b, err := c.Exchange(ctx, []byte{1}); err != nil || b[0] != 2 {
-			return AES, wrong // with an error, the returned Proof must be ignored
+			return AES, wrong // the returned Proof must be ignored because of the error
 		}
 		return AES, nil
 	}
@@ -171,7 +172,7 @@ func TestProofRunsOncePerTapAndFailureLeavesTheNumberOnly(t *testing.T) {
 	}
 }
 
-// phone is a field in which a telephone is present for a while.
+// phone is a field with a telephone, which sends random numbers.
 type phone struct {
 	field
 	looks int

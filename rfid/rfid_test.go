@@ -77,7 +77,7 @@ func TestCardThatStaysIsOneTap(t *testing.T) {
 	}
 }
 
-// scripted returns its taps, after the reader has settled or at once, then fails.
+// scriptedReader returns a list of taps, after the settle time or at once, and then fails.
 type scripted struct {
 	taps   int
 	err    error
@@ -115,7 +115,7 @@ func TestFailedReaderIsReopenedWithBackoffAndReportedOnce(t *testing.T) {
 		}
 		done := make(chan bool)
 		go func() { Watch(ctx, open, out); close(done) }()
-		// the first card of the first reader was on the reader when it was opened
+		// The first card was already on the reader when the first reader was opened, so it is no tap.
 		want := []string{"alive", "tap", "lost", "alive", "tap", "tap", "lost"}
 		for i, w := range want {
 			e := <-out
@@ -146,7 +146,7 @@ func TestFailedReaderIsReopenedWithBackoffAndReportedOnce(t *testing.T) {
 	})
 }
 
-// follow returns the events of Watch during a time, in a synctest bubble.
+// follow returns the events of Watch during the duration d, in a synctest bubble.
 func follow(t *testing.T, d time.Duration, open func() (Reader, error)) (out []Event) {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
@@ -213,13 +213,13 @@ func TestReaderThatFailsWhileSettlingIsNeverReportedAsAlive(t *testing.T) {
 		if len(got) != 1 || got[0].Alive || got[0].Err == nil {
 			t.Errorf("events %+v", got)
 		}
-		if closed < 6 || closed > 14 { // pauses double from 250 ms to 10 s, plus up to half for jitter
+		if closed < 6 || closed > 14 { // pauses double from 250 ms to 10 s, and jitter adds up to half
 			t.Errorf("%d tries in a minute", closed)
 		}
 	})
 }
 
-// mute is a reader that delivers nothing and fails after its life.
+// muteReader is a reader that delivers nothing and fails after the duration life.
 type mute struct{ life time.Duration }
 
 func (m mute) Read(ctx context.Context) (Tap, error) {

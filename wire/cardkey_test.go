@@ -45,7 +45,7 @@ func TestManifestNamesTheCardKeyOfItsBundle(t *testing.T) {
 	}
 }
 
-// Every machine has the card key: its check must never be accepted as the site's signature.
+// Every machine has the card key, so the check of the card key must never be accepted as the site's signature.
 func TestManifestSignedOnlyWithTheCardKeyIsRefused(t *testing.T) {
 	_, v := keys(t)
 	c, _ := CardSigner("biklab", bytes.Repeat([]byte{0x5a}, 32))
@@ -58,7 +58,7 @@ func TestManifestSignedOnlyWithTheCardKeyIsRefused(t *testing.T) {
 	}
 }
 
-// Readers before the check of the card key open a manifest with the signed note package alone.
+// A release from before the check of the card key opens a manifest with only the package for signed notes.
 func TestOlderReaderAcceptsAManifestWithACardKeyCheck(t *testing.T) {
 	_, v := keys(t)
 	n, err := note.Open(signedWithCard(t, bytes.Repeat([]byte{0x5a}, 32)), v)

@@ -6,15 +6,18 @@ import (
 	"encoding/hex"
 )
 
-// CardForm is the use of an incomplete card number: where an entry of CardFormHash counts.
+// CardForm is the use of an incomplete card number: it states at which machines and for which numbers a CardFormHash
+// counts.
 type CardForm string
 
-// The uses. The text is part of the hashed data: after a change, machines no longer recognise existing entries.
+// These are the uses of an incomplete card number. The text is part of the hashed data, so a change of the text would
+// make existing entries unknown to machines.
 const (
-	// ShortForm is a number that has lost bits. It counts at machines whose readers may deliver such numbers.
+	// ShortForm is a number that has lost bits. The short form counts at machines whose readers may deliver such
+	// numbers.
 	ShortForm CardForm = "short"
-	// PartForm is the part of a number that is printed on the card and written in members.yaml. It counts for every whole
-	// number that ends in this part.
+	// PartForm is the part of a number that is printed on the card and written in members.yaml. The part form counts
+	// for every whole number that ends in this part.
 	PartForm CardForm = "part"
 )
 

@@ -9,9 +9,10 @@ import (
 	"testing"
 )
 
-// The keys that Home Assistant documents for MQTT device discovery (its pages «MQTT», «MQTT Sensor», «MQTT Binary
-// sensor», and schemas.py of the integration): which keys each part may have, in short or long form, and which it must
-// have. Keys for commands and for personal data are left out, because Portillon must not use them.
+// These tables contain the keys that Home Assistant documents for MQTT device discovery (in its pages «MQTT», «MQTT
+// Sensor», «MQTT Binary sensor», and schemas.py of the integration): which keys each part may have, in short or long
+// form, and which keys each part must have. Keys for commands and for personal data are left out, because Portillon
+// must not use them.
 var (
 	documentedRoot = map[string]bool{
 		"dev":                   true,
@@ -96,7 +97,7 @@ func TestDiscoveryMatchesHomeAssistantsDocumentation(t *testing.T) {
 	}
 }
 
-// The checker of this test must itself report faults.
+// The function that checks discovery documents must report each fault.
 func TestDiscoveryCheckerReportsEachFault(t *testing.T) {
 	_, good := Topics{"biklab"}.Discovery("laser", "Laser", "0.1")
 	for what, change := range map[string][2]string{
@@ -116,7 +117,7 @@ func TestDiscoveryCheckerReportsEachFault(t *testing.T) {
 	}
 }
 
-// documented compares a discovery document with Home Assistant's documentation, and its templates with State.
+// checkDocumented compares a discovery document with Home Assistant's documentation, and its templates with State.
 func documented(payload []byte) (faults []string) {
 	fault := func(s ...string) { faults = append(faults, strings.Join(s, " ")) }
 	var doc struct {

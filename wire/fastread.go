@@ -9,15 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-// Machines nearly always send canonical JSON of a known shape. A scanner reads such text in one pass and without
-// reflection. At the first unexpected byte the scanner fails, and encoding/json reads the text and returns an exact
-// error. The scanner accepts a subset of what encoding/json accepts and returns the same values: FuzzFastBatch compares
-// them.
+// Machines nearly always send canonical JSON with known fields. A scanner parses such text in one pass and without
+// reflection. At the first unexpected byte the scanner fails. encoding/json then parses the text and returns an exact
+// error. The scanner accepts a subset of the texts that encoding/json accepts, and returns the same values, as
+// FuzzFastBatch verifies.
 
-// maxDepth is the deepest nesting of objects and arrays that the scanner reads.
+// maxDepth is the deepest nesting of objects and arrays that the scanner accepts.
 const maxDepth = 16
 
-// scanner is a reader of JSON text; i is the index of the next byte. After a failure, failed stays true.
+// scanner parses JSON text. i is the index of the next byte. After a failure, failed stays true.
 type scanner struct {
 	b      []byte
 	i      int
@@ -26,7 +26,7 @@ type scanner struct {
 
 func (s *scanner) fail() { s.failed = true }
 
-// take reads exactly text, or fails.
+// expect reads exactly text, or fails.
 func (s *scanner) take(text string) {
 	if !s.failed && s.has(text) {
 		s.i += len(text)
@@ -40,7 +40,7 @@ func (s *scanner) has(text string) bool {
 	return len(s.b)-s.i >= len(text) && string(s.b[s.i:s.i+len(text)]) == text
 }
 
-// next returns the next byte; 0 at the end and after a failure.
+// peek returns the next byte; 0: the text has ended, or the scanner has failed.
 func (s *scanner) next() byte {
 	if s.failed || s.i >= len(s.b) {
 		return 0
@@ -48,7 +48,7 @@ func (s *scanner) next() byte {
 	return s.b[s.i]
 }
 
-// plain reads a string without escapes, and returns the bytes between the quotes.
+// plainString reads a string without escapes, and returns the bytes between the quotes.
 func (s *scanner) plain() []byte {
 	s.take(`"`)
 	for from := s.i; !s.failed && s.i < len(s.b); s.i++ {
@@ -64,8 +64,8 @@ func (s *scanner) plain() []byte {
 	return nil
 }
 
-// text reads a string. The accepted escapes are those of canonical JSON for ", \ and the usual control characters
-// (RFC 8785 §3.2.2.2).
+// escapedString reads a string. The accepted escapes are those of canonical JSON for ", \ and the usual control
+// characters (RFC 8785 §3.2.2.2).
 func (s *scanner) text() {
 	s.take(`"`)
 	for !s.failed && s.i < len(s.b) {
@@ -207,14 +207,14 @@ func (s *scanner) record(before Record) (r Record, raw []byte) {
 		case "mono":
 			r.Mono = s.integer()
 		case "seq":
-			r.Seq = uint64(max(s.integer(), 0)) // the maximum with 0 makes a negative number fail below
+			r.Seq = uint64(max(s.integer(), 0)) // a negative number becomes 0 and fails below
 		case "session":
 			r.Session = again(s.plain(), before.Session)
 		case "site":
 			r.Site = again(s.plain(), before.Site)
 		case "wall":
 			r.Wall = s.time()
-		default: // a newer machine's field, or a wrong spelling
+		default: // the field of a newer machine, or a misspelt field
 			s.fail()
 		}
 	})
@@ -225,7 +225,7 @@ func (s *scanner) record(before Record) (r Record, raw []byte) {
 	return r, s.b[from:s.i]
 }
 
-// again converts b to a string type. If b equals before, again returns before and allocates nothing.
+// reuse converts b to a string type. If b equals before, reuse returns before and does not allocate memory.
 func again[T ~string](b []byte, before T) T {
 	if string(b) == string(before) {
 		return before
@@ -249,7 +249,7 @@ func (s *scanner) time() (t time.Time) {
 	return t
 }
 
-// fastRecord reads a canonical record. If ok is false, the caller must use slowRecord.
+// parseRecordFast parses a canonical record. If ok is false, the caller must use parseRecordSlowly.
 func fastRecord(data []byte) (Record, bool) {
 	if len(data) > MaxRecord || !utf8.Valid(data) {
 		return Record{}, false
@@ -260,8 +260,8 @@ func fastRecord(data []byte) (Record, bool) {
 	return r, !s.failed && s.i == len(data)
 }
 
-// fastBatch reads a batch as encoding/json writes it. If ok is false, the caller must use slowBatch. The result refers
-// to data.
+// parseBatchFast parses a batch as encoding/json writes it. If ok is false, the caller must use parseBatchSlowly. The
+// result shares the memory of data.
 func fastBatch(data []byte) (b Batch, records []Record, ok bool) {
 	if len(data) > MaxBatch || !utf8.Valid(data) {
 		return b, nil, false
@@ -296,7 +296,7 @@ func fastBatch(data []byte) (b Batch, records []Record, ok bool) {
 	return b, records, true
 }
 
-// leafed reads a record with its salt. before is the previous record of the batch.
+// leafedRecord reads a record with its salt. before is the previous record of the batch.
 func (s *scanner) leafed(before Record) (l Leafed, r Record) {
 	s.take(`{"salt":"`)
 	end := s.i + 2*len(l.Salt)
@@ -316,7 +316,7 @@ func (s *scanner) leafed(before Record) (l Leafed, r Record) {
 	return l, r
 }
 
-// word reads any string as encoding/json does, escapes included.
+// anyString reads any string as encoding/json does, with all escapes.
 func (s *scanner) word() (out string) {
 	from := s.i
 	s.text()

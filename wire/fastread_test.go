@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// recordTexts returns records that the scanner reads, and similar texts that it must refuse or read like encoding/json.
+// recordTexts returns records that the scanner accepts, and similar texts that the scanner must refuse, or parse with
+// the same result as encoding/json.
 func recordTexts(t testing.TB) (fast [][]byte, others []string) {
 	t.Helper()
 	wall := time.Date(2026, 11, 2, 9, 0, 0, 120e6, time.UTC)
@@ -72,7 +73,7 @@ func TestScannerAgreesWithEncodingJSONOnRecords(t *testing.T) {
 			t.Errorf("%s is read the long way", b)
 		}
 		sameRecord(t, b)
-		for i := range b { // every truncation
+		for i := range b { // tries every truncation
 			sameRecord(t, b[:i])
 		}
 	}
@@ -132,7 +133,7 @@ func batchTexts(t testing.TB) (out []string) {
 	return out
 }
 
-// numbered returns n copies of a record with the seqs 1 to n.
+// numberedCopies returns n copies of a record with the seqs 1 to n.
 func numbered(record string, n int) (out []string) {
 	for i := range n {
 		b, _ := json.Marshal(i + 1)

@@ -33,7 +33,7 @@ func TestOriginNamesTheGeneration(t *testing.T) {
 	}
 }
 
-// A journal without a generation must send the same bytes as programs from before generations.
+// For a journal without a generation, the machine must send the same bytes as releases without generations.
 func TestEmptyGenerationIsNotWritten(t *testing.T) {
 	for _, v := range []any{Batch{}, Ack{}, State{}, Record{}} {
 		b, err := json.Marshal(v)

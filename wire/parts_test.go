@@ -77,10 +77,10 @@ func (s *partsSite) add(name string, b []byte) {
 	s.m.Chunks = append(s.m.Chunks, Chunk{name, Hash(b), int64(len(b))})
 }
 
-// hubOf serves the site's chunks and injects the faults in its fields.
+// faultyHub serves the site's chunks, with the faults that its fields state.
 type hubOf struct {
 	*partsSite
-	sent   int      // number of bytes sent
+	sent   int      // number of bytes that were sent
 	whole  []string // names of chunks fetched whole
 	asked  int      // number of requests for parts
 	change func(what string, b []byte) ([]byte, error)
@@ -228,8 +228,8 @@ func onOutline(f func(*Outline)) func(string, []byte) ([]byte, error) {
 	}
 }
 
-// A hub whose outline lists parts of other chunks must not fill the machine's memory.
-func TestPartsOfOneChunkAreBoundedByTheChunksSize(t *testing.T) {
+// A hub must not be able to fill the machine's memory with an outline that lists parts of other chunks.
+func TestPartsOfAChunkAreLimitedByTheSizeOfTheChunk(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: assembles bundles of many parts")
 	}
@@ -381,7 +381,7 @@ func FuzzSplitAndJoinReturnTheSameChunk(f *testing.F) {
 			}
 		}
 		var all map[string][]json.RawMessage
-		// The number of elements is only checked for canonical JSON, which chunks always are.
+		// The test checks the number of elements only for canonical JSON, because every chunk is canonical JSON.
 		if IsCanonical(b) && json.Unmarshal(b, &all) == nil && len(all) == 1 && len(all[p.List]) != len(p.Elements) {
 			t.Fatalf("%q has %d elements, want %d", b, len(p.Elements), len(all[p.List]))
 		}

@@ -38,7 +38,7 @@ func newPolicySite(t *testing.T) *policySite {
 	return p
 }
 
-// bundle returns a manifest with these chunks, and a policy document with number n, signed by by.
+// bundle returns a manifest with these chunks, and a policy document with the number n, signed with the key by.
 func (p *policySite) bundle(version, n uint64, by note.Signer, chunks map[string]string) Manifest {
 	p.t.Helper()
 	m := Manifest{Site: "biklab", Version: version}
@@ -161,14 +161,14 @@ func TestLowerPolicyNumberIsAlwaysRefused(t *testing.T) {
 	step("a higher number", at(3, 7, "seven"), "")
 	step("a lower number", at(4, 6, "six"), OlderPolicy)
 	step("the same number with another content", at(4, 7, "other"), OlderPolicy)
-	// Losing both manifests must not lose the number.
+	// Without both manifests, the store must still have the policy number.
 	for _, name := range []string{"manifest", previousManifest} {
 		if err := os.Remove(filepath.Join(p.store.Dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	step("after the manifests were lost", at(5, 6, "six"), OlderPolicy)
-	// Without the file, the current manifest supplies the number.
+	// Without the file of the floor, the current manifest supplies the policy number.
 	step("again in force", at(6, 7, "seven"), "")
 	if err := os.WriteFile(filepath.Join(p.store.Dir, policyFloorFile), []byte("damaged"), 0o600); err != nil {
 		t.Fatal(err)
@@ -186,7 +186,7 @@ func TestLowerPolicyNumberIsAlwaysRefused(t *testing.T) {
 	step("of a new key", at(9, 1, "one"), "")
 }
 
-func TestPolicyNumberIsKeptBeforeTheManifest(t *testing.T) {
+func TestPolicyNumberIsStoredBeforeTheManifest(t *testing.T) {
 	p := newPolicySite(t)
 	m := p.bundle(1, 5, p.policy, map[string]string{PolicyChunk: "five"})
 	if err := p.store.folders(); err != nil {
@@ -285,7 +285,7 @@ func TestMemberMayHaveLessThanItsBindingButNotMore(t *testing.T) {
 	for name, c := range map[string]struct {
 		binding Member
 		change  func(*Member)
-		field   string // the field that exceeds the binding; empty: none
+		field   string // the field that exceeds the binding; empty: no field
 	}{
 		"as it was signed": {signed(), func(*Member) {}, ""},
 		"another name":     {signed(), func(m *Member) { m.Name, m.Language, m.Badges = "x", "en", []string{"b"} }, ""},

@@ -2,11 +2,11 @@ package wire
 
 import "path/filepath"
 
-// policyFloorFile holds the document with the highest policy number ever installed here. It is separate from the
-// manifests, so that it survives a return to the previous manifest.
+// policyFloorFile is the file with the document with the highest policy number ever installed on this machine. The file
+// is separate from the manifests, so that the document survives a return to the previous manifest.
 const policyFloorFile = "policy.highest"
 
-// mayFollow returns an error unless m may replace the installed manifest.
+// checkFollows returns an error unless m may replace the installed manifest.
 func (s Store) mayFollow(m Manifest) error {
 	if err := m.Follows(s.floor(), s.Site); err != nil || s.Policy == nil {
 		return err
@@ -18,9 +18,9 @@ func (s Store) mayFollow(m Manifest) error {
 	return p.replaces(s.PolicyFloor())
 }
 
-// PolicyFloor returns the signed policy with the highest number installed here under the current policy keys; the zero
-// SignedPolicy if there is none. A damaged file counts as absent, because the manifests in the store hold their numbers
-// too.
+// PolicyFloor returns the signed policy with the highest number installed here under the current policy keys; or the
+// zero SignedPolicy if there is no such policy. A damaged file counts as absent, because the manifests in the store
+// contain policy numbers too.
 func (s Store) PolicyFloor() SignedPolicy {
 	if s.Policy == nil {
 		return SignedPolicy{}
@@ -43,8 +43,9 @@ func (s Store) PolicyFloor() SignedPolicy {
 	return highest
 }
 
-// keepPolicy stores the policy document of a manifest that is being installed. It is written before the manifest. After
-// a power cut in between, the floor is one policy ahead, which refuses only older policies.
+// storePolicy stores the policy document of a manifest that is being installed, before the manifest is written. After a
+// power cut between the two writes, the floor is one policy ahead of the manifest, so that only older policies are
+// refused.
 func (s Store) keepPolicy(m Manifest) error {
 	if s.Policy == nil || m.SignedPolicy == "" {
 		return nil

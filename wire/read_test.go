@@ -10,7 +10,7 @@ import (
 	"portillon/policy"
 )
 
-// signText signs a text as a newer program could write it.
+// signText signs a text as a newer program could have written it.
 func signText(t testing.TB, kind, text string, s note.Signer) []byte {
 	t.Helper()
 	b, err := note.Sign(&note.Note{Text: kind + "\n" + text + "\n"}, s)
@@ -20,12 +20,13 @@ func signText(t testing.TB, kind, text string, s note.Signer) []byte {
 	return b
 }
 
-// with returns a JSON object with fields added at its end.
+// withFields returns a JSON object with fields added at its end.
 func with(object, fields string) string {
 	return strings.TrimSuffix(object, "}") + "," + fields + "}"
 }
 
-// readers returns, for each format with "critical", its reader and a sample of its outermost object.
+// readers returns, for each format with "critical", the function that reads the format, and a sample of its outermost
+// object.
 func readers(t *testing.T) map[string]struct {
 	text string
 	open func(text string) error

@@ -12,19 +12,21 @@ import (
 	"portillon/policy"
 )
 
-// Store is the folder where a machine keeps its current bundle: «manifest», the previous one as «manifest.previous»,
-// and the chunks of both by hash. All chunks of a new bundle are on disk before its manifest is renamed into place, so
-// that after a power cut either the old or the new bundle is complete.
+// Store is the folder in which a machine stores its current bundle. It contains the current manifest as «manifest», the
+// previous manifest as «manifest.previous», and the chunks of both by hash. All chunks of a new bundle are on disk
+// before its manifest is renamed into place, so that after a power cut either the old bundle or the new bundle is
+// complete.
 type Store struct {
 	Dir  string
 	Site policy.SiteID
 	Keys note.Verifiers
-	// Policy holds the policy keys, if they differ from the bundle keys. A bundle is then installed only if its policy is
-	// signed by one of them and its policy number is not lower than an installed one. nil: no separate policy key.
+	// Policy holds the policy keys, if they differ from the bundle keys. A bundle is then installed only if its policy
+	// is signed with one of these keys and its policy number is not lower than that of any policy installed before.
+	// nil: there is no separate policy key.
 	Policy note.Verifiers
 }
 
-// Current returns the current manifest; os.ErrNotExist if there is none.
+// Current returns the current manifest; the error os.ErrNotExist means that there is none.
 func (s Store) Current() (Manifest, error) { return s.read("manifest") }
 
 // Signed returns the bytes of the current signed manifest. The signature is not checked.
@@ -48,19 +50,20 @@ func (s Store) Chunk(m Manifest, name string) ([]byte, error) {
 
 func (s Store) path(sha string) string { return filepath.Join(s.Dir, "chunks", sha) }
 
-// Fetch returns the content of the chunk with a hash.
+// Fetch returns the content of the chunk with a given hash.
 type Fetch func(sha string) ([]byte, error)
 
-// Install opens a signed manifest, fetches the missing chunks and makes the bundle current. usable is called before,
-// and may read all chunks of the new manifest. On any error the current bundle stays. The same version with the same
-// bytes changes nothing and is not an error.
+// Install opens a signed manifest, fetches the missing chunks and makes the bundle current. Before that, Install calls
+// usable, which may read all chunks of the new manifest. After any error the current bundle stays in use. Installing
+// the same version with the same bytes again changes nothing and is not an error.
 func (s Store) Install(manifest []byte, fetch Fetch, usable func(Manifest) error) (Manifest, error) {
 	return s.install(manifest, fetch, usable, nil)
 }
 
-// InstallChanged is Install without reading the chunks that the current bundle has too: only their sizes are compared,
-// which saves reading 64 MB per change at 10,000 members. Reading a chunk later verifies its hash. If the bundle is
-// unusable, InstallChanged verifies all chunks, fetches damaged ones, and tries once more.
+// InstallChanged installs a bundle as Install does, but does not read the chunks that the current bundle has too. Only
+// the sizes of these chunks are compared. This saves reading 64 MB for each change at 10,000 members. Reading a chunk
+// later verifies its hash. If the bundle is unusable, InstallChanged verifies all chunks, fetches damaged ones, and
+// tries once more.
 func (s Store) InstallChanged(manifest []byte, fetch Fetch, usable func(Manifest) error) (Manifest, error) {
 	held := map[string]bool{}
 	if before, err := s.Current(); err == nil {
@@ -76,7 +79,7 @@ func (s Store) InstallChanged(manifest []byte, fetch Fetch, usable func(Manifest
 	return m, err
 }
 
-// damagedOf returns the damaged chunks of a signed manifest.
+// damagedChunks returns the damaged chunks of a signed manifest.
 func (s Store) damagedOf(manifest []byte) []Chunk {
 	m, err := OpenManifest(manifest, s.Keys)
 	if err != nil {
@@ -85,7 +88,7 @@ func (s Store) damagedOf(manifest []byte) []Chunk {
 	return s.Damaged(m)
 }
 
-// install implements Install. Of the chunks in held, only the sizes are compared.
+// install implements Install. For the chunks in held, only the sizes are compared.
 func (s Store) install(manifest []byte, fetch Fetch, usable func(Manifest) error,
 	held map[string]bool) (Manifest, error) {
 	m, err := OpenManifest(manifest, s.Keys)
@@ -148,7 +151,7 @@ func (s Store) hasSize(c Chunk) bool {
 	return err == nil && fi.Mode().IsRegular() && fi.Size() == c.Size
 }
 
-// want makes sure that the store has chunk c, fetching it if needed.
+// ensureChunk fetches chunk c unless the store already has that chunk.
 func (s Store) want(c Chunk, fetch Fetch) error {
 	if s.has(c) {
 		return nil
@@ -166,7 +169,7 @@ func (s Store) want(c Chunk, fetch Fetch) error {
 	return s.put(filepath.Join("chunks", c.SHA256), b)
 }
 
-// sweep removes chunks that none of the manifests lists. A failed removal is retried by the next sweep.
+// removeUnlisted removes the chunks that none of the manifests lists. The next call retries a failed removal.
 func (s Store) sweep(manifests ...Manifest) {
 	keep := map[string]bool{}
 	for _, m := range manifests {
@@ -185,14 +188,14 @@ func (s Store) sweep(manifests ...Manifest) {
 	}
 }
 
-// WriteFile replaces a file atomically: write a temporary file, fsync, rename, fsync the folder. After a power cut the
-// path has the old or the new content.
+// WriteFile replaces a file atomically. It writes a temporary file, calls fsync, renames the file, and calls fsync for
+// the folder. After a power cut the path has the old or the new content.
 func WriteFile(path string, b []byte, mode os.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // after the rename there is nothing to remove
+	defer os.Remove(f.Name()) // has no effect after the rename
 	_, err = f.Write(b)
 	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 	if err != nil {

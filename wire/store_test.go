@@ -30,7 +30,7 @@ func store(t testing.TB) Store {
 	return Store{Dir: filepath.Join(t.TempDir(), "bundle"), Site: "biklab", Keys: v}
 }
 
-// why returns the refusal's code, or the error's text.
+// codeOf returns the code of a refusal, or the text of another error.
 func why(err error) string {
 	var r *Refusal
 	if errors.As(err, &r) {
@@ -134,7 +134,7 @@ func TestOnlyMissingChunksAreFetchedAndOldOnesAreRemoved(t *testing.T) {
 	if _, err := st.Install(signed, fetch, nil); err != nil || len(asked) != 1 {
 		t.Fatalf("asked for %v, %v", asked, err)
 	}
-	// The chunks of the previous version are kept, older ones are removed.
+	// The chunks of the previous version must stay, and older chunks must be removed.
 	for _, x := range []struct {
 		version uint64
 		want    int
@@ -268,7 +268,7 @@ func TestRepairRejectsBytesWithAnotherHash(t *testing.T) {
 	}
 }
 
-// A damaged manifest must not allow an older bundle.
+// A damaged manifest must not allow the installation of an older bundle.
 func TestWithADamagedManifestThePreviousVersionIsTheFloor(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
@@ -299,8 +299,9 @@ func TestWithADamagedManifestThePreviousVersionIsTheFloor(t *testing.T) {
 	}
 }
 
-// A path that is not a regular file of the right size is damage: the store neither waits for it nor reads all of it.
-func TestAnythingButAFileOfTheSignedSizeIsDamage(t *testing.T) {
+// A path that is not a regular file of the right size counts as damage. The store neither waits for such a file nor
+// reads all of it.
+func TestFileOfAnotherKindOrSizeCountsAsDamage(t *testing.T) {
 	for name, replace := range map[string]func(path string) error{
 		"pipe": func(path string) error { return syscall.Mkfifo(path, 0o600) },
 		"link": func(path string) error { return os.Symlink("/dev/zero", path) },
@@ -337,8 +338,8 @@ func TestAnythingButAFileOfTheSignedSizeIsDamage(t *testing.T) {
 	}
 }
 
-// A folder may be a link to another disk. Moving the link aside would remove the bundle before the next one is
-// complete.
+// A folder may be a link to another disk. Moving the link aside would remove the current bundle before the next bundle
+// is complete.
 func TestStoreKeepsAFolderThatIsALink(t *testing.T) {
 	for _, which := range []string{"", "chunks"} {
 		st := store(t)

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// Whichever bytes a worn SD card changes: nothing panics, no record turns into a different one, and a journal that is
-// refused is not modified.
-func TestDamageAnywhereIsRefusedOrHarmless(t *testing.T) {
+// Whichever bytes a worn SD card changes, the program does not panic, no record turns into a different record, and a
+// journal that is refused is not modified.
+func TestDamagedJournalIsRefusedOrReadsCorrectly(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: damages and repairs journals on the disk")
 	}
@@ -42,7 +42,7 @@ func TestDamageAnywhereIsRefusedOrHarmless(t *testing.T) {
 			}
 			continue
 		}
-		_, _ = j.Append(start(i)) // may fail, must not panic
+		_, _ = j.Append(start(i)) // Append may return an error, but must not panic
 		_, _ = j.Batch(1, 200)
 		_, _, _ = j.OpenSession()
 		_ = j.Close()
@@ -50,7 +50,7 @@ func TestDamageAnywhereIsRefusedOrHarmless(t *testing.T) {
 	t.Logf("%d refused at once, %d opened", refused, 150-refused)
 }
 
-// damaged returns a copy of good with up to 20 ranges of up to 64 bytes changed.
+// damagedCopy returns a copy of good with up to 20 ranges of up to 64 bytes changed.
 func damaged(good []byte, r *rand.Rand) []byte {
 	bad := bytes.Clone(good)
 	for range 1 + r.IntN(20) {
@@ -62,7 +62,7 @@ func damaged(good []byte, r *rand.Rand) []byte {
 	return bad
 }
 
-// exported returns the exported records of the journal at path if the journal verifies.
+// verifyAndExport returns the exported records of the journal at path, or an error if the journal does not verify.
 func exported(t *testing.T, path string) ([]byte, error) {
 	r, err := OpenReadOnly(path)
 	if err != nil {

@@ -1,7 +1,7 @@
 // Package journal stores the events of one machine: records numbered 1, 2, 3 … without gaps. Records are only appended.
-// Each is a leaf of a transparency-log tree (RFC 6962, golang.org/x/mod/sumdb/tlog), of which the machine signs
-// checkpoints. The journal is also the outbox: each sink has a cursor, and the records after the cursor are still to be
-// sent to that sink.
+// Each record is a leaf of a transparency-log tree (RFC 6962, golang.org/x/mod/sumdb/tlog), and the machine signs
+// checkpoints of this tree. The journal is also the outbox: each sink has a cursor, and the records after that cursor
+// have not been acknowledged yet.
 //
 // When Append returns without an error, the record is on the disk, together with the tree's new hashes and the caller's
 // facts, in one transaction. When Append returns an error, nothing was written, and the journal remains usable: once a

@@ -20,7 +20,7 @@ func (j *Journal) Examine(ctx context.Context, sink string) (err error) {
 		return err
 	}
 	if held > j.Len() {
-		return fmt.Errorf("%w: the cursor of %s is at %d, and there are %d records", ErrDamaged, sink, held, j.Len())
+		return fmt.Errorf("%w: cursor of %s is %d, want at most %d", ErrDamaged, sink, held, j.Len())
 	}
 	if fi, err := os.Stat(j.store.path); err != nil || fi.Size() > examineMost {
 		return j.store.compare(ctx, held+1)

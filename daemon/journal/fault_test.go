@@ -94,7 +94,8 @@ func TestReadOnlyFileIsReadAndWritesReturnErrReadOnly(t *testing.T) {
 	j := open(t, path, options(t))
 	fill(t, j, 3)
 	if err := j.store.db.pragma("query_only", 1); err != nil {
-		// simulates a disk that has turned read-only: root could write to a file of mode 0400
+		// Simulate a disk that has turned read-only. Mode 0400 would not do, because root may still write to such a
+		// file.
 		t.Fatal(err)
 	}
 	if _, err := j.Append(end(1)); err == nil {
@@ -127,7 +128,7 @@ func TestReadOnlyFileIsReadAndWritesReturnErrReadOnly(t *testing.T) {
 	}
 }
 
-// made writes a journal of n records and returns its path.
+// writeJournal writes a journal of n records and returns its path.
 func made(t *testing.T, n int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "journal.db")
@@ -186,8 +187,8 @@ func TestOtherFilesAreRefusedAndNotModified(t *testing.T) {
 	}
 }
 
-// After a daemon was killed, a write-ahead log exists, and then the disk changed a record. SQLite would checkpoint the
-// log into the file on closing, and the evidence in the two files would be lost.
+// The daemon was killed and left a write-ahead log, and then the disk changed a record. On closing, SQLite would
+// checkpoint the log into the file, which would destroy the evidence in both files.
 func TestDamagedJournalAndItsLogAreNotModified(t *testing.T) {
 	live := filepath.Join(t.TempDir(), "journal.db")
 	j := open(t, live, options(t))
@@ -237,7 +238,7 @@ func TestAnotherMachinesJournalIsRefused(t *testing.T) {
 	}
 }
 
-func TestMissingFileWithALogIsNotReplacedByANewJournal(t *testing.T) {
+func TestNoJournalIsCreatedBesideTheLogOfAMissingFile(t *testing.T) {
 	path := made(t, 2)
 	if err := os.Rename(path, path+"-wal"); err != nil {
 		t.Fatal(err)
@@ -276,8 +277,8 @@ func TestMethodsOfAClosedJournalReturnErrClosed(t *testing.T) {
 	}
 }
 
-// Verify finds each change that a person with an SQLite shell could make.
-func TestVerifyFindsEachChange(t *testing.T) {
+// Verify detects each change that a person with an SQLite shell could make.
+func TestVerifyDetectsEachChange(t *testing.T) {
 	for _, change := range []string{
 		"UPDATE records SET record = CAST(replace(record, 'm-7k2f9q', 'm-aaaaaa') AS BLOB) WHERE seq = 7",
 		"UPDATE records SET salt = zeroblob(16) WHERE seq = 7",
@@ -303,7 +304,7 @@ func TestVerifyFindsEachChange(t *testing.T) {
 			}
 			j, err := OpenReadOnly(path)
 			if err != nil {
-				return // the damage was found earlier
+				return // the damage was detected earlier
 			}
 			defer j.Close()
 			if v, err := j.Verify(t.Context()); err == nil {
@@ -334,7 +335,7 @@ func TestErasedRecordLeavesTheTreeVerifiable(t *testing.T) {
 	verified(t, j)
 }
 
-func TestBatchIsBoundedAndEndsWithItsCheckpoint(t *testing.T) {
+func TestBatchIsLimitedInSizeAndEndsWithItsCheckpoint(t *testing.T) {
 	j := fresh(t)
 	_, keys := signer(t)
 	for i := range 60 {

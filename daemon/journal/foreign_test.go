@@ -8,8 +8,7 @@ import (
 	"portillon/wire"
 )
 
-// The header of a damaged journal may be lost, and the journal may be another machine's. The records then still name
-// the machine.
+// The damaged file may be another machine's journal although its header is lost. Its records still name that machine.
 func TestJournalOfAnotherMachineIsNotMended(t *testing.T) {
 	path, _ := saved(t, 30, 20)
 	b := bytesOf(t, path)

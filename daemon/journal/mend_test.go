@@ -11,7 +11,7 @@ import (
 )
 
 // The newest records of a journal are in its write-ahead log. A power cut after the log was moved away from the damaged
-// file, and before the salvaged file took its place, must not leave a journal without them.
+// file, and before the salvaged file replaced the damaged file, must not leave a journal without the newest records.
 func TestInterruptedMendIsCompletedByTheNextOpen(t *testing.T) {
 	for _, moved := range []bool{false, true} { // whether the log was moved
 		path, held := saved(t, 30, 20)

@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// pagesOf returns the numbers, from 0, of the leaf pages that hold records, in the order of the records.
+// pagesOf returns the page numbers, counted from 0, of the leaf pages with records, in the order of the records.
 func pagesOf(t *testing.T, file []byte) (out []int) {
 	t.Helper()
 	for p := range len(file) / pageSize {
@@ -26,8 +26,8 @@ func pagesOf(t *testing.T, file []byte) (out []int) {
 	return out
 }
 
-// saved returns a closed journal of n records with facts, of which the hub holds the first records, and the root at the
-// last of those.
+// savedJournal returns a closed journal of n records with facts, of which the hub holds the first held records, and the
+// hub's copy.
 func saved(t *testing.T, n int, held uint64) (path string, ack HubCopy) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "journal.db")
@@ -62,7 +62,7 @@ func bytesOf(t *testing.T, path string) []byte {
 	return b
 }
 
-// zeroed writes the file with one page replaced by zeros.
+// zeroPage writes the file with one page replaced by zeros.
 func zeroed(t *testing.T, path string, page int) {
 	t.Helper()
 	b := bytesOf(t, path)
@@ -72,8 +72,8 @@ func zeroed(t *testing.T, path string, page int) {
 	}
 }
 
-// Each page of a journal is zeroed in turn. The salvaged journal equals what was written, opens for writing, accepts
-// records, and has the root that the hub holds.
+// Each page of a journal is zeroed in turn. The salvaged journal contains the records as written, opens for writing,
+// accepts new records, and has the same root as the hub's copy.
 func TestJournalWithAZeroedPageIsSalvagedAsFarAsTheTreeProves(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: damages and repairs journals on the disk")
@@ -118,8 +118,8 @@ func TestJournalWithAZeroedPageIsSalvagedAsFarAsTheTreeProves(t *testing.T) {
 	}
 }
 
-// holdsEdge reports whether a page holds a record with hashes that the root over n records needs: they are stored
-// nowhere else.
+// holdsEdge reports whether a page holds a record with hashes that are needed to compute the root over n records and
+// are stored in no other row.
 func holdsEdge(file []byte, page int, n uint64) bool {
 	left := &remains{rows: map[uint64]row{}}
 	scanLeaf(file[page*pageSize:(page+1)*pageSize], left)
@@ -146,8 +146,8 @@ func rowsOf(t *testing.T, path string) map[uint64]row {
 	return out
 }
 
-// goesOn checks that the new journal holds the records that were written, has the root that the hub holds, and accepts
-// records.
+// checkSalvaged checks that the new journal holds the records that were written, has the root that the hub holds, and
+// accepts records.
 func goesOn(t *testing.T, path string, s SalvageResult, ack HubCopy, whole map[uint64]row) {
 	t.Helper()
 	j := open(t, path, options(t))
@@ -189,7 +189,8 @@ func goesOn(t *testing.T, path string, s SalvageResult, ack HubCopy, whole map[u
 	}
 }
 
-// Nothing proves the records after a gap that the hub does not hold: they are listed, and left out of the new journal.
+// If the hub does not hold the records of a gap, no hash proves the records after the gap. Salvage lists those records
+// and leaves them out of the new journal.
 func TestRecordsAfterAGapThatTheHubLacksAreListed(t *testing.T) {
 	path, ack := saved(t, 300, 20)
 	pages := pagesOf(t, bytesOf(t, path))
@@ -222,7 +223,7 @@ func TestGapIsKeptOnlyIfItsHashesGiveTheRootOfTheHub(t *testing.T) {
 	}
 }
 
-// The log of a daemon that was killed holds the newest records: they are salvaged too.
+// Salvage also reads the newest records from the write-ahead log of a daemon that was killed.
 func TestWriteAheadLogIsSalvagedToo(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "journal.db")

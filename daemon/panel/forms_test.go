@@ -20,12 +20,12 @@ import (
 	"portillon/policy"
 )
 
-// desk is a fake of Actions with one form, which accepts one entry.
+// fakeActions implements Actions with one form, which accepts one entry.
 type desk struct {
 	did   []Touch
 	wrote []Entry
 	no    error
-	asked Action // action of its form if the page names none
+	asked Action // action of the form if the page names no action
 	waits policy.Text
 }
 
@@ -54,7 +54,7 @@ func (d *desk) Write(_ context.Context, _ string, e Entry) (policy.Text, error) 
 	return d.waits, d.no
 }
 
-// tablet is the address of a screen of the machine on another computer.
+// tablet is the address of another computer that serves as a screen of the machine.
 var tablet = []netip.Addr{netip.MustParseAddr("192.168.1.40")}
 
 type part struct{ name, file, data string }
@@ -187,8 +187,8 @@ func TestPhoneFormEscapesAllText(t *testing.T) {
 	}
 }
 
-// If a form waits for its member's confirmation, a phone must receive the note about it as a page, and the machine's
-// own page as text.
+// If a form waits for its member's confirmation, a phone must receive the note about the confirmation as a page, and
+// the machine's own page must receive the note as text.
 func TestUnconfirmedFormIsAnsweredAsWaiting(t *testing.T) {
 	for accept, want := range map[string]string{
 		"application/json": `{"FR":"C’est reçu, pas encore noté`,
@@ -210,7 +210,7 @@ func TestUnconfirmedFormIsAnsweredAsWaiting(t *testing.T) {
 	}
 }
 
-func TestPhoneThatTagsAMachineIsWarnedThatOnlyTheRelayIsOpen(t *testing.T) {
+func TestPhoneThatTagsAMachineOutReadsThatOnlyTheRelayIsOpen(t *testing.T) {
 	for do, want := range map[Action]bool{"tag": true, "report": false} {
 		kind, body := filled(part{name: "item", data: "noise"})
 		w := post(t, New(Config{Screens: tablet, Actions: &desk{asked: do}}), "/form/t0ken", kind, body)
@@ -268,7 +268,8 @@ func TestInvalidEntriesAreRefusedWithTheReason(t *testing.T) {
 	}
 }
 
-// One token must not fill the album, neither with many photos in one form nor with failing forms.
+// The holder of one token must not be able to fill the album, neither with many photos in one form nor with forms that
+// fail.
 func TestFailedFormLeavesNoPhoto(t *testing.T) {
 	a := &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}
 	d := &desk{}
@@ -292,7 +293,7 @@ func TestFailedFormLeavesNoPhoto(t *testing.T) {
 	}
 }
 
-// A picture is in memory until it is on the disk, so that only one form at a time is processed.
+// A picture is in memory until it is on the disk, so only one form is processed at a time.
 func TestFormsAreProcessedOneAtATime(t *testing.T) {
 	p := New(Config{Screens: tablet, Actions: &desk{}})
 	p.server.phoneForm <- struct{}{}
@@ -317,7 +318,8 @@ func TestFormsAreProcessedOneAtATime(t *testing.T) {
 	}
 }
 
-// Whether a touch comes from the machine's own screen is decided by the address, not by the request.
+// The sender's address decides whether a touch comes from the machine's own screen. The content of the request does
+// not.
 func TestOnlyTheAddressDecidesWhetherAScreenIsAtTheMachine(t *testing.T) {
 	d := &desk{}
 	p := New(Config{Screens: tablet, Actions: d})
@@ -435,7 +437,7 @@ func TestPhotoIsStoredWithoutItsLocation(t *testing.T) {
 	}
 	a.Most = 10
 	save().Keep()
-	save() // the form still waits for a card when the daemon ends
+	save() // a form that still waits for a card when the daemon ends
 	os.WriteFile(a.Dir+"/new-1", nil, 0o600)
 	if a.Forget(); files() != 1 {
 		t.Errorf("%d files after the start, want the picture that was kept", files())
@@ -474,7 +476,7 @@ func FuzzJPEG(f *testing.F) {
 }
 
 // A phone that is still sending its photo must receive the reason of the refusal, and not a connection reset.
-func TestPhoneLearnsThatItsPhotoIsTooBig(t *testing.T) {
+func TestPhoneReceivesTheReasonWhyItsPhotoIsTooBig(t *testing.T) {
 	p := New(Config{Screens: tablet, Actions: &desk{}, Photos: &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}})
 	s := httptest.NewServer(p.Handler())
 	defer s.Close()

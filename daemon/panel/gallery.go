@@ -12,8 +12,8 @@ type Example struct {
 	View View
 }
 
-// Gallery returns every state of a panel once, named after its sign, then further variants: for tests, pictures and
-// readers of the texts.
+// Gallery returns one view of each state of a panel, named after the state's sign, and then further variants. Tests,
+// pictures and readers of the texts use the gallery.
 func Gallery(now time.Time) []Example {
 	c := Clock{time.UTC}
 	var out []Example
@@ -38,14 +38,14 @@ var (
 	askMentor = policy.Text{FR: "Prochaine étape : voir un mentor", EN: "Next step: see a mentor"}
 )
 
-// seen returns a view with the visitor Inès, her role and her buttons.
+// withVisitor returns a view with the visitor Inès, her role and her buttons.
 func seen(now time.Time, v View, role policy.Role, offers ...Offer) View {
 	v.Role, v.Offers = RoleName(role), offers
 	v.Visitor = &Visitor{Name: "Inès", Until: now.Add(time.Minute)}
 	return v
 }
 
-// noted returns a view with a note at the bottom.
+// withNote returns a view with a note at the bottom.
 func noted(v View, note policy.Text) View {
 	v.Note = note
 	return v

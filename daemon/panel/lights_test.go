@@ -13,7 +13,7 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// bulb is a lamp that records its changes.
+// fakeLamp is a lamp that records its changes.
 type bulb struct {
 	gpio.PinOut
 	fail error
@@ -43,7 +43,7 @@ func (b *bulb) times() int {
 	return b.n
 }
 
-func TestLightsFollowThePanelAndEndDark(t *testing.T) {
+func TestLightsFollowThePanelAndAreOffAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var red, green, buzzer bulb
 		p := New(Config{})

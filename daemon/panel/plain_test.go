@@ -12,7 +12,7 @@ import (
 // role.
 func TestPanelNeverNamesARoleThatNobodyHas(t *testing.T) {
 	role := regexp.MustCompile(`(?i)mentor|mainten`)
-	// only a session with a maintainer or a mentor has these states
+	// These states exist only in a session with a maintainer or a mentor.
 	theirs := map[string]bool{"supervised": true, "maintenance": true, "maintenance with a helper": true, "dark": true}
 	m := &policy.Machine{Grants: []policy.Grant{{Role: policy.User}, {Role: policy.Learner}}}
 	p := New(Config{Now: func() time.Time { return noon }})

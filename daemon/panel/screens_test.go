@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// pass is one evaluation of a screen: at second at, after a report at second alive; -1: no report since the last
+// evaluation is one evaluation of a screen at second at, after a report at second alive; -1: no report since the last
 // evaluation.
 type pass struct {
 	at, alive int

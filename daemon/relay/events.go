@@ -2,7 +2,7 @@ package relay
 
 import "sync"
 
-// Event is a change that the guard reports without being asked.
+// Event is a change that the guard reports without an order.
 type Event struct {
 	What EventKind
 	On   bool   // EStop, Door: open; Contactor: differs from the order; Busy: the machine works
@@ -21,9 +21,9 @@ const (
 	Lost      EventKind = "guard-lost" // the guard has ended, and the relay is open
 )
 
-// news queues events until they are read, so that the sender never waits. For events that are not read in time, each
-// input keeps its last change and the one before. A slow reader thereby learns that the e-stop opened, and that it
-// closed again.
+// eventQueue queues events until they are read, so that the sender never waits. If events are not read in time, the
+// queue retains the last two changes of each input. A slow reader thereby receives the information that the e-stop
+// opened, and that it closed again.
 type news struct {
 	mu    sync.Mutex
 	queue []Event
@@ -32,7 +32,7 @@ type news struct {
 
 func newNews() *news { return &news{more: make(chan struct{}, 1)} }
 
-// tell queues an event.
+// add adds an event to the queue.
 func (n *news) tell(e Event) {
 	n.mu.Lock()
 	n.add(e)

@@ -11,17 +11,18 @@ import (
 )
 
 const (
-	// Lease is how long the relay stays closed without a line from the daemon. The failure matrix requires off within 1 s;
-	// the rest is what a busy Pi needs to wake a process and move a contact.
+	// Lease is how long the relay stays closed without a line from the daemon. The failure matrix requires that the
+	// relay opens within 1 s. The remaining 100 ms are for a busy Pi to wake a process, and for the contact to move.
 	Lease = 900 * time.Millisecond
-	// renewal is the interval at which the daemon sends keep: two may be lost.
+	// renewal is the interval at which the daemon sends keep to renew the lease. Two consecutive renewals may be lost.
 	renewal = 250 * time.Millisecond
-	// backlog is how many words wait for a daemon that does not read, in addition to the pipe's buffer (64 KiB on Linux).
+	// backlog is how many lines wait for a daemon that does not read, in addition to the pipe's buffer (64 KiB on
+	// Linux).
 	backlog = 256
-	// pulse is the interval between two edges of the heartbeat: 200 Hz. The charge pump's C1 is so small compared with C2
-	// that five stray edges do not close the relay, and it must therefore be charged often (computed by
-	// TestChargePumpHolds… in firmware-config/circuit for charge-pump.svg). A pulse costs a timer, a select and one ioctl.
-	// A late pulse is harmless, because the pump holds for 50 ms without any.
+	// pulse is the interval between two edges of the heartbeat: 200 Hz. The charge pump's C1 is so small compared with
+	// C2 that five stray edges do not close the relay. Therefore C1 must be charged often (computed by
+	// TestChargePumpHolds… in firmware-config/circuit for charge-pump.svg). A pulse costs a timer, a select and one
+	// ioctl. A late pulse is harmless, because the pump holds the relay for 50 ms without pulses.
 	pulse = 2500 * time.Microsecond
 	// pumpRelease is how long a charge pump may hold its relay after the last pulse. The values of the drawing give at
 	// most 0.58 s (firmware-config/circuit.PumpRelease; TestContactorBehindAPumpMayFollowLater compares the two).
@@ -36,19 +37,21 @@ const (
 	openingTime = pumpRelease + contactorTime
 	// followMargin allows for a busy Pi, and for a mirror contact that bounces.
 	followMargin = 300 * time.Millisecond
-	// flutter is how long a contactor may disagree at any other time, because it bounces when the machine vibrates.
+	// flutter is how long a contactor may differ from the relay at any other time, because a contactor bounces when the
+	// machine vibrates.
 	flutter = 100 * time.Millisecond
-	// parting bounds how long the guard waits until its last line is read. The relay is open by then.
+	// parting is how long the guard waits at most until its last line is read. The relay is already open during this
+	// wait.
 	parting = 100 * time.Millisecond
 )
 
 // ErrLost is the guard's error when its daemon has ended.
 var ErrLost = errors.New("connection to the daemon lost")
 
-var errDeaf = errors.New("daemon does not read the guard's lines")
+var errDeaf = errors.New("daemon does not read the lines of the guard")
 
-// followTime is how long a contactor may take to follow an order before the guard reports it. Behind a charge pump it
-// opens later.
+// followTime is how long a contactor may take to follow an order before the guard reports it. Behind a charge pump, a
+// contactor opens later.
 func followTime(heartbeat bool) time.Duration {
 	if heartbeat {
 		return pumpRelease + contactorTime + followMargin
@@ -56,7 +59,7 @@ func followTime(heartbeat bool) time.Duration {
 	return contactorTime + followMargin
 }
 
-// guard is the state of a running Guard, owned by one goroutine.
+// guard is the state of a running Guard, used by one goroutine only.
 type guard struct {
 	pins      Pins
 	words     *speaker
@@ -65,12 +68,12 @@ type guard struct {
 	contactor *mirror
 	job       *job
 	lease     *time.Timer     // the end of the daemon's lease
-	stops     map[string]bool // whether e-stop and door are open
+	stops     map[string]bool // whether the e-stop and the door are open, by input name
 	gone      bool            // the daemon's pipe has ended
 }
 
-// Guard controls the pins until in ends, ctx is done, or an error occurs; then the relay is open. Guard blocks. One
-// goroutine stays in in.Read until that returns, because the process is expected to exit.
+// Guard controls the pins until in ends, ctx is done, or an error occurs. Guard blocks until then, and the relay is
+// open when Guard returns. One goroutine may remain blocked in in.Read, because the process is expected to exit.
 func Guard(ctx context.Context, in io.Reader, out io.Writer, p Pins) error {
 	words, spoken := make(chan word, backlog), make(chan struct{})
 	go func() { defer close(spoken); speak(out, words) }()
@@ -108,7 +111,7 @@ func (g *guard) hold(ctx context.Context, in io.Reader) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var watchers sync.WaitGroup
-	defer watchers.Wait() // reads of inputs are bounded; the relay is open by now
+	defer watchers.Wait() // reads of inputs end in limited time, and the relay is already open
 	defer cancel()
 	defer g.exhaust.pin.Out(gpio.Low)
 	defer g.open() // runs first, whatever ends the guard
@@ -121,7 +124,7 @@ func (g *guard) hold(ctx context.Context, in io.Reader) error {
 		{"busy", g.pins.Busy},
 	} {
 		if w.pin == gpio.INVALID {
-			continue // an input that is not wired never trips
+			continue // an input that is not wired never opens the relay
 		}
 		high := bool(w.pin.Read()) // read the level before the first order
 		if err := g.input(input{w.name, high}); err != nil {
@@ -167,7 +170,7 @@ func (g *guard) run(ctx context.Context, lines <-chan heard, inputs <-chan input
 	}
 }
 
-// hear processes a line from the daemon; ok is false once its pipe has ended.
+// processLine processes a line from the daemon. ok is false once the daemon's pipe has ended.
 func (g *guard) hear(l heard, ok bool) error {
 	if !ok {
 		g.gone = true
@@ -227,8 +230,8 @@ func (g *guard) close(o order) error {
 	return nil
 }
 
-// deny opens the relay and sends the reason why the relay does not close. The reason is first sent as an event, so that
-// the daemon later receives the event that ends it.
+// deny opens the relay and sends the reason why the relay does not close. deny first sends the reason as an event, so
+// that the daemon later also receives the event that the reason has ended.
 func (g *guard) deny(o order, why string) error {
 	err := g.open()
 	switch {
@@ -239,7 +242,7 @@ func (g *guard) deny(o order, why string) error {
 		g.words.say(word{say: "contactor", on: true})
 		g.contactor.expect(flutter)
 	case (why == "e-stop" || why == "door") && !g.stops[why]:
-		// The pin was read high once, without an edge, so that a real press will be reported again.
+		// The pin read high once without an edge, so report an all-clear. A real press will be reported again.
 		g.words.say(word{say: why, on: true})
 		defer g.words.say(word{say: why})
 	}
@@ -247,8 +250,8 @@ func (g *guard) deny(o order, why string) error {
 	return err
 }
 
-// obstacle returns why the relay must not close now, or "" if the relay may close. A machine that works while its relay
-// is open gets power from another source.
+// obstacle returns the reason why the relay must not close now, or "" if the relay may close. A machine that works
+// while its relay is open gets power from another source.
 func (g *guard) obstacle() string {
 	switch {
 	case g.stops["e-stop"] || g.pins.EStop.Read() == gpio.High:
@@ -280,7 +283,7 @@ func (g *guard) open() error {
 
 func (g *guard) followTime() time.Duration { return followTime(g.relay.heartbeat) }
 
-// compare opens the relay if the contactor has not followed.
+// checkContactor opens the relay if the contactor has not followed the last order.
 func (g *guard) compare() error {
 	if report := g.contactor.compare(g.relay.on); report {
 		g.words.say(word{say: "contactor", on: g.contactor.disagrees})
@@ -301,7 +304,8 @@ func (g *guard) drop(why string) error {
 	return err
 }
 
-// lost opens the relay, or lets the job finish if the daemon's last order allowed that.
+// loseDaemon handles the loss of the daemon: it opens the relay, or lets the job finish if the daemon's last order
+// allowed that.
 func (g *guard) lost() error {
 	g.lease.Stop()
 	switch {
@@ -314,7 +318,7 @@ func (g *guard) lost() error {
 	return g.drop("lease")
 }
 
-// input processes a changed input.
+// handleInput processes a changed input.
 func (g *guard) input(in input) error {
 	switch in.name {
 	case "contactor":
@@ -334,7 +338,7 @@ func (g *guard) input(in input) error {
 	return g.stop(in)
 }
 
-// stop handles a change of the e-stop or the door. It opens the relay before it reports the change.
+// handleStop processes a change of the e-stop or the door: it opens the relay, and then reports the change.
 func (g *guard) stop(in input) (err error) {
 	was := g.relay.on
 	if g.stops[in.name] = in.high; in.high && was {

@@ -16,7 +16,7 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// brittle is a relay's pin that can fail.
+// failingPin is a relay's pin that fails on request.
 type brittle struct {
 	gpio.PinOut
 	mu              sync.Mutex
@@ -59,7 +59,7 @@ func (b *brittle) rose() int {
 	return b.rises
 }
 
-// contact is an input without edges.
+// contact is a simulated input without edges.
 type contact struct {
 	gpio.PinIn
 	high atomic.Bool
@@ -91,7 +91,7 @@ func (r *rig) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// rigged plays a story in synctest time. The guard is ended afterwards.
+// runRig runs the function story with a guard in synctest time, and ends the guard afterwards.
 func rigged(t *testing.T, prepare func(*rig), story func(*rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		in, say := io.Pipe()
@@ -122,14 +122,14 @@ func (r *rig) say(lines string) *rig {
 	return r
 }
 
-// wait lets time pass without lines from the daemon.
+// wait advances the clock without lines from the daemon.
 func (r *rig) wait(d time.Duration) *rig {
 	time.Sleep(d)
 	synctest.Wait()
 	return r
 }
 
-// live lets time pass while the daemon renews its lease.
+// live advances the clock while the daemon renews its lease.
 func (r *rig) live(d time.Duration) *rig {
 	for ; d > 0; d -= renewal {
 		r.wait(min(d, renewal)).say("keep\n")
@@ -164,7 +164,7 @@ func (r *rig) hears(line string) *rig {
 	return r
 }
 
-// ends waits until the guard ends with this error.
+// wantEnd waits until the guard ends, and checks that its error is want.
 func (r *rig) ends(want string) *rig {
 	r.t.Helper()
 	select {
@@ -190,7 +190,7 @@ func TestGuardGreetsWithItsVersionAndAnOpenRelay(t *testing.T) {
 func TestLeaseRunsFromTheLastLine(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
 		r.say("on 1 0 0\n").hears("done 1 1")
-		for range 10 { // renewed for longer than a lease
+		for range 10 { // the lease is renewed for longer than one lease
 			r.wait(Lease-time.Millisecond).is(true, "within the lease").say("keep\n")
 		}
 		r.wait(Lease-time.Millisecond).is(true, "just before the lease's end")
@@ -260,7 +260,7 @@ func TestJobFinishesWithoutDaemonOnlyIfAllowedAndBusy(t *testing.T) {
 
 func TestLimitOfAJobRunsFromTheFirstLoss(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
-		// the daemon hangs, then exits
+		// The daemon hangs, and later exits.
 		r.say("on 1 60000 0\n").set(&r.busy, true).wait(sample).wait(30*time.Second - sample)
 		r.in.Close()
 		r.wait(30*time.Second+Lease-time.Millisecond).is(true, "just before the cap")
@@ -330,7 +330,7 @@ func TestInputThatFlickersCountsAsHigh(t *testing.T) {
 	})
 }
 
-func TestInputThatIsNotWiredNeverTrips(t *testing.T) {
+func TestInputThatIsNotWiredNeverOpensTheRelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pin := &brittle{}
 		in, say := io.Pipe()
@@ -376,7 +376,7 @@ func TestInvalidLineEndsTheGuard(t *testing.T) {
 	}
 }
 
-// A daemon can crash while it writes, so that «on 1 3600000» arrives as «on 1 36».
+// If the daemon crashes while it writes, the line «on 1 3600000» can arrive as «on 1 36».
 func TestPartialLineSwitchesNothing(t *testing.T) {
 	for _, half := range []string{"on 1 36 0", "on 1 0 0", "off 1", "k"} {
 		rigged(t, nil, func(r *rig) {
@@ -414,7 +414,7 @@ func TestGuardOpensTheRelayWhenAskedToEnd(t *testing.T) {
 	})
 }
 
-// A daemon that reads nothing does not learn that the e-stop opened.
+// A daemon that does not read the guard's lines does not receive the report that the e-stop opened.
 func TestRelayOpensWhenTheDaemonDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pin := &brittle{}

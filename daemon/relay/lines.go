@@ -12,13 +12,14 @@ import (
 	"unicode"
 )
 
-// version is the version of the protocol. Both ends are the same program, unless it was replaced while the daemon ran.
+// version is the version of the protocol. Guard and daemon are the same program, unless the program's file was replaced
+// while the daemon ran.
 const version = 3
 
-// maxLine bounds a line of the protocol, in bytes, with its line feed.
+// maxLine is the largest size of a line of the protocol, in bytes, with its line feed.
 const maxLine = 256
 
-// MaxFinish bounds how long a job may continue without its daemon: longer than any known 3D print.
+// MaxFinish is the longest time that a job may continue without its daemon. No known 3D print takes longer.
 const MaxFinish = 7 * 24 * time.Hour
 
 // order is a line from the daemon.
@@ -63,7 +64,7 @@ func parseOrder(line string) (order, error) {
 	return o, nil
 }
 
-// number reads a decimal number; anything else is 0.
+// parseNumber parses a decimal number. Any other text gives 0.
 func number(s string) uint64 {
 	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil {
@@ -72,7 +73,8 @@ func number(s string) uint64 {
 	return n
 }
 
-// milliseconds reads a time; one that no duration can hold is -1 ms, which no order may have.
+// parseMilliseconds parses a time in milliseconds. A time that overflows a duration gives -1 ms, a value that no order
+// may have.
 func milliseconds(s string) time.Duration {
 	n := number(s)
 	if n > uint64(math.MaxInt64/time.Millisecond) {
@@ -83,7 +85,7 @@ func milliseconds(s string) time.Duration {
 
 func bounded(d time.Duration) bool { return d >= 0 && d <= MaxFinish }
 
-// word is a line from the guard.
+// guardLine is a line from the guard.
 type word struct {
 	say string // guard, done, deny, alive, drop, fault, or an input's name
 	id  uint64 // done, deny: number of the order; guard: version
@@ -112,7 +114,7 @@ func bit(on bool) byte {
 	return '0'
 }
 
-// parseWord parses a line. The line must be exactly as a guard writes it.
+// parseGuardLine parses a line from the guard. The line must be exactly as a guard writes it.
 func parseWord(line string) (word, error) {
 	w := word{}
 	var arg string
@@ -124,7 +126,7 @@ func parseWord(line string) (word, error) {
 	case "deny":
 		id, why, _ := strings.Cut(arg, " ")
 		if strings.ContainsFunc(why, unicode.IsSpace) {
-			return word{}, fmt.Errorf("the guard's line %.40q makes no sense", line)
+			return word{}, fmt.Errorf("invalid line from the guard: %.40q", line)
 		}
 		w.id, w.why = number(id), why
 	case "e-stop", "door", "contactor", "busy":
@@ -141,7 +143,7 @@ func parseWord(line string) (word, error) {
 	return w, nil
 }
 
-// fault returns the line that reports an error.
+// faultLine returns the line with which the guard reports an error.
 func fault(err error) word {
 	why := strings.Map(func(r rune) rune {
 		if r < ' ' {
@@ -152,7 +154,7 @@ func fault(err error) word {
 	return word{say: "fault", why: strings.ToValidUTF8(why[:min(len(why), maxLine-16)], "")}
 }
 
-var errTooLong = errors.New("line is too long")
+var errTooLong = errors.New("line is longer than the protocol allows")
 
 // readLine reads a whole line and removes its line feed. An incomplete line at the end is discarded.
 func readLine(r *bufio.Reader) (string, error) {

@@ -12,8 +12,8 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// When two cards are exchanged in a slot, off and on come within milliseconds, and the contactor needs 50 ms (with a
-// charge pump 500 ms) to open.
+// When two cards are exchanged in a slot, the orders off and on follow within milliseconds. The contactor needs 50 ms
+// to open, or 500 ms with a charge pump.
 func TestOrderWhileTheContactorOpensIsNotAFault(t *testing.T) {
 	feedback := &contact{}
 	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.Contactor = feedback } }, func(r *rig) {
@@ -35,7 +35,7 @@ func TestOrderWhileTheContactorOpensIsNotAFault(t *testing.T) {
 	})
 }
 
-// spark is an e-stop that reads as open once, without an edge.
+// glitchingEStop is an e-stop that reads as open once, without an edge.
 type spark struct {
 	gpio.PinIn
 	now atomic.Bool
@@ -78,8 +78,8 @@ type immortal struct{ kills atomic.Int32 }
 func (d *immortal) Wait() error { return errors.New("never") }
 func (d *immortal) Kill() error { d.kills.Add(1); return nil }
 
-// end must always kill a guard that does not exit, although two timers of the same length race.
-func TestEndAlwaysKills(t *testing.T) {
+// Switch.end must always kill a guard that does not exit, whichever of its two timers of the same length fires first.
+func TestSwitchKillsAGuardThatDoesNotExit(t *testing.T) {
 	var in io.WriteCloser = nowhere{}
 	for range 200 {
 		d := &immortal{}

@@ -10,16 +10,17 @@ import (
 )
 
 const (
-	// sample bounds how long a changed input stays undetected if no edge wakes the guard.
+	// sample is how long a changed input stays undetected at most, if no edge wakes the guard.
 	sample = 20 * time.Millisecond
 	// settle is how long an input must be low before it counts as low again: longer than a contact bounces, and longer
-	// than the gaps in a current relay's output at 50 Hz (20 ms). High counts at once.
+	// than the gaps in a current relay's output at 50 Hz (20 ms). A high level counts at once.
 	settle = 60 * time.Millisecond
 	// chatter is the shortest interval between two reads of an input that changes constantly.
 	chatter = time.Millisecond
 )
 
-// speak writes the guard's words. After an error it discards them: the end of the guard's input ends the guard.
+// writeLines writes the guard's lines. After an error it discards all further lines, because the guard then ends with
+// the end of its input.
 func speak(out io.Writer, words <-chan word) {
 	var err error
 	for w := range words {
@@ -29,7 +30,7 @@ func speak(out io.Writer, words <-chan word) {
 	}
 }
 
-// heard is a line from the daemon, or the error of an invalid line.
+// daemonLine is a line from the daemon, or the error of an invalid line.
 type heard struct {
 	line string
 	err  error

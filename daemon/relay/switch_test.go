@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// pipe is a pipe like the kernel's: writes succeed until it is full. With io.Pipe, writers wait for a reader.
+// pipe is a pipe like the kernel's: writes succeed until the pipe is full. io.Pipe is not used, because its writers
+// wait for a reader.
 type pipe struct {
 	full   chan []byte
 	ended  chan struct{}
@@ -63,8 +64,8 @@ func (p *pipe) Close() error {
 	return nil
 }
 
-// fake is a guard that sends what a test wants. It ends when it is killed, and, unless it is stuck, when its input
-// ends.
+// fakeGuard is a guard that sends the lines of a test. The fake guard ends when it is killed, and, unless it is stuck,
+// when its input ends.
 type fake struct {
 	in, out *pipe
 	orders  *bufio.Reader // lines from the daemon
@@ -124,7 +125,7 @@ func (f *fake) obey(reply func(order) string) {
 	}
 }
 
-// honest answers as a working guard.
+// workingReply answers an order as a working guard does.
 func honest(o order) string {
 	if o.do == "keep" {
 		return "alive\n"
@@ -134,7 +135,7 @@ func honest(o order) string {
 
 func mute(order) string { return "" }
 
-// held starts a Switch with a fake guard, and closes it after the story.
+// withSwitch starts a Switch with a fake guard, runs the function story, and closes the Switch.
 func held(
 	t *testing.T,
 	alive func() bool,
@@ -161,7 +162,7 @@ func held(
 	})
 }
 
-// took returns the duration of do, which must be less than a second.
+// duration returns how long do takes, and fails the test if do takes a second or more.
 func took(t *testing.T, do func()) time.Duration {
 	t.Helper()
 	start := time.Now()
@@ -250,7 +251,7 @@ func TestGuardThatDoesNotOpenTheRelayIsEnded(t *testing.T) {
 	})
 }
 
-// A drop must not be taken as the answer to the order that follows it.
+// A drop line must not count as the answer to the order that follows it.
 func TestDropIsNotTheAnswerToAnOrder(t *testing.T) {
 	dropping := func(o order) string {
 		if o.do == "on" {
@@ -358,7 +359,7 @@ func TestOrdersAfterTheContextEndTheGuard(t *testing.T) {
 	})
 }
 
-// A card and the end of the daemon may coincide: the relay must not close then, and must be open afterwards.
+// A card may be tapped while the daemon ends. The relay must not close then, and must be open afterwards.
 func TestOrderToCloseIsNotSentAfterTheContextEnded(t *testing.T) {
 	var given atomic.Int64
 	counts := func(o order) string {
@@ -400,7 +401,7 @@ func TestCloseOpensTheRelayBeforeItClosesThePipe(t *testing.T) {
 	)
 }
 
-func TestCloseIsBounded(t *testing.T) {
+func TestCloseReturnsWithinItsTimeLimit(t *testing.T) {
 	held(t, yes, honest, func(t *testing.T, s *Switch, g *fake, _ chan Event) {
 		g.stuck.Store(true)
 		start := time.Now()
@@ -410,7 +411,7 @@ func TestCloseIsBounded(t *testing.T) {
 	})
 }
 
-// Orders must be executed although events are not read.
+// Orders must be executed even if the guard's events are not read.
 func TestUnreadEventsDoNotBlockOrders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, say, hear := newFake()
@@ -481,7 +482,7 @@ func TestStartErrorGivesTheGuardsReason(t *testing.T) {
 	}
 }
 
-func TestUnsetSwitchRefuses(t *testing.T) {
+func TestZeroSwitchRefusesToClose(t *testing.T) {
 	s := new(Switch)
 	if err := s.Set(t.Context(), true, 0, 0); !errors.Is(err, ErrNoGuard) {
 		t.Error("the zero Switch answered", err)
@@ -491,7 +492,7 @@ func TestUnsetSwitchRefuses(t *testing.T) {
 	}
 }
 
-func TestFinishTimeIsBounded(t *testing.T) {
+func TestFinishTimeIsAtMostMaxFinish(t *testing.T) {
 	held(t, yes, honest, func(t *testing.T, s *Switch, _ *fake, _ chan Event) {
 		for _, d := range []time.Duration{-1, MaxFinish + 1} {
 			if err := s.Set(t.Context(), true, d, 0); err == nil {

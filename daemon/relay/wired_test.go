@@ -18,7 +18,7 @@ type contactor struct {
 	lag    time.Duration
 	welded bool // the contactor stays closed
 	open   bool // the coil is broken
-	mute   bool // the wire of the mirror contact is broken: pulled up
+	mute   bool // the wire of the mirror contact is broken, so the input is pulled up
 }
 
 // Out implements gpio.PinOut.
@@ -28,7 +28,7 @@ func (c *contactor) Out(l gpio.Level) error {
 	return c.brittle.Out(l)
 }
 
-// coiled runs a guard whose relay switches a contactor.
+// runWithContactor runs the function story with a guard whose relay switches a contactor.
 func coiled(t *testing.T, c *contactor, story func(*rig)) {
 	rigged(t, func(r *rig) {
 		c.mirror.high.Store(c.welded || c.mute)
@@ -53,8 +53,8 @@ func TestContactorThatFollowsIsNotAFault(t *testing.T) {
 	})
 }
 
-// pumped is a contactor behind a charge pump and a relay. It closes soon after the first pulses, and opens late after
-// the last.
+// pumpedContactor is a contactor behind a charge pump and a relay. The contactor closes soon after the first pulses,
+// and opens late after the last pulse.
 type pumped struct {
 	gpio.PinOut
 	mirror      contact
@@ -81,8 +81,8 @@ func (p *pumped) Out(l gpio.Level) error {
 	return nil
 }
 
-// A pump that releases as late as the drawing allows, with a large contactor behind it, must not be a fault. A later
-// one must be.
+// A pump that releases as late as the drawing allows, with a large contactor behind it, must not be reported as a
+// fault. A contactor that opens later must be reported.
 func TestContactorBehindAPumpMayFollowLater(t *testing.T) {
 	if pumpRelease != circuit.PumpRelease {
 		t.Errorf("the guard counts with %v for a charge pump, the drawing with %v", pumpRelease, circuit.PumpRelease)
@@ -90,7 +90,7 @@ func TestContactorBehindAPumpMayFollowLater(t *testing.T) {
 	if late := followTime(true); late < circuit.PumpRelease+contactorTime || late > 1200*time.Millisecond {
 		t.Errorf("a contactor behind a pump is given %v", late)
 	}
-	if openingTime >= time.Second { // the daemon's loop counts as hung after a second
+	if openingTime >= time.Second { // after a second the daemon's loop would count as hung
 		t.Errorf(
 			"an order waits %v for a contactor that opens, and the daemon's loop counts as hung after a second",
 			openingTime,
@@ -168,8 +168,8 @@ func TestContactorThatDiffersFromTheOrderOpensTheRelay(t *testing.T) {
 	})
 }
 
-// A guard may end while its contactor reports wrongly, and the contactor may be repaired before the next guard starts.
-// Only the next guard can then clear the fault.
+// A guard may end while its contactor differs from the order, and the contactor may be repaired before the next guard
+// starts. Only the next guard can then clear the fault.
 func TestFirstComparisonOfAGuardIsAlwaysReported(t *testing.T) {
 	c := &contactor{}
 	coiled(t, c, func(r *rig) {
@@ -253,7 +253,7 @@ func TestHeartbeatTogglesTheLineOnlyWhileClosed(t *testing.T) {
 	})
 }
 
-// A line that fails between two pulses ends the guard.
+// A relay line that fails between two pulses ends the guard.
 func TestFailingHeartbeatIsAFault(t *testing.T) {
 	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.Heartbeat = true } }, func(r *rig) {
 		r.say("on 1 0 0\n")

@@ -10,7 +10,7 @@ import (
 	"portillon/wire"
 )
 
-// The files of earlier releases must remain valid: the hash of a place never changes.
+// The files of earlier releases must remain valid, so the hash of a place must never change.
 func TestHashOfARevokedBadgesPlaceNeverChanges(t *testing.T) {
 	v := verdict{Issuer: "did:x:lab", ID: "urn:x:1", UID: "u-1"}
 	e := openbadge.StatusEntry{

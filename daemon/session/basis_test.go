@@ -9,7 +9,7 @@ import (
 	"portillon/wire"
 )
 
-// heavy returns a basis with the given number of badges for the member and for the supervisor, each as long as
+// largeBasis returns a basis with the given number of badges for the member and for the supervisor, each as long as
 // possible.
 func heavy(badges int) *policy.Basis {
 	q := policy.Question{At: noon(), Member: &policy.Member{ID: lea}, Supervisor: &policy.Member{ID: karim}}
@@ -30,7 +30,7 @@ func heavy(badges int) *policy.Basis {
 	return &b
 }
 
-// The journal must never refuse a start because the basis of its decision is too long.
+// A start must not be refused because the basis of its decision is too long for a record.
 func TestRecordsWithABasisStayWithinTheLimitOfARecord(t *testing.T) {
 	name := policy.MachineID(strings.Repeat("m", 64))
 	whole, cut := 0, 0
@@ -96,7 +96,7 @@ func TestRecordsWithABasisStayWithinTheLimitOfARecord(t *testing.T) {
 	}
 }
 
-func TestAcceptedBadgesThatDoNotFitDoNotPreventTheSession(t *testing.T) {
+func TestSessionStartsEvenIfItsAcceptedBadgesDoNotFitTheRecord(t *testing.T) {
 	for _, length := range []int{20, 500, 9000} {
 		e := tapOf(karim)
 		for range 20 {

@@ -55,8 +55,8 @@ func TestExtensionAddsTimeUpToTheLimitOfAFreshDecision(t *testing.T) {
 	}
 }
 
-// At minute 8 of a session of thirty minutes, twenty-two minutes are left; with an extension of thirty minutes,
-// fifty-two are left. The session's own maximum limits the time at the start, not the time after an extension.
+// At minute 8 of a session of thirty minutes, twenty-two minutes are left. With an extension of thirty minutes,
+// fifty-two minutes are left. The session's own maximum limits the time at the start, not the time after an extension.
 func TestExtensionMayLeaveMoreThanASessionStartsWith(t *testing.T) {
 	short := policy.Limits{Max: 30 * time.Minute, Warn: 25 * time.Minute, Extend: 30 * time.Minute}
 	for most, want := range map[time.Duration]time.Duration{0: 52 * time.Minute, 40 * time.Minute: 40 * time.Minute} {
@@ -251,7 +251,7 @@ func TestMentorIsAskedForTheirCardIfTheLearnerEndedTheSession(t *testing.T) {
 	}
 }
 
-// If the policy has nothing to vouch for, the mentor's card is a normal tap at once.
+// If the policy has nothing to vouch for, the mentor's card is immediately a normal tap.
 func TestMentorIsNotAskedIfThePolicyHasNothingToVouchFor(t *testing.T) {
 	for name, last := range map[string]policy.MemberID{"the learner ended it": lea, "the mentor ended it": karim} {
 		w := newWorld()
@@ -285,7 +285,7 @@ func TestMaintainerMayRemoveTagsShortlyAfterTheSession(t *testing.T) {
 	}
 }
 
-func TestHoursAreThoseOfTheBusyInputOrElseOfTheRelay(t *testing.T) {
+func TestHoursAreCountedByTheBusyInputOrElseByTheRelay(t *testing.T) {
 	w := newWorld()
 	w.settings.HasBusy = false
 	w.tap(nour).wait(time.Hour).tap(nour).wait(time.Hour).tap(ines).do(PowerOff{ines}).wait(time.Hour).do(Log{What: "x"})

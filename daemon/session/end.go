@@ -21,7 +21,7 @@ func (t *step) finishing(c wire.Cause, until time.Time) {
 }
 
 // working reports whether the busy input shows that the machine works. Right after a start the machine moves without
-// working, so the input is ignored.
+// working, so the busy input is ignored then.
 func (t *step) working() bool { return t.in.Settings.HasBusy && t.state.Activity.Busy && !t.starting() }
 
 // starting reports whether the session is so young that the busy input is ignored.
@@ -29,7 +29,7 @@ func (t *step) starting() bool {
 	return t.state.Current.Session != "" && t.in.Now.Sub(t.state.Current.Since) < t.in.Settings.Ignore
 }
 
-// end switches the relay off, then records the end. It does nothing if no session runs.
+// end switches the relay off, then records the end. It does nothing if no session is running.
 func (t *step) end(c wire.Cause) {
 	if t.state.Current.Session == "" {
 		return
@@ -42,7 +42,7 @@ func (t *step) end(c wire.Cause) {
 		}
 	}
 	t.askVouch(false)
-	// The relay opens before anything is recorded: a journal that refuses a record never keeps the relay closed.
+	// Open the relay before recording anything, so that a journal that refuses a record never keeps the relay closed.
 	t.do(Relay{})
 	lasted := max(0, t.in.Now.Sub(t.state.Current.Since))
 	t.record(Record{Kind: wire.SessionEnd, Session: t.state.Current.Session, Member: t.state.Current.Member,
@@ -54,7 +54,7 @@ func (t *step) end(c wire.Cause) {
 	t.rest()
 }
 
-// rest sets the phase of a machine without a session. Faults and tags have precedence over cooling.
+// setIdlePhase sets the phase of a machine without a session. Faults and tags have precedence over cooling.
 func (t *step) rest() {
 	t.state.Current, t.state.Power.PoweredOff, t.state.Cards.session = Current{}, false, nil
 	switch {
@@ -69,7 +69,7 @@ func (t *step) rest() {
 	}
 }
 
-// resettle updates the phase of a machine without a session after a change of its tags or faults.
+// updateIdlePhase updates the phase of a machine without a session after a change of its tags or faults.
 func (t *step) resettle() {
 	if t.state.Current.Session == "" {
 		t.rest()
@@ -106,8 +106,8 @@ func (Tick) apply(t *step) {
 	t.offerAgain()
 }
 
-// limits ends the session, or warns of its end, or withdraws the warning if the machine works again. In a maintenance
-// the panel shows the limit, but gives no warning, because the maintainer works on the open machine.
+// applyLimits ends the session, or warns of its end, or withdraws the warning if the machine works again. In a
+// maintenance the panel shows the limit, but gives no warning, because the maintainer works on the open machine.
 func (t *step) limits() {
 	at, why := t.deadline()
 	now := t.in.Now
@@ -122,8 +122,8 @@ func (t *step) limits() {
 	}
 }
 
-// deadline returns when the session ends if nothing happens, and the cause: the limit of the session, or, if the
-// machine has a busy input, a machine that is idle for too long. A zero time means never.
+// deadline returns when the session ends without a further event, and the cause of that end: the limit of the session,
+// or, if the machine has a busy input, a machine that is idle for too long. A zero time means never.
 func (t *step) deadline() (time.Time, wire.Cause) {
 	at, why := t.state.Current.limit, wire.CauseLimit
 	if t.state.Current.Limits.Idle <= 0 || !t.in.Settings.HasBusy || t.working() {

@@ -40,7 +40,7 @@ func TestStartThatCannotBeRecordedDoesNotHappen(t *testing.T) {
 	}
 }
 
-func TestMentorTapsAgainWhenTheStartWasNotRecorded(t *testing.T) {
+func TestMentorMayTapAgainAfterAStartThatWasNotRecorded(t *testing.T) {
 	w := newWorld().tap(lea).disk(true).tap(karim).at(t, Awaiting, "the disk is full")
 	w.disk(false).atOnce(tapOf(karim)).at(t, On, "the disk has room: the same tap again is no flap")
 }
@@ -145,7 +145,7 @@ func TestUnrecordedChangesHaveNoEffect(t *testing.T) {
 	}
 }
 
-func TestRefusedMemberIsToldTheReasonOnAFullDisk(t *testing.T) {
+func TestRefusedMemberReadsTheReasonEvenIfTheDiskIsFull(t *testing.T) {
 	if w := newWorld().disk(true).tap(zoe); !w.told(Denied) || w.told(CannotRecord) {
 		t.Error(words(w.effects))
 	}
@@ -165,7 +165,7 @@ func TestRunningSessionContinuesAndEndsOnAFullDisk(t *testing.T) {
 	}
 }
 
-func TestPendingFaultRecordsAreBounded(t *testing.T) {
+func TestNumberOfPendingFaultRecordsIsLimited(t *testing.T) {
 	w := newWorld().tap(nour).disk(true)
 	for range 500 {
 		w.do(FaultRaised{What: "e-stop"}, FaultCleared{What: "e-stop"})
@@ -178,7 +178,7 @@ func TestPendingFaultRecordsAreBounded(t *testing.T) {
 }
 
 // The failure of a record that the daemon itself made, or of a record of an earlier step, affects no other record.
-func TestForeignRecordThatFailsChangesNothing(t *testing.T) {
+func TestFailedRecordOfAnotherStepChangesNothing(t *testing.T) {
 	for name, r := range map[string]Record{
 		"a record of the daemon":             {Kind: wire.BundleTaken},
 		"a record of another session":        {Kind: wire.SessionStart, Session: "other"},

@@ -8,8 +8,8 @@ import (
 	"portillon/wire"
 )
 
-// A card remains in the slot after a stop, and a new bundle no longer contains the card. When the reader detects the
-// card again, that is not a tap.
+// A card remains in the slot after a stop, and a new bundle no longer contains the card. When the reader detects that
+// card again, this does not count as a tap.
 func TestCardLeftInTheSlotStartsNothingAfterANewBundleDropsIt(t *testing.T) {
 	w := newWorld()
 	w.settings.HasBusy, w.settings.Vouch = false, false
@@ -63,7 +63,7 @@ func TestSessionIsNotExtendedIfThePolicyAllowsNoExtension(t *testing.T) {
 	if w.Phase != EndingSoon {
 		t.Fatal(w.Phase)
 	}
-	// The machine is idle: an extension would restart the idle time without moving the limit.
+	// The machine is idle. An extension would restart the idle time, although the policy allows no extension.
 	if w.do(Extend{allow(policy.User)}); w.Phase != EndingSoon || w.count(wire.Extended) != 0 || !w.told(NotNow) {
 		t.Errorf("%s, %d extensions, told that it is refused: %v", w.Phase, w.count(wire.Extended), w.told(NotNow))
 	}

@@ -7,12 +7,12 @@ import (
 	"portillon/wire"
 )
 
-// AlertEvery is the least time between two recorded alerts of one member's card: a person who found the card tries it
-// more than once.
+// AlertEvery is the shortest time between two recorded alerts of one member's card, because a person who found the card
+// tries it more than once.
 const AlertEvery = time.Minute
 
-// RefusedCard is the tap of a card that the site refuses, with the member to whom the card belongs. It changes nothing,
-// and never ends its member's session, since somebody else may hold the card.
+// RefusedCard is the tap of a card that the site refuses, with the member to whom the card belongs. The tap changes
+// nothing, and never ends the session of the card's member, because another person may have the card.
 type RefusedCard struct {
 	Member   policy.MemberID
 	State    policy.CardState

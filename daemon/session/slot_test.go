@@ -7,8 +7,8 @@ import (
 	"portillon/wire"
 )
 
-// The table lists the reaction of the session to each event of a reader, for each kind of reader: one that reports
-// taps, one with a slot, and one with a slot that was reopened while a card was in it.
+// The table lists the reaction of the session to each event of a reader, for each kind of reader: a reader that reports
+// taps, a reader with a slot, and a reader with a slot that was reopened while a card was in the slot.
 func TestSlotTable(t *testing.T) {
 	own, other := cardOf(nour), cardOf(karim)
 	tap := func(w *world) { w.do(tapOf(nour)) }
@@ -81,7 +81,7 @@ func TestSlotTable(t *testing.T) {
 
 func always(e Event) func(*world) Event { return func(*world) Event { return e } }
 
-// put sends Inserted, and the Tap if the card counts as one, as the daemon does.
+// insertCard sends the event Inserted, and a Tap if the card counts as a tap, as the daemon does.
 func put(w *world, e Inserted) {
 	if e.At = w.now; w.do(e).Cards.AsksPolicy() {
 		tap := tapOf(e.Member)
@@ -90,7 +90,7 @@ func put(w *world, e Inserted) {
 	}
 }
 
-// leave removes the card from the slot for the given time.
+// removeFor removes the card from the slot for the given time.
 func leave(d time.Duration) func(*world) {
 	return func(w *world) {
 		w.now = w.now.Add(Flap)
@@ -99,15 +99,15 @@ func leave(d time.Duration) func(*world) {
 	}
 }
 
-// fail makes the record of the session's start fail.
+// failStart makes the record of the session's start fail.
 func fail(w *world) {
 	w.full = func() bool { return true }
 	put(w, Inserted{Card: cardOf(nour), Member: nour})
 	w.full = func() bool { return false }
 }
 
-// When a new bundle assigns a card to somebody else, the card ends the session of the member who tapped it, and starts
-// none.
+// When a new bundle assigns a card to another member, the card still ends the session of the member who tapped it, and
+// starts no session.
 func TestReassignedCardEndsItsSessionAndBeginsNone(t *testing.T) {
 	w := newWorld().tap(nour)
 	if got := w.Owner(cardOf(nour)); got != nour {

@@ -11,7 +11,7 @@ import (
 	"portillon/wire"
 )
 
-// at fails the test if the machine is not in the phase, or its relay does not match that phase.
+// wantPhase fails the test if the machine is not in this phase, or if its relay does not match the phase.
 func (w *world) at(t *testing.T, p Phase, when string) *world {
 	t.Helper()
 	if w.Phase != p || w.relay != w.Running() {
@@ -78,7 +78,7 @@ func TestEndRecordsTheTimeOfTheSession(t *testing.T) {
 	}
 }
 
-func TestCardThatFlapsIsOneTap(t *testing.T) {
+func TestCardThatFlapsCountsAsOneTap(t *testing.T) {
 	w := newWorld().tap(nour)
 	for range 3 {
 		w.now = w.now.Add(500 * time.Millisecond)
@@ -176,7 +176,7 @@ func TestSessionEndsWhenTheJobFinishes(t *testing.T) {
 	w.ended(t, wire.CauseTap, 1)
 }
 
-// When a member taps out while a print runs, the member leaves, and the print continues. A second tap stops the print.
+// If a member taps out while a print runs, the print continues after the member leaves. A second tap stops the print.
 func TestFirstTapOutLetsTheJobFinishAndASecondStopsTheJob(t *testing.T) {
 	w := newWorld().tap(nour).do(Busy{true}).tap(nour).at(t, Finishing, "tapped out")
 	w.tap(nour).at(t, Cooling, "tapped out again")
@@ -246,7 +246,7 @@ func TestSupervisedMemberCannotChooseAnotherRole(t *testing.T) {
 	}
 }
 
-func TestMemberCannotChooseARoleTheyLack(t *testing.T) {
+func TestMemberCannotChooseARoleWithoutItsBadges(t *testing.T) {
 	for name, e := range map[string]ChooseRole{
 		"role not offered":      {Decision: allow(policy.Host)},
 		"role denied meanwhile": {Decision: denied(policy.Deny, policy.Maintainer, policy.BadgeExpired)},
@@ -265,7 +265,7 @@ func TestMemberCannotChooseARoleTheyLack(t *testing.T) {
 	}
 }
 
-func TestInterventionIsRecordedAsTheAssistants(t *testing.T) {
+func TestInterventionOfTheAssistantIsRecordedInTheirName(t *testing.T) {
 	w := newWorld().tap(ines).do(Log{What: "lens-cleaning", Minutes: 10, Note: "a scratch"})
 	r, _ := w.last(wire.Intervened)
 	if b := (wire.InterventionBody{What: "lens-cleaning", Minutes: 10, Note: "a scratch", Endorser: ines,
@@ -375,7 +375,7 @@ func TestTagDuringCoolingDoesNotStopTheExtraction(t *testing.T) {
 	w.wait(3*time.Minute).at(t, Off, "cooled down").tap(nour).at(t, On, "and on")
 }
 
-func TestFaultEndsTheSessionAndHoldsTheMachineOff(t *testing.T) {
+func TestFaultEndsTheSessionAndPreventsStarts(t *testing.T) {
 	w := newWorld().tap(nour).do(FaultRaised{What: "e-stop"}).at(t, Fault, "e-stop open")
 	w.ended(t, wire.CauseFault, 1)
 	if got := words(w.effects); !strings.HasPrefix(got, "relay off, ") {
@@ -399,13 +399,13 @@ func TestSessionEndsIfTheGuardDoesNotAnswer(t *testing.T) {
 	w.ended(t, wire.CauseFault, 1)
 }
 
-// An emulator presents five refused numbers, and any number of invented ones: the journal stays bounded, and each tap
-// is answered.
+// An emulator presents five refused numbers, and any number of invented numbers. The size of the journal stays limited,
+// and each tap is answered.
 func TestEachRefusalIsAnsweredAndRecordsAreRateLimited(t *testing.T) {
 	for name, c := range map[string]struct{ members, most int }{"one member": {1, 6}, "as many as are kept": {RefusedMax,
 		6 * RefusedMax}, "more": {2*RefusedMax + 1, 6 * RefusedMax}} {
 		w := newWorld()
-		for n := range 100 { // the loop covers ten seconds
+		for n := range 100 { // the loop takes ten seconds of test time
 			e := tapOf(zoe)
 			e.Member = policy.MemberID(fmt.Sprint("m-", n%c.members))
 			w.now = w.now.Add(100 * time.Millisecond)

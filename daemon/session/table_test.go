@@ -10,7 +10,7 @@ import (
 	"portillon/wire"
 )
 
-// happenings returns the columns of the table: every event, and the kinds of tap.
+// tableEvents returns the columns of the table: every event, and the kinds of tap.
 func happenings() []struct {
 	name string
 	e    Event
@@ -62,7 +62,7 @@ func happenings() []struct {
 	}
 }
 
-// places returns the rows of the table: the events that lead to each phase.
+// tablePhases returns the rows of the table: the events that lead to each phase.
 func places() []struct {
 	name  string
 	phase Phase

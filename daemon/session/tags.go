@@ -7,10 +7,10 @@ import (
 	"portillon/wire"
 )
 
-// This file handles what prevents the use of a machine: tags, faults, and a reader that does not answer.
+// This file handles the conditions that prevent the use of a machine: tags, faults, and a reader that does not answer.
 
-// apply adds the tag if the tag is new and the machine has room for another one. The tag's effect on the current
-// session happens in any case.
+// apply adds the tag if the tag is new and the machine has room for another one. The tag affects the current session in
+// any case.
 func (e AddTag) apply(t *step) {
 	if e.Tag.ID == "" {
 		return
@@ -60,7 +60,7 @@ func (e RemoveTag) apply(t *step) {
 		return
 	}
 	if len(t.state.Ledger.Pending) > 0 {
-		// The set of tags is written to disk with the next record of a tag, so no record of a tag may be pending now.
+		// The next record of a tag writes the whole set of tags to the disk, so no record of a tag may be pending now.
 		t.flush()
 		t.notify(Notify{Notice: CannotRecord})
 		return
@@ -74,7 +74,7 @@ func (e RemoveTag) apply(t *step) {
 	t.record(Record{Kind: wire.Untagged, Member: e.By, Body: wire.TagBody{Tag: e.ID}})
 }
 
-// roleWord returns a role as records name it; "" for none.
+// roleWord returns the name of a role in records; "" for no role.
 func roleWord(r policy.Role) string {
 	if r == policy.NoRole {
 		return ""

@@ -20,7 +20,7 @@ type monotonic struct{ atomic.Int64 }
 
 func (m *monotonic) pass(d time.Duration) { m.Add(d.Milliseconds()) }
 
-// clocked returns config's configuration with a separate clock that the test moves.
+// configWithClock returns the configuration of the function config, with a separate clock that the test moves.
 func clocked(t testing.TB, url string) (Config, *monotonic) {
 	m := &monotonic{}
 	m.pass(time.Hour)
@@ -29,7 +29,7 @@ func clocked(t testing.TB, url string) (Config, *monotonic) {
 	return c, m
 }
 
-// becomes waits until the uplink's health satisfies the condition.
+// waitForHealth waits until the uplink's health satisfies the condition.
 func becomes(t testing.TB, u *Uplink, what string, is func(Health) bool) Health {
 	t.Helper()
 	poll := time.Tick(2 * time.Millisecond)
@@ -44,7 +44,7 @@ func becomes(t testing.TB, u *Uplink, what string, is func(Health) bool) Health 
 	}
 }
 
-// answering starts a hub that answers each state with an acknowledgement, but accepts no records.
+// startAnsweringHub starts a hub that answers each state with an acknowledgement, but accepts no records.
 func answering(t testing.TB, url string) mqtt.Client {
 	s, _ := hubKey(t)
 	var c mqtt.Client
@@ -76,7 +76,7 @@ func TestBrokerThatDropsRecordsIsDistinguishedFromAMissingHub(t *testing.T) {
 		set    func(*brokertest.Broker)
 		hub    bool
 		want   Why
-		online bool // before anything is overdue
+		online bool // state before an acknowledgement is overdue
 	}{
 		{"the broker drops records", drop, true, RecordsDropped, true},
 		{"no hub is running", nil, false, NoAnswer, false},
@@ -102,7 +102,7 @@ func TestBrokerThatDropsRecordsIsDistinguishedFromAMissingHub(t *testing.T) {
 	}
 }
 
-func TestIdleMachineNoticesThatTheHubIsGone(t *testing.T) {
+func TestIdleMachineDetectsThatTheHubIsGone(t *testing.T) {
 	b := broker(t, nil)
 	j := memoryJournal(t)
 	conf, clock := clocked(t, b.URL())
@@ -119,7 +119,7 @@ func TestIdleMachineNoticesThatTheHubIsGone(t *testing.T) {
 	becomes(t, u, "answered again", func(h Health) bool { return h.Hub && h.Owed == 0 })
 }
 
-// An acknowledgement that the broker retains does not show that the hub is running.
+// An acknowledgement that the broker retains is no sign that the hub is running.
 func TestRetainedAcknowledgementDoesNotShowThatTheHubRuns(t *testing.T) {
 	b := broker(t, nil)
 	j := memoryJournal(t)
@@ -232,8 +232,8 @@ func TestHealthNamesEachFaultOfTheConnection(t *testing.T) {
 	}
 }
 
-// A message limit smaller than a full batch only makes the batches smaller.
-func TestBatchIsMadeSmallerUntilItFits(t *testing.T) {
+// If the broker's message limit is smaller than a full batch, the machine only sends smaller batches.
+func TestBatchesShrinkUntilTheyFitTheBrokersLimit(t *testing.T) {
 	b := broker(t, nil)
 	j := memoryJournal(t)
 	grow(t, j, 50)
@@ -250,7 +250,7 @@ func TestBatchIsMadeSmallerUntilItFits(t *testing.T) {
 	whole(t, h, j)
 }
 
-// Each record is sent once, although the state that follows tells the hub that the hub lacks the record.
+// Each record is sent once, although the hub sees in the state that follows that it lacks the record.
 func TestRecordIsSentBeforeTheStateThatNamesIt(t *testing.T) {
 	b := broker(t, nil)
 	order := make(chan string, 100)
@@ -278,7 +278,7 @@ func TestRecordIsSentBeforeTheStateThatNamesIt(t *testing.T) {
 	within(t, "the end", ended)
 }
 
-// The age is that of the record, so it survives a restart of the daemon.
+// The age is computed from the time of the record, so that a restart of the daemon does not change it.
 func TestAgeOfTheOldestRecordSurvivesARestart(t *testing.T) {
 	j := memoryJournal(t)
 	grow(t, j, 3)

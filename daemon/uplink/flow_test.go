@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestFlowSendsWhatTheHubLacks(t *testing.T) {
+func TestFlowSendsTheRecordsThatTheHubLacks(t *testing.T) {
 	type want struct {
 		held, sent uint64
 		window     int
@@ -44,9 +44,9 @@ func TestFlowSendsWhatTheHubLacks(t *testing.T) {
 	}
 }
 
-// Whichever messages are lost, repeated or late, the hub receives all records, and the number of batches in flight
-// never exceeds the window.
-func TestFlowDeliversThroughAnyLoss(t *testing.T) {
+// The hub receives all records whichever messages are lost, repeated or late, and the number of batches in flight never
+// exceeds the window.
+func TestHubReceivesAllRecordsDespiteLostMessages(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		const length = 300

@@ -16,7 +16,7 @@ import (
 // subscriptions is the number of topic filters in a machine's SUBSCRIBE.
 var subscriptions = len(topics.Subscriptions(wire.MachineParty, "laser"))
 
-// conn is a connection of which only the reading side is used.
+// conn is a connection of which the test uses only the reading side.
 type conn struct {
 	net.Conn
 	in io.Reader

@@ -6,7 +6,7 @@ import (
 	"portillon/wire"
 )
 
-// Time limits after which Health reports a problem.
+// After these time limits Health reports a problem.
 const (
 	// Overdue is how long an acknowledgement may be missing before the panel, doctor and Home Assistant report it. A hub
 	// that restarts, and a short network failure, recover sooner: the longest pause between two connections is 20 s
@@ -26,7 +26,7 @@ const (
 // Why is the code of a reason for missing acknowledgements. Later versions may add reasons.
 type Why string
 
-// The reasons for missing acknowledgements. The zero Why means that no reason is known.
+// These are the reasons for missing acknowledgements. The zero Why means that no reason is known.
 const (
 	BrokerAway     Why = "broker-away"     // no connection to the broker
 	BrokerCuts     Why = "broker-cuts"     // the broker closes each connection on which records are sent
@@ -64,7 +64,7 @@ func (h Health) Code() string {
 type vitals struct {
 	broker connection
 
-	owes   bool  // the journal has a record that the hub does not hold
+	owes   bool  // the journal has a record that the hub has not acknowledged
 	oldest int64 // when the oldest of those records was written; negative if before the computer's start
 
 	sent     int64 // when records were first handed to the broker since the last progress; 0: none in flight
@@ -81,12 +81,12 @@ type vitals struct {
 type connection struct {
 	connected bool
 	changed   int64  // when the connection was last made or lost; at first, when the uplink was created
-	lost      string // why the connection was lost or not made
+	lost      string // reason why the connection was lost or not made
 	cuts      int    // consecutive connections that ended while records were in flight, without progress
-	cutBy     string // why the last of those connections ended
+	cutBy     string // reason why the last of those connections ended
 }
 
-// judge returns the health at the time now.
+// healthAt returns the health at the time now.
 func (v vitals) judge(now int64) Health {
 	h := Health{Broker: v.broker.connected}
 	since, owed := v.since()
@@ -102,8 +102,8 @@ func (v vitals) judge(now int64) Health {
 	return h
 }
 
-// since returns the time from which an acknowledgement is missing: the time of the oldest record that the hub does not
-// hold, of the first unanswered question, or of the loss of the connection, whichever is earliest.
+// missingSince returns the time from which an acknowledgement is missing. This is the earliest of three times: that of
+// the oldest unacknowledged record, that of the first unanswered question, and that of the loss of the connection.
 func (v vitals) since() (since int64, owed bool) {
 	first := func(at int64, is bool) {
 		if is && (!owed || at < since) {
@@ -116,7 +116,7 @@ func (v vitals) since() (since int64, owed bool) {
 	return since, owed
 }
 
-// why returns the most certain reason for the missing acknowledgement.
+// likelyReason returns the most certain reason for the missing acknowledgement.
 func (v vitals) why(now int64) (Why, string) {
 	switch {
 	case v.fault == JournalUnread:
@@ -138,7 +138,7 @@ func (v vitals) why(now int64) (Why, string) {
 	return "", ""
 }
 
-// passed returns the time from one moment of the uptime clock to a later one.
+// elapsed returns the time from one moment of the uptime clock to a later one.
 func passed(now, then int64) time.Duration { return time.Duration(now-then) * time.Millisecond }
 
 // moment is a simultaneous reading of the uptime and the wall clock.
@@ -149,8 +149,9 @@ type moment struct {
 	trusted bool // the wall clock is trusted
 }
 
-// written returns when a record was written, in milliseconds since this computer's start. A record of an earlier boot
-// is dated by the wall clocks if both are trusted; otherwise now is used, and the true age of the record is unknown.
+// writeTime returns the time at which a record was written, in milliseconds since this computer's start. A record of an
+// earlier boot is dated by the wall clocks if both are trusted; otherwise now is used, and the true age of the record
+// is unknown.
 func (m moment) written(r wire.Record) int64 {
 	switch age := m.wall.Sub(r.Wall); {
 	case r.Boot == m.boot && r.Boot != "unknown" && r.Mono <= m.mono:
@@ -161,8 +162,8 @@ func (m moment) written(r wire.Record) int64 {
 	return m.mono
 }
 
-// steady returns next, or prev if the two differ only by rounding, so that a state that contains the time is not
-// published again each second.
+// withoutRounding returns next, or prev if the two differ only by rounding, so that a state that contains the time is
+// not published again each second.
 func steady(prev, next time.Time) time.Time {
 	if !prev.IsZero() && next.Sub(prev).Abs() <= 2*time.Second {
 		return prev

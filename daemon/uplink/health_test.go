@@ -127,7 +127,7 @@ func TestAgeOfARecordIgnoresChangesOfTheWallClock(t *testing.T) {
 	}
 }
 
-func TestTimeThatDiffersOnlyByRoundingIsKept(t *testing.T) {
+func TestPublishedTimeIgnoresRoundingDifferences(t *testing.T) {
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
 		prev, next, want time.Time

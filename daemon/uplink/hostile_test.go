@@ -19,7 +19,7 @@ import (
 	"portillon/wire"
 )
 
-// signed returns a signed acknowledgement after change has modified it.
+// signedAckOf returns a signed acknowledgement after change has modified it.
 func signed(t testing.TB, j *journal.Journal, change func(*wire.Ack), s note.Signer) []byte {
 	t.Helper()
 	root, err := j.Root(3)
@@ -113,8 +113,8 @@ func TestRetainedCommandIsNeverExecuted(t *testing.T) {
 	}
 }
 
-// A message that is too large, retained on each topic that the machine subscribes to, is dropped: the machine needs
-// only one connection, and its records arrive.
+// The broker retains a message that is too large on each topic that the machine subscribes to. The machine drops these
+// messages, needs only one connection, and its records arrive.
 func TestTooLargeMessagesAreDroppedWithoutEndingTheConnection(t *testing.T) {
 	var joined atomic.Int64
 	b := broker(t, func(b *brokertest.Broker) {
@@ -203,8 +203,8 @@ func TestNewestManifestReachesItsHandler(t *testing.T) {
 	}
 }
 
-// Slow commands, even more of them than the queue holds, delay neither the records nor the end of the uplink.
-func TestSlowHandlersDelayNothing(t *testing.T) {
+// Slow commands delay neither the records nor the end of the uplink, even if the queue of commands is full.
+func TestSlowHandlersDelayNeitherRecordsNorTheEnd(t *testing.T) {
 	b := broker(t, nil)
 	j := memoryJournal(t)
 	h := startHub(t, b.URL())
@@ -229,7 +229,7 @@ func TestSlowHandlersDelayNothing(t *testing.T) {
 	stop()
 }
 
-// wrong returns invalid data that a hostile broker might send.
+// invalidData returns invalid data that a hostile broker might send.
 func wrong() map[string][]byte {
 	long := []byte{0x30, 0xff, 0xff, 0xff, 0x7f, 0, 3, 'a', 'b', 'c'} // a PUBLISH of 268,435,455 bytes
 	return map[string][]byte{

@@ -16,11 +16,11 @@ import (
 	"portillon/wire"
 )
 
-const deadline = 60 * time.Second // for anything that must happen eventually
+const deadline = 60 * time.Second // time limit for each event that a test waits for
 
 var topics = wire.Topics{Site: "lab"}
 
-// pair returns a key pair from a fixed seed, so that a failure is reproducible.
+// keyPair returns a key pair from a fixed seed, so that a failure is reproducible.
 func pair(t testing.TB, name string, seed byte) (note.Signer, note.Verifiers) {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(bytes.NewReader(bytes.Repeat([]byte{seed}, 64)), name)
@@ -55,7 +55,7 @@ type hub struct {
 	hashes     []tlog.Hash  // stored hashes, in tlog's own order
 	twice      atomic.Int64 // records received again
 	gaps       int
-	generation wire.Generation // of the journal that the hub acknowledges
+	generation wire.Generation // generation of the journal that the hub acknowledges
 }
 
 func (h *hub) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
@@ -144,7 +144,7 @@ func (h *hub) ack(s note.Signer) []byte {
 	return a
 }
 
-// take stores the new records of a batch, and compares the known ones with the stored records.
+// storeBatch stores the new records of a batch, and compares known records with the stored ones.
 func (h *hub) take(data []byte) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

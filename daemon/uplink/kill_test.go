@@ -59,15 +59,15 @@ func child(dir, url string) error {
 	return j.Close()
 }
 
-// alone implements testing.TB in the child process, which runs no test.
+// childTB implements testing.TB in the child process, in which no test runs.
 type alone struct{ testing.TB }
 
 func (*alone) Helper()                   {}
 func (*alone) Fatal(a ...any)            { panic(fmt.Sprint(a...)) }
 func (*alone) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
 
-// lossy makes the broker slow and lets it drop messages, acknowledgements and connections at times: there are at least
-// 250 batches, so that many are in flight at a kill.
+// makeLossy makes the broker slow, and lets it drop messages, acknowledgements and connections at times. At least 250
+// batches are sent, so that many are in flight at a kill.
 func lossy(b *brokertest.Broker) {
 	var count atomic.Int64
 	b.Decide = func(m brokertest.Message) brokertest.Fate {
@@ -86,7 +86,7 @@ func lossy(b *brokertest.Broker) {
 	}
 }
 
-// live runs a daemon for at most the given time, and reports whether the daemon had to be killed.
+// runDaemon runs a daemon for at most the given time, and reports whether the daemon had to be killed.
 func live(t *testing.T, dir, url string, atMost time.Duration) (killed bool) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -119,7 +119,7 @@ func TestNothingIsLostWhenTheDaemonIsKilledRepeatedlyOnALossyBroker(t *testing.T
 	b := broker(t, lossy)
 	h := startHub(t, b.URL())
 	kills := 0
-	for ; h.held() < total && kills < 100; kills++ { // on a busy computer a killed daemon may have sent nothing
+	for ; h.held() < total && kills < 100; kills++ { // a busy computer may kill before a record is sent
 		if !live(t, dir, b.URL(), time.Duration(100+r.IntN(300))*time.Millisecond) {
 			break
 		}

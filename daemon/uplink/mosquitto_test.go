@@ -15,7 +15,7 @@ import (
 )
 
 // mosquitto starts a plain mosquitto broker on a port of 127.0.0.1, and stops it by its process id. If the program is
-// not installed, the test is skipped; in CI it fails.
+// not installed, the test is skipped, but in CI it fails.
 func mosquitto(t *testing.T, port int) *exec.Cmd {
 	t.Helper()
 	program := findMosquitto(t)
@@ -87,7 +87,7 @@ func TestFiveThousandRecordsArriveInOrderAfterABrokerOutage(t *testing.T) {
 	url := fmt.Sprintf("tcp://127.0.0.1:%d", port)
 	j := memoryJournal(t)
 	c := config(t, url)
-	c.Stall = 30 * time.Second // long enough that a busy computer does not cause a second sending
+	c.Stall = 30 * time.Second // long, so that no record is sent twice because of a busy computer
 	u, _ := run(t, c, j, Handlers{})
 	grow(t, j, 5000)
 	mosquitto(t, port)

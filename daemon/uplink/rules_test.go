@@ -48,14 +48,14 @@ func TestNewReportsAJournalThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// patient returns a configuration in which no timeout ends or repeats anything during the test.
+// configWithoutTimeouts returns a configuration in which no timeout ends or repeats anything during the test.
 func patient(t *testing.T, url string) Config {
 	c := config(t, url)
 	c.Stall, c.StallMax, c.Probe, c.ProbeMax = time.Hour, time.Hour, time.Hour, time.Hour
 	return c
 }
 
-func TestLostConnectionIsReplacedWithoutWaitingForATimeout(t *testing.T) {
+func TestLostConnectionIsReplacedBeforeAnyTimeout(t *testing.T) {
 	b := broker(t, nil)
 	online := make(chan bool, 10)
 	run(t, patient(t, b.URL()), memoryJournal(t), Handlers{Online: func(on bool) { online <- on }})
@@ -95,7 +95,7 @@ func TestOnlyOneStateIsInFlight(t *testing.T) {
 	}
 }
 
-func TestHubThatAnswersIsAskedAgainOnlyAfterProbe(t *testing.T) {
+func TestHubThatAnswersIsAskedAgainOnlyAfterTheProbeTime(t *testing.T) {
 	b := broker(t, nil)
 	answering(t, b.URL())
 	c := config(t, b.URL())
@@ -112,7 +112,8 @@ func TestHubThatAnswersIsAskedAgainOnlyAfterProbe(t *testing.T) {
 	within(t, "a wait of Probe", probed)
 }
 
-// A record of an earlier boot may have an uptime below the present one: the boot id distinguishes the two.
+// A record of an earlier boot may have an uptime below the present uptime. Only the boot id distinguishes the two
+// boots.
 func TestRecordOfAnEarlierStartIsDatedByTheWallClock(t *testing.T) {
 	now := moment{boot: "b", mono: 5000, wall: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), trusted: true}
 	r := wire.Record{Boot: "a", Mono: 3000, Wall: now.wall.Add(-time.Hour), Clock: wire.ClockTrusted}

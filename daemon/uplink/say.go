@@ -12,15 +12,15 @@ func ReadCode(code string) (why Why, refused string) {
 	return Why(w), refused
 }
 
-// advice is a reason in words and its remedy, for an administrator.
+// advice is the explanation of a reason, and its remedy, for an administrator.
 type advice struct{ fact, cure policy.Text }
 
 func tell(fr, en, cureFR, cureEN string) advice {
 	return advice{policy.Text{FR: fr, EN: en}, policy.Text{FR: cureFR, EN: cureEN}}
 }
 
-// Explain returns in words why the hub does not acknowledge, and the remedy. code is from Health.Code; a code that this
-// program does not know is shown unchanged.
+// Explain returns the explanation of a code from Health.Code, which says why the hub does not acknowledge, and the
+// remedy. A code that this program does not know is returned unchanged.
 func Explain(code string) (fact, cure policy.Text) {
 	why, refused := ReadCode(code)
 	a := reason(why)
@@ -30,7 +30,8 @@ func Explain(code string) (fact, cure policy.Text) {
 	return a.fact, a.cure
 }
 
-// reason returns the explanation of a reason: this function handles the reasons that concern the communication.
+// explainReason returns the explanation of a reason. It handles the reasons that concern the communication, and passes
+// others to explainDisagreement.
 func reason(why Why) advice {
 	switch why {
 	case "":
@@ -72,8 +73,8 @@ func reason(why Why) advice {
 	return disagreement(why)
 }
 
-// disagreement returns the explanation of a reason that concerns the data of the machine or the hub, or of an unknown
-// reason.
+// explainDisagreement returns the explanation of a reason that concerns the data of the machine or the hub, or of an
+// unknown reason.
 func disagreement(why Why) advice {
 	switch why {
 	case OtherJournal:
@@ -110,7 +111,7 @@ func disagreement(why Why) advice {
 		"Upgrade this tool")
 }
 
-// refusal returns the explanation of the hub's code for a refusal (hub/ledger: Code).
+// explainRefusal returns the explanation of the hub's code for a refusal (hub/ledger: Code).
 func refusal(code string) advice {
 	switch code {
 	case "bad-checkpoint":

@@ -10,7 +10,7 @@ import (
 	"portillon/wire/mqtt"
 )
 
-func TestDefaultsAreThoseThatConfigDocuments(t *testing.T) {
+func TestDefaultsAreAsDocumentedInConfig(t *testing.T) {
 	c := defaults(Config{})
 	for name, x := range map[string]struct{ got, want time.Duration }{
 		"Timeout":    {c.Timeout, 10 * time.Second},
@@ -64,7 +64,7 @@ func TestStallTimerRunsFromTheMomentThatAnAnswerIsDue(t *testing.T) {
 	}
 }
 
-// idle returns an uplink that is not running, with n records in its journal.
+// stoppedUplink returns an uplink that is not running, with n records in its journal.
 func idle(t *testing.T, n int) (*Uplink, *monotonic) {
 	c, clock := clocked(t, "tcp://127.0.0.1:1")
 	j := memoryJournal(t)
@@ -90,7 +90,7 @@ func TestGoodAnswerEndsTheFaultThatTheUplinkFound(t *testing.T) {
 	}
 }
 
-func TestUnreadableJournalOwesItsRecordsSinceTheFirstFailure(t *testing.T) {
+func TestRecordsOfAnUnreadableJournalAreOverdueSinceTheFirstFailure(t *testing.T) {
 	u, clock := idle(t, 0)
 	grow(t, u.j, 1)
 	if err := u.j.Close(); err != nil {
@@ -121,7 +121,7 @@ func TestConnectionReportsWhetherTheHubAcknowledgedRecords(t *testing.T) {
 	}
 }
 
-// token is the token of a publish that the broker has acknowledged, or that failed.
+// doneToken is the token of a publish that the broker has acknowledged, or that failed.
 type token struct{ err error }
 
 func (token) Done() <-chan struct{} {

@@ -11,7 +11,7 @@ import (
 	"portillon/rfid"
 )
 
-// wire returns a Reader on a pipe instead of a device, with the clock of its events.
+// pipeReader returns a Reader on a pipe instead of a device, with a clock that shows now.
 func wire(t *testing.T, f Format, now time.Duration) (*Reader, *os.File) {
 	t.Helper()
 	in, out, err := os.Pipe()
@@ -23,8 +23,8 @@ func wire(t *testing.T, f Format, now time.Duration) (*Reader, *os.File) {
 	return r, out
 }
 
-// A pipe splits events where the kernel would not. The reader accepts this, and treats a closed pipe as an unplugged
-// reader.
+// A pipe may split an event, although the kernel never does. The reader accepts split events, and treats a closed pipe
+// as an unplugged reader.
 func TestReaderAcceptsEventsInAnySplit(t *testing.T) {
 	r, out := wire(t, Hex, 0)
 	go func() {
@@ -46,7 +46,7 @@ func TestReaderAcceptsEventsInAnySplit(t *testing.T) {
 	}
 }
 
-// A missing Enter must be reported within a second of the first card, and not only when the next card is typed.
+// A missing Enter must be reported within a second after the first card, before the next card is typed.
 func TestLineWithoutEnterIsReportedBeforeTheNextCard(t *testing.T) {
 	now := time.Duration(0)
 	r, out := wire(t, Hex, 0)
@@ -73,7 +73,7 @@ func TestLineWithoutEnterIsReportedBeforeTheNextCard(t *testing.T) {
 func TestPartialLineSurvivesTheEndOfAContext(t *testing.T) {
 	r, out := wire(t, Hex, 0)
 	b := bytesOf(typed("62E3086CED\n"), r.size)
-	half := len(b)/2 + 5 // also inside an event, which only happens with a pipe
+	half := len(b)/2 + 5 // splits an event, as only a pipe does
 	out.Write(b[:half])
 	for range 3 {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
@@ -112,7 +112,7 @@ func TestCardTypedTwiceIsOneTap(t *testing.T) {
 	}
 }
 
-// The process was suspended or busy, so the person who tapped may have left.
+// If the process was suspended or busy for long, the person who tapped may have left.
 func TestStaleLineIsNotATap(t *testing.T) {
 	r, out := wire(t, Hex, time.Minute)
 	out.Write(bytesOf(then(time.Minute-stale-time.Millisecond, typed("62E3086CED\n")), r.size))

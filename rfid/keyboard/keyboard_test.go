@@ -24,7 +24,7 @@ func typed(s string) (out []Event) {
 	return out
 }
 
-// then returns the events, delayed by d.
+// delayed returns the events, delayed by d.
 func then(d time.Duration, ev []Event) []Event {
 	ev = slices.Clone(ev)
 	for i := range ev {
@@ -33,7 +33,7 @@ func then(d time.Duration, ev []Event) []Event {
 	return ev
 }
 
-// bytesOf encodes events as the kernel does for a program whose long has size/3 bytes.
+// encodeEvents encodes events as the kernel does for a program whose long has size/3 bytes.
 func bytesOf(ev []Event, size int) (b []byte) {
 	for _, e := range ev {
 		sec, usec := uint64(e.At/time.Second), uint64(e.At%time.Second/time.Microsecond)
@@ -122,10 +122,10 @@ func TestLinesAreDecodedToCards(t *testing.T) {
 	}
 }
 
-// The keypad's key codes are in the order 7 to 9 first; the top row's are in the order 1 to 0.
+// The key codes of the keypad begin with 7 to 9, and the key codes of the top row are in the order 1 to 0.
 func TestDigitsOfTopRowAndKeypadAreDecoded(t *testing.T) {
 	for i, code := range []uint16{11, 2, 3, 4, 5, 6, 7, 8, 9, 10, 82, 79, 80, 81, 75, 76, 77, 71, 72, 73} {
-		// KEY_0 KEY_1 … KEY_9, KEY_KP0 KEY_KP1 … KEY_KP9
+		// The codes are KEY_0 KEY_1 … KEY_9, KEY_KP0 KEY_KP1 … KEY_KP9.
 		if got := digitOf(code); got != byte('0'+i%10) {
 			t.Errorf("code %d is %q", code, got)
 		}
@@ -137,9 +137,9 @@ func TestDigitsOfTopRowAndKeypadAreDecoded(t *testing.T) {
 	}
 }
 
-// The kernel's struct has two sizes, and both are decoded on any computer.
+// The kernel's struct input_event has two sizes, and both must be decoded on any computer.
 func TestEventsOfBothSizesAreDecoded(t *testing.T) {
-	// after 2038, as a 32-bit program receives it
+	// A time after 2038, as a 32-bit program receives it.
 	sent := then(4102444800*time.Second+999_999*time.Microsecond, typed("0007616768\n"))
 	for _, size := range []int{size64, size32} {
 		b := bytesOf(sent, size)
@@ -152,7 +152,8 @@ func TestEventsOfBothSizesAreDecoded(t *testing.T) {
 	}
 }
 
-// The bytes that a little-endian kernel writes for key 7, to a 64-bit and to a 32-bit program (linux/input.h).
+// The test decodes the bytes that a little-endian kernel writes for key 7, to a 64-bit and to a 32-bit program
+// (linux/input.h).
 func TestKernelsBytesAreDecoded(t *testing.T) {
 	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
 		return // a big-endian kernel writes other bytes

@@ -52,9 +52,9 @@ func TestInvalidLineIsReportedWithItsRemedy(t *testing.T) {
 	}
 }
 
-// A reader's raw reports from github.com/riklaunim/pyusb-keyboard-alike issue 9. The USB usages 30 to 39 are the keys 1
-// to 0, key codes 2 to 11 on Linux; usage 40 is Enter, key code 28 (USB HID Usage Tables 1.5, section 10;
-// drivers/hid/hid-input.c).
+// The test decodes a reader's raw reports from github.com/riklaunim/pyusb-keyboard-alike issue 9. The USB usages 30 to
+// 39 are the keys 1 to 0, which have the key codes 2 to 11 on Linux. Usage 40 is Enter, key code 28 (USB HID Usage
+// Tables 1.5, section 10; drivers/hid/hid-input.c).
 func TestPublishedReaderReportsAreDecoded(t *testing.T) {
 	var ev []Event
 	for _, usage := range []uint16{30, 31, 35, 34, 30, 34, 31, 31, 34, 35, 40} {

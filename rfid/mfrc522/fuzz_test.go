@@ -9,12 +9,12 @@ import (
 	"portillon/rfid/mfrc522/mfrc522test"
 )
 
-// puppet is a chip that returns scripted values for interrupts, errors and FIFO while a card is read. If the two lowest
-// bits of a script's byte are zero, the chip returns the true value. After any other byte of the script, the next byte
-// is returned. After the end of the script, all values are true.
+// scriptedChip is a chip that returns scripted values for interrupts, errors and FIFO while a card is read. If the two
+// lowest bits of a script's byte are zero, the chip returns the true value. After any other byte of the script, the
+// next byte is returned. After the end of the script, all values are true.
 type puppet struct {
 	script []byte
-	frames [][]byte // bytes read from the FIFO, by transfer
+	frames [][]byte // bytes read from the FIFO, one entry for each transfer
 }
 
 func (p *puppet) next(truth byte) byte {
@@ -49,11 +49,11 @@ func (p *puppet) wire(mosi, miso []byte) {
 	}
 }
 
-// backed reports whether the last frames contain the number, at each level with valid check bytes and CRCs.
+// isBacked reports whether the last frames contain the number, at each level with valid check bytes and CRCs.
 func (p *puppet) backed(number []byte) bool {
 	levels := map[int]int{4: 1, 7: 2, 10: 3}[len(number)]
 	var f [][]byte
-	for _, x := range p.frames { // skip ATQA, which has two bytes
+	for _, x := range p.frames { // skips ATQA, which has two bytes
 		if len(x) != 2 {
 			f = append(f, x)
 		}
@@ -79,7 +79,8 @@ func (p *puppet) backed(number []byte) bool {
 	return bytes.Equal(read, number)
 }
 
-// lies polls a chip with scripted answers. Poll must neither panic nor hang, nor return a number without valid checks.
+// pollScripted polls a chip with scripted answers. Poll must neither panic nor hang, nor return a number without valid
+// checks.
 func lies(t *testing.T, uid, script []byte) (found bool) {
 	synctest.Test(t, func(t *testing.T) {
 		c := mfrc522test.New(card(uid))
@@ -115,7 +116,7 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// Random wrong answers, from fixed seeds.
+// The chip gives random wrong answers, from fixed seeds.
 func TestRandomAnswersNeverGiveAnUncheckedNumber(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: reads a million random bytes")
@@ -125,7 +126,7 @@ func TestRandomAnswersNeverGiveAnUncheckedNumber(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(seed, 522))
 		script := make([]byte, rnd.IntN(400))
 		for i := range script {
-			if script[i] = byte(rnd.Uint32()); rnd.IntN(20) < 19 && seed%3 > 0 { // mostly true values
+			if script[i] = byte(rnd.Uint32()); rnd.IntN(20) < 19 && seed%3 > 0 { // in most scripts, most values are true
 				script[i] &^= 3
 			}
 		}

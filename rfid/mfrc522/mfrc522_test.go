@@ -21,7 +21,7 @@ import (
 var (
 	four  = []byte{0xDE, 0xAD, 0xBE, 0xEF}
 	seven = []byte{0x04, 0x0C, 0xAC, 0x12, 0xED, 0x4C, 0x81}
-	// The 88 is the seventh byte of ten, so it is part of the number and not a cascade tag.
+	// The byte 88 is the seventh byte of ten, so this byte is part of the number and not a cascade tag.
 	ten = []byte{0x04, 0x11, 0x22, 0x33, 0x44, 0x55, 0x88, 0x77, 0x99, 0xAA}
 )
 
@@ -68,7 +68,7 @@ func TestCRCMatchesTheStandard(t *testing.T) {
 	for _, c := range []struct {
 		in   []byte
 		want [2]byte
-	}{ // ISO/IEC 14443-3 annex B, and HLTA
+	}{ // the examples are from ISO/IEC 14443-3 annex B, and HLTA
 		{[]byte{0x00, 0x00}, [2]byte{0xA0, 0x1E}},
 		{[]byte{0x12, 0x34}, [2]byte{0x26, 0xCF}},
 		{[]byte{0x50, 0x00}, [2]byte{0x57, 0xCD}},
@@ -173,7 +173,7 @@ func TestTwoCardsNeverGiveAMixedNumber(t *testing.T) {
 	}
 }
 
-// at runs the test once for each transfer of a Poll, with an event before that transfer.
+// atEachTransfer runs a test once for each transfer of a Poll, with an event before that transfer.
 func at(
 	t *testing.T,
 	uid []byte,
@@ -448,7 +448,7 @@ func TestFaultyPinsDoNotPreventReading(t *testing.T) {
 	}
 }
 
-// An answer with too few or too many bits must only make one look find no card.
+// An answer with too few or too many bits must only have the effect that one poll finds no card.
 func TestAnswerOfAnotherLengthIsNotACard(t *testing.T) {
 	for more := -9; more <= 17; more++ {
 		for spoilt := 1; spoilt <= 5 && more != 0; spoilt++ { // WUPA, then two answers per level

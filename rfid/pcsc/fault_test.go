@@ -15,7 +15,7 @@ func TestEachFaultOfPcscdIsItsOwnError(t *testing.T) {
 	any := errors.New("any")
 	for name, x := range map[string]struct {
 		f           pcsctest.Faults
-		atOpen      bool // the fault begins before opening; otherwise while a card is present
+		atOpen      bool // the fault begins before opening the reader; false: while a card is present
 		minor       uint32
 		want        error
 		wantReaders func(*[]*pcsctest.Reader)
@@ -129,7 +129,7 @@ func TestEachFaultOfPcscdIsItsOwnError(t *testing.T) {
 					})
 					err = lookUntilItFails(t, d)
 				}
-				if x.want == errGarbage { // the next bytes may be the middle of an answer
+				if x.want == errGarbage { // after errGarbage the next bytes may be the middle of an answer
 					faulty(s, pcsctest.Faults{})
 					if _, _, err := d.Poll(t.Context()); err == nil {
 						t.Error("the connection is used again")
@@ -144,7 +144,7 @@ func TestEachFaultOfPcscdIsItsOwnError(t *testing.T) {
 	}
 }
 
-// set returns a mangler that overwrites one word of an answer.
+// overwrite returns a function that overwrites one word of an answer.
 func set(at int, v byte4) func([]byte) []byte {
 	return func(b []byte) []byte {
 		copy(b[at:], words(uint32(v)))
@@ -154,7 +154,7 @@ func set(at int, v byte4) func([]byte) []byte {
 
 type byte4 uint32
 
-// lookUntilItFails polls like rfid.Polling, at most for the time after which a present card would be a new tap.
+// pollUntilItFails polls like rfid.Polling, at most for the time after which a present card would be a new tap.
 func lookUntilItFails(t *testing.T, d *Device) error {
 	t.Helper()
 	for began := time.Now(); ; <-time.After(100 * time.Millisecond) {

@@ -9,7 +9,7 @@ import (
 const Socket = "/run/pcscd/pcscd.comm"
 
 // Open opens the first PC/SC reader whose name begins with prefix; "" selects the first reader. It blocks for 4 s at
-// most. In the last second it polls the reader, so that a card that is already on the reader is known when Open
+// most. In the last second it polls the reader, so that a card that is already on the reader is detected before Open
 // returns.
 func Open(prefix string) (*Device, error) { return openAt(Socket, prefix) }
 

@@ -18,7 +18,7 @@ import (
 
 const acr = "ACS ACR122U PICC Interface 00 00"
 
-// server returns a pcscd with an ACR122U, and another reader before it.
+// newServer returns a simulated pcscd with two readers. The second is an ACR122U.
 func server() *pcsctest.Server {
 	s := &pcsctest.Server{}
 	s.Set(func(r *[]*pcsctest.Reader, _ *pcsctest.Faults) {
@@ -27,7 +27,7 @@ func server() *pcsctest.Server {
 	return s
 }
 
-// begin opens the ACR122U of a server through a pipe, in synctest time.
+// openThroughPipe opens the ACR122U of a server through a pipe, in synctest time.
 func begin(t *testing.T, s *pcsctest.Server) (*Device, error) {
 	t.Helper()
 	ours, theirs := net.Pipe()
@@ -57,7 +57,7 @@ func started(t *testing.T, s *pcsctest.Server) *Device {
 	return d
 }
 
-// faulty sets the server's faults from now on.
+// setFaults sets the faults that the server simulates from then on.
 func faulty(s *pcsctest.Server, f pcsctest.Faults) {
 	s.Set(func(_ *[]*pcsctest.Reader, faults *pcsctest.Faults) { *faults = f })
 }
@@ -92,7 +92,7 @@ func TestCardIsFoundWhileItIsPresent(t *testing.T) {
 			if n := s.Said(pcsctest.Connect); n != 1 {
 				t.Errorf("%d connections to one card", n)
 			}
-			// the card is replaced between two looks
+			// The card is replaced between two polls.
 			s.Insert(acr, pcsctest.Numbered("\x04\x11\x22\x33\x44\x55\x66"))
 			expect(t, d, "04112233445566")
 			s.Insert(acr, pcsctest.Numbered("\x08\x11\x22\x33")) // a telephone's random number (ISO 14443-3, 6.4.4)
@@ -112,7 +112,7 @@ func TestCardIsFoundWhileItIsPresent(t *testing.T) {
 	}
 }
 
-// expect polls once and checks the number.
+// wantNumber polls once and checks the number.
 func expect(t *testing.T, d *Device, want string) {
 	t.Helper()
 	u, found, err := d.Poll(t.Context())
@@ -186,8 +186,8 @@ func TestCardThatCannotBePoweredIsIgnored(t *testing.T) {
 	}
 }
 
-// However long pcscd hangs while a card is present, there must be only one tap. Otherwise the reader must fail, and
-// after reopening it must report the card as not tapped.
+// However long pcscd hangs while a card is present, the card must be only one tap, or the reader must fail. A reader
+// that is opened again must not report the present card as a tap.
 func TestHangingPcscdCausesNoSecondTap(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: waits for a daemon that hangs")
@@ -213,8 +213,8 @@ func TestHangingPcscdCausesNoSecondTap(t *testing.T) {
 	}
 }
 
-// The late answer to an abandoned look must be discarded: the next look reports the present state.
-func TestLateAnswerIsNotUsedForTheNextLook(t *testing.T) {
+// The late answer to an abandoned poll must be discarded, so that the next poll reports the present state.
+func TestLateAnswerIsNotUsedForTheNextPoll(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := server()
 		d := started(t, s)
@@ -299,7 +299,7 @@ func TestExchangeReturnsTheCardsAnswer(t *testing.T) {
 		if _, err := d.Exchange(over, []byte{0x90}); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
-		say = func([]byte) ([]byte, error) { return nil, io.EOF } // the card leaves during a command
+		say = func([]byte) ([]byte, error) { return nil, io.EOF } // the card leaves the reader during a command
 		if _, err := d.Exchange(t.Context(), []byte{0x90}); err == nil || s.Open() != 0 {
 			t.Error(err, s.Open())
 		}
@@ -333,7 +333,7 @@ func TestTimedOutExchangeLeavesTheReaderUsable(t *testing.T) {
 	}
 }
 
-func TestCloseEndsAHangingLook(t *testing.T) {
+func TestCloseEndsAHangingPoll(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := server()
 		d := started(t, s)
@@ -389,7 +389,7 @@ func TestMissingSocketIsErrNoService(t *testing.T) {
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	l.Close()
-	if _, err := readersAt(path); !errors.Is(err, ErrNoService) { // the socket file left by a crashed pcscd
+	if _, err := readersAt(path); !errors.Is(err, ErrNoService) { // the file of the socket was left by a crashed pcscd
 		t.Error(err)
 	}
 }

@@ -10,7 +10,8 @@ import (
 	"portillon/rfid/pcsc/pcsctest"
 )
 
-// After a power cut, a card already on the reader must not be a tap, and an unplugged reader must be reopened.
+// After a power cut, a card that is already on the reader must not count as a tap, and an unplugged reader must be
+// reopened.
 func TestWatchReopensAnUnpluggedReader(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := server()
@@ -46,7 +47,8 @@ func TestWatchReopensAnUnpluggedReader(t *testing.T) {
 	})
 }
 
-// After a reader is plugged in, pcscd may take 900 ms to see a card that is already on it. That must not be a tap.
+// After a reader is plugged in, pcscd may need 900 ms to detect a card that is already on the reader. Such a card must
+// not count as a tap.
 func TestPresentCardThatPcscdSeesLateIsNotATap(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := server()

@@ -16,24 +16,25 @@ import (
 	"periph.io/x/host/v3/sysfs"
 )
 
-// link exchanges bytes with the chip over one kind of bus.
+// A link exchanges bytes with the chip over one kind of bus.
 type link interface {
 	wake() error
 	send(frame []byte) error
-	// receive waits for bytes and returns none if ctx is done first. n is the number of bytes to read on a bus that
-	// needs a count.
+	// receive waits for bytes, and returns no bytes if ctx is done first. n is the number of bytes to read on a bus
+	// that needs a count.
 	receive(ctx context.Context, n int) ([]byte, error)
 	// whole reports whether each receive returns exactly one packet.
 	whole() bool
-	// drop discards bytes that wait to be read.
+	// drop discards the bytes that wait to be read.
 	drop() error
 	Close() error
 }
 
-// look is the interval at which a bus asks whether the chip is ready, and the longest read of a serial line.
+// readyInterval is the interval at which a bus driver asks whether the chip is ready, and the longest read of a serial
+// line.
 const look = 2 * time.Millisecond
 
-// port is the part of a serial port that hsu uses.
+// port contains the methods of a serial port that serialLink uses.
 type port interface {
 	Read([]byte) (int, error) // (0, nil): timeout
 	Write([]byte) (int, error)
@@ -42,7 +43,7 @@ type port interface {
 	Close() error
 }
 
-// hsu is a serial line (§6.2.5: 115200 baud, 8N1).
+// serialLink is a serial line (§6.2.5: 115200 baud, 8N1).
 type hsu struct{ port }
 
 // wake sends 55 to wake a sleeping chip, then zeros while the chip wakes up (§7.2.11: 2 ms at most). The zeros are not
@@ -74,7 +75,8 @@ func (h hsu) receive(ctx context.Context, _ int) ([]byte, error) {
 func (h hsu) drop() error { return h.ResetInputBuffer() }
 func (h hsu) whole() bool { return false }
 
-// twoWire is I²C (§6.2.4) at address 0x24. Each read begins with a byte whose lowest bit is 1 when the chip is ready.
+// i2cLink is the chip on I²C (§6.2.4) at address 0x24. Each read begins with a byte whose lowest bit is 1 when the chip
+// is ready.
 type twoWire struct {
 	bus i2c.Bus
 	end func() error
@@ -87,7 +89,7 @@ func (w twoWire) whole() bool { return true }
 // wake ignores the error, because a sleeping chip may not acknowledge its address.
 func (w twoWire) wake() error             { w.bus.Tx(address, []byte{0}, nil); return nil }
 func (w twoWire) send(frame []byte) error { return w.bus.Tx(address, frame, nil) }
-func (w twoWire) drop() error             { return nil } // the chip keeps one answer, which the next command replaces
+func (w twoWire) drop() error             { return nil } // the chip stores one answer, which the next command replaces
 func (w twoWire) Close() error            { return w.end() }
 
 func (w twoWire) receive(ctx context.Context, n int) ([]byte, error) {
@@ -102,8 +104,8 @@ func (w twoWire) receive(ctx context.Context, n int) ([]byte, error) {
 	return nil, nil
 }
 
-// fourWire is SPI (§6.2.3): mode 0, lowest bit first. A Pi's controller sends the highest bit first, so that the bits
-// of each byte are reversed here.
+// spiLink is the chip on SPI (§6.2.3): mode 0, lowest bit first. Because a Pi's controller sends the highest bit first,
+// spiLink reverses the bits of each byte.
 type fourWire struct {
 	conn spi.Conn
 	end  func() error
@@ -145,7 +147,7 @@ func (w fourWire) receive(ctx context.Context, n int) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if b[0] == 1 { // a line stuck high or low is not ready
+		if b[0] == 1 { // 1: ready; a line that is stuck high or low gives another value
 			return w.tx(spiRead, n)
 		}
 		wait(ctx, look)
@@ -205,7 +207,7 @@ func OpenSPI(name string) (*Device, error) {
 	return begin(name, fourWire{c, p.Close}, nil)
 }
 
-// begin starts the chip behind the link, and closes the link on failure.
+// startOn starts the chip behind the link, and closes the link on failure.
 func begin(name string, l link, err error) (*Device, error) {
 	d := &Device{link: l}
 	if err == nil {

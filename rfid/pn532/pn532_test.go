@@ -28,7 +28,7 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-// The frames are from the manual, from nfcpy's tests and from libnfc's tests.
+// The frames of this test are from the manual, from nfcpy's tests and from libnfc's tests.
 func TestFramesOfOtherProgramsAreDecoded(t *testing.T) {
 	for in, want := range map[string]packet{
 		"00 00 FF 03 FD D5 41 00 EA 00":          {data, []byte{0x41, 0}},
@@ -123,7 +123,7 @@ type spiConn struct{ pn532test.SPI }
 
 func (spiConn) TxPackets([]spi.Packet) error { return errors.New("not used") }
 
-// each runs a story on each kind of connection, in synctest time.
+// onEachLink runs the function story on each kind of connection, in synctest time.
 func each(t *testing.T, story func(t *testing.T, c *pn532test.Chip, l link)) {
 	for name, l := range links() {
 		t.Run(name, func(t *testing.T) {
@@ -135,7 +135,7 @@ func each(t *testing.T, story func(t *testing.T, c *pn532test.Chip, l link)) {
 	}
 }
 
-// started returns a started chip without faults.
+// startChip starts the chip, and then removes its faults.
 func started(t *testing.T, l link) *Device {
 	t.Helper()
 	d, err := begin("model", l, nil)
@@ -150,7 +150,7 @@ func plain(uid string) *pn532test.Card {
 	return &pn532test.Card{UID: b, SAK: 0x08}
 }
 
-// speaking returns an ISO 14443-4 card with the ATS of a DESFire.
+// desfireCard returns an ISO 14443-4 card with the ATS of a DESFire, whose answers come from say.
 func speaking(say func([]byte) ([]byte, error)) *pn532test.Card {
 	return &pn532test.Card{UID: []byte{4, 1, 2, 3, 4, 5, 6}, SAK: 0x20, ATS: []byte{6, 0x75, 0x77, 0x81, 2, 0x80},
 		Say: func(_ context.Context, b []byte) ([]byte, error) {
@@ -167,7 +167,7 @@ func TestNumbersOfAllLengthsAreRead(t *testing.T) {
 		for uid, want := range map[string]bool{"DEADBEEF": true, "04112233445566": true, "04112233445566778899": true,
 			"08112233": false, "88112233": false, "0411": false} {
 			c.Set(func(c *pn532test.Chip) { c.Cards = []*pn532test.Card{plain(uid)} })
-			for range 3 { // a card that stays is found at each look
+			for range 3 { // a card that stays is found at each poll
 				u, found, err := d.Poll(t.Context())
 				if err != nil || found != want || found && u.Hex() != uid {
 					t.Errorf("%s: %s, %v, %v", uid, u.Hex(), found, err)
@@ -211,8 +211,8 @@ func TestStartRefusesAnythingButAPN532(t *testing.T) {
 	}
 }
 
-// Whatever the chip does after its start, Poll ends in time and returns no number other than the card's. A chip that
-// does not recover is an error at the third Poll.
+// Whatever the chip does after its start, Poll ends within its time limit and returns no number other than the card's.
+// A chip that does not recover is an error at the third Poll.
 func TestFaultyReaderNeverReportsACard(t *testing.T) {
 	for name, x := range map[string]struct {
 		f    pn532test.Faults
@@ -271,7 +271,7 @@ func TestTimedOutCommandIsAborted(t *testing.T) {
 	})
 }
 
-func TestExchangeReturnsAChainedAnswerWhole(t *testing.T) {
+func TestExchangeReturnsAllPartsOfAChainedAnswer(t *testing.T) {
 	each(t, func(t *testing.T, c *pn532test.Chip, l link) {
 		d := started(t, l)
 		long := bytes.Repeat([]byte("0123456789"), 90)
@@ -309,7 +309,7 @@ func TestExchangeReturnsAChainedAnswerWhole(t *testing.T) {
 	})
 }
 
-func TestExchangeIsBounded(t *testing.T) {
+func TestExchangeIsLimitedInTimeAndSize(t *testing.T) {
 	for name, x := range map[string]struct {
 		f    pn532test.Faults
 		say  func([]byte) ([]byte, error)
@@ -377,7 +377,7 @@ func TestTapOnASerialLine(t *testing.T) {
 	}
 }
 
-// serve runs the fake chip at the end of a line.
+// serve runs the simulated chip at the other end of a serial line.
 func serve(line io.ReadWriter, s *pn532test.Serial) {
 	b := make([]byte, 300)
 	for {

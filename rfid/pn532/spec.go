@@ -29,7 +29,8 @@ func Spec() rfid.Spec {
 	}
 }
 
-// Device files of buses, as periph's package sysfs opens them: numbers without leading zeros.
+// These expressions match the device files of buses, as periph's package sysfs opens them: with numbers without leading
+// zeros.
 var (
 	spiFile = regexp.MustCompile(`^/dev/spidev(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$`)
 	i2cFile = regexp.MustCompile(`^/dev/i2c-(0|[1-9][0-9]{0,3})$`)
@@ -58,7 +59,7 @@ func parse(v rfid.Values) (rfid.Wiring, []rfid.Fault) {
 	return w, []rfid.Fault{{Key: rfid.KeyPort, Problem: fmt.Sprintf(problem, port), Hint: hint}}
 }
 
-// argument reads the port of a command line. A device file without a bus is a serial port.
+// parseArgument parses the port of a command line. A device file without a bus is a serial port.
 func argument(port string) (rfid.Values, error) {
 	if strings.HasPrefix(port, "/") {
 		port = "serial:" + port

@@ -13,7 +13,7 @@ import (
 	"portillon/rfid/rfidtest"
 )
 
-// Frames that others published (Seeed's wiki and forum posts on the RDM6300).
+// These are frames that others published (Seeed's wiki and forum posts on the RDM6300).
 const (
 	frameA = rfidtest.Frame
 	frameB = "\x0201000734E0D2\x03"
@@ -72,7 +72,7 @@ func TestFrameWithAWrongChecksumIsReportedOnce(t *testing.T) {
 	}
 }
 
-func TestNoSingleFlippedBitGivesAnotherCard(t *testing.T) {
+func TestFrameWithAFlippedBitNeverGivesAnotherCard(t *testing.T) {
 	for i := 1; i < 13; i++ {
 		for bit := range 8 {
 			b := []byte(frameA)
@@ -112,7 +112,7 @@ func TestReaderDeliversTapsFromASerialLine(t *testing.T) {
 	}()
 	go func() {
 		m.WriteString("\x0262E3086CED09\x03") // a wrong checksum
-		for i := range len(frameA) {          // byte by byte, then repeated like the module
+		for i := range len(frameA) {          // byte by byte, and then repeated as the module does
 			m.Write([]byte{frameA[i]})
 		}
 		m.WriteString(frameA + frameA + "noise" + frameB)
@@ -204,7 +204,7 @@ func TestOpenErrorNamesThePort(t *testing.T) {
 	}
 }
 
-// stalled is a line whose bytes arrive after the process was suspended.
+// suspendedLine is a line whose bytes arrive while the process is suspended.
 type stalled struct {
 	bytes   string
 	stall   time.Duration
@@ -252,7 +252,7 @@ func TestStaleBytesAreNotATap(t *testing.T) {
 	})
 }
 
-// A serial port is unplugged and plugged in again under its by-id name, as in the daemon.
+// The test unplugs a serial port and plugs it in again under the same by-id name, as happens to the daemon.
 func TestWatchFollowsALineThatIsReplaced(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: waits for a line that is replaced")
@@ -310,7 +310,7 @@ func FuzzDecoder(f *testing.F) {
 				t.Fatalf("a card of %d digits", len(u))
 			}
 		}
-		// After any input, a valid frame must be read.
+		// After any input, the next valid frame must be read.
 		if got := decode(string(b) + frameB); len(got) == 0 || got[len(got)-1] != "01000734E0" {
 			t.Fatalf("after %q a good frame is lost: %v", b, got)
 		}

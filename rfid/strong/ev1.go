@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// ev1 is a session with a DESFire EV1: one key, and an IV that is carried from message to message.
+// ev1 is a session with a DESFire EV1: one key, and an IV that continues from message to message.
 type ev1 struct {
 	c   *card
 	no  byte
@@ -14,7 +14,8 @@ type ev1 struct {
 	iv  block
 }
 
-// aes runs AuthenticateAES. The CBC chain covers all three messages (libfreefare mifare_desfire.c, authenticate).
+// authenticateAES runs AuthenticateAES. The CBC chain covers all three messages (libfreefare mifare_desfire.c,
+// authenticate).
 func (c *card) aes(ctx context.Context, no byte, key block) (*ev1, error) {
 	a, s, err := c.native(ctx, insAES, no)
 	if err != nil {
@@ -63,7 +64,7 @@ func (n *ev1) cardUID(ctx context.Context) ([]byte, error) {
 		return nil, s.err("read the number")
 	}
 	if len(a) != aes.BlockSize {
-		return nil, fmt.Errorf("read the number: %d bytes: %w", len(a), ErrAnswer)
+		return nil, fmt.Errorf("read the number: answer has %d bytes: %w", len(a), ErrAnswer)
 	}
 	p := open(n.key, n.iv, a)
 	n.iv = lastBlock(a)
@@ -82,7 +83,7 @@ func (n *ev1) changeOwn(ctx context.Context, becomes block) error {
 	return err
 }
 
-// sealed returns the encrypted data of ChangeKey: new ‖ version ‖ CRC32(C4 ‖ number ‖ new ‖ version) ‖ zeros.
+// encryptedChange returns the encrypted data of ChangeKey: new ‖ version ‖ CRC32(C4 ‖ number ‖ new ‖ version) ‖ zeros.
 func (n *ev1) sealed(becomes block, version byte) []byte {
 	p := append(becomes[:], version)
 	return seal(n.key, n.iv, zeros(append(p, crc([]byte{insChangeKey, n.no}, p)...)))

@@ -50,28 +50,28 @@ func (c *card) ev2First(ctx context.Context, no byte, key block) (*ev2, error) {
 	return n, nil
 }
 
-// part1 checks the answer with E(RndB).
+// checkPart1 checks the card's answer with E(RndB).
 func part1(a []byte, s status) error {
 	switch {
 	case s != swMore && s != swOK:
 		return s.err("authenticate")
-	case s == swMore && len(a) == aes.BlockSize+1: // in LRP mode, AuthMode precedes RndB (§9.2.5)
+	case s == swMore && len(a) == aes.BlockSize+1: // in LRP mode, the byte AuthMode precedes RndB (§9.2.5)
 		return fmt.Errorf("authenticate: %w: card is in LRP mode", ErrNotStrong)
 	case s != swMore || len(a) != aes.BlockSize:
-		return fmt.Errorf("authenticate: %d bytes, status %04X: %w", len(a), uint16(s), ErrAnswer)
+		return fmt.Errorf("authenticate: first answer has %d bytes and status %04X: %w", len(a), uint16(s), ErrAnswer)
 	}
 	return nil
 }
 
-// part2 returns the error for an answer that lacks E(RndA').
+// checkPart2 returns an error if the card's second answer does not contain E(RndA').
 func part2(a []byte, s status) error {
 	if s != swOK {
 		return s.err("authenticate")
 	}
-	return fmt.Errorf("authenticate: %d bytes: %w", len(a), ErrAnswer)
+	return fmt.Errorf("authenticate: second answer has %d bytes: %w", len(a), ErrAnswer)
 }
 
-// sessionKeys derives the session's keys, CMACs of SV1 and SV2 (NT4H2421Gx §9.1.7).
+// sessionKeys derives the session's keys, which are the CMACs of SV1 and SV2 (NT4H2421Gx §9.1.7).
 func sessionKeys(key, a, b block) (enc, mac block) {
 	sv := append([]byte{0xA5, 0x5A, 0, 1, 0, 0x80}, a[:8]...)
 	subtle.XORBytes(sv[8:], sv[8:], b[:6])
@@ -95,7 +95,8 @@ func odd(full block) []byte {
 	return t
 }
 
-// iv returns the IV of a message (NT4H2421Gx §9.1.4). a and b are A5 5A for a command, 5A A5 for its answer.
+// iv returns the IV of a message (NT4H2421Gx §9.1.4). a and b are A5 5A for a command, and 5A A5 for the answer to a
+// command.
 func (n *ev2) iv(a, b byte, ctr uint16) (v block) {
 	copy(v[:], append([]byte{a, b}, n.ti[:]...))
 	binary.LittleEndian.PutUint16(v[6:], ctr)
@@ -103,11 +104,11 @@ func (n *ev2) iv(a, b byte, ctr uint16) (v block) {
 	return v
 }
 
-// sealed encrypts a command's data for CommMode.Full.
+// encryptData encrypts a command's data for CommMode.Full.
 func (n *ev2) sealed(data []byte) []byte { return seal(n.enc, n.iv(0xA5, 0x5A, n.ctr), pad(data)) }
 
-// talk sends a command with its MAC and verifies the answer's MAC. A card sends a refusal without a MAC, and the
-// session then ends.
+// sendAuthenticated sends a command with its MAC and verifies the answer's MAC. A card sends a refusal without a MAC,
+// and the session then ends.
 func (n *ev2) talk(ctx context.Context, ins byte, doing string, data ...byte) ([]byte, error) {
 	a, s, err := n.c.native(ctx, ins, append(data[:len(data):len(data)], n.sign(ins, n.ctr, data...)...)...)
 	if err != nil {
@@ -131,7 +132,7 @@ func (n *ev2) cardUID(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	if len(a) != aes.BlockSize {
-		return nil, fmt.Errorf("read the number: %d bytes: %w", len(a), ErrAnswer)
+		return nil, fmt.Errorf("read the number: answer has %d bytes: %w", len(a), ErrAnswer)
 	}
 	u, ok := unpad(open(n.enc, n.iv(0x5A, 0xA5, n.ctr), a))
 	if !ok || len(u) != uidLen {
@@ -144,7 +145,7 @@ func (n *ev2) cardUID(ctx context.Context) ([]byte, error) {
 func (n *ev2) keyVersion(ctx context.Context, no byte) (byte, error) {
 	a, err := n.talk(ctx, insKeyVersion, "read a key's version", no)
 	if err == nil && len(a) != 1 {
-		err = fmt.Errorf("read a key's version: %d bytes: %w", len(a), ErrAnswer)
+		err = fmt.Errorf("read a key's version: answer has %d bytes: %w", len(a), ErrAnswer)
 	}
 	if err != nil {
 		return 0, err
@@ -152,18 +153,18 @@ func (n *ev2) keyVersion(ctx context.Context, no byte) (byte, error) {
 	return a[0], nil
 }
 
-// ours is the version of every key written by a site. The factory's keys have version 0.
+// siteKeyVersion is the version of every key written by a site. The factory's keys have version 0.
 const ours = 1
 
-// changeOther runs ChangeKey for a key other than the session's (AN12196 §5.16.1). The data is the XOR of the two keys,
-// the version and a CRC32.
+// changeOther runs ChangeKey for a key other than the key that opened the session (AN12196 §5.16.1). The data of the
+// command is the XOR of the two keys, the version and a CRC32.
 func (n *ev2) changeOther(ctx context.Context, no byte, was, becomes block) error {
 	var x block
 	subtle.XORBytes(x[:], was[:], becomes[:])
 	p := append(append(x[:], ours), crc(becomes[:])...)
 	a, err := n.talk(ctx, insChangeKey, "change a key", append([]byte{no}, n.sealed(p)...)...)
 	if err == nil && len(a) != 0 {
-		err = fmt.Errorf("change a key: %d bytes: %w", len(a), ErrAnswer)
+		err = fmt.Errorf("change a key: answer has %d bytes: %w", len(a), ErrAnswer)
 	}
 	return err
 }

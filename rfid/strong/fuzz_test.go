@@ -9,8 +9,8 @@ import (
 	"portillon/rfid/strong/strongtest"
 )
 
-// FuzzAltered alters an honest card's answer, with a mask and in length. There must be no proof, unless only the answer
-// that tells the kind of card was altered.
+// FuzzAltered alters an answer of a genuine card, in its bits by a mask, and in its length. The altered session must
+// not prove the card, unless only the answer that states the kind of card was altered.
 func FuzzAltered(f *testing.F) {
 	f.Add(byte(0), byte(4), byte(0), 0, []byte{0x80})
 	f.Add(byte(0), byte(5), byte(3), 8, []byte{1, 2, 3})
@@ -58,7 +58,8 @@ func alter(a []byte, from, longer int, mask []byte) []byte {
 	return b
 }
 
-// FuzzAnswers calls Prove, Check and Personalise with arbitrary answers: they must not panic, accept or hang.
+// FuzzAnswers calls Prove, Check and Personalise with arbitrary answers of a card. The functions must not panic, accept
+// the card or hang.
 func FuzzAnswers(f *testing.F) {
 	f.Add([]byte{2, 0x91, 0x1C, 2, 0x90, 0x00, 19, 1})
 	f.Add([]byte{2, 0x91, 0xA0, 2, 0x91, 0x00, 2, 0x91, 0x00})
@@ -77,7 +78,7 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// heard is a channel with scripted answers. Each answer in b is preceded by a byte with its length.
+// scriptedChannel is a channel with scripted answers. Each answer in b is preceded by a byte with its length.
 type heard struct{ b []byte }
 
 func (h *heard) Exchange(context.Context, []byte) ([]byte, error) {

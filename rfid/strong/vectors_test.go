@@ -26,7 +26,7 @@ func is(t *testing.T, what string, got []byte, want string) {
 	}
 }
 
-// Test vectors of RFC 4493 §4.
+// The test vectors are from RFC 4493 §4.
 func TestCMACOfRFC4493(t *testing.T) {
 	key := block(x(t, "2b7e151628aed2a6abf7158809cf4f3c"))
 	m := x(t, "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"+
@@ -42,13 +42,13 @@ func TestCMACOfRFC4493(t *testing.T) {
 	}
 }
 
-// Test vector of AN10922 §2.2.1.
+// The test vector is from AN10922 §2.2.1.
 func TestDiversifiedKeyMatchesAN10922(t *testing.T) {
 	got := diversify(block(x(t, "00112233445566778899AABBCCDDEEFF")), x(t, "04782E21801D803042F54E585020416275"))
 	is(t, "key", got[:], "A8DD63A3B89D54B37CA802473FDA9175")
 }
 
-// The derivation of a card's keys must not change, because personalised cards depend on it.
+// The derivation of a card's keys must not change, because the keys of personalised cards depend on it.
 func TestDiversificationInputMatchesTheDocumentation(t *testing.T) {
 	site, err := ParseKey([]byte("00112233445566778899AABBCCDDEEFF\n"))
 	if err != nil {
@@ -68,7 +68,7 @@ func TestDiversificationInputMatchesTheDocumentation(t *testing.T) {
 	}
 }
 
-// script is a channel that expects exactly these commands.
+// scriptedCard is a channel that expects exactly the commands of a list.
 type script struct {
 	t    *testing.T
 	said []string // command, answer, command, answer …
@@ -84,7 +84,7 @@ func (s *script) Exchange(_ context.Context, command []byte) ([]byte, error) {
 	return a, nil
 }
 
-// published holds three authentications published by NXP, all with a key of zeros.
+// published contains three authentications that NXP has published, all with a key of zeros.
 var published = []struct {
 	name         string
 	no           byte
@@ -131,7 +131,8 @@ func TestAuthenticateRefusesAnAlteredRndA(t *testing.T) {
 		p := published[0]
 		said := append([]string{}, p.said...)
 		a := x(t, said[3])
-		// The first block holds TI and 12 bytes of RndA', and the plain text of the second depends on the first.
+		// The first block contains TI and 12 bytes of RndA', and the plain text of the second block depends on the
+		// first block.
 		a[bit/8] ^= 1 << (bit % 8)
 		said[3] = hex.EncodeToString(a)
 		c := &card{ch: &script{t, said}, rand: bytes.NewReader(x(t, p.rndA))}
@@ -151,7 +152,7 @@ func sessionOf(t *testing.T, ti, enc, mac string, ctr uint16, said ...string) *e
 	}
 }
 
-// AN12196 tables 26 and 27 (rev. 2.0: 25 and 26): two ChangeKeys in one session.
+// AN12196 tables 26 and 27 (rev. 2.0: 25 and 26) contain two ChangeKeys in one session.
 func TestChangeKeyMatchesPublishedExamples(t *testing.T) {
 	s := sessionOf(t, "7614281A", "4CF3CB41A22583A61E89B158D252FC53", "5529860B2FC5FB6154B7F28361D30BF9", 2,
 		"90C4000029022CF362B7BF4311FF3BE1DAA295E8C68DE09050560D19B9E16C2393AE9CD1FAC75D0CE20BCD1D06E600",
@@ -166,7 +167,7 @@ func TestChangeKeyMatchesPublishedExamples(t *testing.T) {
 	is(t, "CRC32", crc(x(t, "F3847D627727ED3BC9C4CC050489B966")), "789DFADC")
 }
 
-// AN12196 §5.12 table 21: WriteData in CommMode.Full, with the same building blocks as GetCardUID.
+// AN12196 §5.12 table 21 contains a WriteData in CommMode.Full, which uses the same functions as GetCardUID.
 func TestSecureMessagingMatchesThePublishedExample(t *testing.T) {
 	s := sessionOf(t, "7614281A", "7A93D6571E4B180FCA6AC90C9A7488D4", "FC4AF159B62E549B5812394CAB1918CC", 0,
 		"908D00001F030000000A00006B5E6804909962FC4E3FF5522CF0F8436C0C53315B9C73AA00", "C26D236E4A7C046D9100")
@@ -178,7 +179,8 @@ func TestSecureMessagingMatchesThePublishedExample(t *testing.T) {
 	}
 }
 
-// AN12196 §4.4.3: the MAC of a SUN message, NXP's shortened CMAC of an empty message, under a key that is a CMAC.
+// AN12196 §4.4.3 contains the MAC of a SUN message. The MAC is NXP's shortened CMAC of an empty message, under a key
+// that is a CMAC.
 func TestSUNMessageMatchesThePublishedExample(t *testing.T) {
 	p := open(block{}, block{}, x(t, "EF963FF7828658A599F3041510671E88"))
 	is(t, "PICC data", p[:11], "C704DE5F1EACC0403D0000")
@@ -186,7 +188,8 @@ func TestSUNMessageMatchesThePublishedExample(t *testing.T) {
 	is(t, "MAC", odd(cmac(key, nil)), "94EED9EE65337086")
 }
 
-// Answers of a DESFire EV1 to Elmü's DesfireEV1 library (codeproject.com 1096861), from pydesfire's tests.
+// The answers are those of a DESFire EV1 to Elmü's DesfireEV1 library (codeproject.com 1096861), from pydesfire's
+// tests.
 func TestAuthenticateAESMatchesARealCard(t *testing.T) {
 	s := &script{t, []string{
 		"90AA0000010000", "B969FDFE56FD91FC9DE6F6F213B8FD1E91AF",
@@ -202,7 +205,7 @@ func TestAuthenticateAESMatchesARealCard(t *testing.T) {
 		"E9F85E219496C2B58C1090DC3935FAE9E840CF61B383D9531946256B1F110C10")
 }
 
-// From the same source, a session with a nonzero key.
+// The session is from the same source (Elmü's DesfireEV1 library) and has a nonzero key.
 func TestChangeKeyOfEV1MatchesARealCard(t *testing.T) {
 	n := &ev1{key: block(x(t, "C2A1E47B27104712FE6D00A71177A19B"))}
 	is(t, "ChangeKey", n.sealed(block(x(t, "10182028303840485058606870788088")), 0x10),

@@ -9,8 +9,8 @@ import (
 	"portillon/rfid"
 )
 
-// Published frames: 32 bits from github.com/monkeyboard/Wiegand-Protocol-Library-for-Arduino issue 58; one card with 34
-// and with 26 bits from issue 59.
+// These are published frames: a frame of 32 bits from github.com/monkeyboard/Wiegand-Protocol-Library-for-Arduino issue
+// 58, and the frames of one card with 34 and with 26 bits from issue 59.
 const (
 	bits32 = "10100100110111001100110000011101"
 	bits34 = "0000000001101000111100010010011011"

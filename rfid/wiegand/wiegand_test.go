@@ -15,7 +15,7 @@ import (
 	"portillon/rfid"
 )
 
-// edges returns the edges of a frame with typical timing.
+// edgesOf returns the edges of a frame with typical timing.
 func edges(frame string, at time.Duration) (out []rfid.Edge) {
 	for i, b := range frame {
 		out = append(out, rfid.Edge{At: at + time.Duration(i)*time.Millisecond, Line: int(b - '0')})
@@ -36,8 +36,8 @@ func decode(bits int, es []rfid.Edge) (got []string) {
 	return got
 }
 
-// frame encodes a number as proxmark3 defines it (wiegand_formats.c): even parity over bits 1 to half, odd parity over
-// the last half before the end.
+// encodeFrame encodes a number as proxmark3 defines it (wiegand_formats.c): even parity over bits 1 to half, odd parity
+// over the last half before the end.
 func frame(n int, number uint64) string {
 	half := (n - 1) / 2
 	mid := fmt.Sprintf("%0*b", n-2, number)
@@ -45,7 +45,7 @@ func frame(n int, number uint64) string {
 	return fmt.Sprint(count(mid[:half])%2) + mid + fmt.Sprint((count(mid[len(mid)-half:])+1)%2)
 }
 
-// Published frames: jessety/wiegand-encoder, angorb, Z9.
+// The frames are published by jessety/wiegand-encoder, angorb and Z9.
 func TestPublishedFramesAreDecoded(t *testing.T) {
 	for f, want := range map[string]uint64{
 		"00101101000000001010001000": 90<<16 | 324,
@@ -73,7 +73,7 @@ func TestOnlyTheConfiguredLengthIsAccepted(t *testing.T) {
 				t.Errorf("%d bits where %d are wanted: %q", n, other, got)
 			}
 		}
-		for cut := range n { // also a truncated frame, and a frame with one wrong bit
+		for cut := range n { // each n also tests truncated frames, and frames with one wrong bit
 			if got := decode(0, edges(f[:cut], 0)); len(got) > 0 {
 				t.Errorf("the first %d of %d bits are %q", cut, n, got)
 			}
@@ -125,7 +125,7 @@ func TestDamagedFramesAreDiscarded(t *testing.T) {
 	}
 }
 
-// For any edges, each number must have a known length.
+// For any edges, each decoded number must have a valid length.
 func FuzzDecoder(f *testing.F) {
 	f.Add([]byte(frame(26, 0x6303E7)))
 	f.Add([]byte("0000\x00\xff1111" + frame(37, 7)))
@@ -146,7 +146,7 @@ func FuzzDecoder(f *testing.F) {
 	})
 }
 
-func TestOnesCountsTheBitsThatAreSet(t *testing.T) {
+func TestOnesReturnsTheNumberOfSetBits(t *testing.T) {
 	for range 100 {
 		if x := rand.Uint64(); ones(x) != bits.OnesCount64(x) {
 			t.Fatal(x)
@@ -154,7 +154,7 @@ func TestOnesCountsTheBitsThatAreSet(t *testing.T) {
 	}
 }
 
-// line plays back edges at their times.
+// scriptedLine delivers edges at their times.
 type line struct {
 	mu     sync.Mutex
 	began  time.Time

@@ -10,7 +10,7 @@ import (
 	"testing/iotest"
 )
 
-// wire is a connection from which tests only read.
+// readConn is a connection from which tests only read.
 type wire struct {
 	net.Conn
 	r io.Reader
@@ -78,7 +78,7 @@ func TestGuardEndsTheConnectionOnInvalidPackets(t *testing.T) {
 	}
 }
 
-// duplex is a connection that records what is written.
+// recordingConn is a connection that records the written bytes.
 type duplex struct {
 	wire
 	out bytes.Buffer
@@ -124,7 +124,7 @@ func TestGuardDropsATooLargePublishAndContinues(t *testing.T) {
 	}
 }
 
-// counted is a reader of n arbitrary bytes.
+// zeroReader is a reader of n arbitrary bytes.
 type counted struct{ n int64 }
 
 func (c *counted) Read(p []byte) (int, error) {
@@ -136,7 +136,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// The largest packet of MQTT must not use memory, and the client must receive PINGRESPs meanwhile.
+// The largest packet of MQTT must not use as much memory as its size, and meanwhile the client must receive PINGRESPs.
 func TestGuardDropsTheLargestPacketInBoundedMemory(t *testing.T) {
 	const length = 1<<28 - 1
 	head := hello + "\x32\xff\xff\xff\x7f\x00\x03a/b\x00\x07"

@@ -9,7 +9,7 @@ import (
 const (
 	// logEvery is the shortest interval between log lines about one topic.
 	logEvery = time.Minute
-	// maxTopics bounds how many topics are logged separately; all others share one entry.
+	// maxTopics is the largest number of topics that are logged separately. All other topics share one entry.
 	maxTopics = 64
 )
 
@@ -36,7 +36,7 @@ func LogDropped(log *slog.Logger, now func() time.Time) func(Dropped) {
 		}
 		e.since++
 		if at := now(); e.at.IsZero() || at.Sub(e.at) >= logEvery || at.Before(e.at) {
-			log.Warn("message dropped: too large", "topic", d.Topic, "bytes", d.Bytes, "retained", d.Retained, "count", e.since)
+			log.Warn("message too large, dropped", "topic", d.Topic, "bytes", d.Bytes, "retained", d.Retained, "count", e.since)
 			e.at, e.since = at, 0
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // limits are a machine's limits: the largest signed text and its header.
 var limits = Limits{Filters: 3, Packet: 1<<20 + 1<<10}
 
-// reading is a connection from which tests only read.
+// readerConn is a connection from which tests only read.
 type reading struct {
 	net.Conn
 	in io.Reader
@@ -21,7 +21,7 @@ type reading struct {
 
 func (r reading) Read(p []byte) (int, error) { return r.in.Read(p) }
 
-func TestGuardReservesNothingForAPacketThatIsTooLarge(t *testing.T) {
+func TestGuardAllocatesNoMemoryForAPacketThatIsTooLarge(t *testing.T) {
 	over := limits.Packet + 1
 	raw := []byte{0x30, byte(over)&0x7f | 0x80, byte(over>>7)&0x7f | 0x80, byte(over >> 14), 0, 1, 'a'} // length: §2.2.3
 	g := &guard{Conn: reading{in: bytes.NewReader(raw)}, limits: limits, greeted: true}

@@ -23,7 +23,7 @@ type kernel struct {
 	read  func(fd int, b []byte) (int, error)
 }
 
-// linux returns the kernel of this computer.
+// systemKernel returns the system calls of this computer's kernel.
 func linux() kernel {
 	return kernel{
 		chips: func() ([]string, error) { return filepath.Glob("/dev/gpiochip*") },
@@ -48,7 +48,8 @@ func linux() kernel {
 	}
 }
 
-// milliseconds converts a timeout for poll(2): negative means no limit, and a short one is rounded up.
+// milliseconds converts a timeout for poll(2): a negative timeout means no limit, and a fraction of a millisecond is
+// rounded up.
 func milliseconds(d time.Duration) int {
 	if d < 0 {
 		return -1
@@ -57,8 +58,8 @@ func milliseconds(d time.Duration) int {
 }
 
 // OpenOut opens a line as an output, inactive from the request on. With activeLow, low is active. The chip's own pull
-// (about 50 kΩ on a Pi) is set to the inactive level in the same request, and stays when the line is released. A driver
-// without pulls ignores this.
+// (about 50 kΩ on a Pi) is set to the inactive level in the same request, and stays set when the line is released. A
+// driver without pulls ignores this setting.
 func OpenOut(label string, line int, activeLow bool) (*Out, error) {
 	return linux().openOut(label, line, activeLow)
 }
@@ -68,7 +69,7 @@ func OpenIn(label string, line int, pull gpio.Pull) (*In, error) {
 	return linux().openIn(label, line, pull)
 }
 
-// FindLine returns an error unless a chip whose label begins with label has the line. It does not open the line.
+// FindLine returns an error unless a chip whose label begins with label has the line. FindLine does not open the line.
 func FindLine(label string, line int) error { return linux().findLine(label, line) }
 
 // findLine reports an error if no chip with the label has the line.

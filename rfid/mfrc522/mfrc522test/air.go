@@ -42,13 +42,14 @@ func (c *Chip) timer() time.Duration {
 	return cycles((2*prescaler + 1) * (reload + 1))
 }
 
-// listens reports whether cards can hear and be heard: field on, 100 % modulation, 106 kBd, receiver on.
+// canExchange reports whether the chip can exchange data with cards: field on, 100 % modulation, 106 kBd, receiver on.
 func (c *Chip) listens() bool {
 	return c.AntennaOn() && c.reg[txASK]&0x40 != 0 && c.reg[txMode]&0x70 == 0 && c.reg[rxMode]&0x70 == 0 &&
 		c.reg[command]&0x20 == 0
 }
 
-// answers combines the cards' answers. Where two answers differ there is a collision, and the bits after it are mixed.
+// combineAnswers combines the answers of all cards. Where two answers differ there is a collision, and the bits after
+// it are mixed.
 func (c *Chip) answers(frame []bool) (sum []bool, coll int) {
 	coll = -1
 	for _, k := range c.Cards {
@@ -109,7 +110,7 @@ func (c *Chip) collide() {
 	}
 }
 
-// waiting reports whether the IRQ pin is active: an enabled interrupt is pending (§8.4).
+// isInterruptPending reports whether the IRQ pin is active, because an enabled interrupt is pending (§8.4).
 func (c *Chip) waiting() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

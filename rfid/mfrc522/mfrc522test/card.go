@@ -1,6 +1,6 @@
 package mfrc522test
 
-// Card is a card of ISO/IEC 14443-3 type A. It exchanges bits, lowest first. Parity bits are not simulated.
+// Card is a card of ISO/IEC 14443-3 type A. A Card exchanges bits, lowest first. Parity bits are not simulated.
 type Card struct {
 	UID    []byte // 4, 7 or 10 bytes
 	BadBCC bool   // send a wrong check byte
@@ -9,7 +9,7 @@ type Card struct {
 	DoneAt int    // claim "complete" in SAK at this level, 1 to 3
 
 	state state
-	star  bool // READY* and ACTIVE*: the card came from HALT and returns to it
+	star  bool // READY* and ACTIVE*: the card came from the state HALT and returns to that state
 	level int  // number of SELECTed cascade levels
 }
 
@@ -25,7 +25,7 @@ const (
 // Halted reports whether the card received HLTA.
 func (c *Card) Halted() bool { return c.state == halted }
 
-// back returns the card to IDLE or HALT after an unexpected frame (ISO/IEC 14443-3 §6.3).
+// reset returns the card to IDLE or HALT after an unexpected frame (ISO/IEC 14443-3 §6.3).
 func (c *Card) back() []bool {
 	c.state = idle
 	if c.star {
@@ -37,7 +37,8 @@ func (c *Card) back() []bool {
 // unpower resets the card because the field is off.
 func (c *Card) unpower() { c.state, c.star, c.level = idle, false, 0 }
 
-// parts returns the five bytes of each cascade level: cascade tag or number, then check byte.
+// parts returns the five bytes of each cascade level: first the cascade tag and the bytes of the number, then the check
+// byte.
 func (c *Card) parts() [][]byte {
 	var all [][]byte
 	u := c.UID
@@ -55,7 +56,7 @@ func (c *Card) parts() [][]byte {
 	return all
 }
 
-// hear processes a frame and returns the answer, nil for none.
+// handle processes a frame and returns the answer; nil: the card does not answer.
 func (c *Card) hear(f []bool) []bool {
 	if len(f) == 7 {
 		return c.short(value(f))

@@ -91,7 +91,7 @@ func TestAnticollisionBitByBitFindsBothCards(t *testing.T) {
 	}
 }
 
-// wire reads and writes registers through the port.
+// registerPort reads and writes registers through the port.
 type wire struct {
 	t *testing.T
 	spi.Conn
@@ -121,9 +121,9 @@ func connect(t *testing.T, c *Chip) wire {
 	return wire{t, conn}
 }
 
-// Each setting that a driver must make to wake a card is necessary. (TAuto alone affects only when the chip stops
-// waiting for an answer.)
-func TestCardIsHeardOnlyWithAllSettings(t *testing.T) {
+// Each setting that a driver must write to wake a card is necessary. (TAuto is the exception: it only affects when the
+// chip stops waiting for an answer.)
+func TestCardAnswersOnlyWithAllSettings(t *testing.T) {
 	settings := []struct {
 		reg, value byte
 		needed     bool

@@ -12,7 +12,7 @@ type IRQ struct {
 	gpio.PinIO
 	Chip    *Chip
 	Dead    bool // the pin is not connected
-	Strobes bool // an edge at every call of WaitForEdge
+	Strobes bool // WaitForEdge reports an edge at every call
 	Edges   int  // number of reported edges
 
 	low bool

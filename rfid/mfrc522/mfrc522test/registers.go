@@ -2,7 +2,7 @@ package mfrc522test
 
 import "time"
 
-// Registers (§9.2, table 20).
+// These are the chip's registers (§9.2, table 20).
 const (
 	command    = 0x01
 	comIEn     = 0x02
@@ -50,7 +50,7 @@ func (c *Chip) powerOn() {
 	c.field()
 }
 
-// field resets the cards if the field is off.
+// updateField resets the cards if the field is off.
 func (c *Chip) field() {
 	if !c.AntennaOn() {
 		for _, k := range c.Cards {
@@ -134,7 +134,7 @@ func (c *Chip) start(v byte) {
 		c.reg[errorReg] = 0
 	}
 	switch v & 0x0F {
-	case 0x01: // Mem
+	case 0x01: // the command Mem
 		copy(c.internal[:], c.fifo)
 		c.fifo = c.fifo[min(25, len(c.fifo)):]
 		c.finish()

@@ -15,7 +15,7 @@ import (
 // Kind is the kind of the simulated card.
 type Kind string
 
-// The kinds.
+// These are the kinds of simulated cards.
 const (
 	NTAG424    Kind = "ntag424"
 	DESFire    Kind = "desfire"     // EV2, EV3
@@ -23,12 +23,13 @@ const (
 	Plain      Kind = "plain"       // ISO 14443-4 without any of the above
 )
 
-// Card is one card. Its exported fields are its permanent memory; the other fields are lost when it leaves the field.
+// Card is one card. The exported fields of a Card are its permanent memory. The other fields are lost when the card
+// leaves the field.
 type Card struct {
 	Kind     Kind
 	UID      [7]byte     // the chip's own number
-	Shown    [7]byte     // the number shown during anticollision; a clone shows another card's
-	Keys     [5][16]byte // the application's keys; DESFire has only the first
+	Shown    [7]byte     // the number shown during anticollision; a clone shows the number of another card
+	Keys     [5][16]byte // the application's keys; a DESFire has only the first key
 	Versions [5]byte     // versions of the keys
 	Made     bool        // DESFire: the application exists
 	Locked   bool        // DESFire: only the master key may create applications
@@ -49,7 +50,7 @@ type state struct {
 	mode     byte     // the authentication that succeeded
 	no       byte     // key of the authentication
 	rndB     [16]byte // the card's challenge
-	iv       [16]byte // initial vector of EV1, carried from message to message
+	iv       [16]byte // initial vector of EV1, continued from message to message
 	enc, mac [16]byte
 	ti       [4]byte // transaction identifier of EV2
 	ctr      int     // command counter of EV2
@@ -78,7 +79,7 @@ func (c *Card) Poll(context.Context) (rfid.UID, bool, error) {
 // Close implements rfid.Poller.
 func (c *Card) Close() error { return nil }
 
-// Enter puts the card into the field: its state is reset, and exchanges count from one.
+// Enter puts the card into the field: the card's state is reset, and its exchanges are counted from one.
 func (c *Card) Enter() { c.state, c.n = state{}, 0 }
 
 // Exchange implements rfid.Channel.
@@ -98,10 +99,10 @@ func (c *Card) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 // Exchanges returns the number of exchanges since the card entered the field.
 func (c *Card) Exchanges() int { return c.n }
 
-// word returns an answer with status s after its data.
+// withStatus returns an answer with the status s after the data.
 func word(s uint16, data ...byte) []byte { return append(data, byte(s>>8), byte(s)) }
 
-// act executes one command.
+// execute executes one command.
 func (c *Card) act(a []byte) []byte {
 	if c.Kind == Plain {
 		return word(0x6D00)
@@ -126,7 +127,7 @@ func (c *Card) act(a []byte) []byte {
 	return out
 }
 
-// isoSelect executes ISO SELECT FILE, by which only the NTAG 424's application is found.
+// isoSelect executes ISO SELECT FILE, which finds only the application of the NTAG 424.
 func (c *Card) isoSelect(a []byte) []byte {
 	c.state = state{}
 	if c.Kind != NTAG424 || !bytes.Equal(a, []byte{0, 0xA4, 4, 0x0C, 7, 0xD2, 0x76, 0, 0, 0x85, 1, 1, 0}) {
@@ -168,7 +169,8 @@ func (c *Card) authenticated(ins byte, data []byte) []byte {
 	return word(0x911C)
 }
 
-// selects executes SelectApplication: the card's root, or the application POR once it was created.
+// selectApplication executes SelectApplication, for the card's root, or for the application POR once that application
+// was created.
 func (c *Card) selects(data []byte) []byte {
 	c.state = state{}
 	switch {
@@ -182,7 +184,7 @@ func (c *Card) selects(data []byte) []byte {
 	return word(0x91A0)
 }
 
-// creates executes CreateApplication for POR with one AES key.
+// createApplication executes CreateApplication for POR with one AES key.
 func (c *Card) creates(data []byte) []byte {
 	switch {
 	case c.Locked:
@@ -206,7 +208,7 @@ func (c *Card) keys() int {
 	return 1
 }
 
-// random fills b from the card's source of random numbers, with zeros once the source is exhausted.
+// random fills b from the card's source of random numbers, and with zeros once the source is exhausted.
 func (c *Card) random(b []byte) {
 	r := c.Rand
 	if r == nil {
@@ -217,7 +219,7 @@ func (c *Card) random(b []byte) {
 	}
 }
 
-// first answers the first part of an authentication with E(RndB).
+// answerPart1 answers the first part of an authentication with E(RndB).
 func (c *Card) first(ins byte, data []byte) []byte {
 	c.mode = 0
 	switch {
@@ -238,7 +240,7 @@ func (c *Card) first(ins byte, data []byte) []byte {
 	return word(0x91AF, e...)
 }
 
-// second verifies RndB' and answers with RndA'.
+// answerPart2 verifies RndB' and answers with RndA'.
 func (c *Card) second(ins byte, data []byte) []byte {
 	if len(data) != 32 {
 		return word(0x917E)
@@ -282,5 +284,5 @@ func (c *Card) openEV2(key [16]byte, a []byte) []byte {
 	return word(0x9100, cbc(key, [16]byte{}, bytes.Join([][]byte{c.ti[:], left(a), make([]byte, 12)}, nil))...)
 }
 
-// ErrGone reports a card that has left the field.
+// ErrGone means that the card has left the field.
 var ErrGone = errors.New("strongtest: card left the field")

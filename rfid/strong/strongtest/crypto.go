@@ -5,8 +5,8 @@ import (
 	"math/big"
 )
 
-// The card's cryptography, written independently of package strong: big integers instead of words, loops instead of
-// crypto/cipher.
+// This file contains the card's cryptography, written independently of package strong: big integers instead of words,
+// loops instead of crypto/cipher.
 
 // cmac returns the CMAC of RFC 4493, with the initial vector iv.
 func cmac(key, iv [16]byte, m []byte) (out [16]byte) {
@@ -29,7 +29,7 @@ func cmac(key, iv [16]byte, m []byte) (out [16]byte) {
 	return [16]byte(e[len(e)-16:])
 }
 
-// twice multiplies by x in GF(2^128), for the subkeys of RFC 4493.
+// double multiplies n by x in GF(2^128), for the subkeys of RFC 4493.
 func twice(n *big.Int) *big.Int {
 	r := new(big.Int).Lsh(n, 1)
 	if r.BitLen() > 128 {
@@ -39,7 +39,7 @@ func twice(n *big.Int) *big.Int {
 	return r
 }
 
-// cbc encrypts whole blocks with AES-CBC.
+// encryptCBC encrypts whole blocks with AES-CBC.
 func cbc(key, iv [16]byte, m []byte) (out []byte) {
 	b, _ := aes.NewCipher(key[:])
 	for ; len(m) >= 16; m = m[16:] {
@@ -52,7 +52,7 @@ func cbc(key, iv [16]byte, m []byte) (out []byte) {
 	return out
 }
 
-// uncbc decrypts whole blocks with AES-CBC.
+// decryptCBC decrypts whole blocks with AES-CBC.
 func uncbc(key, iv [16]byte, m []byte) (out []byte) {
 	b, _ := aes.NewCipher(key[:])
 	for ; len(m) >= 16; m = m[16:] {
@@ -83,5 +83,5 @@ func crc32nxp(m []byte) []byte {
 	return []byte{byte(r), byte(r >> 8), byte(r >> 16), byte(r >> 24)}
 }
 
-// left rotates b by one byte to the left.
+// rotateLeft rotates b by one byte to the left.
 func left(b []byte) []byte { return append(append([]byte{}, b[1:]...), b[0]) }

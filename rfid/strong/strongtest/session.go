@@ -21,7 +21,7 @@ func (c *Card) ivOf(a, b byte) [16]byte {
 	return [16]byte(cbc(c.enc, [16]byte{}, v))
 }
 
-// secured executes a command in EV2 secure messaging.
+// executeSecured executes a command in EV2 secure messaging.
 func (c *Card) secured(ins byte, data []byte) []byte {
 	k := len(data) - 8
 	if k < 0 || !bytes.Equal(data[k:], c.sign(ins, data[:k])) {
@@ -46,12 +46,12 @@ func (c *Card) secured(ins byte, data []byte) []byte {
 	return c.change(data)
 }
 
-// signed returns a successful answer with its MAC.
+// withMAC returns a successful answer with its MAC.
 func (c *Card) signed(data []byte) []byte {
 	return word(0x9100, append(data, c.sign(0, data)...)...)
 }
 
-// change executes ChangeKey in EV2 secure messaging.
+// changeKey executes ChangeKey in EV2 secure messaging.
 func (c *Card) change(data []byte) []byte {
 	if len(data) != 33 || int(data[0]) >= c.keys() {
 		return word(0x917E)
@@ -60,7 +60,7 @@ func (c *Card) change(data []byte) []byte {
 		return word(0x919D)
 	}
 	no, p := data[0], uncbc(c.enc, c.ivOf(0xA5, 0x5A), data[1:])
-	// A key that replaces itself ends the session, and its new value is sent as it is.
+	// If a session changes its own key, the new key is sent unmodified, and the session ends.
 	if no == c.no {
 		if !bytes.Equal(p[17:], append([]byte{0x80}, make([]byte, 14)...)) {
 			return word(0x911E)
@@ -68,7 +68,7 @@ func (c *Card) change(data []byte) []byte {
 		c.Keys[no], c.Versions[no], c.mode = [16]byte(p[:16]), p[16], 0
 		return word(0x9100)
 	}
-	// Another key is sent combined with its old value by XOR, and checked by a CRC.
+	// The new value of another key is sent as the XOR with its old value, and checked by a CRC.
 	next := c.Keys[no]
 	for i := range next {
 		next[i] ^= p[i]
@@ -81,7 +81,7 @@ func (c *Card) change(data []byte) []byte {
 	return c.signed(nil)
 }
 
-// oldUID executes GetCardUID of EV1.
+// uidEV1 executes GetCardUID of EV1.
 func (c *Card) oldUID() []byte {
 	c.iv = cmac(c.enc, c.iv, []byte{0x51})
 	p := slices.Concat(c.UID[:], crc32nxp(append(append([]byte{}, c.UID[:]...), 0)), make([]byte, 5))
@@ -90,7 +90,7 @@ func (c *Card) oldUID() []byte {
 	return word(0x9100, e...)
 }
 
-// oldChange executes ChangeKey of EV1 for the key that opened the session.
+// changeKeyEV1 executes ChangeKey of EV1 for the key that opened the session.
 func (c *Card) oldChange(data []byte) []byte {
 	if len(data) != 33 || data[0] != c.no {
 		return word(0x917E)

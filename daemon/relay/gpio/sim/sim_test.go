@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// hold drives the pin according to the lines of its input.
+// holdPin drives the pin according to the lines of its input.
 func hold(path string) {
 	p, err := Hold(path)
 	if err != nil {
@@ -43,7 +43,7 @@ type holder struct {
 	out *bufio.Scanner
 }
 
-// holding starts a process that holds the pin.
+// startHolder starts a process that holds the pin.
 func holding(t *testing.T, path string) *holder {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -85,7 +85,7 @@ func level(t *testing.T, path string, want bool, when string) {
 	}
 }
 
-func TestLevelIsTheHoldersOrLowWithoutOne(t *testing.T) {
+func TestPinHasTheLevelOfItsHolderOrIsLowWithoutAHolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pin")
 	level(t, path, false, "a pin that nobody made")
 	h := holding(t, path)
@@ -139,7 +139,7 @@ func TestDrivenInputIsRead(t *testing.T) {
 	}
 }
 
-func TestInputWithInvalidTextReadsLikeABrokenWire(t *testing.T) {
+func TestInputWithInvalidTextHasTheLevelOfABrokenWire(t *testing.T) {
 	for _, text := range []string{"", "x", "\n1"} {
 		path := filepath.Join(t.TempDir(), "in")
 		os.WriteFile(path, []byte(text), 0o644)
@@ -149,7 +149,7 @@ func TestInputWithInvalidTextReadsLikeABrokenWire(t *testing.T) {
 	}
 }
 
-func TestWaitForEdgeEndsWithTheEdgeOrItsTime(t *testing.T) {
+func TestWaitForEdgeEndsWithTheEdgeOrTheTimeout(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "in")
 	in := Watch(path, gpio.PullUp)
 	if in.WaitForEdge(0) || in.WaitForEdge(2*poll) {
