@@ -11,7 +11,7 @@ import (
 
 // maxAttestations is the largest number of interventions that wait for an endorser. The limit is above the number that
 // two sessions can log on a small screen (file.MaxItems kinds each).
-const attestsMost = 32
+const maxAttestations = 32
 
 // attestations are the interventions that wait for their endorsers.
 type attestations struct {
@@ -35,7 +35,7 @@ func (a *attestations) add(r session.Record, b wire.InterventionBody) {
 	if b.ID == "" || b.Attested || b.Endorser == "" || b.Endorser == r.Member {
 		return
 	}
-	if len(a.waiting) >= attestsMost {
+	if len(a.waiting) >= maxAttestations {
 		a.cfg.Logger.Warn("intervention dropped: too many are waiting", "kind", b.What, "member", r.Member)
 		return
 	}
@@ -75,7 +75,7 @@ func (a *attestations) oldestOf(id policy.MemberID) (toAttest, bool) {
 
 // opensQuestion reports whether this is the endorser's first tap since an intervention began to wait for them. Such a
 // tap only opens the question at the panel.
-func (a *attestations) ask(id policy.MemberID) bool {
+func (a *attestations) opensQuestion(id policy.MemberID) bool {
 	first := false
 	for i, x := range a.waiting {
 		if x.endorser == id && !x.asked && a.cfg.Now().Before(x.ends) {

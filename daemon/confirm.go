@@ -67,7 +67,7 @@ func (p *PanelActions) recordUnsigned(ctx context.Context, f form, e panel.Entry
 			Body: wire.ReportBody{What: wire.Problem(e.Item), Note: e.Note, Photo: e.Photo.Name, Claimed: f.opener},
 		},
 	)
-	return p.engine.writtenSince(n)
+	return p.engine.requireWrittenSince(n)
 }
 
 // confirm records a form in the name of its member, who is at the machine and touched "confirm".
@@ -110,7 +110,7 @@ func (p *PanelActions) attest(ctx context.Context, id string, who policy.MemberI
 	}
 	n := p.cfg.Journal.Len()
 	p.engine.apply(ctx, session.Attest{By: who, Session: a.session, Intervention: a.id, What: a.kind})
-	if err := p.engine.writtenSince(n); err != nil {
+	if err := p.engine.requireWrittenSince(n); err != nil {
 		return err
 	}
 	p.model.attests.remove(id)

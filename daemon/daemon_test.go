@@ -483,7 +483,7 @@ func otherBench(t *testing.T, was, is string) *bench {
 }
 
 // tapWithProof advances the clock by three seconds and presents a card that gives the stated proof.
-func (b *bench) proves(card string, p rfid.Proof) string {
+func (b *bench) tapWithProof(card string, p rfid.Proof) string {
 	b.t.Helper()
 	b.now = b.now.Add(3 * time.Second)
 	before := len(b.notes.said)
@@ -495,29 +495,29 @@ func (b *bench) proves(card string, p rfid.Proof) string {
 func TestMachineThatRequiresAESRejectsACopiedNumber(t *testing.T) {
 	b := strongBench(t)
 	b.m.state.Holds.ReaderDown = false
-	b.wants(b.proves(lea, rfid.NumberOnly), "refused [refused]")
+	b.wants(b.tapWithProof(lea, rfid.NumberOnly), "refused [refused]")
 	b.wants(b.tap(lea), "refused [refused]") // nor can an operator close the relay
-	b.wants(b.proves(lea, rfid.AES), "session-start RELAY ON [on]")
-	b.wants(b.proves(lea, rfid.AES), "relay off session-end [cooling]")
+	b.wants(b.tapWithProof(lea, rfid.AES), "session-start RELAY ON [on]")
+	b.wants(b.tapWithProof(lea, rfid.AES), "relay off session-end [cooling]")
 }
 
 // A mentor's card number can be copied like a learner's: both cards must prove that they are genuine.
 func TestMentorsCardMustProveThatItIsGenuine(t *testing.T) {
 	b := strongBench(t)
 	b.m.state.Holds.ReaderDown = false
-	b.wants(b.proves(jules, rfid.NumberOnly), "refused [refused]")
-	b.wants(b.proves(jules, rfid.AES), "[awaiting]")
-	b.wants(b.proves(karim, rfid.NumberOnly), "refused [refused]")
+	b.wants(b.tapWithProof(jules, rfid.NumberOnly), "refused [refused]")
+	b.wants(b.tapWithProof(jules, rfid.AES), "[awaiting]")
+	b.wants(b.tapWithProof(karim, rfid.NumberOnly), "refused [refused]")
 	if b.m.state.Phase != session.Awaiting {
 		t.Errorf("the learner no longer waits: %v", b.m.state.Phase)
 	}
-	b.wants(b.proves(karim, rfid.AES), "session-start RELAY ON [supervised]")
+	b.wants(b.tapWithProof(karim, rfid.AES), "session-start RELAY ON [supervised]")
 }
 
 func TestRemovingTheCardFromItsSlotEndsItsSession(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
-	b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
+	b.wants(b.tapWithProof(lea, 0), "session-start RELAY ON [on]")
 	u, _ := rfid.ParseUID(zoe)
 	b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
 	if !b.m.state.Running() {
@@ -528,7 +528,7 @@ func TestRemovingTheCardFromItsSlotEndsItsSession(t *testing.T) {
 	if b.m.state.Running() || b.notes.said[len(b.notes.said)-1] != "session-end" {
 		t.Errorf("%v, %v", b.m.state.Phase, b.notes.said)
 	}
-	b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
+	b.wants(b.tapWithProof(lea, 0), "session-start RELAY ON [on]")
 	b.e.readerEvent(
 		t.Context(),
 		rfid.Event{Alive: true, Tap: rfid.Tap{Away: true}},

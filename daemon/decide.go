@@ -36,7 +36,7 @@ func (d *decider) question(member, supervisor *policy.Member, as policy.Role) po
 	s := &d.model.state
 	q := policy.Question{
 		At: d.cfg.Now(), Machine: d.cfg.Machine, Member: member, Supervisor: supervisor, As: as, Card: s.Cards.Strength,
-		Tagged: len(s.Holds.Tags) > 0, Fault: len(s.Holds.Faults) > 0, Answering: d.answers(member, supervisor),
+		Tagged: len(s.Holds.Tags) > 0, Fault: len(s.Holds.Faults) > 0, Answering: d.countSupervised(member, supervisor),
 	}
 	if d.cfg.Trusted() {
 		q.Clock = policy.Trusted
@@ -53,7 +53,7 @@ func (d *decider) question(member, supervisor *policy.Member, as policy.Role) po
 // countSupervised returns the number of sessions at this machine for which the supervisor is responsible, not counting
 // the member's own session. A machine knows only its own session, so it cannot check the policy's limit "learners:"
 // across machines.
-func (d *decider) answers(member, supervisor *policy.Member) int {
+func (d *decider) countSupervised(member, supervisor *policy.Member) int {
 	s := &d.model.state
 	if supervisor == nil || !s.Running() || s.Current.Supervisor != supervisor.ID ||
 		member != nil && s.Current.Member == member.ID {

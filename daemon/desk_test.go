@@ -41,11 +41,11 @@ func (b *bench) fills(a panel.FormRequest, e panel.Entry) error {
 	if err != nil {
 		return err
 	}
-	return b.writes(f.Token, e)
+	return b.submitForm(f.Token, e)
 }
 
 // submitForm submits a form at the screen of the machine.
-func (b *bench) writes(token string, e panel.Entry) error {
+func (b *bench) submitForm(token string, e panel.Entry) error {
 	e.Here = true
 	_, err := b.actions.fillIn(b.t.Context(), token, e)
 	return err
@@ -102,9 +102,9 @@ func TestReportKeepsItsAuthorAfterAnotherCard(t *testing.T) {
 	b.tap(lea)
 	b.tap(karim)
 	var who policy.MemberID
-	b.cfg.Journal = hears{b.notes, func(r session.Record) { who = r.Member }}
+	b.cfg.Journal = bodyRecorder{b.notes, func(r session.Record) { who = r.Member }}
 	n := len(b.notes.said)
-	if err := b.writes(f.Token, panel.Entry{Item: "noise", Note: "grince"}); err != nil || b.since(n) != "problem" ||
+	if err := b.submitForm(f.Token, panel.Entry{Item: "noise", Note: "grince"}); err != nil || b.since(n) != "problem" ||
 		who != "" {
 		t.Errorf("%v %q by %s: another card was presented since", err, b.since(n), who)
 	}
@@ -114,23 +114,23 @@ func TestReportKeepsItsAuthorAfterAnotherCard(t *testing.T) {
 		who != "m-020dc2" {
 		t.Errorf("%v %q by %s", err, b.since(n), who)
 	}
-	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
+	if err := b.submitForm(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
 		t.Errorf("written twice: %v", err)
 	}
 	f, _ = b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 	b.now = b.now.Add(formLife)
-	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
+	if err := b.submitForm(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
 		t.Errorf("after ten minutes: %v", err)
 	}
 }
 
 // bodyRecorder is a journal that also stores the bodies of all records.
-type hears struct {
+type bodyRecorder struct {
 	*notebook
 	hear func(session.Record)
 }
 
-func (h hears) Append(r session.Record, f map[string][]byte) error {
+func (h bodyRecorder) Append(r session.Record, f map[string][]byte) error {
 	err := h.notebook.Append(r, f)
 	if err == nil {
 		h.hear(r)
@@ -142,15 +142,15 @@ func TestFormStaysUsableUntilItIsRecorded(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	f, _ := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
-	if err := b.writes(f.Token, panel.Entry{Item: "fire"}); !errors.Is(err, panel.ChooseFromList) {
+	if err := b.submitForm(f.Token, panel.Entry{Item: "fire"}); !errors.Is(err, panel.ChooseFromList) {
 		t.Error(err)
 	}
 	b.notes.full = true
-	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.NotSaved) {
+	if err := b.submitForm(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.NotSaved) {
 		t.Error(err)
 	}
 	b.notes.full = false
-	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); err != nil {
+	if err := b.submitForm(f.Token, panel.Entry{Item: "noise"}); err != nil {
 		t.Error(err)
 	}
 }
@@ -203,9 +203,9 @@ func TestMaintainerLogsAnInterventionInTwoTouchesAfterTheSession(t *testing.T) {
 		t.Fatalf("%+v %v", f, err)
 	}
 	var r session.Record
-	b.cfg.Journal = hears{b.notes, func(x session.Record) { r = x }}
+	b.cfg.Journal = bodyRecorder{b.notes, func(x session.Record) { r = x }}
 	b.now = b.now.Add(5 * time.Minute) // the form is filled in slowly
-	if err := b.writes(f.Token, panel.Entry{Item: "lens-cleaning", Minutes: 20,
+	if err := b.submitForm(f.Token, panel.Entry{Item: "lens-cleaning", Minutes: 20,
 		Photo: panel.Picture{Name: "ab"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -488,12 +488,12 @@ func TestRunningHoursSurviveARestart(t *testing.T) {
 func TestCardWithInsufficientProofClearsPresence(t *testing.T) {
 	b := strongBench(t)
 	b.m.state.Holds.ReaderDown = false
-	b.proves(ines, 0)
+	b.tapWithProof(ines, 0)
 	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
 		t.Error(err)
 	}
-	b.proves(lea, rfid.AES)
-	b.proves(ines, 0)
+	b.tapWithProof(lea, rfid.AES)
+	b.tapWithProof(ines, 0)
 	if d := b.cfg.Panel.Current().Visitor; d != nil {
 		t.Errorf("and leaves %s standing there, who has gone", d.Name)
 	}

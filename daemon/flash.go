@@ -30,7 +30,7 @@ func (e *engine) flashResult(t session.Notify) {
 		e.cfg.Panel.Flash(panel.Occupied(e.model.rules.name(t.Member)), flash/2)
 	case session.Logged:
 		mach, _ := e.model.rules.machine()
-		e.cfg.Panel.Flash(panel.Logged(e.model.rules.name(t.Member), mach.KindName(t.What), e.views.attestNext()), flash/2)
+		e.cfg.Panel.Flash(panel.Logged(e.model.rules.name(t.Member), mach.KindName(t.What), e.views.endorserNote()), flash/2)
 	case session.Attested:
 		mach, _ := e.model.rules.machine()
 		e.cfg.Panel.Flash(panel.Attested(e.model.rules.name(t.Member), mach.KindName(t.What)), flash/2)

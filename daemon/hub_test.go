@@ -12,15 +12,15 @@ import (
 )
 
 // lastState is an uplink that stores the last state.
-type post struct{ state wire.State }
+type lastState struct{ state wire.State }
 
-func (p *post) SetState(s wire.State) { p.state = s }
-func (p *post) Notify()               {}
+func (p *lastState) SetState(s wire.State) { p.state = s }
+func (p *lastState) Notify()               {}
 
 func TestOverdueAcknowledgementIsShownOnPanelStatusAndMQTT(t *testing.T) {
 	b := newBench(t)
 	var h HubHealth
-	p := &post{}
+	p := &lastState{}
 	b.cfg.HubHealth, b.cfg.Uplink = func() HubHealth { return h }, p
 	since := b.now.Add(-time.Minute)
 	for _, c := range []struct {
@@ -64,7 +64,7 @@ func TestOverdueAcknowledgementIsShownOnPanelStatusAndMQTT(t *testing.T) {
 
 func TestStateNamesTheScreenThatIsSilent(t *testing.T) {
 	b := newBench(t)
-	p := &post{}
+	p := &lastState{}
 	b.cfg.Uplink = p
 	near, far := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.168.1.40")
 	for _, c := range []struct {

@@ -19,7 +19,7 @@ func TestLateReportOfARemovedCardEndsItsSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.m.state.Holds.ReaderDown = false
-		b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
+		b.wants(b.tapWithProof(lea, 0), "session-start RELAY ON [on]")
 		u, _ := rfid.ParseUID(lea)
 		before, left := time.Now().Add(-time.Second), time.Now().Add(time.Second)
 		time.Sleep(2 * staleTap)
@@ -46,7 +46,7 @@ func TestAnotherCardInTheSlotEndsTheSession(t *testing.T) {
 		"an unknown card, in the slot before": {"DEADBEEF", true, false}, "another card": {zoe, false, false}} {
 		b := newBench(t)
 		b.m.state.Holds.ReaderDown = false
-		b.proves(lea, 0)
+		b.tapWithProof(lea, 0)
 		b.now = b.now.Add(10 * time.Second)
 		u, _ := rfid.ParseUID(x.card)
 		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true, Lies: x.lies, At: time.Now()}})
@@ -64,12 +64,12 @@ func TestAnotherCardInTheSlotEndsTheSession(t *testing.T) {
 }
 
 // slowJournal is a journal whose commits take a given time.
-type slow struct {
+type slowJournal struct {
 	*notebook
 	d time.Duration
 }
 
-func (s slow) Append(r session.Record, f map[string][]byte) error {
+func (s slowJournal) Append(r session.Record, f map[string][]byte) error {
 	time.Sleep(s.d)
 	return s.notebook.Append(r, f)
 }
@@ -79,11 +79,11 @@ func TestStartThatIsRecordedTooLateClosesNoRelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.m.state.Holds.ReaderDown = false
-		b.cfg.Journal = slow{b.notes, staleTap + 500*time.Millisecond}
-		b.wants(b.proves(lea, 0), "session-start relay off session-end [refused]")
-		b.cfg.Journal = slow{b.notes, staleTap - 500*time.Millisecond}
+		b.cfg.Journal = slowJournal{b.notes, staleTap + 500*time.Millisecond}
+		b.wants(b.tapWithProof(lea, 0), "session-start relay off session-end [refused]")
+		b.cfg.Journal = slowJournal{b.notes, staleTap - 500*time.Millisecond}
 		b.now = b.now.Add(time.Hour)
-		b.proves(lea, 0)
+		b.tapWithProof(lea, 0)
 		if !b.m.relay {
 			t.Error("a disk that is merely slow keeps a member out")
 		}
@@ -97,7 +97,7 @@ func TestLivenessIgnoresTheWallClock(t *testing.T) {
 	if m.Alive() {
 		t.Error("the loop has not turned for two seconds")
 	}
-	m.engine.live.turned()
+	m.engine.live.markIteration()
 	if !m.Alive() {
 		t.Error("it has just turned")
 	}
@@ -112,9 +112,9 @@ func TestLivenessIgnoresTheWallClock(t *testing.T) {
 func TestStrengthOfACardIsForgottenAfterItsWait(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
-	b.wants(b.proves(jules, rfid.AES), "[awaiting]")
-	b.now = b.now.Add(session.AwaitFor) // no tick has ended the wait
-	b.proves(jules, rfid.NumberOnly)    // a copy of Jules' number
+	b.wants(b.tapWithProof(jules, rfid.AES), "[awaiting]")
+	b.now = b.now.Add(session.AwaitFor)    // no tick has ended the wait
+	b.tapWithProof(jules, rfid.NumberOnly) // a copy of Jules' number
 	if b.m.state.Phase != session.Awaiting || b.m.state.Cards.Strength != strength(rfid.NumberOnly) {
 		t.Errorf("the wait began with a number alone, and counts as %v", b.m.state.Cards.Strength)
 	}
@@ -175,7 +175,7 @@ func TestMachineWorksAfterAThousandTapsAMinute(t *testing.T) {
 	b.m.state.Holds.ReaderDown = false
 	cards := []string{lea, zoe, "DEADBEEF", malik, lea, "DEADBEEF", jules, karim}
 	before, strangers, noted := len(b.notes.said), 0, 0
-	b.cfg.Journal = hears{b.notes, func(r session.Record) {
+	b.cfg.Journal = bodyRecorder{b.notes, func(r session.Record) {
 		if r.Kind == wire.Refused && r.Member == "" {
 			noted++
 		}

@@ -24,13 +24,13 @@ type liveness struct {
 func newLiveness() *liveness { return &liveness{born: time.Now()} }
 
 // markIteration records that the loop has begun an iteration.
-func (l *liveness) turned() { l.beat.Store(int64(time.Since(l.born))) }
+func (l *liveness) markIteration() { l.beat.Store(int64(time.Since(l.born))) }
 
 // duringCommit runs do, which may wait for the disk. Meanwhile alive allows the longer limit diskHang.
 func (l *liveness) duringCommit(do func() error) error {
 	l.disk.Store(max(1, int64(time.Since(l.born))))
 	err := do()
-	l.turned()
+	l.markIteration()
 	l.disk.Store(0)
 	return err
 }

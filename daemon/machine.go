@@ -36,7 +36,7 @@ func New(c Config) *Machine {
 	cfg := &c
 	e := newEngine(cfg)
 	p := &periodic{cfg: cfg, model: e.model, engine: e}
-	l := loop{asks: make(chan ask)}
+	l := loop{asks: make(chan loopCall)}
 	return &Machine{
 		cfg: cfg, model: e.model, engine: e, periodic: p, loop: l, rosters: make(chan *roster.Roster),
 		actions:  &PanelActions{cfg: cfg, model: e.model, engine: e, periodic: p, loop: l},
@@ -60,7 +60,7 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 	m.periodic.tagMismatch(ctx)
 	m.engine.show()
 	for {
-		m.engine.live.turned()
+		m.engine.live.markIteration()
 		select {
 		case <-ctx.Done():
 			m.engine.apply(context.WithoutCancel(ctx), session.Shutdown{})
@@ -78,7 +78,7 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 			m.model.forms.expire()
 			m.engine.apply(ctx, session.Tick{})
 			m.periodic.upkeep(ctx)
-			m.periodic.keepHours()
+			m.periodic.storeRunningHours()
 			m.periodic.watchScreens()
 			m.periodic.tagMismatch(ctx)
 		}
@@ -175,7 +175,7 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 	case s.What == GuardBack:
 		e.apply(ctx, session.FaultCleared{What: session.GuardLost})
 		return
-	case !s.On && slices.Contains(holds, fault):
+	case !s.On && slices.Contains(blockingInputs, fault):
 		e.apply(ctx, session.FaultCleared{What: fault})
 		return
 	}
@@ -193,7 +193,7 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 			return
 		}
 		name := e.model.rules.name(e.model.state.Current.Member)
-		e.apply(ctx, session.FaultRaised{What: session.Lease, Why: why(s.Why)})
+		e.apply(ctx, session.FaultRaised{What: session.Lease, Why: openReasonText(s.Why)})
 		e.apply(ctx, session.FaultCleared{What: session.Lease})
 		m.cfg.Panel.Flash(panel.StoppedForSafety(name), time.Minute)
 	default:
@@ -202,10 +202,10 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 }
 
 // blockingInputs are the inputs that force the relay to stay open.
-var holds = []session.FaultKind{session.EStop, session.Door, session.Contactor}
+var blockingInputs = []session.FaultKind{session.EStop, session.Door, session.Contactor}
 
 // openReasonText returns a text that says why the guard opened the relay. reason is the guard's code.
-func why(reason string) string {
+func openReasonText(reason string) string {
 	switch reason {
 	case "", "lease":
 		return "the daemon was silent for too long"

@@ -87,13 +87,13 @@ func (m *model) expireAttests() {
 }
 
 // isVerifyingBundle reports whether the first members' list is being verified.
-func (l *links) verifiesBundle() bool {
+func (l *links) isVerifyingBundle() bool {
 	s := l.bundle.Load()
 	return s != nil && s.Verifying
 }
 
 // bundleDamage returns the description of the damage to the bundle on the disk; empty: none.
-func (l *links) damagedBundle() string {
+func (l *links) bundleDamage() string {
 	if s := l.bundle.Load(); s != nil {
 		return s.Damage
 	}
@@ -101,7 +101,7 @@ func (l *links) damagedBundle() string {
 }
 
 // bundleRefusal returns why a bundle is refused because of its keys; empty: none is refused.
-func (l *links) refusedBundle() string {
+func (l *links) bundleRefusal() string {
 	if s := l.bundle.Load(); s != nil {
 		return s.Refused
 	}
@@ -113,7 +113,7 @@ func (m *model) currentMember() policy.MemberID { return m.presence.member(m.cfg
 
 // noteArrival records which member is at the machine now. A card that is blocked, or that proved less than this machine
 // requires, counts as nobody, and ends the presence of the previous member.
-func (m *model) arrived(id policy.MemberID, card policy.CardStrength, d policy.Decision) {
+func (m *model) noteArrival(id policy.MemberID, card policy.CardStrength, d policy.Decision) {
 	mach, ok := m.rules.machine()
 	if !ok || card < mach.Card || slices.Contains(d.Codes(), policy.CardBlocked) {
 		m.presence.leave()
@@ -134,14 +134,14 @@ func (m *model) newJournalTag() string {
 }
 
 // isTagWithoutHub reports whether tag is the tag of a new journal and no hub is configured to compare the journal with.
-func (m *model) alone(tag string) bool {
+func (m *model) isTagWithoutHub(tag string) bool {
 	return m.cfg.Uplink == nil && m.journal.awaits && tag == m.newJournalTag()
 }
 
 // toWallTime converts a moment to the machine's present wall time. Moments of this process have a monotonic reading, so
 // a change of the clock does not affect them. If the clock was set since, the time to show must be computed again. A
 // difference of less than a second does not count as a change of the clock.
-func (m *model) wall(t time.Time) time.Time {
+func (m *model) toWallTime(t time.Time) time.Time {
 	now := m.cfg.Now()
 	if t.IsZero() {
 		return t

@@ -55,7 +55,7 @@ func TestTagOfAContactorRemainsAfterItFollowsAgain(t *testing.T) {
 func TestCardWithInsufficientProofLeavesNobodyPresent(t *testing.T) {
 	b := strongBench(t)
 	b.m.state.Holds.ReaderDown = false
-	b.proves(karim, rfid.NumberOnly)
+	b.tapWithProof(karim, rfid.NumberOnly)
 	if d := b.cfg.Panel.Current().Visitor; d != nil {
 		t.Errorf("the panel greets %q after a number alone", d.Name)
 	}
@@ -65,11 +65,11 @@ func TestCardWithInsufficientProofLeavesNobodyPresent(t *testing.T) {
 	if got := b.e.decider.mentors(""); len(got) != 0 {
 		t.Errorf("mentors here today after a number alone: %v", got)
 	}
-	b.m.arrived("m-be879f", policy.NumberOnly, policy.Decision{}) // a decision without a reason does not change that
+	b.m.noteArrival("m-be879f", policy.NumberOnly, policy.Decision{}) // a decision without a reason does not change that
 	if who := b.m.currentMember(); who != "" {
 		t.Errorf("%s stands at the machine after a number alone", who)
 	}
-	b.proves(karim, rfid.AES)
+	b.tapWithProof(karim, rfid.AES)
 	if d := b.cfg.Panel.Current().Visitor; d == nil || d.Name != "Karim" {
 		t.Errorf("after a proven card: %+v", d)
 	}
@@ -80,7 +80,7 @@ func TestFormsOpenAtOnceAreBounded(t *testing.T) {
 	b.tap(zoe)
 	for i := range formsMost {
 		f := form{opener: policy.MemberID(fmt.Sprint("m-", i)), Form: panel.Form{Ends: b.now.Add(formLife)}}
-		if !b.m.forms.keep(f) {
+		if !b.m.forms.add(f) {
 			t.Fatalf("form %d of %d was refused", i+1, formsMost)
 		}
 	}
@@ -106,7 +106,7 @@ func TestFormsThatWaitForTheirMembersAreBounded(t *testing.T) {
 			form: form{opener: policy.MemberID(fmt.Sprint("m-", i))}, id: fmt.Sprint(i), ends: b.now.Add(formLife),
 		})
 	}
-	if _, err := b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1}); !errors.Is(
+	if _, err := b.submitFromPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1}); !errors.Is(
 		err,
 		panel.TooManyWait,
 	) {

@@ -15,7 +15,7 @@ const dangerNoted = 24 * time.Hour
 
 func (v *views) footnote() policy.Text {
 	for _, note := range []func() policy.Text{ // the first note that is not empty, most urgent first
-		v.sessionNote, v.unsignedNote, v.journalNote, v.bundleNote, v.attestNext, v.membershipNote, v.maintenanceNote,
+		v.sessionNote, v.unsignedNote, v.journalNote, v.bundleNote, v.endorserNote, v.membershipNote, v.maintenanceNote,
 	} {
 		if t := note(); t != (policy.Text{}) {
 			return t
@@ -69,7 +69,7 @@ func (v *views) journalNote() policy.Text {
 // bundleNote returns the note that a damaged members' list was replaced by an earlier one.
 func (v *views) bundleNote() policy.Text {
 	members := v.model.rules.roster
-	if v.model.links.damagedBundle() == "" || members == nil || members.Version >= v.model.links.bundle.Load().Version {
+	if v.model.links.bundleDamage() == "" || members == nil || members.Version >= v.model.links.bundle.Load().Version {
 		return policy.Text{}
 	}
 	return panel.EarlierList()
@@ -77,7 +77,7 @@ func (v *views) bundleNote() policy.Text {
 
 // endorserNote returns the note that names the endorser whose card is needed; empty: no intervention waits. While the
 // session runs, that card also ends the session.
-func (v *views) attestNext() policy.Text {
+func (v *views) endorserNote() policy.Text {
 	if len(v.model.attests.waiting) == 0 {
 		return policy.Text{}
 	}
@@ -113,7 +113,7 @@ func (v *views) membershipNote() policy.Text {
 
 // maintenanceNote returns the note about maintenance that is due now or soon.
 func (v *views) maintenanceNote() policy.Text {
-	due := v.model.due()
+	due := v.model.plannedWork()
 	if len(due) == 0 {
 		return policy.Text{}
 	}

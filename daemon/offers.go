@@ -22,7 +22,7 @@ func (v *views) offers() ([]panel.Offer, *panel.Visitor) {
 	}
 	visitor := &panel.Visitor{
 		Name: v.model.rules.name(who), At: v.model.presence.generation,
-		Until: v.model.wall(v.model.presence.since.Add(session.ChooseFor)),
+		Until: v.model.toWallTime(v.model.presence.since.Add(session.ChooseFor)),
 	}
 	// A question about a form or intervention that waits for this member precedes all other buttons.
 	if u, waits := v.model.forms.oldestOf(who); waits {

@@ -58,7 +58,7 @@ type reportKey struct {
 
 // add stores a form, drops the opener's oldest form if they have too many, and reports whether there was room. A
 // member's form is never dropped for a form of another member.
-func (f *forms) keep(x form) bool {
+func (f *forms) add(x form) bool {
 	f.dropOld()
 	n, oldest := 0, -1
 	for i, o := range f.open {
@@ -139,7 +139,7 @@ func (f *forms) oldestOf(id policy.MemberID) (unsignedForm, bool) {
 
 // opensQuestion reports whether this is the member's first tap since a form was sent in their name. Such a tap only
 // opens the question about the form at the panel.
-func (f *forms) ask(id policy.MemberID) bool {
+func (f *forms) opensQuestion(id policy.MemberID) bool {
 	first := false
 	for i, u := range f.waiting {
 		if u.opener == id && !u.asked && f.cfg.Now().Before(u.ends) {

@@ -53,7 +53,7 @@ const refusalEvery = time.Minute
 const refusalsMost = 8
 
 // shouldRecord reports whether to record a refusal: the same refusal was not recorded within refusalEvery.
-func (o *operator) worthARecord(refusal string) bool {
+func (o *operator) shouldRecord(refusal string) bool {
 	now := o.cfg.Now()
 	maps.DeleteFunc(o.refusals, func(_ string, at time.Time) bool { return now.Sub(at).Abs() >= refusalEvery })
 	if _, recent := o.refusals[refusal]; recent || len(o.refusals) >= refusalsMost {
@@ -68,7 +68,7 @@ func (o *operator) worthARecord(refusal string) bool {
 
 // recordCommand records the result of a command.
 func (o *operator) recordCommand(ctx context.Context, c wire.Command, refusal string) {
-	if refusal != "" && !o.worthARecord(refusal) {
+	if refusal != "" && !o.shouldRecord(refusal) {
 		return
 	}
 	o.engine.recordAlone(ctx, wire.Commanded, wire.CommandBody{ID: c.ID, Do: c.Do, Why: refusal})

@@ -31,7 +31,7 @@ func (p *periodic) upkeep(ctx context.Context) {
 		model.upkeep.begin(mach, model.ran(), p.cfg.Now())
 	}
 	want := map[string]bool{}
-	for _, w := range model.due() {
+	for _, w := range model.plannedWork() {
 		if !w.Over || !w.Block {
 			continue
 		}
@@ -66,7 +66,7 @@ const keepEvery = time.Minute
 // storeRunningHours stores the progress of the current session, so that the next daemon knows the progress if the power
 // fails before the session's end is recorded. The write also detects when the journal accepts records again after it
 // refused a start.
-func (p *periodic) keepHours() {
+func (p *periodic) storeRunningHours() {
 	now := p.cfg.Now()
 	var facts factSet
 	facts.put(FactHours, p.model.state.Runtime.Ran)

@@ -50,10 +50,10 @@ func (p *presence) leave() {
 
 // expectReporter makes the next card within identify name the reporter of a problem. The tap of that card starts no
 // session, but still ends a session that it would end otherwise.
-func (p *presence) ask(now time.Time) { p.askedUntil = now.Add(identify) }
+func (p *presence) expectReporter(now time.Time) { p.askedUntil = now.Add(identify) }
 
 // acceptReporter reports whether a tap at this moment identifies the reporter of a problem, and records that reporter.
-func (p *presence) answers(now time.Time) bool {
+func (p *presence) acceptReporter(now time.Time) bool {
 	asked := now.Before(p.askedUntil)
 	if asked {
 		p.askedUntil, p.reporter = time.Time{}, p.generation

@@ -49,7 +49,7 @@ func (p *PanelActions) recordForm(ctx context.Context, f form, e panel.Entry) er
 	case panel.OpenTag:
 		p.engine.apply(ctx, session.AddTag{Tag: p.tagFor(f, e), Now: e.Now})
 	}
-	if err := p.engine.writtenSince(n); err != nil {
+	if err := p.engine.requireWrittenSince(n); err != nil {
 		return err
 	}
 	if f.Do == panel.OpenLog {
@@ -73,11 +73,11 @@ func (p *PanelActions) tagFor(f form, e panel.Entry) session.Tag {
 	if f.Do == panel.OpenReport {
 		id = "danger-" + string(f.by)
 	}
-	return session.Tag{ID: id, By: f.by, Role: f.role, Reason: cut(reason, 120), Since: p.cfg.Now()}
+	return session.Tag{ID: id, By: f.by, Role: f.role, Reason: truncate(reason, 120), Since: p.cfg.Now()}
 }
 
 // truncate returns at most the given number of bytes of a text, ending at a whole character.
-func cut(s string, most int) string {
+func truncate(s string, most int) string {
 	for len(s) > most {
 		r := []rune(s)
 		s = string(r[:len(r)-1])

@@ -144,7 +144,7 @@ func (c *Recount) Compare(facts map[string][]byte) (out []string) {
 	c.compareTags(facts, say)
 	for id, p := range c.practice {
 		var have policy.Practice
-		if err := read(facts[FactPractice+string(id)], &have); err != nil {
+		if err := decodeFact(facts[FactPractice+string(id)], &have); err != nil {
 			say("the practice of %s cannot be read: %v", id, err)
 			continue
 		}
@@ -157,7 +157,7 @@ func (c *Recount) Compare(facts map[string][]byte) (out []string) {
 	}
 	for kind, at := range c.done {
 		var have policy.Done
-		err := read(facts[FactDone+kind], &have)
+		err := decodeFact(facts[FactDone+kind], &have)
 		switch {
 		case err != nil:
 			say("when %s was last done cannot be read: %v", kind, err)
@@ -166,7 +166,7 @@ func (c *Recount) Compare(facts map[string][]byte) (out []string) {
 		}
 	}
 	var ran session.Hours
-	if err := read(facts[FactHours], &ran); err != nil {
+	if err := decodeFact(facts[FactHours], &ran); err != nil {
 		say("the running hours cannot be read: %v", err)
 	} else {
 		for by, least := range c.ran {
@@ -182,7 +182,7 @@ func (c *Recount) Compare(facts map[string][]byte) (out []string) {
 
 func (c *Recount) compareTags(facts map[string][]byte, say func(string, ...any)) {
 	var tags []session.Tag
-	if err := read(facts[FactTags], &tags); err != nil {
+	if err := decodeFact(facts[FactTags], &tags); err != nil {
 		say("the tags cannot be read: %v", err)
 	}
 	for _, t := range c.Missing(tags) {
@@ -215,7 +215,7 @@ func keysOf(m map[string][]byte) (out []string) {
 }
 
 // decodeFact decodes a fact. A missing fact decodes to the zero value.
-func read(b []byte, v any) error {
+func decodeFact(b []byte, v any) error {
 	if b == nil {
 		return nil
 	}

@@ -22,7 +22,7 @@ import (
 
 // rosterWithEdits returns the roster of the example site after edits of its members: pairs of the old text and the new
 // text.
-func renewed(t *testing.T, edits ...string) *roster.Roster {
+func rosterWithEdits(t *testing.T, edits ...string) *roster.Roster {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("../site-example")); err != nil {
@@ -51,24 +51,24 @@ const leasCard, other = `cards: ["62E3086CED"]`, `cards: ["AA00112233"]`
 // session.
 func TestCardThatWasReplacedDuringItsSessionStillEndsIt(t *testing.T) {
 	for name, r := range map[string]*roster.Roster{
-		"nobody's": renewed(t, leasCard, other),
-		"Zoé's": renewed(t, leasCard+" }", other+" }\n"+
+		"nobody's": rosterWithEdits(t, leasCard, other),
+		"Zoé's": rosterWithEdits(t, leasCard+" }", other+" }\n"+
 			"  - { id: m-000001, name: \"Zed\", language: fr, email: zed@example.org, cards: [\"62E3086CED\"] }"),
 	} {
 		u, _ := rfid.ParseUID(lea)
 		b := newBench(t)
 		b.m.state.Holds.ReaderDown = false
-		b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
+		b.wants(b.tapWithProof(lea, 0), "session-start RELAY ON [on]")
 		b.setRoster(t.Context(), r)
 		if !b.m.relay {
 			t.Fatalf("%s: a new card ended the session", name)
 		}
-		b.wants(b.proves(lea, 0), "relay off session-end [cooling]")
-		b.wants(b.proves(lea, 0), map[string]string{"nobody's": "refused [unknown]", "Zoé's": "refused [refused]"}[name])
+		b.wants(b.tapWithProof(lea, 0), "relay off session-end [cooling]")
+		b.wants(b.tapWithProof(lea, 0), map[string]string{"nobody's": "refused [unknown]", "Zoé's": "refused [refused]"}[name])
 
 		b = newBench(t)
 		b.m.state.Holds.ReaderDown = false
-		b.proves(lea, 0)
+		b.tapWithProof(lea, 0)
 		b.setRoster(t.Context(), r)
 		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
 		if b.m.relay {
@@ -79,8 +79,8 @@ func TestCardThatWasReplacedDuringItsSessionStillEndsIt(t *testing.T) {
 
 // In a session with a mentor, both cards end the session. In a slot the mentor's card is the last one inserted.
 func TestMentorsReplacedCardStillEndsTheSession(t *testing.T) {
-	r := renewed(t, `cards: ["2A00B1C4D7"]`, other)
-	for card, r := range map[string]*roster.Roster{karim: r, jules: renewed(t, `cards: ["01000734E0"]`, other)} {
+	r := rosterWithEdits(t, `cards: ["2A00B1C4D7"]`, other)
+	for card, r := range map[string]*roster.Roster{karim: r, jules: rosterWithEdits(t, `cards: ["01000734E0"]`, other)} {
 		b := newBench(t)
 		b.tap(jules)
 		b.wants(b.tap(karim), "session-start RELAY ON [supervised]")
@@ -91,8 +91,8 @@ func TestMentorsReplacedCardStillEndsTheSession(t *testing.T) {
 	}
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
-	b.proves(jules, 0)
-	b.proves(karim, 0)
+	b.tapWithProof(jules, 0)
+	b.tapWithProof(karim, 0)
 	b.setRoster(t.Context(), r)
 	out := func(card string) bool {
 		u, _ := rfid.ParseUID(card)
@@ -117,7 +117,7 @@ func TestLearnerWhoWaitedCannotEndTheNextSession(t *testing.T) {
 	b = newBench(t)
 	b.tap(jules)
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
-	b.setRoster(t.Context(), renewed(t, `cards: ["01000734E0"]`, other, `cards: ["4400C81D93"]`, `cards: ["01000734E0"]`))
+	b.setRoster(t.Context(), rosterWithEdits(t, `cards: ["01000734E0"]`, other, `cards: ["4400C81D93"]`, `cards: ["01000734E0"]`))
 	if b.wants(b.tap(jules), "assisted [maintenance]"); b.m.state.Current.Assistant != "m-9d017e" {
 		t.Errorf("Zoé has Jules's old card now, and helps as %s", b.m.state.Current.Assistant)
 	}
@@ -139,11 +139,11 @@ func TestSecondMentorsCardRemainsValidAfterAHandOver(t *testing.T) {
 	if b.m.state.Current.Supervisor != "m-2dc899" {
 		t.Fatalf("%s answers", b.m.state.Current.Supervisor)
 	}
-	b.setRoster(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, other))
+	b.setRoster(t.Context(), rosterWithEdits(t, `cards: ["2A00B1C4D7"]`, other))
 	if b.tap(karim); !b.m.relay {
 		t.Error("the first mentor's old card ended the session")
 	}
-	b.setRoster(t.Context(), renewed(t, `cards: ["04A224BA115E80"]`, other))
+	b.setRoster(t.Context(), rosterWithEdits(t, `cards: ["04A224BA115E80"]`, other))
 	if b.tap(ines); b.m.relay {
 		t.Error("the second mentor's old card ends nothing")
 	}
@@ -153,7 +153,7 @@ func TestSecondMentorsCardRemainsValidAfterAHandOver(t *testing.T) {
 func TestMaintainersReplacedCardStillEndsTheirWork(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
-	b.setRoster(t.Context(), renewed(t, `cards: ["04A224BA115E80"]`, other))
+	b.setRoster(t.Context(), rosterWithEdits(t, `cards: ["04A224BA115E80"]`, other))
 	if b.tap(ines); b.m.relay || b.m.state.Running() {
 		t.Errorf("relay %v, %v", b.m.relay, b.m.state.Phase)
 	}
@@ -165,7 +165,7 @@ func TestReplacedCardEndsAFinishingJob(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.m.state.Phase = session.Finishing
-	b.setRoster(t.Context(), renewed(t, leasCard, other))
+	b.setRoster(t.Context(), rosterWithEdits(t, leasCard, other))
 	if b.tap(lea); b.m.relay || b.m.state.Running() {
 		t.Errorf("relay %v, %v", b.m.relay, b.m.state.Phase)
 	}
@@ -184,7 +184,7 @@ func TestReassignedCardInItsSlotStartsNoSession(t *testing.T) {
 	}
 	says(rfid.Tap{Slot: true})
 	s := strings.Replace(leasCard+" }", leasCard, other, 1)
-	b.setRoster(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7", "62E3086CED"]`, leasCard+" }", s))
+	b.setRoster(t.Context(), rosterWithEdits(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7", "62E3086CED"]`, leasCard+" }", s))
 	if says(rfid.Tap{Slot: true}); !b.m.relay || b.m.state.Current.Member != "m-020dc2" {
 		t.Errorf("seen anew: relay %v, %s", b.m.relay, b.m.state.Current.Member)
 	}
@@ -209,7 +209,7 @@ func TestReassignedCardOfAFailedStartStartsNoSession(t *testing.T) {
 	b.notes.dead = nil
 	b.setRoster(
 		t.Context(),
-		renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7", "62E3086CED"]`, leasCard+" }", other+" }"),
+		rosterWithEdits(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7", "62E3086CED"]`, leasCard+" }", other+" }"),
 	)
 	if says(); b.m.relay {
 		t.Errorf("nobody tapped, and the session of %s runs", b.m.state.Current.Member)
@@ -222,7 +222,7 @@ func TestCardOfThePreviousSessionEndsNothing(t *testing.T) {
 	b.tap(lea)
 	b.tap(lea)
 	b.tap(karim)
-	b.setRoster(t.Context(), renewed(t, leasCard, other))
+	b.setRoster(t.Context(), rosterWithEdits(t, leasCard, other))
 	if b.tap(lea); !b.m.relay || b.m.state.Current.Member != "m-be879f" {
 		t.Errorf("%v %s", b.m.relay, b.m.state.Current.Member)
 	}
@@ -245,7 +245,7 @@ func TestSessionOfARemovedMemberEnds(t *testing.T) {
 		b := newBench(t)
 		b.tap(lea)
 		n := len(b.notes.said)
-		b.setRoster(t.Context(), renewed(t, c.old, c.with))
+		b.setRoster(t.Context(), rosterWithEdits(t, c.old, c.with))
 		if b.m.relay == c.ends {
 			t.Errorf("%s: relay %v, %s", name, b.m.relay, b.since(n))
 		}
@@ -256,7 +256,7 @@ func TestSessionOfARemovedMemberEnds(t *testing.T) {
 	b := newBench(t)
 	b.tap(jules)
 	b.tap(karim)
-	if b.setRoster(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7"], blocked: true`)); b.m.relay {
+	if b.setRoster(t.Context(), rosterWithEdits(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7"], blocked: true`)); b.m.relay {
 		t.Error("a mentor who is blocked still answers")
 	}
 }
@@ -314,17 +314,17 @@ func TestMachineDetectsThatItsJournalAcceptsRecordsAgain(t *testing.T) {
 	b.wants(b.tap(lea), "relay off [fault]")
 	b.cfg.Panel.EndFlash()
 	b.now = b.now.Add(time.Minute)
-	b.periodic.keepHours()
+	b.periodic.storeRunningHours()
 	if !b.m.state.Ledger.Broken {
 		t.Error("the disk is still full")
 	}
 	b.notes.full = false
-	b.periodic.keepHours()
+	b.periodic.storeRunningHours()
 	if !b.m.state.Ledger.Broken {
 		t.Error("asked again at once")
 	}
 	b.now = b.now.Add(session.RetryEvery)
-	b.periodic.keepHours()
+	b.periodic.storeRunningHours()
 	if b.m.state.Ledger.Broken {
 		t.Error("there is room, and the machine does not know")
 	}

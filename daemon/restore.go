@@ -35,9 +35,9 @@ func (m *restorer) restore(ctx context.Context, r wire.Restore, sha string, done
 	if err := m.restoreTags(ctx, r); err != nil {
 		return err
 	}
-	after := m.restored(r, done)
+	after := m.merge(r, done)
 	b := wire.RestoredBody{
-		From:    r.From[max(0, len(r.From)-restoredFromMost):],
+		From:    r.From[max(0, len(r.From)-maxRestoredFrom):],
 		Tags:    len(r.Tags),
 		Members: len(r.Practice),
 		Left:    r.Left,
@@ -86,7 +86,7 @@ func IsFormer(fact []byte, g wire.Generation) bool {
 }
 
 // maxRestoredFrom limits how many earlier journals the record names, because a record has at most 8 KiB.
-const restoredFromMost = 16
+const maxRestoredFrom = 16
 
 // restoreTags adds the tags that the hub knows. Each added tag is recorded. restoreTags returns an error if a tag could
 // not be added.
@@ -120,7 +120,7 @@ type afterRestore struct {
 
 // merge adds the hub's data to the data that this journal has collected since its creation. done holds the kinds of
 // maintenance that a record of this journal shows as done.
-func (m *restorer) restored(r wire.Restore, done map[string]bool) afterRestore {
+func (m *restorer) merge(r wire.Restore, done map[string]bool) afterRestore {
 	model := m.model
 	zone := time.UTC
 	if model.rules.roster != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 // restoreData returns the hub's data for a machine with a new journal, created on 23 November 2026, 9:00 UTC.
-func given() wire.Restore {
+func restoreData() wire.Restore {
 	at := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 	return wire.Restore{Site: "biklab", Machine: "laser", Generation: "0123456789abcdef", ID: "r1", Issued: at,
 		From:    []wire.ReplacedJournal{{Seq: 92, Root: strings.Repeat("a", 64)}},
@@ -50,7 +50,7 @@ func TestRestoreAddsTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 		t.Errorf("%q", s.JournalDamage)
 	}
 	for range 2 { // the second call has no effect
-		if err := b.restorer.restore(t.Context(), given(), "5a", nil); err != nil {
+		if err := b.restorer.restore(t.Context(), restoreData(), "5a", nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -69,7 +69,7 @@ func TestRestoreAddsTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 	if b.m.state.Runtime.Ran.Relay != ran.Relay+10*time.Hour || b.m.state.Runtime.Ran.Busy != ran.Busy+5*time.Hour {
 		t.Errorf("hours %+v, were %+v", b.m.state.Runtime.Ran, ran)
 	}
-	if d := b.m.upkeep.done["lens-cleaning"]; d.Ran != time.Hour || !d.At.Equal(given().Issued) {
+	if d := b.m.upkeep.done["lens-cleaning"]; d.Ran != time.Hour || !d.At.Equal(restoreData().Issued) {
 		t.Errorf("done %+v", d)
 	}
 	if b.notes.facts[FactAwaits] != nil || b.notes.facts[FactRestored] == nil ||
@@ -103,7 +103,7 @@ func TestTagOfAPersonCannotHaveTheIDOfAJournalTag(t *testing.T) {
 
 func TestRestoreOfAnotherGenerationIsRefused(t *testing.T) {
 	b := newBench(t)
-	r := given()
+	r := restoreData()
 	r.Generation = "fedcba9876543210"
 	if err := b.restorer.restore(t.Context(), r, "5a", nil); err == nil || len(b.m.state.Holds.Tags) > 0 ||
 		b.m.journal.restored {
@@ -117,7 +117,7 @@ func TestRestoreLeavesOtherTagsAndTheSessionUnchanged(t *testing.T) {
 	b.do(control.Request{Do: "tag", Tag: "t0", Reason: "lens"}) // the hub reports this tag as removed
 	b.do(control.Request{Do: "untag", Tag: "t0"})
 	b.do(control.Request{Do: "tag", Tag: "t9", Reason: "lens"})
-	r := given()
+	r := restoreData()
 	r.Removed = append(r.Removed, "t9")
 	r.Tags = append(r.Tags, wire.RestoredTag{ID: "t0", Reason: "lens"}) // and this one was removed here meanwhile
 	if err := b.restorer.restore(t.Context(), r, "5a", nil); err != nil || !b.m.isTagged("t9") || !b.m.isTagged("t1") ||
@@ -127,7 +127,7 @@ func TestRestoreLeavesOtherTagsAndTheSessionUnchanged(t *testing.T) {
 	}
 	b = newBench(t)
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
-	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err != nil || !b.m.state.Running() ||
+	if err := b.restorer.restore(t.Context(), restoreData(), "5a", nil); err != nil || !b.m.state.Running() ||
 		!b.m.isTagged("t1") {
 		t.Errorf("%v, %v, %+v", err, b.m.state.Phase, b.m.state.Holds.Tags)
 	}
@@ -137,7 +137,7 @@ func TestRestoreLeavesOtherTagsAndTheSessionUnchanged(t *testing.T) {
 func TestRestoreKeepsMaintenanceOfThisJournal(t *testing.T) {
 	b := newBench(t)
 	b.m.upkeep.done["lens-cleaning"] = policy.Done{At: b.now, Ran: time.Minute}
-	if err := b.restorer.restore(t.Context(), given(), "5a", map[string]bool{"lens-cleaning": true}); err != nil {
+	if err := b.restorer.restore(t.Context(), restoreData(), "5a", map[string]bool{"lens-cleaning": true}); err != nil {
 		t.Fatal(err)
 	}
 	want := time.Minute + 10*time.Hour
@@ -149,14 +149,14 @@ func TestRestoreKeepsMaintenanceOfThisJournal(t *testing.T) {
 func TestRestoreIsRefusedWhileTheDiskIsFullAndWorksAfterwards(t *testing.T) {
 	b := newBench(t)
 	b.notes.full = true
-	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err == nil || b.m.journal.restored ||
+	if err := b.restorer.restore(t.Context(), restoreData(), "5a", nil); err == nil || b.m.journal.restored ||
 		b.m.state.Runtime.Ran != (session.Hours{}) {
 		t.Errorf("%v, %+v", err, b.m.state.Runtime.Ran)
 	}
 	b.notes.full = false
 	b.now = b.now.Add(time.Minute)
 	b.e.apply(t.Context(), session.Tick{})
-	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err != nil || !b.m.isTagged("t1") ||
+	if err := b.restorer.restore(t.Context(), restoreData(), "5a", nil); err != nil || !b.m.isTagged("t1") ||
 		!b.m.journal.restored {
 		t.Errorf("%v, %+v", err, b.m.state.Holds.Tags)
 	}

@@ -16,11 +16,11 @@ import (
 )
 
 // directCaller calls the machine in the test's own goroutine, for a panel whose requests the test serves.
-type direct struct{ b *bench }
+type directCaller struct{ b *bench }
 
-func (d direct) Do(ctx context.Context, o panel.Touch) error { return d.b.actions.touch(ctx, o) }
+func (d directCaller) Do(ctx context.Context, o panel.Touch) error { return d.b.actions.touch(ctx, o) }
 
-func (d direct) Form(_ context.Context, a panel.FormRequest) (panel.Form, error) {
+func (d directCaller) Form(_ context.Context, a panel.FormRequest) (panel.Form, error) {
 	if a.Token == "" {
 		return d.b.actions.open(a)
 	}
@@ -31,7 +31,7 @@ func (d direct) Form(_ context.Context, a panel.FormRequest) (panel.Form, error)
 	return f.Form, nil
 }
 
-func (d direct) Write(ctx context.Context, token string, e panel.Entry) (policy.Text, error) {
+func (d directCaller) Write(ctx context.Context, token string, e panel.Entry) (policy.Text, error) {
 	return d.b.actions.fillIn(ctx, token, e)
 }
 
@@ -39,12 +39,12 @@ func (d direct) Write(ctx context.Context, token string, e panel.Entry) (policy.
 const ownScreen, elsewhere = "127.0.0.1:4711", "192.168.1.66:4711"
 
 // servePanel returns a handler for the machine's panel, and a screen that sends reports if screen is set.
-func (b *bench) served(screen bool) {
+func (b *bench) servePanel(screen bool) {
 	b.cfg.Panel = panel.New(
 		panel.Config{
 			Machine: "laser",
 			URL:     "http://laser.local:8037",
-			Actions: direct{b},
+			Actions: directCaller{b},
 			Now:     b.cfg.Now,
 			Photos:  &panel.Album{Dir: b.t.TempDir(), Max: 1 << 20, Most: 10},
 		},
@@ -56,7 +56,7 @@ func (b *bench) served(screen bool) {
 }
 
 // request sends a request to the panel.
-func (b *bench) asks(method, path, from, kind string, body []byte) *httptest.ResponseRecorder {
+func (b *bench) request(method, path, from, kind string, body []byte) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "http://laser"+path, bytes.NewReader(body))
 	ctx, cancel := context.WithCancel(r.Context())
 	if path == "/events" {
@@ -72,14 +72,14 @@ func (b *bench) asks(method, path, from, kind string, body []byte) *httptest.Res
 }
 
 // submit submits a form.
-func (b *bench) sends(token, from string, fields ...string) *httptest.ResponseRecorder {
+func (b *bench) submit(token, from string, fields ...string) *httptest.ResponseRecorder {
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
 	for i := 0; i < len(fields); i += 2 {
 		w.WriteField(fields[i], fields[i+1])
 	}
 	w.Close()
-	return b.asks("POST", "/form/"+token, from, w.FormDataContentType(), body.Bytes())
+	return b.request("POST", "/form/"+token, from, w.FormDataContentType(), body.Bytes())
 }
 
 // outcome describes an answer in a word: allowed, refused, or waits for its member.
@@ -108,9 +108,9 @@ func TestNothingIsRecordedInAMembersNameWithoutConfirmation(t *testing.T) {
 				for _, other := range []bool{false, true} {
 					rows++
 					b := benchOf(t, members)
-					b.served(true)
+					b.servePanel(true)
 					var signed []policy.MemberID
-					b.cfg.Journal = hears{b.notes, func(r session.Record) {
+					b.cfg.Journal = bodyRecorder{b.notes, func(r session.Record) {
 						if r.Kind == wire.Reported || r.Kind == wire.Intervened || r.Kind == wire.Tagged {
 							signed = append(signed, r.Member)
 						}
@@ -126,15 +126,15 @@ func TestNothingIsRecordedInAMembersNameWithoutConfirmation(t *testing.T) {
 						b.tap(zoe) // somebody is at the machine, although not Léa
 					}
 					if route == "POST /do confirm" && code == "with the code" {
-						b.sends(token, elsewhere, "item", "noise")
+						b.submit(token, elsewhere, "item", "noise")
 						token = b.m.forms.waiting[0].id
 					}
 					if other {
 						b.tap(karim)
 					}
 					signed, b.m.relay = nil, true
-					got := outcome(b.route(route, from, token))
-					if want := allowed(route, from, code, other); got != want {
+					got := outcome(b.requestRoute(route, from, token))
+					if want := expectedOutcome(route, from, code, other); got != want {
 						t.Errorf("%s, %s, %s, after another's tap %v: %s, want %s", route, from, code, other, got, want)
 					}
 					mayBeHers := (strings.HasPrefix(route, "POST /form ") || route == "POST /do confirm") && from == ownScreen &&
@@ -155,7 +155,7 @@ func TestNothingIsRecordedInAMembersNameWithoutConfirmation(t *testing.T) {
 						code,
 						map[bool]string{false: "before", true: "after"}[other],
 						got,
-						names(signed),
+						nameSigners(signed),
 					)
 				}
 			}
@@ -165,7 +165,7 @@ func TestNothingIsRecordedInAMembersNameWithoutConfirmation(t *testing.T) {
 }
 
 // nameSigners returns the names of the members in whose names a record was written, as one text.
-func names(signed []policy.MemberID) string {
+func nameSigners(signed []policy.MemberID) string {
 	var out []string
 	for _, who := range signed {
 		out = append(out, map[bool]string{true: "written in nobody's name", false: "written as " + string(who)}[who == ""])
@@ -178,11 +178,11 @@ func place(from string) string {
 }
 
 // requestRoute sends the request of one row of the test's table.
-func (b *bench) route(route, from, token string) *httptest.ResponseRecorder {
+func (b *bench) requestRoute(route, from, token string) *httptest.ResponseRecorder {
 	method, rest, _ := strings.Cut(route, " ")
 	path, what, _ := strings.Cut(rest, " ")
 	json := func(path, body string) *httptest.ResponseRecorder {
-		return b.asks(method, path, from, "application/json", []byte(body))
+		return b.request(method, path, from, "application/json", []byte(body))
 	}
 	switch {
 	case path == "/alive":
@@ -194,13 +194,13 @@ func (b *bench) route(route, from, token string) *httptest.ResponseRecorder {
 	case route == "GET /form":
 		return json("/form/"+token, "")
 	case what != "":
-		return b.sends(token, from, "item", what, "now", "on")
+		return b.submit(token, from, "item", what, "now", "on")
 	}
 	return json(path, "")
 }
 
 // expectedOutcome returns the expected outcome of one row of the test's table.
-func allowed(route, from, code string, other bool) string {
+func expectedOutcome(route, from, code string, other bool) string {
 	own := from == ownScreen
 	switch route {
 	case "GET /", "GET /events", "POST /alive": // only display; only an own screen's report counts
@@ -226,21 +226,21 @@ func allowed(route, from, code string, other bool) string {
 // A machine without a screen accepts no form from elsewhere, whatever the code is.
 func TestMachineWithoutAScreenAcceptsNoFormFromElsewhere(t *testing.T) {
 	b := newBench(t)
-	b.served(false)
+	b.servePanel(false)
 	b.tap(lea)
 	f, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := b.notes.n
-	for _, w := range []*httptest.ResponseRecorder{b.asks("POST", "/form", elsewhere, "application/json",
-		[]byte(`{"do":"report"}`)), b.sends(f.Token, elsewhere, "item", "noise"),
-		b.asks("GET", "/form/"+f.Token, elsewhere, "", nil)} {
+	for _, w := range []*httptest.ResponseRecorder{b.request("POST", "/form", elsewhere, "application/json",
+		[]byte(`{"do":"report"}`)), b.submit(f.Token, elsewhere, "item", "noise"),
+		b.request("GET", "/form/"+f.Token, elsewhere, "", nil)} {
 		if w.Code < 400 || !strings.Contains(w.Body.String(), "pas d’écran") {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
 	}
-	if w := b.asks("POST", "/form", ownScreen, "application/json", []byte(`{"do":"report"}`)); strings.Contains(
+	if w := b.request("POST", "/form", ownScreen, "application/json", []byte(`{"do":"report"}`)); strings.Contains(
 		w.Body.String(),
 		`"qr"`,
 	) {
@@ -250,7 +250,7 @@ func TestMachineWithoutAScreenAcceptsNoFormFromElsewhere(t *testing.T) {
 		t.Errorf("%d records, %d forms wait", b.notes.n-n, len(b.m.forms.waiting))
 	}
 	b.screenReports()
-	if w := b.asks("POST", "/form", ownScreen, "application/json", []byte(`{"do":"report"}`)); !strings.Contains(
+	if w := b.request("POST", "/form", ownScreen, "application/json", []byte(`{"do":"report"}`)); !strings.Contains(
 		w.Body.String(),
 		`"qr"`,
 	) {

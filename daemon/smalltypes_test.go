@@ -14,13 +14,13 @@ import (
 )
 
 // configWithClock returns a configuration with only a clock and a log.
-func clockOf(now *time.Time) *Config {
+func configWithClock(now *time.Time) *Config {
 	return &Config{Now: func() time.Time { return *now }, Logger: slog.New(slog.DiscardHandler)}
 }
 
 func TestReportsAreRateLimitedPerMember(t *testing.T) {
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
-	f := forms{cfg: clockOf(&now)}
+	f := forms{cfg: configWithClock(&now)}
 	for n := range reportsMax + 1 {
 		if got := f.mayReport(reportKey{id: "m-1"}); got != (n < reportsMax) {
 			t.Errorf("report %d: %v", n+1, got)
@@ -36,13 +36,13 @@ func TestReportsAreRateLimitedPerMember(t *testing.T) {
 
 func TestInterventionsThatWaitForTheirEndorserAreLimitedInNumber(t *testing.T) {
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
-	a := attestations{cfg: clockOf(&now)}
-	for i := range attestsMost + 1 {
+	a := attestations{cfg: configWithClock(&now)}
+	for i := range maxAttestations + 1 {
 		r := session.Record{Session: "s", Member: "m-1"}
 		a.add(r, wire.InterventionBody{ID: fmt.Sprint(i), What: "lens", Endorser: "m-2"})
 	}
-	if len(a.waiting) != attestsMost {
-		t.Errorf("%d wait, want %d", len(a.waiting), attestsMost)
+	if len(a.waiting) != maxAttestations {
+		t.Errorf("%d wait, want %d", len(a.waiting), maxAttestations)
 	}
 	if _, waits := a.find("0", "m-1"); waits {
 		t.Error("an intervention waits for its own author")
@@ -50,7 +50,7 @@ func TestInterventionsThatWaitForTheirEndorserAreLimitedInNumber(t *testing.T) {
 	if now = now.Add(formLife); true {
 		a.expire("s")
 	}
-	if len(a.waiting) != attestsMost {
+	if len(a.waiting) != maxAttestations {
 		t.Error("what waits is dropped while its session runs")
 	}
 	now = now.Add(formLife)

@@ -105,7 +105,7 @@ func TestReportsOfOneCardAreLimited(t *testing.T) {
 	if _, ok := b.m.forms.find(f.Token); !ok {
 		t.Error("one member's forms push another's out")
 	}
-	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); err != nil {
+	if err := b.submitForm(f.Token, panel.Entry{Item: "noise"}); err != nil {
 		t.Error("another member may not report: ", err)
 	}
 }
@@ -116,7 +116,7 @@ func TestRepeatedDangerReportAddsOneTag(t *testing.T) {
 	f, _ := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 	b.notes.full = true
 	for range 3 {
-		if err := b.writes(f.Token, panel.Entry{Item: "dangerous", Now: true}); !errors.Is(err, panel.NotSaved) {
+		if err := b.submitForm(f.Token, panel.Entry{Item: "dangerous", Now: true}); !errors.Is(err, panel.NotSaved) {
 			t.Error(err)
 		}
 	}
@@ -208,7 +208,7 @@ func TestHoursOfASessionAreStoredWhileItRuns(t *testing.T) {
 	for range 50 {
 		b.now = b.now.Add(30 * time.Second)
 		b.e.apply(t.Context(), session.Tick{})
-		b.periodic.keepHours()
+		b.periodic.storeRunningHours()
 	}
 	var ran session.Hours
 	var u UnderWay
@@ -226,7 +226,7 @@ func TestDisplayedTimesDoNotChangeUnlessTheClockIsSet(t *testing.T) {
 	b := newBench(t)
 	b.cfg.Now = time.Now
 	at := time.Now()
-	if got := b.m.wall(at.Add(time.Hour)); !got.Equal(at.Add(time.Hour)) || !b.m.wall(time.Time{}).IsZero() {
+	if got := b.m.toWallTime(at.Add(time.Hour)); !got.Equal(at.Add(time.Hour)) || !b.m.toWallTime(time.Time{}).IsZero() {
 		t.Errorf("%s is shown as %s", at.Add(time.Hour), got)
 	}
 }

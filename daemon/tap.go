@@ -31,7 +31,7 @@ const staleTap = 3 * time.Second
 func (e *engine) readerEvent(ctx context.Context, x rfid.Event) {
 	switch {
 	case x.Unread.Why != "":
-		e.unreadable(x.Unread)
+		e.showUnreadable(x.Unread)
 	case x.Err != nil:
 		e.cfg.Logger.Warn("card reader does not answer", "err", x.Err)
 		e.apply(ctx, session.Reader{Why: x.Err.Error()})
@@ -45,7 +45,7 @@ func (e *engine) readerEvent(ctx context.Context, x rfid.Event) {
 
 // showUnreadable shows at the panel that the reader cannot read this card, and logs the reason. The input itself is not
 // logged: the input may contain a card's number. While a session runs, the panel keeps showing the remaining time.
-func (e *engine) unreadable(u rfid.Unread) {
+func (e *engine) showUnreadable(u rfid.Unread) {
 	isNew, toLog := e.unread.note(time.Now())
 	if toLog > 0 {
 		e.cfg.Logger.Warn("reader input ignored", "why", u.Why, "times", toLog)
@@ -121,7 +121,7 @@ func (e *engine) tap(ctx context.Context, x rfid.Tap) {
 	tap.Decision, tap.Basis = e.decider.decide(member, nil, card)
 	request := m.state.VouchRequest
 	tap.Asked = m.currentMember() == member.ID && request.Open && request.Mentor == member.ID
-	m.arrived(member.ID, card, tap.Decision)
+	m.noteArrival(member.ID, card, tap.Decision)
 	if e.onlyIdentifies(member.ID) {
 		e.show()
 		return
@@ -188,9 +188,9 @@ func (e *engine) onlyIdentifies(id policy.MemberID) bool {
 		return false
 	}
 	waits := m.state.Phase == session.Awaiting // the learner waits only a minute, so the mentor is asked later
-	confirms := m.forms.ask(id) && !waits
-	endorses := !confirms && m.attests.ask(id) && !waits // the panel asks one question at a time
-	reports := m.presence.answers(e.cfg.Now())
+	confirms := m.forms.opensQuestion(id) && !waits
+	endorses := !confirms && m.attests.opensQuestion(id) && !waits // the panel asks one question at a time
+	reports := m.presence.acceptReporter(e.cfg.Now())
 	if !confirms && !endorses && !reports {
 		return false
 	}
@@ -294,7 +294,7 @@ func (e *engine) afterCommit(r session.Record) {
 	case wire.TagBody:
 		if r.Kind == wire.Untagged {
 			m.journal.removedTags[b.Tag] = true
-			m.journal.awaits = m.journal.awaits && !m.alone(b.Tag)
+			m.journal.awaits = m.journal.awaits && !m.isTagWithoutHub(b.Tag)
 		}
 	}
 	if e.cfg.Uplink != nil {
@@ -316,7 +316,7 @@ func (e *engine) recordAlone(ctx context.Context, kind wire.Kind, body any) {
 }
 
 // requireWrittenSince returns an error unless more than n records are written.
-func (e *engine) writtenSince(n uint64) error {
+func (e *engine) requireWrittenSince(n uint64) error {
 	switch {
 	case e.cfg.Journal.Len() > n && !e.model.state.Ledger.Broken:
 		return nil

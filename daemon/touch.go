@@ -20,12 +20,12 @@ var _ panel.Actions = (*PanelActions)(nil)
 
 // Do implements panel.Actions.
 func (p *PanelActions) Do(ctx context.Context, o panel.Touch) error {
-	return p.at(ctx, func(ctx context.Context) error { return p.touch(ctx, o) })
+	return p.runInLoop(ctx, func(ctx context.Context) error { return p.touch(ctx, o) })
 }
 
 // Form implements panel.Actions.
 func (p *PanelActions) Form(ctx context.Context, a panel.FormRequest) (f panel.Form, err error) {
-	err = p.at(ctx, func(context.Context) error {
+	err = p.runInLoop(ctx, func(context.Context) error {
 		if a.Token != "" {
 			x, ok := p.model.forms.find(a.Token)
 			if !ok {
@@ -42,7 +42,7 @@ func (p *PanelActions) Form(ctx context.Context, a panel.FormRequest) (f panel.F
 
 // Write implements panel.Actions.
 func (p *PanelActions) Write(ctx context.Context, token string, e panel.Entry) (waits policy.Text, err error) {
-	err = p.at(ctx, func(ctx context.Context) error {
+	err = p.runInLoop(ctx, func(ctx context.Context) error {
 		waits, err = p.fillIn(ctx, token, e)
 		return err
 	})
@@ -50,10 +50,10 @@ func (p *PanelActions) Write(ctx context.Context, token string, e panel.Entry) (
 }
 
 // runInLoop runs do in the machine's loop.
-func (p *PanelActions) at(ctx context.Context, do func(context.Context) error) error {
+func (p *PanelActions) runInLoop(ctx context.Context, do func(context.Context) error) error {
 	var err error
 	rep := p.loop.within(ctx, func(ctx context.Context) control.Reply {
-		err = p.plainly(do(ctx))
+		err = p.localizeRefusal(do(ctx))
 		return control.Reply{OK: true}
 	})
 	if !rep.OK {
@@ -63,7 +63,7 @@ func (p *PanelActions) at(ctx context.Context, do func(context.Context) error) e
 }
 
 // localizeRefusal converts a refusal to one in the words of this machine, and returns any other error unchanged.
-func (p *PanelActions) plainly(err error) error {
+func (p *PanelActions) localizeRefusal(err error) error {
 	no := panel.Refusal{}
 	if mach, known := p.model.rules.machine(); known && errors.As(err, &no) {
 		return panel.Refusal(mach.Plain(policy.Text(no)))
@@ -86,7 +86,7 @@ func (p *PanelActions) touch(ctx context.Context, o panel.Touch) error {
 		return ok(p.cfg.Journal.Len() > n)
 	case o.Do == panel.PowerOff: // opening the relay only makes the machine safer
 		p.engine.apply(ctx, session.PowerOff{By: model.state.Current.Member})
-		return p.engine.writtenSince(n)
+		return p.engine.requireWrittenSince(n)
 	case who == "":
 		return panel.CardFirst
 	}
@@ -125,7 +125,7 @@ func (p *PanelActions) untag(ctx context.Context, who policy.MemberID, id string
 	}
 	n := p.cfg.Journal.Len()
 	p.engine.apply(ctx, session.RemoveTag{ID: id, By: who})
-	err := p.engine.writtenSince(n)
+	err := p.engine.requireWrittenSince(n)
 	if err == nil && len(p.model.state.Holds.Tags) == 0 {
 		p.cfg.Panel.Flash(panel.Returned(p.model.rules.name(who)), flash/2)
 	}
@@ -142,7 +142,7 @@ func (p *PanelActions) vouch(ctx context.Context, who policy.MemberID, skills []
 	n := p.cfg.Journal.Len()
 	slices.Sort(skills)
 	p.engine.apply(ctx, session.Vouch{By: who, Skills: slices.Compact(skills)})
-	return p.engine.writtenSince(n)
+	return p.engine.requireWrittenSince(n)
 }
 
 // extend asks the policy again, counting the time that the current session has used.

@@ -14,7 +14,7 @@ import (
 )
 
 // submitFromPhone opens a form and submits it from a phone.
-func (b *bench) phones(a panel.FormRequest, e panel.Entry) (policy.Text, error) {
+func (b *bench) submitFromPhone(a panel.FormRequest, e panel.Entry) (policy.Text, error) {
 	b.t.Helper()
 	a.Here = true
 	f, err := b.actions.open(a)
@@ -25,17 +25,17 @@ func (b *bench) phones(a panel.FormRequest, e panel.Entry) (policy.Text, error) 
 }
 
 // collectRecords returns a list to which all later records are added.
-func (b *bench) hear() *[]session.Record {
+func (b *bench) collectRecords() *[]session.Record {
 	out := &[]session.Record{}
-	b.cfg.Journal = hears{b.notes, func(r session.Record) { *out = append(*out, r) }}
+	b.cfg.Journal = bodyRecorder{b.notes, func(r session.Record) { *out = append(*out, r) }}
 	return out
 }
 
 func TestInterventionFromAPhoneIsRecordedOnlyAfterConfirmation(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
-	records := b.hear()
-	waits, err := b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1, Note: "propre"})
+	records := b.collectRecords()
+	waits, err := b.submitFromPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1, Note: "propre"})
 	if err != nil || waits != panel.FormWaits() || len(*records) != 0 {
 		t.Fatalf("%v %v, %d records", waits, err, len(*records))
 	}
@@ -84,8 +84,8 @@ func TestFirstTapAfterAFormFromAPhoneOnlyOpensTheQuestion(t *testing.T) {
 		b.tap(zoe)
 		b.tap(lea)
 		b.tap(lea)
-		records := b.hear()
-		if _, err := b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"}); err != nil {
+		records := b.collectRecords()
+		if _, err := b.submitFromPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"}); err != nil {
 			t.Fatal(err)
 		}
 		b.now = b.now.Add(5 * time.Minute) // the cooling is over
@@ -118,7 +118,7 @@ func TestDangerFromAPhoneStopsTheMachineOnlyAfterConfirmation(t *testing.T) {
 	b.tap(zoe)
 	f, _ := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 	b.tap(lea)
-	records := b.hear()
+	records := b.collectRecords()
 	waits, err := b.actions.fillIn(t.Context(), f.Token, panel.Entry{Item: "dangerous", Note: "fumée", Now: true})
 	if err != nil || waits != panel.ReportWaits(true) || !b.m.relay || len(b.m.state.Holds.Tags) != 0 {
 		t.Fatalf("%v %v, relay %v, %+v", waits, err, b.m.relay, b.m.state.Holds.Tags)
@@ -143,7 +143,7 @@ func TestDangerFromAPhoneStopsTheMachineOnlyAfterConfirmation(t *testing.T) {
 
 	b = newBench(t)
 	b.tap(zoe)
-	b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"})
+	b.submitFromPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"})
 	b.now = b.now.Add(formLife)
 	b.m.forms.expire()
 	b.tap(lea)
@@ -160,7 +160,7 @@ func TestDangerFromAPhoneStopsTheMachineOnlyAfterConfirmation(t *testing.T) {
 		t.Error("it is shown after the maintainer has been there")
 	}
 	b.tap(zoe)
-	b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"})
+	b.submitFromPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"})
 	b.now = b.now.Add(dangerNoted)
 	b.m.forms.expire()
 	b.e.show()
@@ -175,7 +175,7 @@ func TestMentorForAWaitingLearnerIsAskedLater(t *testing.T) {
 	b := newBench(t)
 	b.tap(karim)
 	b.tap(karim)
-	b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"})
+	b.submitFromPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"})
 	b.now = b.now.Add(5 * time.Minute)
 	b.e.apply(t.Context(), session.Tick{})
 	b.tap(jules)
@@ -189,8 +189,8 @@ func TestMentorForAWaitingLearnerIsAskedLater(t *testing.T) {
 func TestPhotoOfAnUnsignedProblemIsKept(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
-	photo, dir := pictureIn(t)
-	b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "broken", Photo: photo})
+	photo, dir := newPicture(t)
+	b.submitFromPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "broken", Photo: photo})
 	b.m.forms.drop(func(unsignedForm) bool { return true })
 	if _, err := os.Stat(dir + "/" + photo.Name + ".jpg"); err != nil || !b.m.forms.droppedAt.IsZero() {
 		t.Errorf("%v, dropped at %v", err, b.m.forms.droppedAt)
@@ -222,11 +222,11 @@ func TestUnconfirmedFormIsDroppedWithItsPhotoAndShown(t *testing.T) {
 	} {
 		b := newBench(t)
 		b.tap(ines)
-		photo, dir := pictureIn(t)
-		if _, err := b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Photo: photo}); err != nil {
+		photo, dir := newPicture(t)
+		if _, err := b.submitFromPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Photo: photo}); err != nil {
 			t.Fatal(err)
 		}
-		records := b.hear()
+		records := b.collectRecords()
 		end(b)
 		if left, _ := os.ReadDir(dir); len(left) != 0 || len(*records) != 0 || len(b.m.forms.waiting) != 0 {
 			t.Errorf("%s: %d photos, %d records, %d forms wait", name, len(left), len(*records), len(b.m.forms.waiting))
@@ -234,8 +234,8 @@ func TestUnconfirmedFormIsDroppedWithItsPhotoAndShown(t *testing.T) {
 	}
 	b := newBench(t)
 	b.tap(ines)
-	photo, dir := pictureIn(t)
-	b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Photo: photo})
+	photo, dir := newPicture(t)
+	b.submitFromPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Photo: photo})
 	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.m.forms.waiting[0].id}); err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +245,7 @@ func TestUnconfirmedFormIsDroppedWithItsPhotoAndShown(t *testing.T) {
 }
 
 // newPicture stores a photo, and returns the photo and its folder.
-func pictureIn(t *testing.T) (panel.Picture, string) {
+func newPicture(t *testing.T) (panel.Picture, string) {
 	t.Helper()
 	dir := t.TempDir()
 	data := append([]byte{0xff, 0xd8, 0xff, 0xda, 0, 2}, make([]byte, 200)...)
@@ -264,7 +264,7 @@ func TestFormsFromPhonesAreCountedSeparately(t *testing.T) {
 	b.tap(zoe)
 	sent := 0
 	for range 3 * reportsMax {
-		if _, err := b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"}); err == nil {
+		if _, err := b.submitFromPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"}); err == nil {
 			sent++
 		}
 	}
@@ -280,7 +280,7 @@ func TestFormsFromPhonesAreCountedSeparately(t *testing.T) {
 	b.tap(jules) // a danger is accepted up to Jules' limit of reports, although no more of his forms can wait
 	sent = 0
 	for range 3 * reportsMax {
-		if _, err := b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"}); err == nil {
+		if _, err := b.submitFromPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"}); err == nil {
 			sent++
 		}
 	}

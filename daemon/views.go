@@ -32,11 +32,11 @@ func (v *views) reason(t session.Tag) policy.Text {
 var disagree = policy.Text{FR: "la commande et le contacteur ne concordent pas", EN: "command and contactor disagree"}
 
 // noRosterView returns the view that explains why the machine has no members' list.
-func (v *views) withoutList() panel.View {
+func (v *views) noRosterView() panel.View {
 	switch {
-	case v.model.links.damagedBundle() != "":
+	case v.model.links.bundleDamage() != "":
 		return panel.DamagedList()
-	case v.model.links.verifiesBundle():
+	case v.model.links.isVerifyingBundle():
 		return panel.VerifyingList()
 	}
 	return panel.NoPolicy()

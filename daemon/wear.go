@@ -29,7 +29,7 @@ func (m *model) ran() time.Duration {
 }
 
 // plannedWork returns all planned maintenance of the machine, whether due now or later.
-func (m *model) due() []policy.Work {
+func (m *model) plannedWork() []policy.Work {
 	mach, known := m.rules.machine()
 	if !known {
 		return nil
@@ -58,7 +58,7 @@ func (m *model) facts(r session.Record) factSet {
 		facts.put(FactTags, m.state.Holds.Tags)
 		if r.Kind == wire.Untagged {
 			facts.set(FactRemoved+b.Tag, []byte("1"))
-			if m.alone(b.Tag) {
+			if m.isTagWithoutHub(b.Tag) {
 				facts.set(FactAwaits, nil)
 			}
 		}

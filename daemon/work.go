@@ -10,7 +10,7 @@ import (
 func (m *model) work(who policy.MemberID) session.Work { return m.state.WorkOf(who, m.cfg.Now()) }
 
 // isMaintaining reports whether the member works at this machine as a maintainer, or ended such work a moment ago.
-func (m *model) maintains(who policy.MemberID) bool {
+func (m *model) isMaintaining(who policy.MemberID) bool {
 	w := m.work(who)
 	return w.Session != "" && w.Endorser == who
 }
@@ -22,7 +22,7 @@ func (m *model) roleOf(who policy.MemberID) policy.Role {
 		return m.state.Current.Role
 	case who == m.state.Current.Supervisor:
 		return policy.Mentor
-	case m.maintains(who):
+	case m.isMaintaining(who):
 		return policy.Maintainer
 	}
 	return policy.Learner
@@ -38,7 +38,7 @@ func minutesOf(w session.Work, now time.Time) int {
 
 // maxMinutes returns the duration of the form's session in minutes, rounded up. Work in that session cannot have taken
 // longer.
-func (m *model) longest(f form) int {
+func (m *model) maxMinutes(f form) int {
 	until := f.started // when the form was opened, the session was running or had ended
 	switch f.session {
 	case m.state.Current.Session:
@@ -51,7 +51,7 @@ func (m *model) longest(f form) int {
 
 // isOpenerPresent reports whether no other card was presented since a form was opened, or its opener's own card was
 // presented again within the last minute.
-func (m *model) isStillTheirs(f form) bool {
+func (m *model) isOpenerPresent(f form) bool {
 	return m.presence.generation == f.At || m.currentMember() == f.opener
 }
 

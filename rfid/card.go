@@ -59,14 +59,14 @@ func ParseCard(s string) (Card, error) {
 			"wiegand34: for one of 16")
 	}
 	if len(s) == 10 && isDigits(s) {
-		return Card{}, ambiguous(s)
+		return Card{}, ambiguousError(s)
 	}
 	u, err := ParseUID(s)
 	return Card{Number: u}, err
 }
 
 // ambiguousError returns the error for ten digits, which shows both meanings.
-func ambiguous(s string) error {
+func ambiguousError(s string) error {
 	dec, errDec := parseDecimal(s)
 	hex, errHex := ParseUID(s)
 	if err := errors.Join(errDec, errHex); err != nil {

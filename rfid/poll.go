@@ -78,7 +78,7 @@ func (p *polled) Read(ctx context.Context) (Tap, error) {
 		if r, ok := p.Chip.(Randomised); ok && p.Unread != nil && r.SawRandom() {
 			p.Unread(RandomNumber())
 		}
-		if t, ok := p.look(u, found, time.Now()); ok {
+		if t, ok := p.interpret(u, found, time.Now()); ok {
 			if !t.Away {
 				t.Proof, t.Unproven = p.prove(ctx, u)
 				p.last = time.Now() // the chip was not polled during the proof
@@ -91,7 +91,7 @@ func (p *polled) Read(ctx context.Context) (Tap, error) {
 }
 
 // interpret interprets the result of one poll: a card arrived, the card in the slot has left, or nothing has changed.
-func (p *polled) look(u UID, found bool, now time.Time) (Tap, bool) {
+func (p *polled) interpret(u UID, found bool, now time.Time) (Tap, bool) {
 	// After the process was suspended, a reading is not a tap, because the card may have been removed and returned
 	// meanwhile.
 	unseen := now.Sub(p.last).Abs() >= Gone
@@ -120,7 +120,7 @@ func (p *polled) look(u UID, found bool, now time.Time) (Tap, bool) {
 var errMute = errors.New("reader cannot exchange data with a card: it reads the number only")
 
 // cardInSlot returns the card in the slot.
-func (p *polled) stands() UID { return p.in }
+func (p *polled) cardInSlot() UID { return p.in }
 
 // prove runs the card's proof, or returns NumberOnly if Prove is nil.
 func (p *polled) prove(ctx context.Context, u UID) (Proof, error) {

@@ -50,7 +50,7 @@ func card(hex string) UID {
 
 // wantTaps runs the function story with a polling reader, and compares the resulting taps. The time of each tap is
 // relative to the previous tap.
-func slotted(t *testing.T, slot bool, story func(f *field), want ...Tap) {
+func wantTaps(t *testing.T, slot bool, story func(f *field), want ...Tap) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f := &field{}
@@ -85,48 +85,48 @@ func slotted(t *testing.T, slot bool, story func(f *field), want ...Tap) {
 }
 
 // hold puts a card in the field for the duration d.
-func (f *field) lies(u UID, d time.Duration) {
+func (f *field) hold(u UID, d time.Duration) {
 	f.put(u)
 	<-time.After(d)
 	f.put(UID{})
 }
 
 func TestCardReadTenTimesIsOneTap(t *testing.T) {
-	slotted(
+	wantTaps(
 		t,
 		false,
-		func(f *field) { f.lies(léa, time.Minute); <-time.After(2 * time.Second); f.lies(léa, time.Second) },
+		func(f *field) { f.hold(léa, time.Minute); <-time.After(2 * time.Second); f.hold(léa, time.Second) },
 		Tap{UID: léa},
 		Tap{UID: léa},
 	)
 }
 
 func TestCardHeldForAnHourIsOneTap(t *testing.T) {
-	slotted(t, false, func(f *field) { f.lies(léa, time.Hour) }, Tap{UID: léa})
-	slotted(t, true, func(f *field) { f.lies(léa, time.Hour) }, Tap{UID: léa, Slot: true}, Tap{UID: léa, Away: true})
+	wantTaps(t, false, func(f *field) { f.hold(léa, time.Hour) }, Tap{UID: léa})
+	wantTaps(t, true, func(f *field) { f.hold(léa, time.Hour) }, Tap{UID: léa, Slot: true}, Tap{UID: léa, Away: true})
 }
 
 func TestCardUnreadForLessThanTheToleranceStaysInTheSlot(t *testing.T) {
-	slotted(t, true, func(f *field) {
-		f.lies(léa, time.Second)
+	wantTaps(t, true, func(f *field) {
+		f.hold(léa, time.Second)
 		for range 20 { // sparks of a contactor disturb the field repeatedly
 			<-time.After(Tolerance - 2*pace)
-			f.lies(léa, 2*pace)
+			f.hold(léa, 2*pace)
 		}
-		f.lies(léa, time.Second)
+		f.hold(léa, time.Second)
 	}, Tap{UID: léa, Slot: true}, Tap{UID: léa, Away: true})
 }
 
 func TestAnotherCardInTheSlotReportsTheFirstAsRemoved(t *testing.T) {
-	slotted(t, true, func(f *field) { f.lies(léa, time.Second); f.lies(nour, time.Second) },
+	wantTaps(t, true, func(f *field) { f.hold(léa, time.Second); f.hold(nour, time.Second) },
 		Tap{UID: léa, Slot: true}, Tap{UID: léa, Away: true}, Tap{UID: nour, Slot: true}, Tap{UID: nour, Away: true})
 }
 
 func TestEmptySlotIsReportedOnceAfterOpening(t *testing.T) {
-	slotted(
+	wantTaps(
 		t,
 		true,
-		func(f *field) { <-time.After(time.Minute); f.lies(léa, time.Second) },
+		func(f *field) { <-time.After(time.Minute); f.hold(léa, time.Second) },
 		Tap{Away: true},
 		Tap{UID: léa, Slot: true},
 		Tap{UID: léa, Away: true},

@@ -78,14 +78,14 @@ func TestCardThatStaysIsOneTap(t *testing.T) {
 }
 
 // scriptedReader returns a list of taps, after the settle time or at once, and then fails.
-type scripted struct {
+type scriptedReader struct {
 	taps   int
 	err    error
 	atOnce bool
 	closed *int
 }
 
-func (s *scripted) Read(ctx context.Context) (Tap, error) {
+func (s *scriptedReader) Read(ctx context.Context) (Tap, error) {
 	if !s.atOnce {
 		if wait(ctx, 2*settle); ctx.Err() != nil {
 			return Tap{}, ctx.Err()
@@ -98,7 +98,7 @@ func (s *scripted) Read(ctx context.Context) (Tap, error) {
 	s.atOnce = false
 	return Tap{UID: UID{n: 1}, At: time.Now()}, nil
 }
-func (s *scripted) Close() error { *s.closed++; return nil }
+func (s *scriptedReader) Close() error { *s.closed++; return nil }
 
 func TestFailedReaderIsReopenedWithBackoffAndReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -111,7 +111,7 @@ func TestFailedReaderIsReopenedWithBackoffAndReportedOnce(t *testing.T) {
 			if opened++; opened > 1 && opened < 6 {
 				return nil, gone
 			}
-			return &scripted{taps: 2, err: gone, atOnce: opened == 1, closed: &closed}, nil
+			return &scriptedReader{taps: 2, err: gone, atOnce: opened == 1, closed: &closed}, nil
 		}
 		done := make(chan bool)
 		go func() { Watch(ctx, open, out); close(done) }()
@@ -189,7 +189,7 @@ func TestReaderIsAliveOnlyAfterTheSettleTime(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan bool)
 		go func() {
-			Watch(ctx, func() (Reader, error) { return &scripted{taps: 1, closed: &closed}, nil }, events)
+			Watch(ctx, func() (Reader, error) { return &scriptedReader{taps: 1, closed: &closed}, nil }, events)
 			close(done)
 		}()
 		if e := <-events; !e.Alive || time.Since(start) != settle {
@@ -207,7 +207,7 @@ func TestReaderThatFailsWhileSettlingIsNeverReportedAsAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		closed := 0
 		got := follow(t, time.Minute, func() (Reader, error) {
-			return &scripted{err: errors.New("gone"), atOnce: true,
+			return &scriptedReader{err: errors.New("gone"), atOnce: true,
 				closed: &closed}, nil
 		})
 		if len(got) != 1 || got[0].Alive || got[0].Err == nil {
@@ -220,22 +220,22 @@ func TestReaderThatFailsWhileSettlingIsNeverReportedAsAlive(t *testing.T) {
 }
 
 // muteReader is a reader that delivers nothing and fails after the duration life.
-type mute struct{ life time.Duration }
+type muteReader struct{ life time.Duration }
 
-func (m mute) Read(ctx context.Context) (Tap, error) {
+func (m muteReader) Read(ctx context.Context) (Tap, error) {
 	if wait(ctx, m.life); ctx.Err() != nil {
 		return Tap{}, ctx.Err()
 	}
 	return Tap{}, errors.New("gone")
 }
-func (mute) Close() error { return nil }
+func (muteReader) Close() error { return nil }
 
 func TestReaderThatWorkedForLongIsReopenedSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tries []time.Time
 		follow(t, 10*time.Minute, func() (Reader, error) {
 			tries = append(tries, time.Now())
-			return mute{30 * time.Second}, nil
+			return muteReader{30 * time.Second}, nil
 		})
 		for i := 1; i < len(tries); i++ {
 			if gap := tries[i].Sub(tries[i-1]); gap > 31*time.Second {

@@ -72,12 +72,12 @@ func TestCardWithASlowProofIsOneTap(t *testing.T) {
 }
 
 // stallingChip is a chip of which one Poll takes longer than Gone, as if the process was suspended.
-type held struct {
+type stallingChip struct {
 	*field
 	looks int
 }
 
-func (h *held) Poll(ctx context.Context) (UID, bool, error) {
+func (h *stallingChip) Poll(ctx context.Context) (UID, bool, error) {
 	if h.looks++; h.looks == 50 {
 		<-time.After(1200 * time.Millisecond)
 	}
@@ -90,7 +90,7 @@ func TestCardLeftOnTheReaderIsNotATapAfterASuspension(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		taps := 0
-		for r := (Polling{Chip: &held{field: &field{card: léa}}}).Reader(); ; taps++ {
+		for r := (Polling{Chip: &stallingChip{field: &field{card: léa}}}).Reader(); ; taps++ {
 			if _, err := r.Read(ctx); err != nil {
 				break
 			}

@@ -57,7 +57,7 @@ func serve(ctx context.Context, open func() (Reader, error), out chan<- Event) (
 		return false, err
 	}
 	defer r.Close()
-	if err := calm(ctx, r); err != nil {
+	if err := discardEarly(ctx, r); err != nil {
 		return false, err
 	}
 	if !send(ctx, out, Event{Alive: true}) {
@@ -66,11 +66,11 @@ func serve(ctx context.Context, open func() (Reader, error), out chan<- Event) (
 	if s, slot := r.(interface{ stands() UID }); slot && s.stands() != (UID{}) {
 		send(ctx, out, Event{Alive: true, Tap: Tap{UID: s.stands(), At: time.Now(), Slot: true, Lies: true}})
 	}
-	return true, pass(ctx, r, out)
+	return true, forward(ctx, r, out)
 }
 
 // discardEarly discards the cards that are read during the settle time.
-func calm(ctx context.Context, r Reader) error {
+func discardEarly(ctx context.Context, r Reader) error {
 	moment, cancel := context.WithTimeout(ctx, settle)
 	defer cancel()
 	for moment.Err() == nil {
@@ -82,7 +82,7 @@ func calm(ctx context.Context, r Reader) error {
 }
 
 // forward sends taps to out until the reader fails.
-func pass(ctx context.Context, r Reader, out chan<- Event) error {
+func forward(ctx context.Context, r Reader, out chan<- Event) error {
 	for {
 		t, err := r.Read(ctx)
 		if err != nil {

@@ -106,7 +106,7 @@ func (a *Assembler) assemble(m, before Manifest, c Chunk) ([]byte, error) {
 // outline returns a chunk's outline: the outline of a badges chunk is computed from the roster, and any other outline
 // is fetched from the source.
 func (a *Assembler) outline(m Manifest, c Chunk) (Outline, error) {
-	if name := rosterOf(c.Name); name != "" {
+	if name := rosterChunkOf(c.Name); name != "" {
 		roster, err := a.Store.Chunk(m, name)
 		if err != nil || roster == nil { // this bundle lists the roster chunk after the badges chunk
 			return Outline{}, ErrFetchWhole

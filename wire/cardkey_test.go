@@ -53,7 +53,7 @@ func TestManifestSignedOnlyWithTheCardKeyIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenManifest(b, v); why(err) != "bad-signature" {
+	if _, err := OpenManifest(b, v); codeOf(err) != "bad-signature" {
 		t.Error(err)
 	}
 }
@@ -70,7 +70,7 @@ func TestOlderReaderAcceptsAManifestWithACardKeyCheck(t *testing.T) {
 func TestRefusedManifestNamesItsSigner(t *testing.T) {
 	data := signedWithCard(t, bytes.Repeat([]byte{0x5a}, 32))
 	_, err := OpenManifest(data, note.VerifierList())
-	if why(err) != "bad-signature" || !strings.Contains(err.Error(), "signed by ") ||
+	if codeOf(err) != "bad-signature" || !strings.Contains(err.Error(), "signed by ") ||
 		strings.Contains(err.Error(), "card.") {
 		t.Error(err)
 	}

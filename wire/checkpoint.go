@@ -89,14 +89,14 @@ func ParseBatch(data []byte) (Batch, []Record, error) {
 	if len(data) > MaxBatch {
 		return Batch{}, nil, fmt.Errorf("batch has %d bytes, want at most %d", len(data), MaxBatch)
 	}
-	if b, records, ok := fastBatch(data); ok {
+	if b, records, ok := parseBatchFast(data); ok {
 		return b, records, nil
 	}
-	return slowBatch(data)
+	return parseBatchSlowly(data)
 }
 
 // parseBatchSlowly parses a batch with encoding/json and returns the exact error.
-func slowBatch(data []byte) (Batch, []Record, error) {
+func parseBatchSlowly(data []byte) (Batch, []Record, error) {
 	var b Batch
 	if err := Decode(data, &b); err != nil {
 		return Batch{}, nil, fmt.Errorf("batch: %w", err)
@@ -127,14 +127,14 @@ func ParseRecord(data []byte) (Record, error) {
 	if len(data) > MaxRecord {
 		return Record{}, fmt.Errorf("record has %d bytes, want at most %d", len(data), MaxRecord)
 	}
-	if r, ok := fastRecord(data); ok {
+	if r, ok := parseRecordFast(data); ok {
 		return r, nil
 	}
-	return slowRecord(data)
+	return parseRecordSlowly(data)
 }
 
 // parseRecordSlowly parses a record with encoding/json and returns the exact error.
-func slowRecord(data []byte) (Record, error) {
+func parseRecordSlowly(data []byte) (Record, error) {
 	var r Record
 	if err := decodeHint(data, &r); err != nil {
 		return Record{}, err
@@ -145,7 +145,7 @@ func slowRecord(data []byte) (Record, error) {
 	if !IsCanonical(data) {
 		return Record{}, fmt.Errorf("record %d is not canonical JSON (RFC 8785)", r.Seq)
 	}
-	if key := misspelt(data, reflect.TypeFor[Record]()); key != "" {
+	if key := misspeltKey(data, reflect.TypeFor[Record]()); key != "" {
 		return Record{}, fmt.Errorf(
 			"record %d: field %.64q differs from a known field only in upper and lower case",
 			r.Seq,

@@ -86,7 +86,7 @@ func TestDiscoveryMatchesHomeAssistantsDocumentation(t *testing.T) {
 		parts[3] != "config" {
 		t.Errorf("topic %s", topic)
 	}
-	if faults := documented(payload); len(faults) > 0 {
+	if faults := checkDocumented(payload); len(faults) > 0 {
 		t.Errorf("%s", strings.Join(faults, "\n"))
 	}
 	for _, want := range []string{"in_use", "tagged", "left", "hours", "due", "unacked", "unacked_since", "unacked_why",
@@ -111,14 +111,14 @@ func TestDiscoveryCheckerReportsEachFault(t *testing.T) {
 		"no platform":          {`"p":"binary_sensor"`, `"p":"lock"`},
 	} {
 		bad := strings.Replace(string(good), change[0], change[1], 1)
-		if bad == string(good) || len(documented([]byte(bad))) == 0 {
+		if bad == string(good) || len(checkDocumented([]byte(bad))) == 0 {
 			t.Errorf("%s is let through", what)
 		}
 	}
 }
 
 // checkDocumented compares a discovery document with Home Assistant's documentation, and its templates with State.
-func documented(payload []byte) (faults []string) {
+func checkDocumented(payload []byte) (faults []string) {
 	fault := func(s ...string) { faults = append(faults, strings.Join(s, " ")) }
 	var doc struct {
 		Dev  map[string]string            `json:"dev"`

@@ -56,11 +56,11 @@ func recordTexts(t testing.TB) (fast [][]byte, others []string) {
 
 func sameRecord(t *testing.T, data []byte) {
 	t.Helper()
-	want, err := slowRecord(data)
+	want, err := parseRecordSlowly(data)
 	if len(data) > MaxRecord {
 		err = errors.New("too long")
 	}
-	got, ok := fastRecord(data)
+	got, ok := parseRecordFast(data)
 	if ok && (err != nil || !reflect.DeepEqual(got, want)) {
 		t.Fatalf("%s\nis read as %+v, want %+v, %v", data, got, want, err)
 	}
@@ -69,7 +69,7 @@ func sameRecord(t *testing.T, data []byte) {
 func TestScannerAgreesWithEncodingJSONOnRecords(t *testing.T) {
 	fast, others := recordTexts(t)
 	for _, b := range fast {
-		if _, ok := fastRecord(b); !ok {
+		if _, ok := parseRecordFast(b); !ok {
 			t.Errorf("%s is read the long way", b)
 		}
 		sameRecord(t, b)
@@ -125,7 +125,7 @@ func batchTexts(t testing.TB) (out []string) {
 		strings.Replace(good, `"salt"`, `"Salt"`, 1),
 		good + " ",
 		good + "x",
-		batch(note, numbered(string(fast[0]), MaxBatchRecords+1)...),
+		batch(note, numberedCopies(string(fast[0]), MaxBatchRecords+1)...),
 	}
 	for _, s := range others {
 		out = append(out, batch(note, s))
@@ -134,7 +134,7 @@ func batchTexts(t testing.TB) (out []string) {
 }
 
 // numberedCopies returns n copies of a record with the seqs 1 to n.
-func numbered(record string, n int) (out []string) {
+func numberedCopies(record string, n int) (out []string) {
 	for i := range n {
 		b, _ := json.Marshal(i + 1)
 		out = append(out, strings.Replace(record, `"seq":1`, `"seq":`+string(b), 1))
@@ -144,11 +144,11 @@ func numbered(record string, n int) (out []string) {
 
 func sameBatch(t *testing.T, data []byte) (fast bool) {
 	t.Helper()
-	b, records, ok := fastBatch(data)
+	b, records, ok := parseBatchFast(data)
 	if !ok {
 		return false
 	}
-	want, wantRecords, err := slowBatch(data)
+	want, wantRecords, err := parseBatchSlowly(data)
 	if err != nil || len(data) > MaxBatch || !reflect.DeepEqual(b, want) || !reflect.DeepEqual(records, wantRecords) {
 		t.Fatalf("%s\nis read as %+v, want %+v, %v", data, b, want, err)
 	}

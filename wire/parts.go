@@ -105,7 +105,7 @@ func splitList(b []byte) (out [][]byte, err error) {
 				return nil, fmt.Errorf("chunk has more than %d parts", MaxParts)
 			}
 		default:
-			if depth += nesting(c); depth < 0 {
+			if depth += nestingChange(c); depth < 0 {
 				return nil, errNoList
 			}
 		}
@@ -117,7 +117,7 @@ func splitList(b []byte) (out [][]byte, err error) {
 }
 
 // nestingChange returns the change of the nesting depth by a byte outside strings.
-func nesting(c byte) int {
+func nestingChange(c byte) int {
 	switch c {
 	case '{', '[':
 		return 1
@@ -242,7 +242,7 @@ func BadgesOutline(roster []byte) (Outline, error) {
 }
 
 // rosterChunkOf returns the name of the roster chunk in the bucket of a badges chunk; empty for other chunks.
-func rosterOf(name string) string {
+func rosterChunkOf(name string) string {
 	if bucket, ok := strings.CutPrefix(name, "badges/"); ok {
 		return "roster/" + bucket
 	}

@@ -118,7 +118,7 @@ func (m Manifest) CheckPolicy(keys note.Verifiers) (SignedPolicy, error) {
 
 // mayReplace returns an error if p is older than old, the accepted policy. The zero SignedPolicy means that no policy
 // was accepted yet. Two different documents with the same number are refused too, because their order is unknown.
-func (p SignedPolicy) replaces(old SignedPolicy) error {
+func (p SignedPolicy) mayReplace(old SignedPolicy) error {
 	switch {
 	case p.Number < old.Number:
 		return refuse(OlderPolicy, "policy number is %d, this machine has already accepted number %d", p.Number, old.Number)

@@ -120,7 +120,7 @@ func TestPolicyDocumentsAndBindingsNeedThePolicyKey(t *testing.T) {
 		p := newPolicySite(t)
 		m := p.bundle(1, 1, p.policy, content())
 		c.change(p, &m)
-		if err := p.install(m); why(err) != c.want {
+		if err := p.install(m); codeOf(err) != c.want {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
@@ -152,7 +152,7 @@ func TestLowerPolicyNumberIsAlwaysRefused(t *testing.T) {
 	}
 	step := func(name string, err error, want string) {
 		t.Helper()
-		if why(err) != want {
+		if codeOf(err) != want {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
 	}
@@ -189,10 +189,10 @@ func TestLowerPolicyNumberIsAlwaysRefused(t *testing.T) {
 func TestPolicyNumberIsStoredBeforeTheManifest(t *testing.T) {
 	p := newPolicySite(t)
 	m := p.bundle(1, 5, p.policy, map[string]string{PolicyChunk: "five"})
-	if err := p.store.folders(); err != nil {
+	if err := p.store.createFolders(); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.store.keepPolicy(m); err != nil { // simulates a power failure after this write
+	if err := p.store.storePolicy(m); err != nil { // simulates a power failure after this write
 		t.Fatal(err)
 	}
 	if err := p.install(m); err != nil {
@@ -318,7 +318,7 @@ func TestMemberMayHaveLessThanItsBindingButNotMore(t *testing.T) {
 		if c.field == "" && len(over) > 0 || c.field != "" && (len(over) != 1 || over[0].Field != c.field) {
 			t.Errorf("%s: %v, want %q", name, over, c.field)
 		}
-		if err := b.Check(m); (err != nil) != (c.field != "") || err != nil && why(err) != BindingUnsigned {
+		if err := b.Check(m); (err != nil) != (c.field != "") || err != nil && codeOf(err) != BindingUnsigned {
 			t.Errorf("%s: %v", name, err)
 		}
 		if err := b.Check(limited); err != nil {

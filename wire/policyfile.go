@@ -59,7 +59,7 @@ func ReadPolicyFile(r io.Reader, keys note.Verifiers) (PolicyFile, error) {
 	t := tar.NewReader(r)
 	signed, name, err := entry(t, MaxSigned)
 	if err != nil {
-		return PolicyFile{}, fmt.Errorf("policy file: %w", noEnd(err))
+		return PolicyFile{}, fmt.Errorf("policy file: %w", eofIsUnexpected(err))
 	}
 	if name != policyEntry {
 		return PolicyFile{}, fmt.Errorf("policy file: first entry is %.60q, want %q", name, policyEntry)
@@ -92,7 +92,7 @@ func ReadPolicyFile(r io.Reader, keys note.Verifiers) (PolicyFile, error) {
 }
 
 // eofIsUnexpected replaces io.EOF by io.ErrUnexpectedEOF.
-func noEnd(err error) error {
+func eofIsUnexpected(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}

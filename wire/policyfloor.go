@@ -7,7 +7,7 @@ import "path/filepath"
 const policyFloorFile = "policy.highest"
 
 // checkFollows returns an error unless m may replace the installed manifest.
-func (s Store) mayFollow(m Manifest) error {
+func (s Store) checkFollows(m Manifest) error {
 	if err := m.Follows(s.floor(), s.Site); err != nil || s.Policy == nil {
 		return err
 	}
@@ -15,7 +15,7 @@ func (s Store) mayFollow(m Manifest) error {
 	if err != nil {
 		return err
 	}
-	return p.replaces(s.PolicyFloor())
+	return p.mayReplace(s.PolicyFloor())
 }
 
 // PolicyFloor returns the signed policy with the highest number installed here under the current policy keys; or the
@@ -46,9 +46,9 @@ func (s Store) PolicyFloor() SignedPolicy {
 // storePolicy stores the policy document of a manifest that is being installed, before the manifest is written. After a
 // power cut between the two writes, the floor is one policy ahead of the manifest, so that only older policies are
 // refused.
-func (s Store) keepPolicy(m Manifest) error {
+func (s Store) storePolicy(m Manifest) error {
 	if s.Policy == nil || m.SignedPolicy == "" {
 		return nil
 	}
-	return s.put(policyFloorFile, []byte(m.SignedPolicy))
+	return s.writeFile(policyFloorFile, []byte(m.SignedPolicy))
 }

@@ -107,7 +107,7 @@ func IsCanonical(b []byte) bool {
 
 // misspeltKey returns a key of the object b that differs from a field of the struct t only in case; empty: there is no
 // such key. encoding/json would accept such a key, but other programs would not.
-func misspelt(b []byte, t reflect.Type) string {
+func misspeltKey(b []byte, t reflect.Type) string {
 	var all map[string]json.RawMessage
 	if json.Unmarshal(b, &all) != nil {
 		return ""

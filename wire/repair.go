@@ -52,7 +52,7 @@ func (s Store) floor() Manifest {
 }
 
 // storePrevious stores the current manifest as the previous one, unless the current manifest is damaged.
-func (s Store) keepPrevious() error {
+func (s Store) storePrevious() error {
 	data, err := s.Signed()
 	if err != nil {
 		return nil
@@ -60,11 +60,11 @@ func (s Store) keepPrevious() error {
 	if _, err := OpenManifest(data, s.Keys); err != nil {
 		return nil
 	}
-	return s.put(previousManifest, data)
+	return s.writeFile(previousManifest, data)
 }
 
 // writeFile writes a file of the store. Anything at its path that is not a regular file is moved aside first.
-func (s Store) put(name string, b []byte) error {
+func (s Store) writeFile(name string, b []byte) error {
 	path := filepath.Join(s.Dir, name)
 	if err := ClearPath(path); err != nil {
 		return err
@@ -74,7 +74,7 @@ func (s Store) put(name string, b []byte) error {
 
 // createFolders creates the folders of the store. Anything at their paths that is not a folder or a link to a folder is
 // moved aside.
-func (s Store) folders() error {
+func (s Store) createFolders() error {
 	for _, dir := range []string{s.Dir, filepath.Join(s.Dir, "chunks")} {
 		if _, err := os.Lstat(dir); err != nil {
 			continue
@@ -101,11 +101,11 @@ func ClearPath(path string) error {
 }
 
 // maxAside is the largest number of damaged files that stay beside one path for inspection.
-const asideMost = 9
+const maxAside = 9
 
 // moveAside renames path to the first free name path.damaged-N.
 func moveAside(path string) error {
-	for n := 1; n <= asideMost; n++ {
+	for n := 1; n <= maxAside; n++ {
 		to := fmt.Sprintf("%s.damaged-%d", path, n)
 		if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
 			return os.Rename(path, to)
@@ -114,7 +114,7 @@ func moveAside(path string) error {
 	return fmt.Errorf(
 		"%s is not a regular file, and %d damaged ones are kept beside it: remove %s.damaged-*",
 		path,
-		asideMost,
+		maxAside,
 		path,
 	)
 }
@@ -148,11 +148,11 @@ func (s Store) has(c Chunk) bool {
 // Repair fetches the damaged chunks of m. Repair returns the number of repaired chunks, and an error if a chunk is
 // still damaged.
 func (s Store) Repair(m Manifest, fetch Fetch) (repaired int, err error) {
-	if err := s.folders(); err != nil {
+	if err := s.createFolders(); err != nil {
 		return 0, err
 	}
 	for _, c := range s.Damaged(m) {
-		if werr := s.want(c, fetch); werr != nil {
+		if werr := s.ensureChunk(c, fetch); werr != nil {
 			err = errors.Join(err, werr)
 			continue
 		}
@@ -171,7 +171,7 @@ func (s Store) RepairFrom(r io.Reader, m Manifest) (repaired int, err error) {
 	if len(missing) == 0 {
 		return 0, nil
 	}
-	if err := s.folders(); err != nil {
+	if err := s.createFolders(); err != nil {
 		return 0, err
 	}
 	err = ReadBundle(r, s.Keys, func([]byte, Manifest) error { return nil }, func(sha string, b []byte) error {
@@ -181,7 +181,7 @@ func (s Store) RepairFrom(r io.Reader, m Manifest) (repaired int, err error) {
 		}
 		delete(missing, sha)
 		repaired++
-		return s.want(c, func(string) ([]byte, error) { return b, nil })
+		return s.ensureChunk(c, func(string) ([]byte, error) { return b, nil })
 	})
 	if len(missing) > 0 && err == nil {
 		err = refuse("missing-chunk", "bundle file lacks %d damaged chunks", len(missing))

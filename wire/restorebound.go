@@ -7,7 +7,7 @@ import (
 
 // maxBoundedTags is the largest number of tags in a Restore from Bounded. A machine stores at most 32 tags, including
 // the tags that it adds itself (daemon/session: TagsMax), and refuses a Restore if it cannot add every tag.
-const tagsGiven = 24
+const maxBoundedTags = 24
 
 // maxTagID and maxTagReason are the largest sizes of the id and the reason of a tag in a Restore, and maxDoneKind is
 // the largest size of a kind of maintenance, in bytes.
@@ -58,7 +58,7 @@ func boundedSeconds(n int64) int64 { return min(max(n, 0), maxRestoredSeconds) }
 func boundedTags(tags []RestoredTag) []RestoredTag {
 	var out []RestoredTag
 	for i, t := range tags {
-		if i == tagsGiven-1 && len(tags) > tagsGiven {
+		if i == maxBoundedTags-1 && len(tags) > maxBoundedTags {
 			return append(out, RestoredTag{ID: "restored-more", Since: t.Since,
 				Reason: fmt.Sprintf("%[1]d autres étiquettes, voir le registre du hub / "+
 					"%[1]d more tags, see the hub's ledger", len(tags)-i)})

@@ -73,14 +73,14 @@ func (s Store) InstallChanged(manifest []byte, fetch Fetch, usable func(Manifest
 	}
 	m, err := s.install(manifest, fetch, usable, held)
 	var r *Refusal
-	if errors.As(err, &r) && r.Code == "unusable" && len(s.damagedOf(manifest)) > 0 {
+	if errors.As(err, &r) && r.Code == "unusable" && len(s.damagedChunks(manifest)) > 0 {
 		return s.Install(manifest, fetch, usable)
 	}
 	return m, err
 }
 
 // damagedChunks returns the damaged chunks of a signed manifest.
-func (s Store) damagedOf(manifest []byte) []Chunk {
+func (s Store) damagedChunks(manifest []byte) []Chunk {
 	m, err := OpenManifest(manifest, s.Keys)
 	if err != nil {
 		return nil
@@ -95,17 +95,17 @@ func (s Store) install(manifest []byte, fetch Fetch, usable func(Manifest) error
 	if err != nil {
 		return Manifest{}, err
 	}
-	if err := s.mayFollow(m); err != nil {
+	if err := s.checkFollows(m); err != nil {
 		return Manifest{}, err
 	}
-	if err := s.folders(); err != nil {
+	if err := s.createFolders(); err != nil {
 		return Manifest{}, err
 	}
 	for _, c := range m.Chunks {
 		if held[c.SHA256] && s.hasSize(c) {
 			continue
 		}
-		if err := s.want(c, fetch); err != nil {
+		if err := s.ensureChunk(c, fetch); err != nil {
 			return Manifest{}, err
 		}
 	}
@@ -120,10 +120,10 @@ func (s Store) install(manifest []byte, fetch Fetch, usable func(Manifest) error
 		}
 	}
 	before, _ := s.Current()
-	if err := errors.Join(s.keepPolicy(m), s.keepPrevious(), s.put("manifest", manifest)); err != nil {
+	if err := errors.Join(s.storePolicy(m), s.storePrevious(), s.writeFile("manifest", manifest)); err != nil {
 		return Manifest{}, err
 	}
-	s.sweep(m, before)
+	s.removeUnlisted(m, before)
 	return m, nil
 }
 
@@ -132,12 +132,12 @@ func (s Store) InstallFile(r io.Reader, usable func(Manifest) error) (Manifest, 
 	var manifest []byte
 	err := ReadBundle(r, s.Keys, func(data []byte, m Manifest) error {
 		manifest = data
-		if err := s.mayFollow(m); err != nil {
+		if err := s.checkFollows(m); err != nil {
 			return err
 		}
-		return s.folders()
+		return s.createFolders()
 	}, func(sha string, b []byte) error {
-		return s.want(Chunk{Name: sha, SHA256: sha, Size: int64(len(b))}, func(string) ([]byte, error) { return b, nil })
+		return s.ensureChunk(Chunk{Name: sha, SHA256: sha, Size: int64(len(b))}, func(string) ([]byte, error) { return b, nil })
 	})
 	if err != nil {
 		return Manifest{}, err
@@ -152,7 +152,7 @@ func (s Store) hasSize(c Chunk) bool {
 }
 
 // ensureChunk fetches chunk c unless the store already has that chunk.
-func (s Store) want(c Chunk, fetch Fetch) error {
+func (s Store) ensureChunk(c Chunk, fetch Fetch) error {
 	if s.has(c) {
 		return nil
 	}
@@ -166,11 +166,11 @@ func (s Store) want(c Chunk, fetch Fetch) error {
 	if Hash(b) != c.SHA256 || int64(len(b)) != c.Size {
 		return refuse("wrong-hash", "%s does not match the signed size and hash", c.Name)
 	}
-	return s.put(filepath.Join("chunks", c.SHA256), b)
+	return s.writeFile(filepath.Join("chunks", c.SHA256), b)
 }
 
 // removeUnlisted removes the chunks that none of the manifests lists. The next call retries a failed removal.
-func (s Store) sweep(manifests ...Manifest) {
+func (s Store) removeUnlisted(manifests ...Manifest) {
 	keep := map[string]bool{}
 	for _, m := range manifests {
 		for _, c := range m.Chunks {

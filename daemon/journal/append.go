@@ -9,7 +9,7 @@ import (
 // Append writes one record. Append returns nil once the record is on the disk, or an error if the record was not
 // written.
 func (j *Journal) Append(e Entry) (_ wire.Record, err error) {
-	defer j.store.named(&err)
+	defer j.store.addNameAndRemedy(&err)
 	j.store.mu.Lock()
 	defer j.store.mu.Unlock()
 	r, err := j.store.append(e)
@@ -22,15 +22,15 @@ func (j *Journal) Append(e Entry) (_ wire.Record, err error) {
 // Keep writes facts without a record. Keep returns nil once the facts are on the disk. If Keep returns an error, none
 // of the facts was written.
 func (j *Journal) Keep(facts map[string][]byte) (err error) {
-	defer j.store.named(&err)
+	defer j.store.addNameAndRemedy(&err)
 	j.store.mu.Lock()
 	defer j.store.mu.Unlock()
 	err = ErrReadOnly
 	if !j.store.readOnly {
-		err = j.store.usable()
+		err = j.store.requireUsable()
 	}
 	if err == nil {
-		err = j.store.db.strict()
+		err = j.store.db.requireSync()
 	}
 	if err == nil {
 		if err = j.store.db.transact(func() error { return j.store.db.setFacts(facts) }); err != nil {

@@ -14,24 +14,24 @@ func TestDamagedJournalIsRefusedOrReadsCorrectly(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: damages and repairs journals on the disk")
 	}
-	path := made(t, 120)
+	path := writeJournal(t, 120)
 	good, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := exported(t, path)
+	want, err := verifyAndExport(t, path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := rand.New(rand.NewPCG(5, 6))
 	refused := 0
 	for i := range 150 {
-		bad := damaged(good, r)
+		bad := damagedCopy(good, r)
 		path := filepath.Join(t.TempDir(), "bad.db")
 		if err := os.WriteFile(path, bad, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := exported(t, path); err == nil && !bytes.Equal(got, want) {
+		if got, err := verifyAndExport(t, path); err == nil && !bytes.Equal(got, want) {
 			t.Fatalf("damage %d: what was verified is not what was written", i)
 		}
 		j, err := Open(path, options(t))
@@ -51,7 +51,7 @@ func TestDamagedJournalIsRefusedOrReadsCorrectly(t *testing.T) {
 }
 
 // damagedCopy returns a copy of good with up to 20 ranges of up to 64 bytes changed.
-func damaged(good []byte, r *rand.Rand) []byte {
+func damagedCopy(good []byte, r *rand.Rand) []byte {
 	bad := bytes.Clone(good)
 	for range 1 + r.IntN(20) {
 		at := r.IntN(len(bad))
@@ -63,7 +63,7 @@ func damaged(good []byte, r *rand.Rand) []byte {
 }
 
 // verifyAndExport returns the exported records of the journal at path, or an error if the journal does not verify.
-func exported(t *testing.T, path string) ([]byte, error) {
+func verifyAndExport(t *testing.T, path string) ([]byte, error) {
 	r, err := OpenReadOnly(path)
 	if err != nil {
 		return nil, err

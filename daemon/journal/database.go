@@ -42,7 +42,7 @@ func (d *database) connect(mode string) (err error) {
 	}
 	d.db.SetMaxOpenConns(1)
 	if d.conn, err = d.db.Conn(background); err != nil {
-		return torn(err)
+		return wrapReadError(err)
 	}
 	return nil
 }
@@ -57,7 +57,7 @@ func (d *database) prepare() error {
 	} {
 		s, err := d.conn.PrepareContext(background, text)
 		if err != nil {
-			return torn(err)
+			return wrapReadError(err)
 		}
 		*st = s
 	}
@@ -103,10 +103,10 @@ func (d *database) readOrigin() (origin string, g wire.Generation, err error) {
 		q = "SELECT origin, generation FROM journal"
 	}
 	if err := d.conn.QueryRowContext(background, q).Scan(&origin, &g); err != nil {
-		return "", "", torn(err)
+		return "", "", wrapReadError(err)
 	}
 	if err := g.Check(); err != nil {
-		return "", "", torn(err)
+		return "", "", wrapReadError(err)
 	}
 	if g != "" {
 		origin += "/" + string(g)
@@ -115,7 +115,7 @@ func (d *database) readOrigin() (origin string, g wire.Generation, err error) {
 }
 
 // requireSync makes every commit wait for the disk (synchronous=FULL).
-func (d *database) strict() error {
+func (d *database) requireSync() error {
 	if !d.relaxed {
 		return nil
 	}
@@ -163,7 +163,7 @@ func (d *database) relax() error {
 }
 
 // checkpointLog moves the content of the write-ahead log into the file, if the log is long.
-func (d *database) fold() error {
+func (d *database) checkpointLog() error {
 	if d.commits < foldAfter {
 		return nil
 	}
@@ -266,7 +266,7 @@ func (d *database) lostAfter(seq uint64) (lost bool, err error) {
 
 // runCheck runs one of SQLite's own checks, integrity_check or quick_check, and returns its result: "ok", or a
 // description of the damage.
-func (d *database) says(ctx context.Context, check string) (found string, err error) {
+func (d *database) runCheck(ctx context.Context, check string) (found string, err error) {
 	err = d.conn.QueryRowContext(ctx, "PRAGMA "+check+"(1)").Scan(&found)
 	return found, err
 }

@@ -129,7 +129,7 @@ func TestReadOnlyFileIsReadAndWritesReturnErrReadOnly(t *testing.T) {
 }
 
 // writeJournal writes a journal of n records and returns its path.
-func made(t *testing.T, n int) string {
+func writeJournal(t *testing.T, n int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "journal.db")
 	j := open(t, path, options(t))
@@ -141,7 +141,7 @@ func made(t *testing.T, n int) string {
 }
 
 func TestOtherFilesAreRefusedAndNotModified(t *testing.T) {
-	good, err := os.ReadFile(made(t, 50))
+	good, err := os.ReadFile(writeJournal(t, 50))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func TestDamagedJournalAndItsLogAreNotModified(t *testing.T) {
 }
 
 func TestAnotherMachinesJournalIsRefused(t *testing.T) {
-	path := made(t, 2)
+	path := writeJournal(t, 2)
 	o := options(t)
 	o.Machine = "vinyl"
 	if _, err := Open(path, o); err == nil || !strings.Contains(err.Error(), "portillon/lab/laser") {
@@ -239,7 +239,7 @@ func TestAnotherMachinesJournalIsRefused(t *testing.T) {
 }
 
 func TestNoJournalIsCreatedBesideTheLogOfAMissingFile(t *testing.T) {
-	path := made(t, 2)
+	path := writeJournal(t, 2)
 	if err := os.Rename(path, path+"-wal"); err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +291,7 @@ func TestVerifyDetectsEachChange(t *testing.T) {
 			"WHERE seq = 6) WHERE seq = 7",
 	} {
 		t.Run(change, func(t *testing.T) {
-			path := made(t, 40)
+			path := writeJournal(t, 40)
 			db, err := sql.Open("sqlite", path)
 			if err != nil {
 				t.Fatal(err)
@@ -316,7 +316,7 @@ func TestVerifyDetectsEachChange(t *testing.T) {
 
 // Erasing a record does not change the tree.
 func TestErasedRecordLeavesTheTreeVerifiable(t *testing.T) {
-	path := made(t, 40)
+	path := writeJournal(t, 40)
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)

@@ -166,7 +166,7 @@ func inspect(path, origin string) (err error) {
 }
 
 // wrapReadError wraps a read error with its cause: either the file is damaged, or something else prevents reading.
-func torn(err error) error {
+func wrapReadError(err error) error {
 	var e *sqlite.Error
 	if errors.As(err, &e) && e.Code()&0xff != lib.SQLITE_CORRUPT && e.Code()&0xff != lib.SQLITE_NOTADB {
 		return fmt.Errorf("%w: %w", ErrUnread, err)

@@ -69,7 +69,7 @@ func Open(path string, o Options) (*Journal, error) {
 	}
 	j := &Journal{store: newStore(path, defaults(o))}
 	if err := j.open(); err != nil {
-		return nil, refused(path, err)
+		return nil, openError(path, err)
 	}
 	return j, nil
 }
@@ -79,7 +79,7 @@ func OpenReadOnly(path string) (*Journal, error) {
 	j := &Journal{store: newStore(path, Options{})}
 	j.store.readOnly = true
 	if err := j.openReading(); err != nil {
-		return nil, refused(path, err)
+		return nil, openError(path, err)
 	}
 	return j, nil
 }
@@ -154,7 +154,7 @@ func (j *Journal) openReading() (err error) {
 			j.release()
 		}
 	}()
-	if err = j.store.attach("ro"); err != nil && atRest(j.store.path) {
+	if err = j.store.attach("ro"); err != nil && hasNoLog(j.store.path) {
 		// On a read-only disk SQLite cannot create the index of the write-ahead log. A journal without such a log needs
 		// no index.
 		err = errors.Join(j.release(), j.store.attach("ro&immutable=1"))
@@ -166,7 +166,7 @@ func (j *Journal) openReading() (err error) {
 }
 
 // hasNoLog reports whether the journal has no write-ahead log. Without the log, no daemon is writing.
-func atRest(path string) bool {
+func hasNoLog(path string) bool {
 	_, err := os.Lstat(path + "-wal")
 	return errors.Is(err, fs.ErrNotExist)
 }

@@ -25,13 +25,13 @@ func TestMain(m *testing.M) {
 }
 
 // childTB implements testing.TB in the child process, in which no test runs.
-type alone struct{ testing.TB }
+type childTB struct{ testing.TB }
 
-func (*alone) Helper()        {}
-func (*alone) Fatal(a ...any) { panic(fmt.Sprint(a...)) }
+func (*childTB) Helper()        {}
+func (*childTB) Fatal(a ...any) { panic(fmt.Sprint(a...)) }
 
 func appendForEver(path string) error {
-	j, err := Open(path, options(&alone{}))
+	j, err := Open(path, options(&childTB{}))
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 
 // oldJournal returns the path of a journal that commit 80f842b of this program wrote. The journal has 14 records of the
 // laser cutter, of which the hub had acknowledged 10. The keys of that machine are stored in the same folder.
-func old(t *testing.T) (path string, o Options, keys note.Verifiers) {
+func oldJournal(t *testing.T) (path string, o Options, keys note.Verifiers) {
 	t.Helper()
 	read := func(name string) []byte {
 		b, err := os.ReadFile(filepath.Join("testdata/80f842b", name))
@@ -47,7 +47,7 @@ func old(t *testing.T) (path string, o Options, keys note.Verifiers) {
 }
 
 func TestJournalsOfAnOldReleaseAreReadWithoutConversion(t *testing.T) {
-	path, _, _ := old(t)
+	path, _, _ := oldJournal(t)
 	j, err := OpenReadOnly(path)
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func TestJournalsOfAnOldReleaseAreReadWithoutConversion(t *testing.T) {
 }
 
 func TestJournalsOfAnOldReleaseStayInTheEmptyGeneration(t *testing.T) {
-	path, o, keys := old(t)
+	path, o, keys := oldJournal(t)
 	for n := uint64(15); n < 17; n++ {
 		j, err := Open(path, o)
 		if err != nil {

@@ -157,7 +157,7 @@ func varint(b []byte) (v uint64, n int) {
 
 // replaceFirstPage replaces a damaged first page with the first page of an empty journal. In all journals the tables
 // begin at the same pages.
-func graft(path, work string) error {
+func replaceFirstPage(path, work string) error {
 	empty := filepath.Join(work, "empty.db")
 	if err := build(empty, "portillon/?", ""); err != nil {
 		return err

@@ -20,7 +20,7 @@ const (
 // Batch returns the records from seq on, at most max of them and at most BatchBytes, with a checkpoint that covers the
 // last one. If from is past the end, Batch returns the zero Batch.
 func (j *Journal) Batch(from uint64, max int) (_ wire.Batch, err error) {
-	defer j.store.named(&err)
+	defer j.store.addNameAndRemedy(&err)
 	rows, root, err := j.store.take(from, min(max, wire.MaxBatchRecords))
 	if err != nil || len(rows) == 0 {
 		return wire.Batch{}, err
@@ -42,10 +42,10 @@ func (j *Journal) Batch(from uint64, max int) (_ wire.Batch, err error) {
 
 // Cursor is the last sequence number that a sink has acknowledged; 0: the sink has acknowledged no record.
 func (j *Journal) Cursor(sink string) (_ uint64, err error) {
-	defer j.store.named(&err)
+	defer j.store.addNameAndRemedy(&err)
 	j.store.mu.Lock()
 	defer j.store.mu.Unlock()
-	if err := j.store.usable(); err != nil {
+	if err := j.store.requireUsable(); err != nil {
 		return 0, err
 	}
 	var n int64
@@ -60,13 +60,13 @@ func (j *Journal) Cursor(sink string) (_ uint64, err error) {
 // earlier position. Some records are then sent again. SetCursor also checkpoints the write-ahead log into the file,
 // because no member waits for a sink.
 func (j *Journal) SetCursor(sink string, seq uint64) (err error) {
-	defer j.store.named(&err)
+	defer j.store.addNameAndRemedy(&err)
 	j.store.mu.Lock()
 	defer j.store.mu.Unlock()
 	if j.store.readOnly {
 		return ErrReadOnly
 	}
-	if err := j.store.usable(); err != nil {
+	if err := j.store.requireUsable(); err != nil {
 		return err
 	}
 	if n := j.store.tree.length.Load(); seq > n {
@@ -78,15 +78,15 @@ func (j *Journal) SetCursor(sink string, seq uint64) (err error) {
 	if _, err := j.store.db.st.setCursor.Exec(sink, int64(seq)); err != nil {
 		return fmt.Errorf("journal: cannot store the cursor of %s: %w", sink, err)
 	}
-	return j.store.db.fold()
+	return j.store.db.checkpointLog()
 }
 
 // Facts returns the last written values of the facts whose keys begin with prefix.
 func (j *Journal) Facts(prefix string) (_ map[string][]byte, err error) {
-	defer j.store.named(&err)
+	defer j.store.addNameAndRemedy(&err)
 	j.store.mu.Lock()
 	defer j.store.mu.Unlock()
-	if err := j.store.usable(); err != nil {
+	if err := j.store.requireUsable(); err != nil {
 		return nil, err
 	}
 	q := "SELECT key, value FROM facts WHERE substr(key, 1, length(?1)) = ?1"
@@ -116,10 +116,10 @@ type UnfinishedSession struct {
 // OpenSession returns the session that the previous daemon left unfinished, if there is one. Sessions do not overlap,
 // so only the last session can be unfinished.
 func (j *Journal) OpenSession() (_ UnfinishedSession, _ bool, err error) {
-	defer j.store.named(&err)
+	defer j.store.addNameAndRemedy(&err)
 	j.store.mu.Lock()
 	defer j.store.mu.Unlock()
-	if err := j.store.usable(); err != nil {
+	if err := j.store.requireUsable(); err != nil {
 		return UnfinishedSession{}, false, err
 	}
 	var kind string
@@ -135,7 +135,7 @@ func (j *Journal) OpenSession() (_ UnfinishedSession, _ bool, err error) {
 	}
 	r, err := wire.ParseRecord(text)
 	if err != nil {
-		return UnfinishedSession{}, false, torn(err)
+		return UnfinishedSession{}, false, wrapReadError(err)
 	}
 	if lost, err := j.store.db.lostAfter(r.Seq); err != nil || lost {
 		return UnfinishedSession{}, false, err // the session's end may be among the lost records

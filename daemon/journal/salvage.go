@@ -71,7 +71,7 @@ func Salvage(ctx context.Context, from, to, origin string, held HubCopy) (Salvag
 	}
 	if left.origin != "" {
 		origin = left.origin
-	} else if of := left.owner(); of != "" {
+	} else if of := left.recordedOrigin(); of != "" {
 		if base, _ := splitOrigin(origin); base != of {
 			origin = of
 		}
@@ -80,16 +80,16 @@ func Salvage(ctx context.Context, from, to, origin string, held HubCopy) (Salvag
 	if origin == "" || len(left.rows) == 0 {
 		return out, fmt.Errorf("journal %s: salvage: %w", from, ErrNothingLeft)
 	}
-	kept := longest(left.rows, left.last(), out.Cursor)
-	if !kept.fits(held) {
-		kept = longest(left.rows, left.last(), 0) // the hashes over the lost records differ from those that the hub holds
+	kept := longestProven(left.rows, left.last(), out.Cursor)
+	if !kept.agreesWith(held) {
+		kept = longestProven(left.rows, left.last(), 0) // the hashes over the lost records differ from those that the hub holds
 	}
 	if kept.n == 0 {
 		return out, fmt.Errorf("journal %s: salvage: %w: record 1 is lost, and no hash proves the "+
 			"others", from, ErrNothingLeft)
 	}
 	out.Records, out.Lost = kept.n, kept.lost
-	out.Read, out.Dropped, out.Unread = left.beyond(kept.n, out.Cursor)
+	out.Read, out.Dropped, out.Unread = left.countAndListAfter(kept.n, out.Cursor)
 	if err := writeSalvaged(ctx, to, origin, kept, left); err != nil {
 		return out, fmt.Errorf("journal %s: salvage: %w", to, err)
 	}
@@ -115,17 +115,17 @@ type prefix struct {
 
 // longestProven returns the longest prefix of rows, up to last, that the tree proves. Records up to held may be missing
 // from the prefix.
-func longest(rows map[uint64]row, last, held uint64) prefix {
+func longestProven(rows map[uint64]row, last, held uint64) prefix {
 	var t knownTree
 	out := prefix{at: map[uint64]tlog.Hash{}}
 	var lost []Span
 	for seq := uint64(1); seq <= last; seq++ {
 		r, there := rows[seq]
-		if there && !t.grow(seq, r.hashes) || !there {
+		if there && !t.addHashes(seq, r.hashes) || !there {
 			if seq > held {
 				break
 			}
-			t.lose(seq)
+			t.addUnknown(seq)
 			if k := len(lost) - 1; k >= 0 && lost[k].Last == seq-1 {
 				lost[k].Last = seq
 			} else {
@@ -149,13 +149,13 @@ func longest(rows map[uint64]row, last, held uint64) prefix {
 }
 
 // agreesWith reports whether the prefix is consistent with the part that the hub acknowledged.
-func (p prefix) fits(held HubCopy) bool {
+func (p prefix) agreesWith(held HubCopy) bool {
 	root, known := p.at[held.Seq]
 	return !known || held.Root == tlog.Hash{} || root == held.Root
 }
 
 // countAndListAfter counts the records that were read, and lists the read and unread records after record n.
-func (l *remains) beyond(n, held uint64) (read uint64, dropped, unread []Span) {
+func (l *remains) countAndListAfter(n, held uint64) (read uint64, dropped, unread []Span) {
 	read = uint64(len(l.rows))
 	for seq := n + 1; seq <= max(l.last(), held); seq++ {
 		to := &unread
@@ -198,7 +198,7 @@ func writeSalvaged(ctx context.Context, to, origin string, kept prefix, left *re
 	if err := j.store.db.prepare(); err != nil {
 		return err
 	}
-	if err := j.store.db.transact(func() error { return j.store.db.refill(ctx, kept, left) }); err != nil {
+	if err := j.store.db.transact(func() error { return j.store.db.insertKept(ctx, kept, left) }); err != nil {
 		return err
 	}
 	if err := j.store.load(); err != nil {
@@ -219,7 +219,7 @@ func syncFile(path string) error {
 }
 
 // insertKept inserts the records of the prefix into the new journal.
-func (d *database) refill(ctx context.Context, kept prefix, left *remains) error {
+func (d *database) insertKept(ctx context.Context, kept prefix, left *remains) error {
 	for seq := uint64(1); seq <= kept.n; seq++ {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -278,7 +278,7 @@ type knownTree struct {
 }
 
 // addHashes adds record seq with its stored hashes, and reports whether no known hash contradicts them.
-func (t *knownTree) grow(seq uint64, hashes []tlog.Hash) bool {
+func (t *knownTree) addHashes(seq uint64, hashes []tlog.Hash) bool {
 	for level := 0; level+1 < len(hashes); level++ {
 		if t.known[level] && tlog.NodeHash(t.edge[level], hashes[level]) != hashes[level+1] {
 			return false
@@ -290,7 +290,7 @@ func (t *knownTree) grow(seq uint64, hashes []tlog.Hash) bool {
 }
 
 // addUnknown adds record seq, whose content is unknown.
-func (t *knownTree) lose(seq uint64) { t.known[trailing(seq)] = false }
+func (t *knownTree) addUnknown(seq uint64) { t.known[trailing(seq)] = false }
 
 // root returns the root of the tree over size records, if it is known.
 func (t *knownTree) root(size uint64) (h tlog.Hash, known bool) {
@@ -332,7 +332,7 @@ func (l *remains) last() uint64 { return l.top }
 
 // recordedOrigin returns the origin, without its generation, that the first complete record names; empty: no record is
 // complete.
-func (l *remains) owner() string {
+func (l *remains) recordedOrigin() string {
 	for _, seq := range slices.Sorted(maps.Keys(l.rows)) {
 		if r := l.rows[seq]; r.record != nil {
 			rec, err := r.check()
@@ -379,7 +379,7 @@ func readDamaged(ctx context.Context, from, dir string) (*remains, error) {
 	scanPages(copied, out) // before SQLite may checkpoint the log into the file
 	scanPages(copied+"-wal", out)
 	if out.origin == "" {
-		if err := graft(copied, work); err != nil { // the first page is lost
+		if err := replaceFirstPage(copied, work); err != nil { // the first page is lost
 			return nil, err
 		}
 	}

@@ -28,7 +28,7 @@ func pagesOf(t *testing.T, file []byte) (out []int) {
 
 // savedJournal returns a closed journal of n records with facts, of which the hub holds the first held records, and the
 // hub's copy.
-func saved(t *testing.T, n int, held uint64) (path string, ack HubCopy) {
+func savedJournal(t *testing.T, n int, held uint64) (path string, ack HubCopy) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "journal.db")
 	j := open(t, path, options(t))
@@ -63,7 +63,7 @@ func bytesOf(t *testing.T, path string) []byte {
 }
 
 // zeroPage writes the file with one page replaced by zeros.
-func zeroed(t *testing.T, path string, page int) {
+func zeroPage(t *testing.T, path string, page int) {
 	t.Helper()
 	b := bytesOf(t, path)
 	clear(b[page*pageSize : (page+1)*pageSize])
@@ -80,7 +80,7 @@ func TestJournalWithAZeroedPageIsSalvagedAsFarAsTheTreeProves(t *testing.T) {
 	}
 	const n = 150
 	for _, held := range []uint64{0, n} {
-		path, ack := saved(t, n, held)
+		path, ack := savedJournal(t, n, held)
 		good := bytesOf(t, path)
 		whole := rowsOf(t, path)
 		for page := range len(good) / pageSize {
@@ -89,7 +89,7 @@ func TestJournalWithAZeroedPageIsSalvagedAsFarAsTheTreeProves(t *testing.T) {
 				if err := os.WriteFile(bad, good, 0o600); err != nil {
 					t.Fatal(err)
 				}
-				zeroed(t, bad, page)
+				zeroPage(t, bad, page)
 				before := bytesOf(t, bad)
 				to := filepath.Join(t.TempDir(), "new.db")
 				s, err := Salvage(t.Context(), bad, to, "portillon/lab/laser", ack)
@@ -112,7 +112,7 @@ func TestJournalWithAZeroedPageIsSalvagedAsFarAsTheTreeProves(t *testing.T) {
 				if edge := holdsEdge(good, page, n); held == n && !edge && s.Records != n {
 					t.Errorf("all is held by the hub, and %d records are kept: %+v", s.Records, s)
 				}
-				goesOn(t, to, s, ack, whole)
+				checkSalvaged(t, to, s, ack, whole)
 			})
 		}
 	}
@@ -148,7 +148,7 @@ func rowsOf(t *testing.T, path string) map[uint64]row {
 
 // checkSalvaged checks that the new journal holds the records that were written, has the root that the hub holds, and
 // accepts records.
-func goesOn(t *testing.T, path string, s SalvageResult, ack HubCopy, whole map[uint64]row) {
+func checkSalvaged(t *testing.T, path string, s SalvageResult, ack HubCopy, whole map[uint64]row) {
 	t.Helper()
 	j := open(t, path, options(t))
 	v := verified(t, j)
@@ -192,9 +192,9 @@ func goesOn(t *testing.T, path string, s SalvageResult, ack HubCopy, whole map[u
 // If the hub does not hold the records of a gap, no hash proves the records after the gap. Salvage lists those records
 // and leaves them out of the new journal.
 func TestRecordsAfterAGapThatTheHubLacksAreListed(t *testing.T) {
-	path, ack := saved(t, 300, 20)
+	path, ack := savedJournal(t, 300, 20)
 	pages := pagesOf(t, bytesOf(t, path))
-	zeroed(t, path, pages[len(pages)/2])
+	zeroPage(t, path, pages[len(pages)/2])
 	to := filepath.Join(t.TempDir(), "new.db")
 	s, err := Salvage(t.Context(), path, to, "", ack)
 	if err != nil {
@@ -209,9 +209,9 @@ func TestRecordsAfterAGapThatTheHubLacksAreListed(t *testing.T) {
 
 // If the hashes over a gap do not give the root that the hub acknowledged, the journal is kept only up to the gap.
 func TestGapIsKeptOnlyIfItsHashesGiveTheRootOfTheHub(t *testing.T) {
-	path, ack := saved(t, 300, 300)
+	path, ack := savedJournal(t, 300, 300)
 	pages := pagesOf(t, bytesOf(t, path))
-	zeroed(t, path, pages[len(pages)/2])
+	zeroPage(t, path, pages[len(pages)/2])
 	right, err := Salvage(t.Context(), path, filepath.Join(t.TempDir(), "new.db"), "", ack)
 	if err != nil || right.Records != 300 || len(right.Lost) != 1 {
 		t.Fatalf("%+v, %v", right, err)
@@ -246,7 +246,7 @@ func TestWriteAheadLogIsSalvagedToo(t *testing.T) {
 
 func TestSalvageRefusesUnusableInput(t *testing.T) {
 	dir := t.TempDir()
-	path, _ := saved(t, 10, 0)
+	path, _ := savedJournal(t, 10, 0)
 	taken := filepath.Join(dir, "taken.db")
 	if err := os.WriteFile(taken, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)

@@ -46,7 +46,7 @@ func (s *store) attach(mode string) (err error) {
 }
 
 // requireUsable returns an error with the reason if the journal cannot be used. The caller holds the lock.
-func (s *store) usable() error {
+func (s *store) requireUsable() error {
 	if s.closed {
 		return ErrClosed
 	}
@@ -60,14 +60,14 @@ func (s *store) usable() error {
 func (s *store) load() error {
 	last, err := s.tree.load()
 	if err != nil {
-		return torn(err)
+		return wrapReadError(err)
 	}
 	recent, err := s.tree.checkTail(last)
 	if err != nil {
-		return torn(err)
+		return wrapReadError(err)
 	}
 	for _, r := range recent {
-		s.clock.saw(r)
+		s.clock.addRecord(r)
 	}
 	s.clock.lookBack(s.db, last-tail)
 	s.stale = false
@@ -79,7 +79,7 @@ func (s *store) append(e Entry) (wire.Record, error) {
 	if s.readOnly {
 		return wire.Record{}, ErrReadOnly
 	}
-	if err := s.usable(); err != nil {
+	if err := s.requireUsable(); err != nil {
 		return wire.Record{}, err
 	}
 	r, text, err := s.compose(e)
@@ -98,7 +98,7 @@ func (s *store) append(e Entry) (wire.Record, error) {
 		s.stale = true
 		return wire.Record{}, err
 	}
-	s.clock.saw(r)
+	s.clock.addRecord(r)
 	s.db.commits++
 	s.tree.advance(r.Seq, hashes)
 	return r, nil
@@ -133,7 +133,7 @@ func (s *store) compose(e Entry) (wire.Record, []byte, error) {
 // write writes a record and its facts in one transaction. A record without facts is one statement, which is a
 // transaction in itself. The caller holds the lock.
 func (s *store) write(facts map[string][]byte, r wire.Record, salt wire.Salt, text []byte, hashes []tlog.Hash) error {
-	if err := s.db.strict(); err != nil {
+	if err := s.db.requireSync(); err != nil {
 		return err
 	}
 	if len(facts) == 0 {
@@ -150,7 +150,7 @@ func (s *store) write(facts map[string][]byte, r wire.Record, salt wire.Salt, te
 func (s *store) take(from uint64, n int) ([]row, tlog.Hash, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.usable(); err != nil {
+	if err := s.requireUsable(); err != nil {
 		return nil, tlog.Hash{}, err
 	}
 	if from == 0 || from > s.tree.length.Load() {
@@ -168,7 +168,7 @@ func (s *store) take(from uint64, n int) ([]row, tlog.Hash, error) {
 	rows = rows[:keep]
 	for _, r := range rows { // the hub would refuse these records, and all later records
 		if _, err := r.check(); err != nil {
-			return nil, tlog.Hash{}, fmt.Errorf("%w: %w; %s", ErrDamaged, err, cureDamage(s.path))
+			return nil, tlog.Hash{}, fmt.Errorf("%w: %w; %s", ErrDamaged, err, damageRemedy(s.path))
 		}
 	}
 	root, err := s.tree.root(rows[keep-1].seq)
@@ -180,7 +180,7 @@ func (s *store) take(from uint64, n int) ([]row, tlog.Hash, error) {
 func (s *store) each(ctx context.Context, from uint64, f func(row) error) error {
 	for end := s.tree.length.Load(); from <= end; {
 		s.mu.Lock()
-		rows, err := []row(nil), s.usable()
+		rows, err := []row(nil), s.requireUsable()
 		if err == nil {
 			rows, err = s.db.rows(from, int(min(step, end-from+1)))
 		}
@@ -205,21 +205,21 @@ func (s *store) each(ctx context.Context, from uint64, f func(row) error) error 
 }
 
 // verifyFrom compares the records from seq on with their hashes, and also checks the tree if seq is 1.
-func (s *store) compare(ctx context.Context, from uint64) error {
+func (s *store) verifyFrom(ctx context.Context, from uint64) error {
 	var t knownTree
 	err := s.each(ctx, from, func(r row) error {
 		switch {
 		case len(r.hashes) == 0:
-			t.lose(r.seq)
+			t.addUnknown(r.seq)
 		case r.record != nil && (len(r.salt) != len(wire.Salt{}) || wire.Leaf(wire.Salt(r.salt), r.record) != r.hashes[0]):
 			return fmt.Errorf("record %d does not match its leaf hash: it was changed after it was written", r.seq)
-		case !t.grow(r.seq, r.hashes):
+		case !t.addHashes(r.seq, r.hashes):
 			return fmt.Errorf("record %d does not match the hash tree", r.seq)
 		}
 		return nil
 	})
 	if err != nil && ctx.Err() == nil {
-		return torn(err)
+		return wrapReadError(err)
 	}
 	return err
 }
@@ -227,12 +227,12 @@ func (s *store) compare(ctx context.Context, from uint64) error {
 func (s *store) quickCheck(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.usable(); err != nil {
+	if err := s.requireUsable(); err != nil {
 		return err
 	}
-	found, err := s.db.says(ctx, "quick_check")
+	found, err := s.db.runCheck(ctx, "quick_check")
 	if err != nil {
-		return torn(err)
+		return wrapReadError(err)
 	}
 	if found != "ok" {
 		return fmt.Errorf("%w: %s", ErrDamaged, found)
@@ -246,7 +246,7 @@ func (s *store) integrity(ctx context.Context) error {
 	if s.closed {
 		return ErrClosed
 	}
-	found, err := s.db.says(ctx, "integrity_check")
+	found, err := s.db.runCheck(ctx, "integrity_check")
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -261,7 +261,7 @@ func (s *store) integrity(ctx context.Context) error {
 func (s *store) removedTags(found func(id string)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.usable(); err != nil {
+	if err := s.requireUsable(); err != nil {
 		return err
 	}
 	rows, err := s.db.conn.QueryContext(background, "SELECT record FROM records WHERE kind = ? AND record IS NOT "+

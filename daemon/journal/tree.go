@@ -94,7 +94,7 @@ func (t *tree) checkEnd(last int64, end row) error {
 			return err
 		}
 	}
-	if !known.grow(uint64(last), end.hashes) {
+	if !known.addHashes(uint64(last), end.hashes) {
 		return fmt.Errorf("record %d does not match the hash tree", last)
 	}
 	return nil
@@ -148,10 +148,10 @@ func (t *tree) storedReader() tlog.HashReader {
 
 // Root returns the root of the tree over its first size records.
 func (j *Journal) Root(size uint64) (_ tlog.Hash, err error) {
-	defer j.store.named(&err)
+	defer j.store.addNameAndRemedy(&err)
 	j.store.mu.Lock()
 	defer j.store.mu.Unlock()
-	if err := j.store.usable(); err != nil {
+	if err := j.store.requireUsable(); err != nil {
 		return tlog.Hash{}, err
 	}
 	return j.store.tree.root(size)
@@ -170,10 +170,10 @@ func (t *tree) root(size uint64) (tlog.Hash, error) {
 
 // Checkpoint returns a signed checkpoint of all current records.
 func (j *Journal) Checkpoint() (_ []byte, err error) {
-	defer j.store.named(&err)
+	defer j.store.addNameAndRemedy(&err)
 	j.store.mu.Lock()
 	size := j.Len()
-	root, err := tlog.Hash{}, j.store.usable()
+	root, err := tlog.Hash{}, j.store.requireUsable()
 	if err == nil {
 		root, err = j.store.tree.root(size)
 	}

@@ -27,26 +27,26 @@ func (j *Journal) LastTrusted() time.Time {
 }
 
 // setTrusted stores the time of the newest record with a trusted clock. The caller holds the lock.
-func (c *clock) believe(wall time.Time) {
+func (c *clock) setTrusted(wall time.Time) {
 	c.sure = wall
 	c.trusted.Store(wall.UnixMilli())
 }
 
 // addRecord updates the clock with the time of a record.
-func (c *clock) saw(r wire.Record) {
+func (c *clock) addRecord(r wire.Record) {
 	if r.Clock.Believed() {
-		c.believe(r.Wall)
+		c.setTrusted(r.Wall)
 	}
 }
 
 // maxUntrusted is the number of consecutive records without a trusted clock after which an earlier trusted time no
 // longer limits new times, because that earlier time may have been wrong.
-const far = 2000
+const maxUntrusted = 2000
 
 // lookBack finds the newest record up to last with a trusted clock, if the tail has none. lookBack ignores damage,
 // because Verify reports damage.
 func (c *clock) lookBack(db *database, last int64) {
-	for oldest := last - far; last > max(0, oldest) && c.sure.IsZero(); {
+	for oldest := last - maxUntrusted; last > max(0, oldest) && c.sure.IsZero(); {
 		from := max(1, last-step+1)
 		rows, err := db.rows(uint64(from), int(last-from+1))
 		if err != nil {
@@ -54,7 +54,7 @@ func (c *clock) lookBack(db *database, last int64) {
 		}
 		for _, r := range slices.Backward(rows) {
 			if rec, err := r.check(); err == nil && rec.Clock.Believed() {
-				c.believe(rec.Wall)
+				c.setTrusted(rec.Wall)
 				break
 			}
 		}

@@ -29,7 +29,7 @@ type VerifyResult struct {
 // gaps, and the times, which run backwards only after a correction of the clock. The journal may grow during the call;
 // Verify covers the records that existed at the beginning.
 func (j *Journal) Verify(ctx context.Context) (_ VerifyResult, err error) {
-	defer j.store.named(&err)
+	defer j.store.addNameAndRemedy(&err)
 	if err := j.store.integrity(ctx); err != nil {
 		return VerifyResult{}, err
 	}
@@ -43,14 +43,14 @@ func (j *Journal) Verify(ctx context.Context) (_ VerifyResult, err error) {
 			return err
 		}
 		if len(r.hashes) == 0 {
-			tree.lose(r.seq)
+			tree.addUnknown(r.seq)
 			v.Lost, v.Records, sure = v.Lost+1, r.seq, time.Time{}
 			return nil
 		}
-		if !tree.grow(r.seq, r.hashes) {
+		if !tree.addHashes(r.seq, r.hashes) {
 			return fmt.Errorf("record %d does not match the hash tree", r.seq)
 		}
-		if doubtful++; doubtful > far+tail { // Open searches back as far as this
+		if doubtful++; doubtful > maxUntrusted+tail { // Open searches back as far as this
 			sure = time.Time{}
 		}
 		switch {
@@ -84,7 +84,7 @@ func (j *Journal) Verify(ctx context.Context) (_ VerifyResult, err error) {
 // Export writes the records from seq on to w, one JSON object per line, with the salt and the record in the format of
 // the uplink. Erased records are left out.
 func (j *Journal) Export(ctx context.Context, w io.Writer, from uint64) (err error) {
-	defer j.store.named(&err)
+	defer j.store.addNameAndRemedy(&err)
 	b := bufio.NewWriter(w)
 	err = j.store.each(ctx, max(from, 1), func(r row) error {
 		if r.record == nil {

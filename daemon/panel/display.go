@@ -47,7 +47,7 @@ type machineFace struct {
 }
 
 // adapt returns a view in this machine's wording.
-func (m machineFace) say(v View) View {
+func (m machineFace) adapt(v View) View {
 	if m.wording == nil {
 		return v
 	}
@@ -161,12 +161,12 @@ func (d *display) frame() Frame {
 		x.Question, x.Line, x.Items = "", policy.Text{}, nil
 		v.Visitor = &x
 	}
-	v = v.known()
+	v = v.orRefusal()
 	// In a state without offers the person was just refused or is not known yet, and gets no buttons.
 	if row, _ := v.Sign.row(); !row.offers {
 		v.Offers = nil
 	}
-	f := Frame{View: d.machine.say(v), Look: d.machine.look.String(), Hub: d.hub, Now: d.now(), Build: build(), Rev: d.rev}
+	f := Frame{View: d.machine.adapt(v), Look: d.machine.look.String(), Hub: d.hub, Now: d.now(), Build: build(), Rev: d.rev}
 	_, f.Zone = f.Now.In(d.machine.zone).Zone()
 	return f
 }

@@ -31,7 +31,7 @@ func TestViewsThatDifferInOneFieldAreNotEqual(t *testing.T) {
 			if field.Kind() == reflect.Pointer {
 				continue // the fields of Visitor are checked below
 			}
-			field.Set(other(t, field))
+			field.Set(otherValue(t, field))
 			if changed.equal(full()) || full().equal(changed) {
 				t.Errorf("a change of %s is not seen", of(&changed).Type().Field(i).Name)
 			}
@@ -42,7 +42,7 @@ func TestViewsThatDifferInOneFieldAreNotEqual(t *testing.T) {
 }
 
 // otherValue returns a value of the field's type that differs from the value in the test's view.
-func other(t *testing.T, field reflect.Value) reflect.Value {
+func otherValue(t *testing.T, field reflect.Value) reflect.Value {
 	t.Helper()
 	switch field.Interface().(type) {
 	case time.Time:

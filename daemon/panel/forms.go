@@ -54,7 +54,7 @@ func (s *server) do(w http.ResponseWriter, r *http.Request) {
 	if !s.read(w, r, &o) {
 		return
 	}
-	o.Here = s.here(r)
+	o.Here = s.isAtMachine(r)
 	if err := s.c.Actions.Do(r.Context(), o); err != nil {
 		refuse(w, r, err)
 		return
@@ -63,14 +63,14 @@ func (s *server) do(w http.ResponseWriter, r *http.Request) {
 }
 
 // openForm serves POST /form, which opens a form for the person who tapped.
-func (s *server) ask(w http.ResponseWriter, r *http.Request) {
+func (s *server) openForm(w http.ResponseWriter, r *http.Request) {
 	var a FormRequest
 	if !s.read(w, r, &a) {
 		return
 	}
-	a.Token, a.Here = "", s.here(r)
+	a.Token, a.Here = "", s.isAtMachine(r)
 	if !a.Here {
-		refuse(w, r, s.elsewhere())
+		refuse(w, r, s.elsewhereRefusal())
 		return
 	}
 	f, err := s.c.Actions.Form(r.Context(), a)
@@ -78,7 +78,7 @@ func (s *server) ask(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, err)
 		return
 	}
-	if s.c.URL != "" && s.screens.exist() {
+	if s.c.URL != "" && s.screens.hasScreen() {
 		f.URL = strings.TrimSuffix(s.c.URL, "/") + "/form/" + f.Token
 		f.QR = newQR(f.URL)
 	}
@@ -88,16 +88,16 @@ func (s *server) ask(w http.ResponseWriter, r *http.Request) {
 
 // elsewhereRefusal returns the refusal of a form for a page away from the machine. Only the code on the machine's own
 // screen opens a form on a phone.
-func (s *server) elsewhere() Refusal {
-	if !s.screens.exist() {
-		return s.noScreen()
+func (s *server) elsewhereRefusal() Refusal {
+	if !s.screens.hasScreen() {
+		return s.noScreenRefusal()
 	}
 	return ScanCode
 }
 
 // noScreenRefusal returns NoScreen in this machine's wording.
-func (s *server) noScreen() Refusal {
-	return Refusal(s.display.face().say(View{Line: policy.Text(NoScreen)}).Line)
+func (s *server) noScreenRefusal() Refusal {
+	return Refusal(s.display.face().adapt(View{Line: policy.Text(NoScreen)}).Line)
 }
 
 // read decodes a small JSON body. After a failure, read answers the request and returns false.
@@ -119,22 +119,22 @@ func (s *server) read(w http.ResponseWriter, r *http.Request, into any) bool {
 // form serves GET /form/TOKEN, which shows the form on a phone.
 func (s *server) form(w http.ResponseWriter, r *http.Request) {
 	if s.c.Actions == nil {
-		s.leaf(w, http.StatusNotFound, notHere, false)
+		s.answerPhone(w, http.StatusNotFound, notHere, false)
 		return
 	}
-	here := s.here(r)
-	if !here && !s.screens.exist() {
-		s.leaf(w, http.StatusForbidden, s.noScreen(), false)
+	here := s.isAtMachine(r)
+	if !here && !s.screens.hasScreen() {
+		s.answerPhone(w, http.StatusForbidden, s.noScreenRefusal(), false)
 		return
 	}
 	f, err := s.c.Actions.Form(r.Context(), FormRequest{Token: r.PathValue("token"), Here: here})
 	if err != nil {
-		s.leaf(w, http.StatusGone, err, false)
+		s.answerPhone(w, http.StatusGone, err, false)
 		return
 	}
 	name := s.display.face().name
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	io.WriteString(w, phone(f, name))
+	io.WriteString(w, phonePage(f, name))
 }
 
 // write serves POST /form/TOKEN, which submits a filled-in form from the panel's own page or from a phone.
@@ -145,18 +145,18 @@ func (s *server) write(w http.ResponseWriter, r *http.Request) {
 	case err != nil && script:
 		refuse(w, r, err)
 	case err != nil:
-		s.leaf(w, http.StatusConflict, err, true)
+		s.answerPhone(w, http.StatusConflict, err, true)
 	case script && done.waits != (policy.Text{}):
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(done.waits)
 	case script:
 		w.WriteHeader(http.StatusNoContent)
 	case done.waits != (policy.Text{}):
-		s.sentence(w, http.StatusOK, done.waits, false)
+		s.sentencePage(w, http.StatusOK, done.waits, false)
 	case done.form.Do == OpenTag:
-		s.sentence(w, http.StatusOK, Tagged(), false)
+		s.sentencePage(w, http.StatusOK, Tagged(), false)
 	default:
-		s.leaf(w, http.StatusOK, nil, false)
+		s.answerPhone(w, http.StatusOK, nil, false)
 	}
 }
 
@@ -171,9 +171,9 @@ func (s *server) submit(w http.ResponseWriter, r *http.Request) (submitted, erro
 	if s.c.Actions == nil {
 		return submitted{}, notHere
 	}
-	token, here := r.PathValue("token"), s.here(r)
-	if !here && !s.screens.exist() {
-		return submitted{}, s.noScreen()
+	token, here := r.PathValue("token"), s.isAtMachine(r)
+	if !here && !s.screens.hasScreen() {
+		return submitted{}, s.noScreenRefusal()
 	}
 	// Look up the form before reading a picture.
 	f, err := s.c.Actions.Form(r.Context(), FormRequest{Token: token, Here: here})
@@ -276,7 +276,7 @@ func bounded(s string, most int) error {
 }
 
 // internalRefusal logs an internal error, and returns a general refusal for the person.
-func notNow(err error) Refusal {
+func internalRefusal(err error) Refusal {
 	slog.Warn("panel form failed", "err", err)
 	return Refusal{
 		FR: "La machine n’a pas pu le noter : réessayez dans un moment",
@@ -288,7 +288,7 @@ func notNow(err error) Refusal {
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	code, text := http.StatusConflict, Refusal{}
 	if !errors.As(err, &text) {
-		code, text = http.StatusServiceUnavailable, notNow(err)
+		code, text = http.StatusServiceUnavailable, internalRefusal(err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
@@ -297,16 +297,16 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 // answerPhone answers a phone with a page of one sentence: the refusal, or thanks if err is nil. again adds that the
 // entry is still on the previous page and can be sent again.
-func (s *server) leaf(w http.ResponseWriter, code int, err error, again bool) {
+func (s *server) answerPhone(w http.ResponseWriter, code int, err error, again bool) {
 	t := Refusal{FR: "Merci, c’est noté.", EN: "Thank you, it is written down."}
 	if err != nil && !errors.As(err, &t) {
-		t, code = notNow(err), http.StatusServiceUnavailable
+		t, code = internalRefusal(err), http.StatusServiceUnavailable
 	}
-	s.sentence(w, code, policy.Text(t), again)
+	s.sentencePage(w, code, policy.Text(t), again)
 }
 
 // sentencePage answers like answerPhone, with a text that is not an error.
-func (s *server) sentence(w http.ResponseWriter, code int, t policy.Text, again bool) {
+func (s *server) sentencePage(w http.ResponseWriter, code int, t policy.Text, again bool) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
 	name := s.display.face().name
@@ -326,11 +326,11 @@ const phoneHead = `<!doctype html><html lang="fr" translate="no"><meta charset="
 
 // noBreak matches places where a line must not break, as in panel.js. French sets a space before : ; ? ! » and after «.
 // A number stays with its unit, and a day with its month.
-var ties = regexp.MustCompile(`(?i)« | [:;?!»]|\d (?:h|min|s|j|d|Mo|MB)\b(?: \d)?` +
+var noBreak = regexp.MustCompile(`(?i)« | [:;?!»]|\d (?:h|min|s|j|d|Mo|MB)\b(?: \d)?` +
 	`|\d(?:er)? (?:jan|fév|feb|mar|avr|apr|mai|may|jui|jun|jul|aoû|aug|sep|oct|nov|déc|dec)`)
 
 func tie(s string) string {
-	return ties.ReplaceAllStringFunc(s, func(m string) string { return strings.ReplaceAll(m, " ", "\u00a0") })
+	return noBreak.ReplaceAllStringFunc(s, func(m string) string { return strings.ReplaceAll(m, " ", "\u00a0") })
 }
 
 // both returns a text in French and in English, one below the other, so that nobody has to choose a language.
@@ -349,7 +349,7 @@ func both(t policy.Text) string {
 
 // phonePage returns a form as a page that works without scripts. With scripts, the page makes pictures smaller before
 // sending.
-func phone(f Form, machine policy.Text) string {
+func phonePage(f Form, machine policy.Text) string {
 	var b strings.Builder
 	title := machine.FR
 	if title == "" {

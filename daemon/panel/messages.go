@@ -25,8 +25,8 @@ func Logged(name string, kind, next policy.Text) View {
 // service, at once or, if a session is running, at the session's end.
 func Thanked(name string, danger, runs bool) View {
 	v := View{Sign: SignThanks, Line: policy.Text{
-		FR: "Merci " + stop(name) + " Le problème est noté",
-		EN: "Thank you, " + stop(name) + " The problem is noted",
+		FR: "Merci " + endSentence(name) + " Le problème est noté",
+		EN: "Thank you, " + endSentence(name) + " The problem is noted",
 	},
 		Next: policy.Text{
 			FR: "Un mainteneur le verra ; la machine reste disponible",
@@ -35,8 +35,8 @@ func Thanked(name string, danger, runs bool) View {
 	switch {
 	case danger && runs:
 		v.Line = policy.Text{
-			FR: "Merci " + stop(name) + " La machine s’arrête après la session en cours",
-			EN: "Thank you, " + stop(name) + " The machine stops after this session",
+			FR: "Merci " + endSentence(name) + " La machine s’arrête après la session en cours",
+			EN: "Thank you, " + endSentence(name) + " The machine stops after this session",
 		}
 		v.Next = policy.Text{
 			FR: "Ensuite elle est hors service, jusqu’à ce qu’un mainteneur l’ait vue",
@@ -44,8 +44,8 @@ func Thanked(name string, danger, runs bool) View {
 		}
 	case danger:
 		v.Line = policy.Text{
-			FR: "Merci " + stop(name) + " La machine est arrêtée et hors service",
-			EN: "Thank you, " + stop(name) + " The machine is off and out of service",
+			FR: "Merci " + endSentence(name) + " La machine est arrêtée et hors service",
+			EN: "Thank you, " + endSentence(name) + " The machine is off and out of service",
 		}
 		v.Next = OnlyRelay()
 	}

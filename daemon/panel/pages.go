@@ -25,7 +25,7 @@ type openPage struct {
 }
 
 // notifyAll notifies every page of a change, without waiting.
-func (p *pages) wake() {
+func (p *pages) notifyAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, x := range p.open {

@@ -54,7 +54,7 @@ func New(c Config) *Panel {
 		c.Zone = time.UTC
 	}
 	open := &pages{}
-	p := &Panel{display: newDisplay(c, open.wake), screens: newScreens(c)}
+	p := &Panel{display: newDisplay(c, open.notifyAll), screens: newScreens(c)}
 	p.server = &server{
 		c: c, display: p.display, screens: p.screens, pages: open,
 		phoneForm: make(chan struct{}, 1), screenForm: make(chan struct{}, 1),

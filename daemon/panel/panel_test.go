@@ -240,7 +240,7 @@ func FuzzHandler(f *testing.F) {
 	f.Add("GET", "/form/t", "")
 	f.Add("POST", "/form/t", "--x\r\n")
 	f.Add("GET", "/../../etc/passwd", "")
-	h := New(Config{Actions: &desk{}}).Handler()
+	h := New(Config{Actions: &fakeActions{}}).Handler()
 	f.Fuzz(func(t *testing.T, method, path, body string) {
 		if strings.Contains(path, "events") {
 			return // skip the event stream, because it never ends

@@ -49,7 +49,7 @@ func (a *Album) Save(r io.Reader) (Picture, error) {
 	case len(data) > MaxPhoto:
 		return Picture{}, errTooBig
 	}
-	data, err = bare(data)
+	data, err = stripMetadata(data)
 	if err != nil {
 		return Picture{}, errNoJPEG
 	}
@@ -57,7 +57,7 @@ func (a *Album) Save(r io.Reader) (Picture, error) {
 	name := hex.EncodeToString(sum[:])
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.room(int64(len(data))); err != nil {
+	if err := a.requireRoom(int64(len(data))); err != nil {
 		return Picture{}, err
 	}
 	file, err := a.write(data)
@@ -100,7 +100,7 @@ func (a *Album) picture(name, file string) Picture {
 }
 
 // requireRoom returns an error unless more bytes may be stored.
-func (a *Album) room(more int64) error {
+func (a *Album) requireRoom(more int64) error {
 	if err := os.MkdirAll(a.Dir, 0o700); err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func (s segment) isPicture(b []byte) bool {
 }
 
 // stripMetadata returns a JPEG's picture from SOI to EOI, without the segments added by applications and cameras.
-func bare(b []byte) ([]byte, error) {
+func stripMetadata(b []byte) ([]byte, error) {
 	if len(b) < 4 || b[0] != 0xff || b[1] != soi {
 		return nil, errJPEG
 	}
@@ -206,7 +206,7 @@ func bare(b []byte) ([]byte, error) {
 			return nil, err
 		}
 		if s.marker == eoi {
-			if !framed || len(out) < smallest {
+			if !framed || len(out) < minJPEG {
 				return nil, errJPEG
 			}
 			return append(out, 0xff, eoi), nil
@@ -217,14 +217,14 @@ func bare(b []byte) ([]byte, error) {
 		i = s.end
 		if s.marker == sos {
 			framed = true
-			i = scan(b, s.end)
+			i = scanEnd(b, s.end)
 			out = append(out, b[s.end:i]...)
 		}
 	}
 }
 
 // minJPEG is less than the size of any picture, in bytes: tables, a frame and a scan.
-const smallest = 100
+const minJPEG = 100
 
 // jfif reports whether an APP0 segment is plain JFIF without a thumbnail (JFIF 1.02: identifier, version, units,
 // densities, and 0 × 0).
@@ -234,7 +234,7 @@ func jfif(b []byte) bool {
 
 // scanEnd returns the end of the coded picture that begins at i: the position of the next marker that is not part of
 // the picture.
-func scan(b []byte, i int) int {
+func scanEnd(b []byte, i int) int {
 	for i < len(b) {
 		n := bytes.IndexByte(b[i:], 0xff)
 		if n < 0 || i+n+1 >= len(b) {

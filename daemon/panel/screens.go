@@ -114,7 +114,7 @@ func (s *screens) markSeen() {
 }
 
 // hasScreen reports whether the machine has its own screen: one is configured, or a page on this computer has reported.
-func (s *screens) exist() bool {
+func (s *screens) hasScreen() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.named) > 0 || s.seen
@@ -123,7 +123,7 @@ func (s *screens) exist() bool {
 // storeReport stores a report from a page on one of the machine's own screens. shown and since are the display's
 // revision and its time. A report is ignored if its page still shows a view that was replaced more than 15 s ago,
 // because such a page shows wrong content.
-func (s *screens) take(a netip.Addr, r report, shown uint64, since time.Time) {
+func (s *screens) storeReport(a netip.Addr, r report, shown uint64, since time.Time) {
 	if a.IsLoopback() {
 		a = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
@@ -160,7 +160,7 @@ func (s *server) alive(w http.ResponseWriter, r *http.Request) {
 	}
 	if a := address(r); s.screens.near(a) {
 		rev, since := s.display.revision()
-		s.screens.take(a, said, rev, since)
+		s.screens.storeReport(a, said, rev, since)
 	}
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -54,7 +54,7 @@ var build = sync.OnceValue(func() string {
 })
 
 // isAtMachine reports whether a request comes from a screen at the machine.
-func (s *server) here(r *http.Request) bool { return s.screens.near(address(r)) }
+func (s *server) isAtMachine(r *http.Request) bool { return s.screens.near(address(r)) }
 
 // address returns the address of a request's sender, or the zero Addr if the address is unknown. The zero Addr never
 // counts as at the machine.
@@ -86,7 +86,7 @@ func (s *server) handler() http.Handler {
 	m.HandleFunc("GET /events", s.events)
 	m.HandleFunc("POST /alive", s.alive)
 	m.HandleFunc("POST /do", s.do)
-	m.HandleFunc("POST /form", s.ask)
+	m.HandleFunc("POST /form", s.openForm)
 	m.HandleFunc("GET /form/{token}", s.form)
 	m.HandleFunc("POST /form/{token}", s.write)
 	return s.guarded(http.NewCrossOriginProtection().Handler(m))
@@ -120,7 +120,7 @@ func (s *server) guarded(h http.Handler) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Referrer-Policy", "no-referrer")
 		w.Header().Set("Cache-Control", "no-cache")
-		if !s.local(r.Host) {
+		if !s.isLocalHost(r.Host) {
 			http.Error(w, "unknown host name for this panel: set panel: url: in machine.yaml "+
 				"one", http.StatusMisdirectedRequest)
 			return
@@ -130,7 +130,7 @@ func (s *server) guarded(h http.Handler) http.Handler {
 }
 
 // isLocalHost reports whether a Host is an address, a name that exists only in local networks, or the panel's own name.
-func (s *server) local(host string) bool {
+func (s *server) isLocalHost(host string) bool {
 	if u, err := url.Parse(s.c.URL); err == nil && u.Host != "" && strings.EqualFold(u.Host, host) {
 		return true
 	}
@@ -179,7 +179,7 @@ func (s *server) page(w http.ResponseWriter, r *http.Request) {
 		"{{build}}",
 		build(),
 		"{{here}}",
-		strconv.FormatBool(s.here(r)),
+		strconv.FormatBool(s.isAtMachine(r)),
 		"{{qr}}",
 		code,
 		"{{url}}",

@@ -239,7 +239,7 @@ func (s Sign) name() string {
 
 // orRefusal returns the view, or a refusal if the table has no row for the view's sign. A view with an unknown sign
 // must never look like a running machine.
-func (v View) known() View {
+func (v View) orRefusal() View {
 	if _, ok := v.Sign.row(); ok {
 		return v
 	}

@@ -174,7 +174,7 @@ func TestStatesShareLampsOnlyIfTheyAskForTheSameAction(t *testing.T) {
 
 // lampSequence describes which of the three lamps are on during the first twelve seconds of a state, by their place and
 // not their colour.
-func film(x lamps) string {
+func lampSequence(x lamps) string {
 	var b strings.Builder
 	for t := time.Duration(0); t < 12*time.Second; t += frame {
 		for _, r := range []rhythm{x.red, x.amber, x.green} {
@@ -187,7 +187,7 @@ func film(x lamps) string {
 func TestStatesDifferInPlaceOrRhythmOfTheirLamps(t *testing.T) {
 	seen := map[string]lamps{}
 	for _, s := range states {
-		f := film(s.lamps)
+		f := lampSequence(s.lamps)
 		if other, ok := seen[f]; ok && other != s.lamps {
 			t.Errorf("%+v and %+v look alike", other, s.lamps)
 		}

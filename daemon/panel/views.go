@@ -122,7 +122,7 @@ func (c Clock) day(t time.Time) policy.Text {
 
 // endSentence ends a sentence after a name. A name that already ends in a full stop, such as «Léa M.», gets no second
 // full stop.
-func stop(name string) string {
+func endSentence(name string) string {
 	if strings.HasSuffix(name, ".") {
 		return name
 	}
@@ -167,7 +167,7 @@ func (c Clock) Workshop(name string, since, until time.Time) View {
 // On returns the view of a running session. A zero until means no time limit.
 func (c Clock) On(name string, since, until time.Time) View {
 	v := View{Sign: SignOn, Since: since, Until: until,
-		Line: policy.Text{FR: "Bonjour " + stop(name) + " Machine en marche", EN: "Hello " + stop(name) + " Machine on"},
+		Line: policy.Text{FR: "Bonjour " + endSentence(name) + " Machine en marche", EN: "Hello " + endSentence(name) + " Machine on"},
 		Next: tapAgain}
 	v.Line = c.upTo(v.Line, until)
 	return v
@@ -372,8 +372,8 @@ func join(a, b policy.Text) policy.Text {
 func Maintenance(name, helper string) View {
 	v := View{Sign: SignMaintenance,
 		Line: policy.Text{
-			FR: "Maintenance par " + stop(name) + " Machine sous tension",
-			EN: "Maintenance by " + stop(name) + " Machine powered",
+			FR: "Maintenance par " + endSentence(name) + " Machine sous tension",
+			EN: "Maintenance by " + endSentence(name) + " Machine powered",
 		},
 		Next: join(stopOpens(), policy.Text{
 			FR: "Pour aider : présentez votre carte. Pour terminer, carte : " + name,
@@ -381,8 +381,8 @@ func Maintenance(name, helper string) View {
 		})}
 	if helper != "" {
 		v.Line = policy.Text{
-			FR: "Maintenance par " + helper + " avec " + stop(name) + " Machine sous tension",
-			EN: "Maintenance by " + helper + ", supervised by " + stop(name) + " Machine powered",
+			FR: "Maintenance par " + helper + " avec " + endSentence(name) + " Machine sous tension",
+			EN: "Maintenance by " + helper + ", supervised by " + endSentence(name) + " Machine powered",
 		}
 		v.Next = join(stopOpens(), policy.Text{FR: "Pour terminer, carte : " + name, EN: "To end: " + name + "’s card"})
 	}

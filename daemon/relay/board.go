@@ -92,7 +92,7 @@ func (w Wiring) activeLowFault() (LevelFault, bool) {
 
 // retainingBoards are kinds of relay boards that keep their outputs when the program, the kernel, the cable or the
 // network fails.
-var holders = [...]struct{ prefix, board string }{
+var retainingBoards = [...]struct{ prefix, board string }{
 	{"i2c:", "an I²C expander (PCF8574, MCP23017)"},
 	{"pcf8574:", "an I²C expander (PCF8574)"},
 	{"mcp23017:", "an I²C expander (MCP23017)"},
@@ -113,7 +113,7 @@ var holders = [...]struct{ prefix, board string }{
 
 // checkOutput refuses outputs that must not switch a machine. err is the result of parsePin for the name.
 func checkOutput(name string, s spec, err error) error {
-	for _, h := range holders {
+	for _, h := range retainingBoards {
 		if len(name) >= len(h.prefix) && strings.EqualFold(name[:len(h.prefix)], h.prefix) {
 			return fmt.Errorf("%q is %s: it keeps its contacts as they are when the Pi's program, its kernel or the cable "+
 				"to it dies, and nothing opens the relay; use a relay board on a line of the Pi's own header, "+

@@ -83,8 +83,8 @@ func TestRelayBoardThatKeepsItsStateIsRefused(t *testing.T) {
 			}
 		}
 	}
-	if len(boards) < len(holders) {
-		t.Errorf("%d names for %d prefixes", len(boards), len(holders))
+	if len(boards) < len(retainingBoards) {
+		t.Errorf("%d names for %d prefixes", len(boards), len(retainingBoards))
 	}
 	err := Wiring{Relay: "sim:/tmp/x", EStop: "i2c:0x20/3"}.Check()
 	if err == nil || strings.Contains(err.Error(), "opens the relay") {

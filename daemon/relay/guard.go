@@ -62,7 +62,7 @@ func followTime(heartbeat bool) time.Duration {
 // guard is the state of a running Guard, used by one goroutine only.
 type guard struct {
 	pins      Pins
-	words     *speaker
+	words     *sender
 	relay     *relayLine
 	exhaust   *exhaust
 	contactor *mirror
@@ -75,12 +75,12 @@ type guard struct {
 // Guard controls the pins until in ends, ctx is done, or an error occurs. Guard blocks until then, and the relay is
 // open when Guard returns. One goroutine may remain blocked in in.Read, because the process is expected to exit.
 func Guard(ctx context.Context, in io.Reader, out io.Writer, p Pins) error {
-	words, spoken := make(chan word, backlog), make(chan struct{})
-	go func() { defer close(spoken); speak(out, words) }()
-	g := newGuard(p.wired(), words)
+	words, spoken := make(chan guardLine, backlog), make(chan struct{})
+	go func() { defer close(spoken); writeLines(out, words) }()
+	g := newGuard(p.withoutNil(), words)
 	err := g.hold(ctx, in)
 	if err != nil && !errors.Is(err, ErrLost) && ctx.Err() == nil {
-		g.words.say(fault(err))
+		g.words.say(faultLine(err))
 	}
 	close(words)
 	select {
@@ -90,9 +90,9 @@ func Guard(ctx context.Context, in io.Reader, out io.Writer, p Pins) error {
 	return err
 }
 
-func newGuard(p Pins, words chan<- word) *guard {
+func newGuard(p Pins, words chan<- guardLine) *guard {
 	return &guard{
-		pins: p, words: &speaker{out: words}, relay: newRelayLine(p), exhaust: &exhaust{pin: p.Exhaust, off: stopped()},
+		pins: p, words: &sender{out: words}, relay: newRelayLine(p), exhaust: &exhaust{pin: p.Exhaust, off: stopped()},
 		contactor: &mirror{pin: p.Contactor, check: stopped()}, job: &job{late: stopped()},
 		lease: stopped(), stops: map[string]bool{},
 	}
@@ -115,7 +115,7 @@ func (g *guard) hold(ctx context.Context, in io.Reader) error {
 	defer cancel()
 	defer g.exhaust.pin.Out(gpio.Low)
 	defer g.open() // runs first, whatever ends the guard
-	g.words.say(word{say: "guard", id: version})
+	g.words.say(guardLine{say: "guard", id: version})
 	inputs := make(chan input)
 	for _, w := range []watched{
 		{"e-stop", g.pins.EStop},
@@ -127,7 +127,7 @@ func (g *guard) hold(ctx context.Context, in io.Reader) error {
 			continue // an input that is not wired never opens the relay
 		}
 		high := bool(w.pin.Read()) // read the level before the first order
-		if err := g.input(input{w.name, high}); err != nil {
+		if err := g.handleInput(input{w.name, high}); err != nil {
 			return err
 		}
 		watchers.Go(func() { w.watch(ctx, high, inputs) })
@@ -135,29 +135,29 @@ func (g *guard) hold(ctx context.Context, in io.Reader) error {
 	return g.run(ctx, listen(ctx, in), inputs)
 }
 
-func (g *guard) run(ctx context.Context, lines <-chan heard, inputs <-chan input) error {
+func (g *guard) run(ctx context.Context, lines <-chan daemonLine, inputs <-chan input) error {
 	for {
 		var err error
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case l, ok := <-lines:
-			err = g.hear(l, ok)
+			err = g.processLine(l, ok)
 			if !ok {
 				lines = nil
 			}
 		case <-g.lease.C:
-			err = g.lost()
+			err = g.loseDaemon()
 		case <-g.job.late.C:
 			err = g.drop("job-late")
 		case <-g.relay.beat.C:
 			err = g.relay.toggle()
 		case <-g.contactor.check.C:
-			err = g.compare()
+			err = g.checkContactor()
 		case <-g.exhaust.off.C:
 			err = g.exhaust.set(false)
 		case in := <-inputs:
-			err = g.input(in)
+			err = g.handleInput(in)
 		}
 		switch {
 		case err != nil:
@@ -171,10 +171,10 @@ func (g *guard) run(ctx context.Context, lines <-chan heard, inputs <-chan input
 }
 
 // processLine processes a line from the daemon. ok is false once the daemon's pipe has ended.
-func (g *guard) hear(l heard, ok bool) error {
+func (g *guard) processLine(l daemonLine, ok bool) error {
 	if !ok {
 		g.gone = true
-		return g.lost()
+		return g.loseDaemon()
 	}
 	if l.err != nil {
 		return l.err
@@ -200,9 +200,9 @@ func (g *guard) obey(o order) error {
 		if err := g.open(); err != nil {
 			return err
 		}
-		g.words.say(word{say: "done", id: o.id})
+		g.words.say(guardLine{say: "done", id: o.id})
 	case "keep":
-		g.words.say(word{say: "alive"})
+		g.words.say(guardLine{say: "alive"})
 	}
 	if g.relay.on {
 		g.lease.Reset(Lease)
@@ -223,10 +223,10 @@ func (g *guard) close(o order) error {
 		return err
 	}
 	if !wasOn {
-		g.contactor.expect(g.followTime())
+		g.contactor.scheduleComparison(g.followTime())
 	}
 	g.job.finish, g.exhaust.after = o.finish, o.cool
-	g.words.say(word{say: "done", id: o.id, on: true})
+	g.words.say(guardLine{say: "done", id: o.id, on: true})
 	return nil
 }
 
@@ -239,14 +239,14 @@ func (g *guard) deny(o order, why string) error {
 		why = string(ErrContactorOpening)
 	case why == "contactor" && !g.contactor.disagrees:
 		g.contactor.disagrees, g.contactor.closed = true, true
-		g.words.say(word{say: "contactor", on: true})
-		g.contactor.expect(flutter)
+		g.words.say(guardLine{say: "contactor", on: true})
+		g.contactor.scheduleComparison(flutter)
 	case (why == "e-stop" || why == "door") && !g.stops[why]:
 		// The pin read high once without an edge, so report an all-clear. A real press will be reported again.
-		g.words.say(word{say: why, on: true})
-		defer g.words.say(word{say: why})
+		g.words.say(guardLine{say: why, on: true})
+		defer g.words.say(guardLine{say: why})
 	}
-	g.words.say(word{say: "deny", id: o.id, why: why})
+	g.words.say(guardLine{say: "deny", id: o.id, why: why})
 	return err
 }
 
@@ -273,7 +273,7 @@ func (g *guard) open() error {
 	wasOn := g.relay.on
 	err := g.relay.open()
 	if wasOn {
-		g.contactor.expect(g.followTime())
+		g.contactor.scheduleComparison(g.followTime())
 		g.exhaust.offLater()
 	}
 	g.job.reclaim()
@@ -284,9 +284,9 @@ func (g *guard) open() error {
 func (g *guard) followTime() time.Duration { return followTime(g.relay.heartbeat) }
 
 // checkContactor opens the relay if the contactor has not followed the last order.
-func (g *guard) compare() error {
+func (g *guard) checkContactor() error {
 	if report := g.contactor.compare(g.relay.on); report {
-		g.words.say(word{say: "contactor", on: g.contactor.disagrees})
+		g.words.say(guardLine{say: "contactor", on: g.contactor.disagrees})
 	}
 	if g.contactor.disagrees {
 		return g.drop("contactor")
@@ -300,13 +300,13 @@ func (g *guard) drop(why string) error {
 		return nil
 	}
 	err := g.open()
-	g.words.say(word{say: "drop", why: why})
+	g.words.say(guardLine{say: "drop", why: why})
 	return err
 }
 
 // loseDaemon handles the loss of the daemon: it opens the relay, or lets the job finish if the daemon's last order
 // allowed that.
-func (g *guard) lost() error {
+func (g *guard) loseDaemon() error {
 	g.lease.Stop()
 	switch {
 	case g.job.orphaned: // the lease ended earlier, and now the pipe has ended too
@@ -319,34 +319,34 @@ func (g *guard) lost() error {
 }
 
 // handleInput processes a changed input.
-func (g *guard) input(in input) error {
+func (g *guard) handleInput(in input) error {
 	switch in.name {
 	case "contactor":
 		g.contactor.closed = in.high
 		if !g.contactor.checking {
-			g.contactor.expect(flutter)
+			g.contactor.scheduleComparison(flutter)
 		}
 		return nil
 	case "busy":
 		g.job.busy = in.high
-		g.words.say(word{say: "busy", on: in.high})
+		g.words.say(guardLine{say: "busy", on: in.high})
 		if !in.high && g.job.orphaned {
 			return g.drop("job-done")
 		}
 		return nil
 	}
-	return g.stop(in)
+	return g.handleStop(in)
 }
 
 // handleStop processes a change of the e-stop or the door: it opens the relay, and then reports the change.
-func (g *guard) stop(in input) (err error) {
+func (g *guard) handleStop(in input) (err error) {
 	was := g.relay.on
 	if g.stops[in.name] = in.high; in.high && was {
 		err = g.open()
 	}
-	g.words.say(word{say: in.name, on: in.high})
+	g.words.say(guardLine{say: in.name, on: in.high})
 	if in.high && was {
-		g.words.say(word{say: "drop", why: in.name})
+		g.words.say(guardLine{say: "drop", why: in.name})
 	}
 	return err
 }

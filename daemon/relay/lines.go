@@ -51,9 +51,9 @@ func parseOrder(line string) (order, error) {
 	case "on":
 		id, times, _ := strings.Cut(arg, " ")
 		finish, cool, _ := strings.Cut(times, " ")
-		o.id, o.finish, o.cool = number(id), milliseconds(finish), milliseconds(cool)
+		o.id, o.finish, o.cool = parseNumber(id), parseMilliseconds(finish), parseMilliseconds(cool)
 	case "off":
-		o.id = number(arg)
+		o.id = parseNumber(arg)
 	case "keep":
 	default:
 		return order{}, fmt.Errorf("invalid order %.40q", line)
@@ -65,7 +65,7 @@ func parseOrder(line string) (order, error) {
 }
 
 // parseNumber parses a decimal number. Any other text gives 0.
-func number(s string) uint64 {
+func parseNumber(s string) uint64 {
 	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil {
 		return 0
@@ -75,8 +75,8 @@ func number(s string) uint64 {
 
 // parseMilliseconds parses a time in milliseconds. A time that overflows a duration gives -1 ms, a value that no order
 // may have.
-func milliseconds(s string) time.Duration {
-	n := number(s)
+func parseMilliseconds(s string) time.Duration {
+	n := parseNumber(s)
 	if n > uint64(math.MaxInt64/time.Millisecond) {
 		return -time.Millisecond
 	}
@@ -86,14 +86,14 @@ func milliseconds(s string) time.Duration {
 func bounded(d time.Duration) bool { return d >= 0 && d <= MaxFinish }
 
 // guardLine is a line from the guard.
-type word struct {
+type guardLine struct {
 	say string // guard, done, deny, alive, drop, fault, or an input's name
 	id  uint64 // done, deny: number of the order; guard: version
 	on  bool
 	why string
 }
 
-func (w word) String() string {
+func (w guardLine) String() string {
 	switch w.say {
 	case "guard", "done":
 		return fmt.Sprintf("%s %d %c", w.say, w.id, bit(w.on))
@@ -115,43 +115,43 @@ func bit(on bool) byte {
 }
 
 // parseGuardLine parses a line from the guard. The line must be exactly as a guard writes it.
-func parseWord(line string) (word, error) {
-	w := word{}
+func parseGuardLine(line string) (guardLine, error) {
+	w := guardLine{}
 	var arg string
 	w.say, arg, _ = strings.Cut(line, " ")
 	switch w.say {
 	case "guard", "done":
 		id, level, _ := strings.Cut(arg, " ")
-		w.id, w.on = number(id), level == "1"
+		w.id, w.on = parseNumber(id), level == "1"
 	case "deny":
 		id, why, _ := strings.Cut(arg, " ")
 		if strings.ContainsFunc(why, unicode.IsSpace) {
-			return word{}, fmt.Errorf("invalid line from the guard: %.40q", line)
+			return guardLine{}, fmt.Errorf("invalid line from the guard: %.40q", line)
 		}
-		w.id, w.why = number(id), why
+		w.id, w.why = parseNumber(id), why
 	case "e-stop", "door", "contactor", "busy":
 		w.on = arg == "1"
 	case "drop", "fault":
 		w.why = arg
 	case "alive":
 	default:
-		return word{}, fmt.Errorf("invalid line from the guard: %.40q", line)
+		return guardLine{}, fmt.Errorf("invalid line from the guard: %.40q", line)
 	}
 	if w.String() != line {
-		return word{}, fmt.Errorf("invalid line from the guard: %.40q", line)
+		return guardLine{}, fmt.Errorf("invalid line from the guard: %.40q", line)
 	}
 	return w, nil
 }
 
 // faultLine returns the line with which the guard reports an error.
-func fault(err error) word {
+func faultLine(err error) guardLine {
 	why := strings.Map(func(r rune) rune {
 		if r < ' ' {
 			return ' '
 		}
 		return r
 	}, err.Error())
-	return word{say: "fault", why: strings.ToValidUTF8(why[:min(len(why), maxLine-16)], "")}
+	return guardLine{say: "fault", why: strings.ToValidUTF8(why[:min(len(why), maxLine-16)], "")}
 }
 
 var errTooLong = errors.New("line is longer than the protocol allows")

@@ -7,7 +7,7 @@ import (
 
 // orders numbers the orders to a guard and matches the guard's answers to these orders.
 type orders struct {
-	answers chan word // has a buffer of one, because only one answer is awaited at a time
+	answers chan guardLine // has a buffer of one, because only one answer is awaited at a time
 
 	mu         sync.Mutex
 	sent       uint64 // number of the last order
@@ -16,7 +16,7 @@ type orders struct {
 	unanswered int    // consecutive renewals without an answer
 }
 
-func newOrders() *orders { return &orders{answers: make(chan word, 1)} }
+func newOrders() *orders { return &orders{answers: make(chan guardLine, 1)} }
 
 // next returns a new order and registers it for an answer.
 func (o *orders) next(on bool, finish, cool time.Duration) order {
@@ -31,7 +31,7 @@ func (o *orders) next(on bool, finish, cool time.Duration) order {
 }
 
 // finalOrder returns the order that opens the relay before the guard ends. Nobody waits for the answer to that order.
-func (o *orders) last() order {
+func (o *orders) finalOrder() order {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.sent++
@@ -40,7 +40,7 @@ func (o *orders) last() order {
 }
 
 // deliver delivers an answer, and returns false if no caller waits for that answer.
-func (o *orders) answer(w word) bool {
+func (o *orders) deliver(w guardLine) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.hungUp {
@@ -55,7 +55,7 @@ func (o *orders) answer(w word) bool {
 }
 
 // resetUnanswered resets the count of unanswered renewals.
-func (o *orders) heard() {
+func (o *orders) resetUnanswered() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.unanswered = 0
@@ -63,7 +63,7 @@ func (o *orders) heard() {
 
 // countRenewal counts a renewal of the lease. silent reports whether too many renewals are unanswered, and ending
 // whether the guard was ordered to end.
-func (o *orders) renewal() (silent, ending bool) {
+func (o *orders) countRenewal() (silent, ending bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.unanswered++

@@ -10,12 +10,12 @@ import (
 // This file contains the components of a guard. Each component has one task and is used only by the guard's goroutine.
 
 // sender sends lines to the daemon without waiting.
-type speaker struct {
-	out  chan<- word
+type sender struct {
+	out  chan<- guardLine
 	deaf bool // the buffer was full: the daemon does not read
 }
 
-func (s *speaker) say(w word) {
+func (s *sender) say(w guardLine) {
 	select {
 	case s.out <- w:
 	default:
@@ -107,7 +107,7 @@ type mirror struct {
 }
 
 // scheduleComparison schedules a comparison of the contact with the relay after the duration d.
-func (c *mirror) expect(d time.Duration) {
+func (c *mirror) scheduleComparison(d time.Duration) {
 	if c.pin == gpio.INVALID {
 		return
 	}

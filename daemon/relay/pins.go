@@ -25,7 +25,7 @@ type Pins struct {
 }
 
 // withoutNil replaces nil pins with gpio.INVALID.
-func (p Pins) wired() Pins {
+func (p Pins) withoutNil() Pins {
 	if p.Relay == nil {
 		p.Relay = gpio.INVALID
 	}
@@ -65,7 +65,7 @@ type Wiring struct {
 }
 
 // namedPin is one pin of a Wiring, with its key.
-type wire struct {
+type namedPin struct {
 	name string // key of the pin in machine.yaml
 	pin  string
 	pull gpio.Pull    // pull of an input
@@ -73,8 +73,8 @@ type wire struct {
 	out  *gpio.PinOut // destination of an output
 }
 
-func (w Wiring) wires(p *Pins) []wire {
-	return []wire{
+func (w Wiring) wires(p *Pins) []namedPin {
+	return []namedPin{
 		{name: "pin", pin: w.Relay, out: &p.Relay},
 		{name: "e-stop", pin: w.EStop, pull: gpio.PullUp, to: &p.EStop},
 		{name: "door", pin: w.Door, pull: gpio.PullUp, to: &p.Door},
@@ -112,7 +112,7 @@ func (w Wiring) Open() (Pins, error) {
 	return p, nil
 }
 
-func letGo(x wire) {
+func letGo(x namedPin) {
 	switch {
 	case x.out != nil && *x.out != nil:
 		(*x.out).Halt()

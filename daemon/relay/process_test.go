@@ -116,7 +116,7 @@ func stays(t *testing.T, d time.Duration, on bool, dir string) {
 }
 
 // hasExited reports whether a process has exited. An exited process whose parent has not reaped it yet also counts.
-func over(pid int) bool {
+func hasExited(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return syscall.Kill(pid, 0) != nil || err == nil && strings.Contains(string(b), ") Z ")
 }
@@ -133,7 +133,7 @@ func daemonOn(t *testing.T, dir string, env ...string) (daemon *exec.Cmd, guard 
 	if err := daemon.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { within(t, 3*time.Second, "the guard's end", func() bool { return over(guard) }) })
+	t.Cleanup(func() { within(t, 3*time.Second, "the guard's end", func() bool { return hasExited(guard) }) })
 	t.Cleanup(func() { daemon.Process.Signal(syscall.SIGCONT); daemon.Process.Kill(); daemon.Wait() })
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if _, serr := fmt.Sscanf(line, "on %d", &guard); serr != nil {

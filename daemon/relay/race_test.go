@@ -16,7 +16,7 @@ import (
 // to open, or 500 ms with a charge pump.
 func TestOrderWhileTheContactorOpensIsNotAFault(t *testing.T) {
 	feedback := &contact{}
-	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.Contactor = feedback } }, func(r *rig) {
+	runRig(t, func(r *rig) { r.more = func(p *Pins) { p.Contactor = feedback } }, func(r *rig) {
 		r.wait(time.Second).say("on 1 0 0\n")
 		feedback.high.Store(true)
 		r.live(2 * time.Second)
@@ -36,19 +36,19 @@ func TestOrderWhileTheContactorOpensIsNotAFault(t *testing.T) {
 }
 
 // glitchingEStop is an e-stop that reads as open once, without an edge.
-type spark struct {
+type glitchingEStop struct {
 	gpio.PinIn
 	now atomic.Bool
 }
 
-func (s *spark) Read() gpio.Level                 { return gpio.Level(s.now.Swap(false)) }
-func (s *spark) WaitForEdge(d time.Duration) bool { time.Sleep(d); return false }
+func (s *glitchingEStop) Read() gpio.Level                 { return gpio.Level(s.now.Swap(false)) }
+func (s *glitchingEStop) WaitForEdge(d time.Duration) bool { time.Sleep(d); return false }
 
 // A refusal because of the e-stop must be followed by an event that the e-stop is closed, because the daemon treats the
 // refusal as a fault until then.
 func TestRefusalAfterAShortPulseIsFollowedByAnAllClear(t *testing.T) {
-	s := &spark{}
-	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.EStop = s } }, func(r *rig) {
+	s := &glitchingEStop{}
+	runRig(t, func(r *rig) { r.more = func(p *Pins) { p.EStop = s } }, func(r *rig) {
 		r.wait(time.Second)
 		s.now.Store(true)
 		r.say("on 1 0 0\n").live(10 * time.Second)

@@ -21,7 +21,7 @@ const (
 
 // writeLines writes the guard's lines. After an error it discards all further lines, because the guard then ends with
 // the end of its input.
-func speak(out io.Writer, words <-chan word) {
+func writeLines(out io.Writer, words <-chan guardLine) {
 	var err error
 	for w := range words {
 		if err == nil {
@@ -31,14 +31,14 @@ func speak(out io.Writer, words <-chan word) {
 }
 
 // daemonLine is a line from the daemon, or the error of an invalid line.
-type heard struct {
+type daemonLine struct {
 	line string
 	err  error
 }
 
 // listen sends lines to the returned channel until in ends, then closes the channel.
-func listen(ctx context.Context, in io.Reader) <-chan heard {
-	lines := make(chan heard)
+func listen(ctx context.Context, in io.Reader) <-chan daemonLine {
+	lines := make(chan daemonLine)
 	go func() {
 		defer close(lines)
 		for r := lineReader(in); ; {
@@ -47,7 +47,7 @@ func listen(ctx context.Context, in io.Reader) <-chan heard {
 				return
 			}
 			select {
-			case lines <- heard{line, err}:
+			case lines <- daemonLine{line, err}:
 			case <-ctx.Done():
 				return
 			}

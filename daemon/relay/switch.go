@@ -71,15 +71,15 @@ type Switch struct {
 	pid   int
 	alive func() bool
 
-	news   *news
+	news   *eventQueue
 	orders *orders
 	reason firstReason
-	life   life
+	life   guardEvents
 	turn   sync.Mutex // serializes orders
 }
 
 // guardEvents contains channels. Each is closed when the guard, or the Switch, reaches the stated point.
-type life struct {
+type guardEvents struct {
 	ready     chan struct{} // the guard's first line was received
 	ended     chan struct{} // the process has ended
 	closing   chan struct{} // the Switch is closing: do not wait until events are read
@@ -139,8 +139,8 @@ func Start(ctx context.Context, cmd *exec.Cmd, alive func() bool, events chan<- 
 
 func newSwitch(in io.WriteCloser, guard process, alive func() bool) *Switch {
 	return &Switch{
-		in: in, guard: guard, alive: alive, news: newNews(), orders: newOrders(),
-		life: life{
+		in: in, guard: guard, alive: alive, news: newEventQueue(), orders: newOrders(),
+		life: guardEvents{
 			ready: make(chan struct{}), ended: make(chan struct{}), closing: make(chan struct{}),
 			delivered: make(chan struct{}),
 		},
@@ -156,7 +156,7 @@ func (s *Switch) begin(ctx context.Context, out io.Reader, events chan<- Event) 
 	var err error
 	select {
 	case <-s.life.ready:
-		go s.renew()
+		go s.renewLoop()
 		return s, nil
 	case <-s.life.ended:
 		err = errors.New(s.reason.String())
@@ -181,7 +181,7 @@ func (s *Switch) attend(out io.Reader) {
 	if err != nil {
 		s.reason.set(err.Error())
 	}
-	s.news.tell(Event{What: Lost, Why: s.reason.String()})
+	s.news.add(Event{What: Lost, Why: s.reason.String()})
 	close(s.life.ended)
 }
 
@@ -192,11 +192,11 @@ func (s *Switch) listen(r *bufio.Reader) error {
 		if err != nil {
 			return err
 		}
-		w, err := parseWord(line)
+		w, err := parseGuardLine(line)
 		if err != nil {
 			return err
 		}
-		s.orders.heard()
+		s.orders.resetUnanswered()
 		switch {
 		case w.say == "fault":
 			s.reason.set(w.why)
@@ -206,24 +206,24 @@ func (s *Switch) listen(r *bufio.Reader) error {
 		case !greeted:
 			greeted = true
 			close(s.life.ready)
-		case !s.take(w):
+		case !s.handleLine(w):
 			return fmt.Errorf("unexpected line from the guard: %.40q", line)
 		}
 	}
 }
 
 // handleLine processes a line from the guard, and returns false if the line is unexpected.
-func (s *Switch) take(w word) bool {
+func (s *Switch) handleLine(w guardLine) bool {
 	switch w.say {
 	case "alive":
 		return true
 	case "done", "deny":
-		return s.orders.answer(w)
+		return s.orders.deliver(w)
 	case "drop":
-		s.news.tell(Event{What: Dropped, Why: w.why})
+		s.news.add(Event{What: Dropped, Why: w.why})
 		return true
 	case "e-stop", "door", "contactor", "busy":
-		s.news.tell(Event{What: EventKind(w.say), On: w.on})
+		s.news.add(Event{What: EventKind(w.say), On: w.on})
 		return true
 	}
 	return false
@@ -244,23 +244,23 @@ func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) e
 	}
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	err := s.give(ctx, on, finish, cool)
+	err := s.sendOrder(ctx, on, finish, cool)
 	for tries := openingTime / flutter; tries >= 0 && errors.Is(err, ErrContactorOpening) && ctx.Err() == nil; tries-- {
 		time.Sleep(flutter) // the contactor is still opening, for example after cards were exchanged in a slot
-		err = s.give(ctx, on, finish, cool)
+		err = s.sendOrder(ctx, on, finish, cool)
 	}
 	return err
 }
 
 // sendOrder sends one order and waits for its answer.
-func (s *Switch) give(ctx context.Context, on bool, finish, cool time.Duration) error {
+func (s *Switch) sendOrder(ctx context.Context, on bool, finish, cool time.Duration) error {
 	if err := ctx.Err(); on && err != nil { // the relay must not close while the guard is being ended
 		s.reason.set(err.Error())
 		s.end(grace)
 		return fmt.Errorf("guard was ended: %w", err)
 	}
 	o := s.orders.next(on, finish, cool)
-	if err := s.say(o); err != nil {
+	if err := s.write(o); err != nil {
 		s.end(grace)
 		return fmt.Errorf("%w: %w", ErrNoGuard, err)
 	}
@@ -282,7 +282,7 @@ func (s *Switch) give(ctx context.Context, on bool, finish, cool time.Duration) 
 	return fmt.Errorf("guard was ended: %w", err)
 }
 
-func (s *Switch) judge(o order, w word) error {
+func (s *Switch) judge(o order, w guardLine) error {
 	why := Refusal(w.why)
 	switch {
 	case w.say == "done" && w.on == (o.do == "on"):
@@ -301,7 +301,7 @@ func (s *Switch) judge(o order, w word) error {
 
 // write writes the line of an order completely or not at all, because the line is shorter than PIPE_BUF, the size of an
 // atomic write to a pipe (pipe(7)).
-func (s *Switch) say(o order) error {
+func (s *Switch) write(o order) error {
 	if d, ok := s.in.(interface{ SetWriteDeadline(time.Time) error }); ok {
 		d.SetWriteDeadline(time.Now().Add(confirmation))
 	}
@@ -310,7 +310,7 @@ func (s *Switch) say(o order) error {
 }
 
 // renewLoop renews the lease while the daemon is alive, and ends a guard that no longer answers.
-func (s *Switch) renew() {
+func (s *Switch) renewLoop() {
 	t := time.NewTicker(renewal)
 	defer t.Stop()
 	for {
@@ -324,7 +324,7 @@ func (s *Switch) renew() {
 		if s.alive == nil || !s.alive() {
 			continue
 		}
-		if !s.keep() {
+		if !s.renewOnce() {
 			s.end(grace)
 			return
 		}
@@ -332,8 +332,8 @@ func (s *Switch) renew() {
 }
 
 // renewOnce renews the lease once, and returns false if the guard no longer answers.
-func (s *Switch) keep() bool {
-	silent, ending := s.orders.renewal()
+func (s *Switch) renewOnce() bool {
+	silent, ending := s.orders.countRenewal()
 	if ending {
 		return true
 	}
@@ -341,13 +341,13 @@ func (s *Switch) keep() bool {
 		s.reason.set("guard does not answer renewals")
 		return false
 	}
-	return s.say(order{do: "keep"}) == nil
+	return s.write(order{do: "keep"}) == nil
 }
 
 // hangUp orders the guard to open the relay, even if a job may finish. Then it closes the guard's input, which ends the
 // guard.
 func (s *Switch) hangUp() {
-	s.say(s.orders.last())
+	s.write(s.orders.finalOrder())
 	s.in.Close()
 }
 

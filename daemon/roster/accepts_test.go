@@ -150,7 +150,7 @@ func TestAcceptedBadgeOfAnotherIssuerCountsAtTheMachine(t *testing.T) {
 			b.install(2, func(built *site.Built) { warnings = built.Warnings })
 			r := b.load()
 			p := lookup(t, r, lea)
-			if got := heldOf(p); got != c.holds {
+			if got := describeBadges(p); got != c.holds {
 				t.Errorf("holds %q, want %q", got, c.holds)
 			}
 			d := r.Policy.Decide(
@@ -172,7 +172,7 @@ func TestAcceptedBadgeOfAnotherIssuerCountsAtTheMachine(t *testing.T) {
 }
 
 // describeBadges lists the badges of a person, with the issuer of each accepted badge.
-func heldOf(p Person) string {
+func describeBadges(p Person) string {
 	var out []string
 	for _, h := range p.Member.Holdings {
 		word := string(h.Badge)

@@ -9,7 +9,7 @@ import (
 
 // bucketReader reads and decodes the roster's buckets ahead of the loader, in order, on the other cores of the
 // processor.
-type ahead struct {
+type bucketReader struct {
 	waiting chan chan decoded
 	stopped chan struct{}
 }
@@ -26,8 +26,8 @@ type decoded struct {
 const aheadBuckets = 16
 
 // readAhead starts reading. The caller must call stop once.
-func readAhead(s wire.Store, m wire.Manifest) *ahead {
-	a := &ahead{make(chan chan decoded, aheadBuckets), make(chan struct{})}
+func readAhead(s wire.Store, m wire.Manifest) *bucketReader {
+	a := &bucketReader{make(chan chan decoded, aheadBuckets), make(chan struct{})}
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
 	go func() {
 		for b := range wire.Buckets {
@@ -49,12 +49,12 @@ func readAhead(s wire.Store, m wire.Manifest) *ahead {
 }
 
 // next waits for the next bucket. Call next at most wire.Buckets times.
-func (a *ahead) next() (*wire.RosterBucket, error) {
+func (a *bucketReader) next() (*wire.RosterBucket, error) {
 	d := <-<-a.waiting
 	return d.bucket, d.err
 }
 
-func (a *ahead) stop() { close(a.stopped) }
+func (a *bucketReader) stop() { close(a.stopped) }
 
 func readBucket(s wire.Store, m wire.Manifest, b int) (*wire.RosterBucket, error) {
 	raw, err := s.Chunk(m, wire.RosterChunk(b))

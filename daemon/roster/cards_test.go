@@ -13,7 +13,7 @@ import (
 )
 
 // installCards installs the site with only Léa and Zoé, who have these cards, and returns the bundle's warnings.
-func (b *bench) cardsOf(version uint64, lea, zoe string) (warnings []string) {
+func (b *bench) installCards(version uint64, lea, zoe string) (warnings []string) {
 	b.t.Helper()
 	text := fmt.Sprintf(`portillon: 1
 members:
@@ -28,7 +28,7 @@ members:
 }
 
 // ownerOf returns the first name of the member to whom the machine assigns a number.
-func (b *bench) whose(number string, short bool) string {
+func (b *bench) ownerOf(number string, short bool) string {
 	b.t.Helper()
 	r, err := Load(b.store, b.m, Options{CardKey: cardKey, Now: monday, ShortNumbers: short})
 	if err != nil {
@@ -103,8 +103,8 @@ func TestCardIsFoundByTheNumberOfAnyReader(t *testing.T) {
 		{`"0801161DD6", "dec:0018226646"`, ``, "0801161DD6", "Léa", "Léa"},
 		{`"0801161DD6", "0901161DD6"`, ``, "161DD6", "", "Léa"},
 	} {
-		b.cardsOf(uint64(i+2), c.lea, c.zoe)
-		if got := b.whose(c.number, false); got != c.whole {
+		b.installCards(uint64(i+2), c.lea, c.zoe)
+		if got := b.ownerOf(c.number, false); got != c.whole {
 			t.Errorf(
 				"Léa [%s], Zoé [%s]: %s is %q's at a reader of whole numbers, want %q",
 				c.lea,
@@ -114,7 +114,7 @@ func TestCardIsFoundByTheNumberOfAnyReader(t *testing.T) {
 				c.whole,
 			)
 		}
-		if got := b.whose(c.number, true); got != c.short {
+		if got := b.ownerOf(c.number, true); got != c.short {
 			t.Errorf(
 				"Léa [%s], Zoé [%s]: %s is %q's at a reader of short numbers, want %q",
 				c.lea,
@@ -176,7 +176,7 @@ func TestARefusedCardIsFoundByItsForms(t *testing.T) {
 		{`"0801161DD6", { number: "0901161DD6", state: lost }`, ``, "161DD6", true, "Léa", ""},
 		{`"0801161DD6", { number: "0901161DD6", state: lost }`, ``, "0801161DD6", true, "", "Léa"},
 	} {
-		b.cardsOf(uint64(i+2), c.lea, c.zoe)
+		b.installCards(uint64(i+2), c.lea, c.zoe)
 		r, err := Load(b.store, b.m, Options{CardKey: cardKey, Now: monday, ShortNumbers: c.short})
 		if err != nil {
 			t.Fatal(err)

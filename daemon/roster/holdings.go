@@ -36,10 +36,10 @@ func (l *loader) verify(credential []byte) verdict {
 // accepted by the policy, and issued to this member.
 //
 // badges are places in the verdict cache, and at is the member's place in members.people.
-func (l *loader) holdings(m wire.Member, badges []int, at int32) {
+func (l *loader) addHoldings(m wire.Member, badges []int, at int32) {
 	for _, place := range badges {
 		v, ok := l.memory.get(place)
-		l.claims.list(place, len(l.memory.used), at)
+		l.claims.recordListing(place, len(l.memory.used), at)
 		if !ok || !v.Valid || l.claims.shared[place] {
 			continue
 		}
@@ -48,7 +48,7 @@ func (l *loader) holdings(m wire.Member, badges []int, at int32) {
 		if len(matches) == 0 || !mine.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) {
 			continue
 		}
-		l.claims.claim(place, at)
+		l.claims.recordClaim(place, at)
 		h := policy.Holding{Standing: policy.Verified, From: v.From, Until: v.Until}
 		if v.Hosted {
 			h.Assurance = policy.Hosted
@@ -65,7 +65,7 @@ func (l *loader) holdings(m wire.Member, badges []int, at int32) {
 
 // recordListing records that the member at place at in members.people lists the credential at the given place. all is
 // the number of credentials.
-func (c *claims) list(place, all int, at int32) {
+func (c *claims) recordListing(place, all int, at int32) {
 	if place >= len(c.listed) {
 		c.listed = append(c.listed, make([]int32, all-len(c.listed))...)
 	}
@@ -77,7 +77,7 @@ func (c *claims) list(place, all int, at int32) {
 
 // recordClaim records that the member at place at is the recipient of a credential that two members list. If both
 // members are recipients, the credential counts for neither.
-func (c *claims) claim(place int, at int32) {
+func (c *claims) recordClaim(place int, at int32) {
 	if !c.twice[place] {
 		return
 	}
@@ -101,7 +101,7 @@ func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
 		err := list.Judge(&openbadge.Badge{ID: v.ID, UID: v.UID, IssuerID: v.Issuer}, e)
 		switch {
 		case err == nil && !checked.IsZero():
-			checked = l.readAt(list, checked)
+			checked = l.listTime(list, checked)
 		case err == nil:
 		case errors.As(err, &f) && (f.Code == "revoked" || f.Code == "suspended"):
 			if f.Code == "revoked" { // a suspension may end, so it is not stored
@@ -118,7 +118,7 @@ func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
 // listTime returns the time from which the age of a status list counts. Normally this is the time at which the bundle
 // was issued, because the builder of the bundle read the list then. If the machine pins a separate policy key, the key
 // of bundles alone cannot make an old list look newer, because the issuer's own date counts if it is earlier.
-func (l *loader) readAt(list *openbadge.StatusList, at time.Time) time.Time {
+func (l *loader) listTime(list *openbadge.StatusList, at time.Time) time.Time {
 	if l.o.Policy != nil && list != nil && !list.From.IsZero() && list.From.Before(at) {
 		return list.From
 	}

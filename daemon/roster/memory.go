@@ -52,7 +52,7 @@ const memoryVersion = "5"
 
 // readMemory reads the file of verdicts. If the file is missing or damaged, or depends on other keys, the cache starts
 // empty and all credentials are verified again.
-func remember(path string, trust []openbadge.Issuer, documents string) *memory {
+func readMemory(path string, trust []openbadge.Issuer, documents string) *memory {
 	var b strings.Builder
 	b.WriteString(documents)
 	for _, i := range trust {
@@ -65,7 +65,7 @@ func remember(path string, trust []openbadge.Issuer, documents string) *memory {
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		m.takeJSON(path + jsonSuffix)
+		m.importJSON(path + jsonSuffix)
 		return m // writing the verdicts later moves a file or folder of another kind aside
 	}
 	if f, err := parseVerdicts(data, m.trust, memoryVersion); err == nil {
@@ -78,7 +78,7 @@ func remember(path string, trust []openbadge.Issuer, documents string) *memory {
 const jsonSuffix = ".json"
 
 // importJSON imports the verdicts of an earlier release, so that no credential is verified again after an upgrade.
-func (m *memory) takeJSON(path string) {
+func (m *memory) importJSON(path string) {
 	var old struct {
 		Trust    string             `json:"trust"`
 		Version  string             `json:"version"`

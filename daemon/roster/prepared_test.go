@@ -31,8 +31,8 @@ func rosterOf(p *policy.Policy, machine policy.MachineID, list ...*policy.Member
 	return l.r
 }
 
-// unprepared returns a copy of a member without prepared data.
-func plain(m *policy.Member) *policy.Member {
+// withoutPrepared returns a copy of a member without prepared data.
+func withoutPrepared(m *policy.Member) *policy.Member {
 	return &policy.Member{
 		ID: m.ID, Blocked: m.Blocked, Until: m.Until, Holdings: slices.Clone(m.Holdings), Practice: m.Practice,
 	}
@@ -81,9 +81,9 @@ func TestDecisionsAreTheSameForPreparedAndUnpreparedMembers(t *testing.T) {
 					q.Supervisor = supervisor.Member
 				}
 				unprepared := q
-				unprepared.Member = plain(q.Member)
+				unprepared.Member = withoutPrepared(q.Member)
 				if q.Supervisor != nil {
-					unprepared.Supervisor = plain(supervisor.Member)
+					unprepared.Supervisor = withoutPrepared(supervisor.Member)
 				}
 				d := p.Decide(q)
 				verdicts[d.Verdict]++

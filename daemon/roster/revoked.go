@@ -18,7 +18,7 @@ import (
 // the same proof can be encoded in several ways.
 //
 // A badge that was revoked by mistake must be issued again. Removing the file makes the machine forget all entries.
-type revoked struct {
+type revokedBadges struct {
 	seen    map[string]bool
 	changed bool
 	damaged error
@@ -39,8 +39,8 @@ const (
 
 // readRevoked reads the file. A damaged file counts as empty, and is reported at the next save. The machine still
 // checks the status lists.
-func readRevoked(path string) *revoked {
-	out := &revoked{seen: map[string]bool{}}
+func readRevoked(path string) *revokedBadges {
+	out := &revokedBadges{seen: map[string]bool{}}
 	if path == "" {
 		return out
 	}
@@ -74,7 +74,7 @@ func readRevoked(path string) *revoked {
 
 // hashOfPlace returns the hash of a badge's place on a status list. The order and the names of these fields must never
 // change, because stored hashes depend on them.
-func placeOf(v verdict, e openbadge.StatusEntry) string {
+func hashOfPlace(v verdict, e openbadge.StatusEntry) string {
 	b, err := json.Marshal([]any{v.Issuer, v.ID, v.UID, e.Type, e.List, e.Purpose, e.Index})
 	if err != nil { // cannot happen, because all fields are strings or numbers
 		return ""
@@ -82,22 +82,22 @@ func placeOf(v verdict, e openbadge.StatusEntry) string {
 	return wire.Hash(b)
 }
 
-func (r *revoked) has(v verdict, e openbadge.StatusEntry) bool {
-	return r != nil && len(r.seen) > 0 && r.seen[placeOf(v, e)]
+func (r *revokedBadges) has(v verdict, e openbadge.StatusEntry) bool {
+	return r != nil && len(r.seen) > 0 && r.seen[hashOfPlace(v, e)]
 }
 
-func (r *revoked) add(v verdict, e openbadge.StatusEntry) {
+func (r *revokedBadges) add(v verdict, e openbadge.StatusEntry) {
 	if r == nil || len(r.seen) >= maxRevoked {
 		return
 	}
-	if h := placeOf(v, e); !r.seen[h] {
+	if h := hashOfPlace(v, e); !r.seen[h] {
 		r.seen[h], r.changed = true, true
 	}
 }
 
 // save writes the file if a badge was added. save never removes an entry, even if its credential is no longer in a
 // bundle, because a later bundle could contain that credential again.
-func (r *revoked) save(path string) error {
+func (r *revokedBadges) save(path string) error {
 	if r == nil {
 		return nil
 	}

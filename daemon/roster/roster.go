@@ -138,7 +138,7 @@ func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.buckets(ahead); err != nil {
+	if err := l.loadBuckets(ahead); err != nil {
 		return nil, err
 	}
 	// A credential that two members list is checked again once all verdicts are known. The first pass determines
@@ -146,9 +146,9 @@ func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
 	// bundle has no such credential.
 	for pass := 0; pass < 2 && (len(l.claims.twice) > 0 && pass == 0 || len(l.claims.shared) > 0); pass++ {
 		verified := l.r.Verified
-		l.r, l.claims.owner, l.kinds = l.empty(), map[int]int32{}, map[policy.Holding]int32{}
+		l.r, l.claims.owner, l.kinds = l.emptyRoster(), map[int]int32{}, map[policy.Holding]int32{}
 		ahead = readAhead(s, m)
-		if err := l.buckets(ahead); err != nil {
+		if err := l.loadBuckets(ahead); err != nil {
 			return nil, err
 		}
 		l.r.Verified += verified
@@ -169,7 +169,7 @@ type loader struct {
 	memory *memory
 	signed wire.SignedPolicy
 	// revoked are the badges found revoked; nil: the machine pins no separate policy key, and uses only the status lists.
-	revoked *revoked
+	revoked *revokedBadges
 	kinds   map[policy.Holding]int32 // places in the roster's kinds
 	claims  claims
 }
@@ -191,7 +191,7 @@ type claims struct {
 }
 
 // emptyRoster returns a roster with the policy but without members.
-func (l *loader) empty() *Roster {
+func (l *loader) emptyRoster() *Roster {
 	return &Roster{
 		Policy: l.r.Policy, PolicyNumber: l.r.PolicyNumber, Signed: l.signed, Version: l.m.Version, Issued: l.m.Issued,
 		machine: l.o.Machine,
@@ -204,7 +204,7 @@ func (l *loader) empty() *Roster {
 }
 
 // loadBuckets loads the roster's buckets in order.
-func (l *loader) buckets(ahead *ahead) error {
+func (l *loader) loadBuckets(ahead *bucketReader) error {
 	for b := range wire.Buckets {
 		bucket, err := ahead.next()
 		if err != nil {
@@ -253,12 +253,12 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 		kinds:  map[policy.Holding]int32{},
 		claims: claims{twice: map[int]bool{}, owner: map[int]int32{}, shared: map[int]bool{}},
 	}
-	l.r = l.empty()
-	seen, err := l.documents()
+	l.r = l.emptyRoster()
+	seen, err := l.readDocuments()
 	if err != nil {
 		return nil, err
 	}
-	l.memory = remember(o.Memory, l.trust.issuers, seen)
+	l.memory = readMemory(o.Memory, l.trust.issuers, seen)
 	if o.Policy != nil {
 		l.revoked = readRevoked(o.Revoked)
 	}
@@ -298,7 +298,7 @@ func (d documents) Resolve(url string) ([]byte, error) {
 }
 
 // readDocuments reads the chunk of documents and returns its hash, on which the verdicts depend.
-func (l *loader) documents() (seen string, err error) {
+func (l *loader) readDocuments() (seen string, err error) {
 	b, err := l.store.Chunk(l.m, wire.DocumentsChunk)
 	if err != nil || b == nil {
 		return "", err
@@ -324,14 +324,14 @@ func (l *loader) status() error {
 		return fmt.Errorf("status lists: %w", err)
 	}
 	for _, s := range lists.Lists {
-		l.take(s.URL, s.Body)
+		l.addStatusList(s.URL, s.Body)
 	}
 	return nil
 }
 
 // addStatusList stores a status list from the bundle. The policy's status-grace limits the age of the list. A list that
 // cannot be verified is ignored.
-func (l *loader) take(url string, body []byte) {
+func (l *loader) addStatusList(url string, body []byte) {
 	if list, err := openbadge.ReadStatusList(body, openbadge.Options{
 		Trust:     l.trust.issuers,
 		At:        l.m.Issued,
@@ -354,7 +354,7 @@ func (l *loader) bucket(b int, bucket wire.RosterBucket) error {
 			}
 		}
 	}
-	if err := l.learn(b, places); err != nil {
+	if err := l.verifyUnknown(b, places); err != nil {
 		return err
 	}
 	for i, m := range bucket.Members {
@@ -382,7 +382,7 @@ func pack(members []wire.Member) {
 }
 
 // verifyUnknown verifies the bucket's credentials that have no cached verdict. Most loads find no such credential.
-func (l *loader) learn(b int, places [][]int) error {
+func (l *loader) verifyUnknown(b int, places [][]int) error {
 	unknown := map[credentialHash]int{} // places in the verdict cache
 	for _, m := range places {
 		for _, place := range m {
@@ -431,7 +431,7 @@ func (l *loader) add(m wire.Member, badges []int) error {
 		language: l.r.Policy.Language,
 		first:    int32(len(l.r.members.holdings)),
 	}
-	l.holdings(m, badges, at)
+	l.addHoldings(m, badges, at)
 	p.last = int32(len(l.r.members.holdings))
 	var err error
 	if p.until, err = m.LastDay(); err != nil {

@@ -87,7 +87,7 @@ func TestStatusListsDetermineWhetherABadgeCounts(t *testing.T) {
 		"old": []byte(`{"@context":"https://w3id.org/openbadges/v2","type":"RevocationList","id":"old",` +
 			`"revokedAssertions":[{"uid":"u-7"}]}`),
 	} {
-		l.take(url, body)
+		l.addStatusList(url, body)
 	}
 	at := func(list, purpose string, index int64) openbadge.StatusEntry {
 		return openbadge.StatusEntry{Type: openbadge.BitstringEntryType, List: list, Purpose: purpose, Index: index}

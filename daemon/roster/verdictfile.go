@@ -89,7 +89,7 @@ func (f verdictFile) find(h credentialHash) (int, bool) {
 }
 
 // buildIndex fills starts, and returns an error if the entries are not sorted.
-func (f *verdictFile) index() error {
+func (f *verdictFile) buildIndex() error {
 	f.groupBits = min(16, bits.Len(uint(f.size())))
 	f.starts = make([]int32, 1<<f.groupBits+1)
 	for i := range f.size() {
@@ -144,7 +144,7 @@ func parseVerdicts(data []byte, trust credentialHash, rules string) (verdictFile
 		return verdictFile{}, errVerdicts
 	}
 	f := verdictFile{names: d.names, entries: []byte(d.rest[:n*entrySize]), bodies: d.rest[n*entrySize:]}
-	if err := f.index(); err != nil {
+	if err := f.buildIndex(); err != nil {
 		return verdictFile{}, err
 	}
 	return f, nil

@@ -142,7 +142,7 @@ func FuzzVerdicts(f *testing.F) {
 // the way.
 func TestInterruptedLoadLosesFewVerdicts(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "verdicts")
-	m := remember(path, nil, "")
+	m := readMemory(path, nil, "")
 	hash := func(i int) credentialHash {
 		h, _ := parseHash(wire.Hash(fmt.Appendf(nil, "%d", i)))
 		return h
@@ -153,7 +153,7 @@ func TestInterruptedLoadLosesFewVerdicts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	again := remember(path, nil, "")
+	again := readMemory(path, nil, "")
 	for i := range savedEvery {
 		if v, ok := again.get(again.place(hash(i))); !ok || v.ID != fmt.Sprint(i) {
 			t.Fatalf("verdict %d is %+v, %v", i, v, ok)

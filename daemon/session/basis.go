@@ -13,7 +13,7 @@ const envelopeMax = 1 << 10
 
 // fitBasis returns the basis if a record with this body has room for the basis. It returns nil without a basis or
 // without room.
-func fit(basis *policy.Basis, body any) *policy.Basis {
+func fitBasis(basis *policy.Basis, body any) *policy.Basis {
 	if basis == nil {
 		return nil
 	}

@@ -11,7 +11,7 @@ import (
 // This file contains the actions of people at the panel. None of these actions switches a relay on.
 
 // addTime adds the time since the last step to the machine's running time.
-func (r *Runtime) count(now time.Time, energised, busy bool) {
+func (r *Runtime) addTime(now time.Time, energised, busy bool) {
 	if took := now.Sub(r.counted); took > 0 && !r.counted.IsZero() {
 		if energised {
 			r.Ran.Relay += took
@@ -24,7 +24,7 @@ func (r *Runtime) count(now time.Time, energised, busy bool) {
 }
 
 // recorded returns the machine's running time as a record states it.
-func (r *Runtime) said(s Settings) wire.Ran {
+func (r *Runtime) recorded(s Settings) wire.Ran {
 	if s.HasBusy {
 		return wire.Ran{RanSeconds: int64(r.Ran.Busy / time.Second), RanBy: wire.RanByBusy}
 	}
@@ -50,7 +50,7 @@ func (e Log) apply(t *step) {
 		Note:     e.Note,
 		Parts:    e.Parts,
 		Photo:    e.Photo,
-		Ran:      t.state.Runtime.said(t.in.Settings),
+		Ran:      t.state.Runtime.recorded(t.in.Settings),
 	}
 	switch {
 	case by == endorser: // a member must not confirm their own work
@@ -127,7 +127,7 @@ func (e Report) apply(t *step) {
 	if e.By == "" && e.Body.Claimed == "" || e.Body.What == "" {
 		return
 	}
-	e.Body.Ran = t.state.Runtime.said(t.in.Settings)
+	e.Body.Ran = t.state.Runtime.recorded(t.in.Settings)
 	if e.By == "" { // unsigned: the report is recorded, switches nothing, and thanks nobody by name
 		e.Body.Tag = ""
 		t.record(Record{Kind: wire.Reported, Session: t.state.Current.Session, Body: e.Body})
@@ -143,7 +143,7 @@ func (e Report) apply(t *step) {
 
 // requestVouch asks the mentor of the current session which skills the learner showed, if the policy names skills to
 // vouch for.
-func (t *step) askVouch(open bool) {
+func (t *step) requestVouch(open bool) {
 	if !t.in.Settings.Vouch || t.state.Current.Supervisor == "" ||
 		t.state.VouchRequest.Session == t.state.Current.Session {
 		return
@@ -167,7 +167,7 @@ func (e Tap) answersVouchRequest(t *step) bool {
 		t.state.VouchRequest = VouchRequest{}
 		return false
 	}
-	t.state.recent.acted(e.Member, t.in.Now)
+	t.state.recent.addTap(e.Member, t.in.Now)
 	if !p.Open {
 		t.state.VouchRequest.Open, t.state.VouchRequest.Until = true, t.in.Now.Add(VouchFor)
 	}

@@ -41,7 +41,7 @@ func (t *step) end(c wire.Cause) {
 			t.state.Handed.By, t.state.Handed.Until = t.state.Current.Member, t.in.Now.Add(ChooseFor)
 		}
 	}
-	t.askVouch(false)
+	t.requestVouch(false)
 	// Open the relay before recording anything, so that a journal that refuses a record never keeps the relay closed.
 	t.do(Relay{})
 	lasted := max(0, t.in.Now.Sub(t.state.Current.Since))
@@ -51,11 +51,11 @@ func (t *step) end(c wire.Cause) {
 	t.state.Power.opened = t.in.Now
 	t.state.Power.cooled = t.in.Now.Add(t.in.Settings.Cooldown)
 	t.state.Cards.leave(t.state.Holder(), t.endsByRemoval())
-	t.rest()
+	t.setIdlePhase()
 }
 
 // setIdlePhase sets the phase of a machine without a session. Faults and tags have precedence over cooling.
-func (t *step) rest() {
+func (t *step) setIdlePhase() {
 	t.state.Current, t.state.Power.PoweredOff, t.state.Cards.session = Current{}, false, nil
 	switch {
 	case len(t.state.Holds.Faults) > 0:
@@ -70,28 +70,28 @@ func (t *step) rest() {
 }
 
 // updateIdlePhase updates the phase of a machine without a session after a change of its tags or faults.
-func (t *step) resettle() {
+func (t *step) updateIdlePhase() {
 	if t.state.Current.Session == "" {
-		t.rest()
+		t.setIdlePhase()
 	}
 }
 
 func (Tick) apply(t *step) {
 	switch t.state.Phase {
 	case On, EndingSoon, Maintenance:
-		t.limits()
+		t.applyLimits()
 	case Finishing:
 		if !t.working() || !t.in.Now.Before(t.state.Current.Until) {
 			t.end(t.state.Current.ending)
 		}
 	case Cooling:
 		if !t.in.Now.Before(t.state.Current.Until) {
-			t.rest()
+			t.setIdlePhase()
 		}
 	case Awaiting:
 		if !t.in.Now.Before(t.state.Current.Until) {
 			t.notify(Notify{Notice: WaitOver, Member: t.state.Current.Member})
-			t.rest()
+			t.setIdlePhase()
 		}
 	}
 	if t.state.Activity.Busy && t.in.Now.Sub(t.state.Power.opened) >= Coast {
@@ -108,7 +108,7 @@ func (Tick) apply(t *step) {
 
 // applyLimits ends the session, or warns of its end, or withdraws the warning if the machine works again. In a
 // maintenance the panel shows the limit, but gives no warning, because the maintainer works on the open machine.
-func (t *step) limits() {
+func (t *step) applyLimits() {
 	at, why := t.deadline()
 	now := t.in.Now
 	switch {
@@ -140,7 +140,7 @@ func (e Stop) apply(t *step) {
 	case t.state.Current.Session == "":
 		t.do(Relay{})
 		if t.state.Phase == Awaiting {
-			t.rest()
+			t.setIdlePhase()
 		}
 	case e.Finish && t.state.Phase == Finishing:
 	case e.Finish:
@@ -161,7 +161,7 @@ func (e Busy) apply(t *step) {
 	case t.state.Phase == Finishing && !working:
 		t.end(t.state.Current.ending)
 	case t.state.Phase == EndingSoon && working:
-		t.limits()
+		t.applyLimits()
 	case began && t.in.Now.Sub(t.state.Power.opened) >= Coast:
 		t.runs()
 	}
@@ -180,7 +180,7 @@ func (Shutdown) apply(t *step) {
 	t.state.down = true
 	if t.state.Current.Session == "" {
 		t.do(Relay{})
-		t.rest()
+		t.setIdlePhase()
 		t.flush()
 		return
 	}

@@ -41,7 +41,7 @@ func (l *Ledger) remember(before State, out []Effect) {
 		r.place = i + 1
 		out[i] = r
 		recorded = true
-		if asked(r.Kind) {
+		if isOnlyEffectiveOnceRecorded(r.Kind) {
 			before.Ledger.sent, before.Ledger.undo = nil, nil
 			l.undo = &before
 		}
@@ -52,7 +52,7 @@ func (l *Ledger) remember(before State, out []Effect) {
 }
 
 // isOnlyEffectiveOnceRecorded reports whether an event of this kind takes effect only after its record was written.
-func asked(k wire.Kind) bool {
+func isOnlyEffectiveOnceRecorded(k wire.Kind) bool {
 	switch k {
 	case wire.SessionStart, wire.RoleChanged, wire.Assisted, wire.Untagged, wire.Extended, wire.HandedOver, wire.Vouched:
 		return true
@@ -62,7 +62,7 @@ func asked(k wire.Kind) bool {
 
 // isFact reports whether records of this kind describe an event that has happened, even if the journal refuses the
 // record.
-func happened(k wire.Kind) bool {
+func isFact(k wire.Kind) bool {
 	switch k {
 	case wire.SessionEnd, wire.Tagged, wire.Faulted, wire.FaultCleared, wire.Powered:
 		return true
@@ -74,7 +74,7 @@ func happened(k wire.Kind) bool {
 // failed, and those after it, which the daemon dropped.
 func (e RecordFailed) apply(t *step) {
 	r, l := e.Record, &t.state.Ledger
-	lost, ours := l.after(r)
+	lost, ours := l.recordsFrom(r)
 	owed, mustUndo := t.salvage(lost)
 	owed = append(owed, l.Pending...)
 	isRefusal := r.Kind == wire.Refused || r.Kind == wire.CardAlert // the panel shows the reason in any case
@@ -85,10 +85,10 @@ func (e RecordFailed) apply(t *step) {
 	isLateStart := r.Kind == wire.SessionStart && r.Session != "" && r.Session == t.state.Current.Session
 	switch {
 	case mustUndo && ours:
-		t.takeBack()
+		t.restoreBefore()
 	case isLateStart: // open the relay, because the start is not recorded
 		t.state.Cards.leave(t.state.Holder(), false)
-		t.rest()
+		t.setIdlePhase()
 	}
 	l.sent, l.undo, l.quiet = nil, nil, false
 	l.Pending, l.Broken, l.retry = trim(owed), true, t.in.Now.Add(RetryEvery)
@@ -104,8 +104,8 @@ func (t *step) salvage(lost []Effect) (owed []Record, mustUndo bool) {
 	for _, effect := range lost {
 		switch x := effect.(type) {
 		case Record:
-			mustUndo = mustUndo || asked(x.Kind)
-			if happened(x.Kind) {
+			mustUndo = mustUndo || isOnlyEffectiveOnceRecorded(x.Kind)
+			if isFact(x.Kind) {
 				owed = append(owed, x)
 			}
 		case Notify:
@@ -119,7 +119,7 @@ func (t *step) salvage(lost []Effect) (owed []Record, mustUndo bool) {
 
 // recordsFrom returns r and the records that the last step added after r. If r is not a record of the last step, it
 // returns r alone and false.
-func (l *Ledger) after(r Record) (lost []Effect, ours bool) {
+func (l *Ledger) recordsFrom(r Record) (lost []Effect, ours bool) {
 	i := r.place - 1
 	if i < 0 || i >= len(l.sent) {
 		return []Effect{r}, false
@@ -132,7 +132,7 @@ func (l *Ledger) after(r Record) (lost []Effect, ours bool) {
 
 // restoreBefore restores the State from before the last step. If that step began a session, the card still counts as
 // being in the slot.
-func (t *step) takeBack() {
+func (t *step) restoreBefore() {
 	cards, holder, ran := t.state.Cards, t.state.Holder(), t.state.Running()
 	t.state = *t.state.Ledger.undo
 	t.state.Holds.Tags, t.state.Holds.Faults = slices.Clone(t.state.Holds.Tags), slices.Clone(t.state.Holds.Faults)

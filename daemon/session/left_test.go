@@ -13,7 +13,7 @@ import (
 func TestCardLeftInTheSlotStartsNothingAfterANewBundleDropsIt(t *testing.T) {
 	w := newWorld()
 	w.settings.HasBusy, w.settings.Vouch = false, false
-	put(w, Inserted{Card: cardOf(nour), Member: nour})
+	insertCard(w, Inserted{Card: cardOf(nour), Member: nour})
 	w.do(FaultRaised{What: EStop}).do(FaultCleared{What: EStop})
 	seen := Inserted{Card: cardOf(nour), At: w.now}
 	if w.do(seen); w.Cards.AsksPolicy() {
@@ -30,7 +30,7 @@ func TestCardLeftInTheSlotStartsNothingAfterANewBundleDropsIt(t *testing.T) {
 func TestRemovalOfAnotherCardDoesNotRemoveTheCardInTheSlot(t *testing.T) {
 	w := newWorld()
 	w.settings.HasBusy, w.settings.Vouch = false, false
-	put(w, Inserted{Card: cardOf(nour), Member: nour})
+	insertCard(w, Inserted{Card: cardOf(nour), Member: nour})
 	w.do(FaultRaised{What: EStop}).do(FaultCleared{What: EStop})
 	w.do(Removed{Card: cardOf(karim), At: w.now})
 	w.now = w.now.Add(TakenOut)
@@ -42,7 +42,7 @@ func TestRemovalOfAnotherCardDoesNotRemoveTheCardInTheSlot(t *testing.T) {
 func TestRemovalOfTheCardDoesNotProlongAFinishingJob(t *testing.T) {
 	w := newWorld()
 	w.settings.Vouch = false
-	put(w, Inserted{Card: cardOf(nour), Member: nour})
+	insertCard(w, Inserted{Card: cardOf(nour), Member: nour})
 	w.do(Busy{true}).wait(2 * time.Hour)
 	until := w.Current.Until
 	if w.Phase != Finishing {

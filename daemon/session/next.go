@@ -32,7 +32,7 @@ func Next(s State, in Input) (State, []Effect) {
 		return t.state, append(t.out, t.notices...)
 	}
 	t.state.Ledger.quiet, t.state.Cards.slot.asks = false, false
-	t.state.Runtime.count(in.Now, t.state.Energised(), t.state.Activity.Busy)
+	t.state.Runtime.addTime(in.Now, t.state.Energised(), t.state.Activity.Busy)
 	if in.Event != nil {
 		in.Event.apply(t)
 	}
@@ -69,7 +69,7 @@ func (e Tap) handle(t *step) {
 	}
 	switch t.state.Phase {
 	case On, EndingSoon, Finishing:
-		e.whileOn(t)
+		e.tapWhileOn(t)
 	case Maintenance:
 		e.inMaintenance(t)
 	case Awaiting:
@@ -88,7 +88,7 @@ func (e Stranger) apply(t *step) {
 	}
 	if t.state.recent.isFirstRefusal("", t.in.Now) {
 		body := wire.RefusedBody{Reasons: t.state.Holds.reasons(e.Decision), Role: nearestRole(e.Decision), Sealed: e.Sealed}
-		body.Basis = fit(e.Basis, body)
+		body.Basis = fitBasis(e.Basis, body)
 		t.record(Record{Kind: wire.Refused, Body: body})
 	}
 	t.notify(Notify{Notice: Denied, Decision: e.Decision})
@@ -101,7 +101,7 @@ func (t *step) answer(e Tap) {
 		t.state.Cards.Strength, t.state.Cards.tappedAt = e.Strength, e.At
 		t.start(e.Member, "", d, e.Basis)
 	case d.Verdict == policy.Await && t.mayStart(d.Role):
-		t.state.recent.acted(e.Member, t.in.Now)
+		t.state.recent.addTap(e.Member, t.in.Now)
 		t.state.Cards.Strength, t.state.Cards.tappedAt = e.Strength, e.At
 		c := &t.state.Current
 		t.state.Phase, c.Member, c.Since, c.Until = Awaiting, e.Member, t.in.Now, t.in.Now.Add(AwaitFor)
@@ -121,7 +121,7 @@ func (t *step) mayStart(r policy.Role) bool {
 func (t *step) deny(m policy.MemberID, d policy.Decision, basis *policy.Basis) {
 	if t.state.recent.isFirstRefusal(m, t.in.Now) {
 		body := wire.RefusedBody{Reasons: t.state.Holds.reasons(d), Role: nearestRole(d)}
-		body.Basis = fit(basis, body)
+		body.Basis = fitBasis(basis, body)
 		t.record(Record{Kind: wire.Refused, Member: m, Body: body})
 	}
 	t.notify(Notify{Notice: Denied, Member: m, Decision: d})
@@ -150,23 +150,23 @@ func (h *Holds) reasons(d policy.Decision) []policy.Code {
 }
 
 func (t *step) start(m, supervisor policy.MemberID, d policy.Decision, basis *policy.Basis) {
-	t.state.recent.acted(m, t.in.Now)
+	t.state.recent.addTap(m, t.in.Now)
 	if supervisor != "" {
-		t.state.recent.acted(supervisor, t.in.Now)
+		t.state.recent.addTap(supervisor, t.in.Now)
 	}
 	c := &t.state.Current
 	c.Session, c.Member, c.Supervisor, c.Assistant = t.in.Session, m, supervisor, ""
 	c.Since, c.Others = t.in.Now, d.Others
 	t.state.Activity.Worked, t.state.Power.PoweredOff, t.state.VouchRequest = t.in.Now, false, VouchRequest{}
 	t.state.Handed = Handed{Last: t.state.Handed.Last}
-	t.take(d)
+	t.useDecision(d)
 	body := wire.StartBody{
 		Role: d.Role, Grant: d.Grant, Badges: d.Badges, Accepted: fitAccepted(d.Accepted), Supervisor: supervisor,
 		MaxSeconds: int64(
 			d.Limits.Max / time.Second,
-		), Bundle: t.in.Bundle, Would: would(d), Card: proof(t.state.Cards.Strength),
+		), Bundle: t.in.Bundle, Would: wouldRefuse(d), Card: proofName(t.state.Cards.Strength),
 	}
-	body.Basis = fit(basis, body)
+	body.Basis = fitBasis(basis, body)
 	// Record the start before the order to the relay, so that a session never runs unrecorded.
 	t.record(Record{Kind: wire.SessionStart, Session: t.state.Current.Session, Member: m, Body: body})
 	t.do(t.state.Current.relayOn(t.in.Settings))
@@ -174,7 +174,7 @@ func (t *step) start(m, supervisor policy.MemberID, d policy.Decision, basis *po
 }
 
 // proofName returns the name with which records state what a card has proved.
-func proof(s policy.CardStrength) string {
+func proofName(s policy.CardStrength) string {
 	if s == policy.AES {
 		return "aes"
 	}
@@ -183,7 +183,7 @@ func proof(s policy.CardStrength) string {
 
 // useDecision applies the decision's role and limits to the session. Limits count from the start of the session, even
 // after a change of role.
-func (t *step) take(d policy.Decision) {
+func (t *step) useDecision(d policy.Decision) {
 	t.state.Current.Role, t.state.Current.Limits, t.state.Current.limit, t.state.Phase = d.Role, d.Limits, time.Time{}, On
 	if d.Role == policy.Maintainer {
 		t.state.Phase = Maintenance
@@ -196,7 +196,7 @@ func (t *step) take(d policy.Decision) {
 
 // wouldRefuse returns the result that the decision would have had in the mode enforce, if the machine's mode admits
 // refused members; otherwise "".
-func would(d policy.Decision) string {
+func wouldRefuse(d policy.Decision) string {
 	if d.Would == d.Verdict {
 		return ""
 	}
@@ -221,7 +221,7 @@ func (c *Current) relayOn(s Settings) Relay {
 
 // tapWhileOn ends the session at a tap of its member or supervisor. If the current job is to be finished, the first tap
 // starts Finishing, and a second tap ends the session at once.
-func (e Tap) whileOn(t *step) {
+func (e Tap) tapWhileOn(t *step) {
 	c := wire.CauseTap
 	switch e.Member {
 	case t.state.Current.Member:
@@ -236,9 +236,9 @@ func (e Tap) whileOn(t *step) {
 		e.handOver(t)
 		return
 	}
-	t.state.recent.acted(e.Member, t.in.Now)
+	t.state.recent.addTap(e.Member, t.in.Now)
 	if c == wire.CauseSupervisor {
-		t.askVouch(true)
+		t.requestVouch(true)
 	}
 	if t.state.Phase == Finishing {
 		t.end(c)
@@ -250,16 +250,16 @@ func (e Tap) whileOn(t *step) {
 func (e Tap) inMaintenance(t *step) {
 	switch {
 	case e.Member == t.state.Current.Member:
-		t.state.recent.acted(e.Member, t.in.Now)
+		t.state.recent.addTap(e.Member, t.in.Now)
 		t.end(wire.CauseTap)
 	case slices.Contains(e.Decision.Codes(), policy.CardBlocked):
 		t.deny(e.Member, e.Decision, e.Basis)
 	case e.Member == t.state.Current.Assistant:
-		t.state.recent.acted(e.Member, t.in.Now)
+		t.state.recent.addTap(e.Member, t.in.Now)
 		t.state.Current.Assistant = ""
 		t.notify(Notify{Notice: Welcome, Member: t.state.Current.Member})
 	default:
-		t.state.recent.acted(e.Member, t.in.Now)
+		t.state.recent.addTap(e.Member, t.in.Now)
 		t.state.Current.Assistant = e.Member
 		body := wire.AssistBody{With: t.state.Current.Member}
 		t.record(Record{Kind: wire.Assisted, Session: t.state.Current.Session, Member: e.Member, Body: body})
@@ -271,16 +271,16 @@ func (e Tap) whileAwaiting(t *step) {
 	learner := t.state.Current.Member
 	switch s := e.Supervising; {
 	case !t.in.Now.Before(t.state.Current.Until): // the time of the wait has passed, although no tick has ended it yet
-		t.rest()
+		t.setIdlePhase()
 		t.answer(e)
 	case e.Member == learner:
-		t.state.recent.acted(e.Member, t.in.Now)
-		t.rest()
+		t.state.recent.addTap(e.Member, t.in.Now)
+		t.setIdlePhase()
 	case s.Verdict == policy.Allow && t.mayStart(s.Role):
 		t.state.Cards.tappedAt = e.At
 		t.start(learner, e.Member, s, e.SupervisingBasis)
 	case e.Decision.Verdict == policy.Allow:
-		t.rest()
+		t.setIdlePhase()
 		t.answer(e)
 	default: // the learner continues to wait
 		t.deny(e.Member, e.Decision, e.Basis)
@@ -289,13 +289,13 @@ func (e Tap) whileAwaiting(t *step) {
 
 // handOver makes another mentor responsible for the learner, so that the first mentor may leave.
 func (e Tap) handOver(t *step) {
-	t.state.recent.acted(e.Member, t.in.Now)
+	t.state.recent.addTap(e.Member, t.in.Now)
 	from := t.state.Current.Supervisor
 	t.state.Current.Supervisor = e.Member
 	body := wire.HandOverBody{
 		From: from, To: e.Member, Badges: e.Supervising.Badges, Accepted: fitAccepted(e.Supervising.Accepted),
 	}
-	body.Basis = fit(e.SupervisingBasis, body)
+	body.Basis = fitBasis(e.SupervisingBasis, body)
 	t.record(Record{Kind: wire.HandedOver, Session: t.state.Current.Session, Member: t.state.Current.Member, Body: body})
 	t.notify(Notify{Notice: Welcome, Member: t.state.Current.Member})
 }
@@ -312,9 +312,9 @@ func (e ChooseRole) apply(t *step) {
 	others := append([]policy.Role{t.state.Current.Role}, t.state.Current.Others...)
 	t.state.Current.Others = slices.DeleteFunc(others, func(r policy.Role) bool { return r == d.Role })
 	t.state.Current.Assistant = ""
-	t.take(d)
+	t.useDecision(d)
 	body := wire.RoleBody{Role: d.Role, Badges: d.Badges, Accepted: fitAccepted(d.Accepted)}
-	body.Basis = fit(e.Basis, body)
+	body.Basis = fitBasis(e.Basis, body)
 	t.record(Record{Kind: wire.RoleChanged, Session: t.state.Current.Session, Member: t.state.Current.Member, Body: body})
 	t.notify(Notify{Notice: Welcome, Member: t.state.Current.Member})
 }

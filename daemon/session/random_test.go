@@ -142,7 +142,7 @@ const (
 )
 
 // play runs a history, and fails the test if an invariant is violated.
-func live(t testing.TB, history []byte, pure bool) *world {
+func play(t testing.TB, history []byte, pure bool) *world {
 	w := newWorld()
 	acts, spans := acts(), spans()
 	full, once := false, 0
@@ -223,13 +223,13 @@ func checkStep(t testing.TB, w *world, before State, e Event, effects []Effect) 
 				t.Errorf("%s under a tag", b.Role)
 			}
 			if told {
-				t.Errorf("%T: told before it is recorded: %s", e, words(effects))
+				t.Errorf("%T: told before it is recorded: %s", e, formatEffects(effects))
 			}
 		case Notify:
 			told = true
 		case Relay:
 			if !x.On && records > 0 {
-				t.Errorf("%T: the relay goes off only after a record: %s", e, words(effects))
+				t.Errorf("%T: the relay goes off only after a record: %s", e, formatEffects(effects))
 			}
 			if x.On {
 				if x.FinishJob && (w.Current.Role == policy.Maintainer || slices.Contains(w.Current.Others, policy.Maintainer)) {
@@ -244,7 +244,7 @@ func checkStep(t testing.TB, w *world, before State, e Event, effects []Effect) 
 // checkStart checks each effect that switches the relay on: a card was tapped, the start was recorded just before, and
 // no fault or tag forbids a start.
 func checkStart(t testing.TB, w *world, before State, e Event, done []Effect) {
-	fail := func(why string) { t.Errorf("%T in %s: the relay goes on %s: %s", e, before, why, words(done)) }
+	fail := func(why string) { t.Errorf("%T in %s: the relay goes on %s: %s", e, before, why, formatEffects(done)) }
 	if _, ok := e.(Tap); !ok {
 		fail("without a card")
 	}
@@ -364,7 +364,7 @@ func TestInvariantsHoldOverRandomHistories(t *testing.T) {
 		if i%2 == 0 { // random bytes alone rarely reach deep states
 			h = append(bytes.Clone(stories[i/2%len(stories)]), h...)
 		}
-		w := live(t, h, i%50 == 0)
+		w := play(t, h, i%50 == 0)
 		if t.Failed() {
 			t.Fatalf("history %d: %v", i, h)
 		}
@@ -395,7 +395,7 @@ func FuzzHistoryOfAMachine(f *testing.F) {
 		if len(history) > 400 {
 			return
 		}
-		live(t, history, true)
+		play(t, history, true)
 	})
 }
 
@@ -403,10 +403,10 @@ func FuzzHistoryOfAMachine(f *testing.F) {
 // could fail.
 func seeds() [][]byte {
 	tap := func(m policy.MemberID) byte {
-		return code(func(e Event) bool { x, ok := e.(Tap); return ok && x.Member == m && x.Decision.Role != 0 })
+		return codeOf(func(e Event) bool { x, ok := e.(Tap); return ok && x.Member == m && x.Decision.Role != 0 })
 	}
 	is := func(want string) byte {
-		return code(func(e Event) bool { return e != nil && strings.HasPrefix(reflectName(e), want) })
+		return codeOf(func(e Event) bool { return e != nil && strings.HasPrefix(reflectName(e), want) })
 	}
 	on := []byte{tap(nour), 0}
 	return [][]byte{
@@ -458,7 +458,7 @@ func seeds() [][]byte {
 func reflectName(e Event) string { return reflect.TypeOf(e).Name() }
 
 // codeOf returns the byte that encodes the first event for which fits returns true.
-func code(fits func(Event) bool) byte {
+func codeOf(fits func(Event) bool) byte {
 	for i, e := range acts() {
 		if fits(e) {
 			return byte(i)

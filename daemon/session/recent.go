@@ -20,7 +20,7 @@ type tapped struct {
 
 // addTap stores the member whose tap was accepted. Several taps are stored, because a learner's card and the mentor's
 // may flap at the same time.
-func (r *recent) acted(m policy.MemberID, now time.Time) {
+func (r *recent) addTap(m policy.MemberID, now time.Time) {
 	old := r.taps
 	r.taps[0] = tapped{m, now}
 	for i, n := 0, 1; i < len(old) && n < len(r.taps); i++ {

@@ -36,7 +36,7 @@ func (e RefusedCard) apply(t *step) {
 		t.record(Record{Kind: wire.CardAlert, Member: e.Member, Body: body})
 	case !e.State.Alerts() && t.state.recent.isFirstRefusal(e.Member, t.in.Now):
 		body := wire.RefusedBody{Reasons: []policy.Code{policy.CardBlocked}}
-		body.Basis = fit(e.Basis, body)
+		body.Basis = fitBasis(e.Basis, body)
 		t.record(Record{Kind: wire.Refused, Member: e.Member, Body: body})
 	}
 	t.notify(Notify{Notice: CardRefused, Decision: e.Decision})

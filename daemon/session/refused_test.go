@@ -30,7 +30,7 @@ func TestTapOfALostCardRaisesAnAlertAndChangesNothing(t *testing.T) {
 		w.journal[0].Session != "" {
 		t.Errorf("%+v", w.journal)
 	}
-	if got := words(w.effects); got != "record card-alert, tell card-refused" {
+	if got := formatEffects(w.effects); got != "record card-alert, tell card-refused" {
 		t.Errorf("%s", got)
 	}
 	for _, e := range w.effects {
@@ -92,10 +92,10 @@ func TestNoticeOfARefusedCardIsShownEvenIfTheJournalIsFull(t *testing.T) {
 		told = told || ok && x.Notice == CardRefused
 	}
 	if !told || len(w.Ledger.Pending) != 0 {
-		t.Errorf("%s; %d records wait", words(w.effects), len(w.Ledger.Pending))
+		t.Errorf("%s; %d records wait", formatEffects(w.effects), len(w.Ledger.Pending))
 	}
 	w = newWorld().do(Shutdown{})
 	if w.do(refusedCard(nour, policy.LostCard)); len(w.effects) != 0 {
-		t.Errorf("after the end: %s", words(w.effects))
+		t.Errorf("after the end: %s", formatEffects(w.effects))
 	}
 }

@@ -30,7 +30,7 @@ func (e AddTag) apply(t *step) {
 	case t.state.Phase == On || t.state.Phase == EndingSoon:
 		e.endAtIdle(t)
 	}
-	t.resettle()
+	t.updateIdlePhase()
 	if hang {
 		body := wire.TagBody{Tag: e.Tag.ID, Reason: e.Tag.Reason, Now: e.Now, Role: roleWord(e.Tag.Role)}
 		t.record(Record{Kind: wire.Tagged, Member: e.Tag.By, Body: body})
@@ -70,7 +70,7 @@ func (e RemoveTag) apply(t *step) {
 	if len(t.state.Holds.Tags) == n {
 		return
 	}
-	t.resettle()
+	t.updateIdlePhase()
 	t.record(Record{Kind: wire.Untagged, Member: e.By, Body: wire.TagBody{Tag: e.ID}})
 }
 
@@ -89,7 +89,7 @@ func (e FaultRaised) apply(t *step) {
 	t.state.Holds.Faults = append(t.state.Holds.Faults, e.What)
 	if t.state.Current.Session == "" {
 		t.do(Relay{})
-		t.rest()
+		t.setIdlePhase()
 	}
 	t.end(wire.CauseFault)
 	t.record(Record{Kind: wire.Faulted, Body: wire.FaultBody{What: string(e.What), Why: e.Why}})
@@ -101,7 +101,7 @@ func (e FaultCleared) apply(t *step) {
 	if len(t.state.Holds.Faults) == n {
 		return
 	}
-	t.resettle()
+	t.updateIdlePhase()
 	t.record(Record{Kind: wire.FaultCleared, Body: wire.FaultBody{What: string(e.What)}})
 }
 

@@ -173,7 +173,7 @@ func (w *world) commit(r Record) {
 }
 
 // lastRecord returns the newest record of a kind.
-func (w *world) last(k wire.Kind) (Record, bool) {
+func (w *world) lastRecord(k wire.Kind) (Record, bool) {
 	for i := len(w.journal) - 1; i >= 0; i-- {
 		if w.journal[i].Kind == k {
 			return w.journal[i], true
@@ -192,13 +192,13 @@ func (w *world) count(k wire.Kind) (n int) {
 }
 
 func (w *world) cause() wire.Cause {
-	r, _ := w.last(wire.SessionEnd)
+	r, _ := w.lastRecord(wire.SessionEnd)
 	b, _ := r.Body.(wire.EndBody)
 	return b.Cause
 }
 
 // formatEffects formats effects as in the table of testdata/table.txt.
-func words(effects []Effect) string {
+func formatEffects(effects []Effect) string {
 	out := make([]string, 0, len(effects))
 	for _, e := range effects {
 		out = append(out, word(e))

@@ -22,13 +22,13 @@ func (f *flow) next(length uint64) (from uint64, ok bool) {
 }
 
 // addBatch records that a batch ending with last was handed to the broker.
-func (f *flow) published(last uint64) {
+func (f *flow) addBatch(last uint64) {
 	f.sent = last
 	f.ends = append(f.ends, last)
 }
 
 // isWaiting reports whether the hub has not yet acknowledged all records that were sent.
-func (f *flow) waiting() bool { return f.sent > f.held }
+func (f *flow) isWaiting() bool { return f.sent > f.held }
 
 // handleAck processes the hub's acknowledgement of the first seq records, and reports whether the hub holds more than
 // before.
@@ -37,7 +37,7 @@ func (f *flow) waiting() bool { return f.sent > f.held }
 // records are sent at once, but only once for each gap, because the batches that were already in flight cause further
 // repetitions. If the hub's count decreases, the hub has lost its disk, or an old acknowledgement was replayed. The
 // first time, the records are sent again at once; later, they are sent again only after a stall.
-func (f *flow) acked(seq uint64) (progress bool) {
+func (f *flow) handleAck(seq uint64) (progress bool) {
 	switch {
 	case seq > f.held:
 		f.held, f.sent, f.again = seq, max(f.sent, seq), false
@@ -52,7 +52,7 @@ func (f *flow) acked(seq uint64) (progress bool) {
 			f.fell = true
 			f.rewind()
 		}
-	case f.heard && !f.again && f.waiting():
+	case f.heard && !f.again && f.isWaiting():
 		f.again = true
 		f.rewind()
 	}

@@ -10,8 +10,8 @@ func TestFlowSendsTheRecordsThatTheHubLacks(t *testing.T) {
 		held, sent uint64
 		window     int
 	}
-	send := func(last uint64) func(*flow) { return func(f *flow) { f.published(last) } }
-	ack := func(seq uint64) func(*flow) { return func(f *flow) { f.acked(seq) } }
+	send := func(last uint64) func(*flow) { return func(f *flow) { f.addBatch(last) } }
+	ack := func(seq uint64) func(*flow) { return func(f *flow) { f.handleAck(seq) } }
 	stall := (*flow).rewind
 	for _, c := range []struct {
 		name  string
@@ -63,7 +63,7 @@ func TestHubReceivesAllRecordsDespiteLostMessages(t *testing.T) {
 			switch from, ok := f.next(length); {
 			case ok && r.IntN(3) > 0:
 				last := min(from+r.Uint64N(20), length)
-				f.published(last)
+				f.addBatch(last)
 				if r.IntN(5) == 0 {
 					continue // the acknowledgement is lost
 				}
@@ -75,7 +75,7 @@ func TestHubReceivesAllRecordsDespiteLostMessages(t *testing.T) {
 				}
 			case len(acks) > 0 && r.IntN(2) > 0:
 				i := r.IntN(len(acks)) // acknowledgements arrive in any order
-				f.acked(acks[i])
+				f.handleAck(acks[i])
 				if r.IntN(4) > 0 {
 					acks = append(acks[:i], acks[i+1:]...)
 				}

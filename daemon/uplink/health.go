@@ -87,13 +87,13 @@ type connection struct {
 }
 
 // healthAt returns the health at the time now.
-func (v vitals) judge(now int64) Health {
+func (v vitals) healthAt(now int64) Health {
 	h := Health{Broker: v.broker.connected}
-	since, owed := v.since()
+	since, owed := v.missingSince()
 	if owed {
 		h.Owed = max(time.Duration(now-since)*time.Millisecond, time.Millisecond)
-		h.Overdue = h.Owed >= Overdue && (v.progress == 0 || passed(now, v.progress) >= Overdue)
-		h.Why, h.Detail = v.why(now)
+		h.Overdue = h.Owed >= Overdue && (v.progress == 0 || elapsed(now, v.progress) >= Overdue)
+		h.Why, h.Detail = v.likelyReason(now)
 		if h.Why == HubRefuses {
 			h.Refused = v.refused.Code
 		}
@@ -104,7 +104,7 @@ func (v vitals) judge(now int64) Health {
 
 // missingSince returns the time from which an acknowledgement is missing. This is the earliest of three times: that of
 // the oldest unacknowledged record, that of the first unanswered question, and that of the loss of the connection.
-func (v vitals) since() (since int64, owed bool) {
+func (v vitals) missingSince() (since int64, owed bool) {
 	first := func(at int64, is bool) {
 		if is && (!owed || at < since) {
 			since, owed = at, true
@@ -117,11 +117,11 @@ func (v vitals) since() (since int64, owed bool) {
 }
 
 // likelyReason returns the most certain reason for the missing acknowledgement.
-func (v vitals) why(now int64) (Why, string) {
+func (v vitals) likelyReason(now int64) (Why, string) {
 	switch {
 	case v.fault == JournalUnread:
 		return v.fault, v.detail
-	case v.broker.cuts >= cutsMost && (!v.broker.connected || passed(now, v.broker.changed) < answerTime):
+	case v.broker.cuts >= cutsMost && (!v.broker.connected || elapsed(now, v.broker.changed) < answerTime):
 		return BrokerCuts, v.broker.cutBy
 	case !v.broker.connected:
 		return BrokerAway, v.broker.lost
@@ -129,17 +129,17 @@ func (v vitals) why(now int64) (Why, string) {
 		return HubRefuses, v.refused.Detail
 	case v.fault != "":
 		return v.fault, v.detail
-	case v.sent != 0 && v.heard > v.sent && passed(v.heard, v.sent) >= arriveTime:
+	case v.sent != 0 && v.heard > v.sent && elapsed(v.heard, v.sent) >= arriveTime:
 		return RecordsDropped, ""
-	case v.sent != 0 && v.heard <= v.sent && passed(now, v.sent) >= answerTime,
-		v.asked != 0 && passed(now, v.asked) >= answerTime:
+	case v.sent != 0 && v.heard <= v.sent && elapsed(now, v.sent) >= answerTime,
+		v.asked != 0 && elapsed(now, v.asked) >= answerTime:
 		return NoAnswer, ""
 	}
 	return "", ""
 }
 
 // elapsed returns the time from one moment of the uptime clock to a later one.
-func passed(now, then int64) time.Duration { return time.Duration(now-then) * time.Millisecond }
+func elapsed(now, then int64) time.Duration { return time.Duration(now-then) * time.Millisecond }
 
 // moment is a simultaneous reading of the uptime and the wall clock.
 type moment struct {
@@ -152,7 +152,7 @@ type moment struct {
 // writeTime returns the time at which a record was written, in milliseconds since this computer's start. A record of an
 // earlier boot is dated by the wall clocks if both are trusted; otherwise now is used, and the true age of the record
 // is unknown.
-func (m moment) written(r wire.Record) int64 {
+func (m moment) writeTime(r wire.Record) int64 {
 	switch age := m.wall.Sub(r.Wall); {
 	case r.Boot == m.boot && r.Boot != "unknown" && r.Mono <= m.mono:
 		return r.Mono
@@ -164,7 +164,7 @@ func (m moment) written(r wire.Record) int64 {
 
 // withoutRounding returns next, or prev if the two differ only by rounding, so that a state that contains the time is
 // not published again each second.
-func steady(prev, next time.Time) time.Time {
+func withoutRounding(prev, next time.Time) time.Time {
 	if !prev.IsZero() && next.Sub(prev).Abs() <= 2*time.Second {
 		return prev
 	}

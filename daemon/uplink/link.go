@@ -191,7 +191,7 @@ func (l *link) serve(ctx context.Context) (progress bool, err error) {
 		if err := errors.Join(l.sendBatches(), l.publishState()); err != nil {
 			return progress, err
 		}
-		stall.update(l.flow.waiting() || len(l.tokens) > 0)
+		stall.update(l.flow.isWaiting() || len(l.tokens) > 0)
 		select {
 		case <-ctx.Done():
 			l.disconnect()
@@ -234,7 +234,7 @@ func (l *link) handleStall(after time.Duration) error {
 	if len(l.tokens) > 0 {
 		return fmt.Errorf("broker did not acknowledge %d messages within %s", len(l.tokens), after)
 	}
-	if !l.flow.waiting() {
+	if !l.flow.isWaiting() {
 		return nil
 	}
 	l.u.c.Logger.Warn("hub does not acknowledge records; sending them again", "from", l.flow.held+1, "after", after)
@@ -334,7 +334,7 @@ func (l *link) sendBatches() error {
 		l.u.noteSent()
 		l.tokens = append(l.tokens, l.publish(wire.TopicRecords, false, data))
 		last := from + uint64(len(b.Records)) - 1
-		l.flow.published(last)
+		l.flow.addBatch(last)
 		if last == l.u.j.Len() {
 			l.tokens = append(l.tokens, l.publish(wire.TopicCheckpoint, true, []byte(b.Checkpoint)))
 		}

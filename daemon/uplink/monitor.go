@@ -30,12 +30,12 @@ func (u *Uplink) Health() Health {
 	w := &u.monitor
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	h := w.v.judge(max(w.mono(), 1))
+	h := w.v.healthAt(max(w.mono(), 1))
 	if h.Owed == 0 {
 		w.since = time.Time{}
 		return h
 	}
-	w.since = steady(w.since, u.c.Now().Add(-h.Owed).UTC().Round(0).Truncate(time.Second))
+	w.since = withoutRounding(w.since, u.c.Now().Add(-h.Owed).UTC().Round(0).Truncate(time.Second))
 	h.Since = w.since
 	return h
 }
@@ -58,7 +58,7 @@ func (u *Uplink) findOldestOwed() {
 	if b, err := u.j.Batch(held+1, 1); err == nil && len(b.Records) == 1 {
 		if r, err := wire.ParseRecord(b.Records[0].Record); err == nil {
 			now := moment{boot: u.c.Boot, mono: u.c.Mono(), wall: u.c.Now(), trusted: u.c.Trusted()}
-			oldest, found = now.written(r), true
+			oldest, found = now.writeTime(r), true
 		}
 	}
 	u.monitor.change(func(v *vitals, now int64) {

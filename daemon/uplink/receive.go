@@ -79,14 +79,14 @@ func (l *link) handleAck(m signedAck) (progress bool) {
 	if a.Refused != nil {
 		l.logOnce("the hub refuses the records", "code", a.Refused.Code, "why", a.Refused.Detail)
 	}
-	if !l.fits(m.data, a) {
+	if !l.fitsJournal(m.data, a) {
 		return false
 	}
 	l.moveCursor(m.data, a)
 	if a.Refused != nil && a.Seq == l.flow.held {
 		return false // do not send the same records again: the hub would refuse them again
 	}
-	if progress = l.flow.acked(a.Seq); progress {
+	if progress = l.flow.handleAck(a.Seq); progress {
 		u.noteAnswer(a.Refused, m.live, true)
 	}
 	return progress
@@ -94,7 +94,7 @@ func (l *link) handleAck(m signedAck) (progress bool) {
 
 // fitsJournal reports whether an acknowledgement belongs to this journal: the same generation, no more records than the
 // journal has, and the same root.
-func (l *link) fits(signed []byte, a wire.Ack) bool {
+func (l *link) fitsJournal(signed []byte, a wire.Ack) bool {
 	u := l.u
 	if own := u.j.Generation(); a.Generation != own {
 		l.otherGeneration(signed, a, own)
@@ -104,7 +104,7 @@ func (l *link) fits(signed []byte, a wire.Ack) bool {
 		u.noteFault(OtherJournal, fmt.Sprintf("the hub holds %d records, this journal has %d", a.Seq, n))
 		l.logOnce("the hub holds more records than this journal has: it is not the journal that the hub knows",
 			"hub", a.Seq, "journal", n)
-		u.tellOther(signed, Other{Hub: a.Seq, Here: n})
+		u.reportOther(signed, Other{Hub: a.Seq, Here: n})
 		return false
 	}
 	if a.Seq == 0 { // the hub has no records, so any journal fits
@@ -118,7 +118,7 @@ func (l *link) fits(signed []byte, a wire.Ack) bool {
 	if hex.EncodeToString(root[:]) != a.Root {
 		u.noteFault(OtherJournal, fmt.Sprintf("the first %d records of the hub are not those of this journal", a.Seq))
 		l.logOnce("the hub holds other records than this journal: it is not the journal that the hub knows", "up to", a.Seq)
-		u.tellOther(signed, Other{Hub: a.Seq, Here: u.j.Len()})
+		u.reportOther(signed, Other{Hub: a.Seq, Here: u.j.Len()})
 		return false
 	}
 	if u.h.Fits != nil {
@@ -155,13 +155,13 @@ func (l *link) otherGeneration(signed []byte, a wire.Ack, own wire.Generation) {
 		a.Generation, own))
 	l.logOnce("the hub acknowledges another generation of this machine's journal", "hub", a.Generation, "journal", own)
 	if l.u.h.Former == nil || !l.u.h.Former(a.Generation) {
-		l.u.tellOther(signed, Other{Hub: a.Seq, Here: l.u.j.Len(), New: true})
+		l.u.reportOther(signed, Other{Hub: a.Seq, Here: l.u.j.Len(), New: true})
 	}
 }
 
 // reportOther reports that the hub's acknowledgement belongs to another journal. The acknowledgement is stored, so that
 // the next start of the daemon reports the difference too.
-func (u *Uplink) tellOther(signed []byte, o Other) {
+func (u *Uplink) reportOther(signed []byte, o Other) {
 	if u.h.Acked != nil {
 		u.h.Acked(signed)
 	}

@@ -23,16 +23,16 @@ func tell(fr, en, cureFR, cureEN string) advice {
 // remedy. A code that this program does not know is returned unchanged.
 func Explain(code string) (fact, cure policy.Text) {
 	why, refused := ReadCode(code)
-	a := reason(why)
+	a := explainReason(why)
 	if why == HubRefuses {
-		a = refusal(refused)
+		a = explainRefusal(refused)
 	}
 	return a.fact, a.cure
 }
 
 // explainReason returns the explanation of a reason. It handles the reasons that concern the communication, and passes
 // others to explainDisagreement.
-func reason(why Why) advice {
+func explainReason(why Why) advice {
 	switch why {
 	case "":
 		return tell(
@@ -70,12 +70,12 @@ func reason(why Why) advice {
 			"Check that the hub runs, that its hub.yaml names this machine, and the broker’s access list "+
 				"(…/state, …/ack)")
 	}
-	return disagreement(why)
+	return explainDisagreement(why)
 }
 
 // explainDisagreement returns the explanation of a reason that concerns the data of the machine or the hub, or of an
 // unknown reason.
-func disagreement(why Why) advice {
+func explainDisagreement(why Why) advice {
 	switch why {
 	case OtherJournal:
 		return tell(
@@ -112,7 +112,7 @@ func disagreement(why Why) advice {
 }
 
 // explainRefusal returns the explanation of the hub's code for a refusal (hub/ledger: Code).
-func refusal(code string) advice {
+func explainRefusal(code string) advice {
 	switch code {
 	case "bad-checkpoint":
 		return tell(

@@ -103,7 +103,7 @@ func broker(t testing.TB, set func(*brokertest.Broker)) *brokertest.Broker {
 }
 
 // clientPrefix is the prefix of a machine's MQTT client id.
-const machines = "portillon-"
+const clientPrefix = "portillon-"
 
 // isRecords reports whether a message of the machine is a batch.
 func isRecords(m brokertest.Message) bool {
@@ -111,7 +111,7 @@ func isRecords(m brokertest.Message) bool {
 }
 
 // wantAllRecords checks that the hub holds all records of the journal, in order and once each.
-func whole(t *testing.T, h *hub, j *journal.Journal) {
+func wantAllRecords(t *testing.T, h *hub, j *journal.Journal) {
 	t.Helper()
 	h.waitFor(int(j.Len()))
 	root, err := j.Root(j.Len())
@@ -168,7 +168,7 @@ func TestNoRecordIsLostWithAMisbehavingBroker(t *testing.T) {
 			u, _ := run(t, conf, j, Handlers{})
 			grow(t, j, 500)
 			u.Notify()
-			whole(t, h, j)
+			wantAllRecords(t, h, j)
 		})
 	}
 }
@@ -232,7 +232,7 @@ func TestDiscoveryIsPublishedAtEachConnection(t *testing.T) {
 				delete(want, s.topic)
 			}
 		}
-		b.Cut(machines)
+		b.Cut(clientPrefix)
 		for s := within(t, "the will", heard); s != (said{topics.Availability("laser"), wire.Offline}); {
 			s = within(t, "the will", heard)
 		}

@@ -73,7 +73,7 @@ const (
 )
 
 // splitEvents splits bytes from the kernel into events of the given size. An incomplete last event is left out.
-func events(b []byte, size int) []Event {
+func splitEvents(b []byte, size int) []Event {
 	var out []Event
 	for ; len(b) >= size; b = b[size:] {
 		e := b[size-8 : size]
@@ -83,7 +83,7 @@ func events(b []byte, size int) []Event {
 				binary.NativeEndian.Uint16(e),
 				binary.NativeEndian.Uint16(e[2:]),
 				int32(binary.NativeEndian.Uint32(e[4:])),
-				at(b, size),
+				eventTime(b, size),
 			},
 		)
 	}
@@ -91,7 +91,7 @@ func events(b []byte, size int) []Event {
 }
 
 // eventTime returns the event's time, which is stored as seconds and microseconds, each a long.
-func at(b []byte, size int) time.Duration {
+func eventTime(b []byte, size int) time.Duration {
 	sec, usec := uint64(binary.NativeEndian.Uint32(b)), uint64(binary.NativeEndian.Uint32(b[4:]))
 	if size == size64 {
 		sec, usec = binary.NativeEndian.Uint64(b), binary.NativeEndian.Uint64(b[8:])

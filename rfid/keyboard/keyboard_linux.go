@@ -48,7 +48,7 @@ func Open(path string, format Format) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reader %s: %w", path, err)
 	}
-	if err := take(fd); err != nil {
+	if err := grab(fd); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("reader %s: %w", path, err)
 	}
@@ -56,7 +56,7 @@ func Open(path string, format Format) (*Reader, error) {
 }
 
 // grab selects the monotonic clock for event times, and grabs the device exclusively.
-func take(fd int) error {
+func grab(fd int) error {
 	if err := unix.IoctlSetPointerInt(fd, eviocsclocki, unix.CLOCK_MONOTONIC); err != nil {
 		return fmt.Errorf("not an input device: %w", err)
 	}
@@ -83,7 +83,7 @@ func newReader(f *os.File, format Format, now func() time.Duration) *Reader {
 
 // Read implements rfid.Reader. An unplugged device is an error: ENODEV.
 func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
-	defer r.until(ctx)()
+	defer r.interruptWith(ctx)()
 	for {
 		if tap, ok := r.decode(); ok {
 			return tap, nil
@@ -94,7 +94,7 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 			return rfid.Tap{}, ctx.Err()
 		case errors.Is(err, os.ErrDeadlineExceeded): // a pause after an incomplete line
 			r.dec.Idle(r.now())
-			r.tellUnread()
+			r.reportUnread()
 		case err != nil:
 			return rfid.Tap{}, fmt.Errorf("reader %s: %w", r.f.Name(), err)
 		}
@@ -102,7 +102,7 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 }
 
 // interruptWith arranges that the end of ctx interrupts reads of the file, until the returned function is called.
-func (r *Reader) until(ctx context.Context) (release func()) {
+func (r *Reader) interruptWith(ctx context.Context) (release func()) {
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		r.f.SetReadDeadline(time.Unix(1, 0))
@@ -122,7 +122,7 @@ func (r *Reader) decode() (rfid.Tap, bool) {
 		e := r.more[0]
 		r.more = r.more[1:]
 		u, ok := r.dec.Push(e)
-		r.tellUnread()
+		r.reportUnread()
 		if age := r.now() - e.At; !ok || age > stale {
 			continue
 		}
@@ -134,7 +134,7 @@ func (r *Reader) decode() (rfid.Tap, bool) {
 }
 
 // reportUnread passes the last line to Heard and Unread.
-func (r *Reader) tellUnread() {
+func (r *Reader) reportUnread() {
 	if line, ok := r.dec.Heard(); ok && r.Heard != nil {
 		r.Heard(line)
 	}
@@ -160,7 +160,7 @@ func (r *Reader) fill(ctx context.Context) error {
 	}
 	whole := buf[:n+got]
 	used := len(whole) / r.size * r.size
-	r.more, r.rest = events(whole[:used], r.size), append([]byte(nil), whole[used:]...)
+	r.more, r.rest = splitEvents(whole[:used], r.size), append([]byte(nil), whole[used:]...)
 	return nil
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // pipeReader returns a Reader on a pipe instead of a device, with a clock that shows now.
-func wire(t *testing.T, f Format, now time.Duration) (*Reader, *os.File) {
+func pipeReader(t *testing.T, f Format, now time.Duration) (*Reader, *os.File) {
 	t.Helper()
 	in, out, err := os.Pipe()
 	if err != nil {
@@ -26,9 +26,9 @@ func wire(t *testing.T, f Format, now time.Duration) (*Reader, *os.File) {
 // A pipe may split an event, although the kernel never does. The reader accepts split events, and treats a closed pipe
 // as an unplugged reader.
 func TestReaderAcceptsEventsInAnySplit(t *testing.T) {
-	r, out := wire(t, Hex, 0)
+	r, out := pipeReader(t, Hex, 0)
 	go func() {
-		for b := bytesOf(typed("62E3086CED\n"), r.size); len(b) > 0; b = b[7:] {
+		for b := encodeEvents(typed("62E3086CED\n"), r.size); len(b) > 0; b = b[7:] {
 			if len(b) < 7 {
 				out.Write(b)
 				break
@@ -49,11 +49,11 @@ func TestReaderAcceptsEventsInAnySplit(t *testing.T) {
 // A missing Enter must be reported within a second after the first card, before the next card is typed.
 func TestLineWithoutEnterIsReportedBeforeTheNextCard(t *testing.T) {
 	now := time.Duration(0)
-	r, out := wire(t, Hex, 0)
+	r, out := pipeReader(t, Hex, 0)
 	r.now, r.quiet = func() time.Duration { return now }, time.Millisecond
 	said := make(chan rfid.Unread, 8)
 	r.Unread = func(u rfid.Unread) { said <- u }
-	out.Write(bytesOf(typed("62E3086CED"), r.size))
+	out.Write(encodeEvents(typed("62E3086CED"), r.size))
 	now = 2 * time.Second
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
@@ -71,8 +71,8 @@ func TestLineWithoutEnterIsReportedBeforeTheNextCard(t *testing.T) {
 }
 
 func TestPartialLineSurvivesTheEndOfAContext(t *testing.T) {
-	r, out := wire(t, Hex, 0)
-	b := bytesOf(typed("62E3086CED\n"), r.size)
+	r, out := pipeReader(t, Hex, 0)
+	b := encodeEvents(typed("62E3086CED\n"), r.size)
 	half := len(b)/2 + 5 // splits an event, as only a pipe does
 	out.Write(b[:half])
 	for range 3 {
@@ -93,7 +93,7 @@ func TestPartialLineSurvivesTheEndOfAContext(t *testing.T) {
 }
 
 func TestCloseEndsARead(t *testing.T) {
-	r, _ := wire(t, Hex, 0)
+	r, _ := pipeReader(t, Hex, 0)
 	failed := make(chan error)
 	go func() { _, err := r.Read(t.Context()); failed <- err }()
 	r.Close()
@@ -103,8 +103,8 @@ func TestCloseEndsARead(t *testing.T) {
 }
 
 func TestCardTypedTwiceIsOneTap(t *testing.T) {
-	r, out := wire(t, Hex, 0)
-	out.Write(bytesOf(typed("62E3086CED\n62E3086CED\n01000734E0\n"), r.size))
+	r, out := pipeReader(t, Hex, 0)
+	out.Write(encodeEvents(typed("62E3086CED\n62E3086CED\n01000734E0\n"), r.size))
 	for _, want := range []string{"62E3086CED", "01000734E0"} {
 		if tap, err := r.Read(t.Context()); err != nil || tap.UID.Hex() != want {
 			t.Fatal(tap.UID.Hex(), err)
@@ -114,9 +114,9 @@ func TestCardTypedTwiceIsOneTap(t *testing.T) {
 
 // If the process was suspended or busy for long, the person who tapped may have left.
 func TestStaleLineIsNotATap(t *testing.T) {
-	r, out := wire(t, Hex, time.Minute)
-	out.Write(bytesOf(then(time.Minute-stale-time.Millisecond, typed("62E3086CED\n")), r.size))
-	out.Write(bytesOf(then(time.Minute-stale, typed("01000734E0\n")), r.size))
+	r, out := pipeReader(t, Hex, time.Minute)
+	out.Write(encodeEvents(delayed(time.Minute-stale-time.Millisecond, typed("62E3086CED\n")), r.size))
+	out.Write(encodeEvents(delayed(time.Minute-stale, typed("01000734E0\n")), r.size))
 	if tap, err := r.Read(t.Context()); err != nil || tap.UID.Hex() != "01000734E0" {
 		t.Fatal(tap.UID.Hex(), err)
 	}

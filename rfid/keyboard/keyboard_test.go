@@ -25,7 +25,7 @@ func typed(s string) (out []Event) {
 }
 
 // delayed returns the events, delayed by d.
-func then(d time.Duration, ev []Event) []Event {
+func delayed(d time.Duration, ev []Event) []Event {
 	ev = slices.Clone(ev)
 	for i := range ev {
 		ev[i].At += d
@@ -34,7 +34,7 @@ func then(d time.Duration, ev []Event) []Event {
 }
 
 // encodeEvents encodes events as the kernel does for a program whose long has size/3 bytes.
-func bytesOf(ev []Event, size int) (b []byte) {
+func encodeEvents(ev []Event, size int) (b []byte) {
 	for _, e := range ev {
 		sec, usec := uint64(e.At/time.Second), uint64(e.At%time.Second/time.Microsecond)
 		if size == size64 {
@@ -83,7 +83,7 @@ func TestLinesAreDecodedToCards(t *testing.T) {
 		{"events lost in the middle", Decimal,
 			append(append(typed("00076"), append(dropped, Event{evSyn, synReport, 0, 0})...), typed("16768\n")...), ""},
 		{"events lost with the Enter: the next card counts all the same", Hex,
-			append(append(dropped, typed("6CED")...), then(2*time.Second, typed("01000734E0\n"))...), "01000734E0"},
+			append(append(dropped, typed("6CED")...), delayed(2*time.Second, typed("01000734E0\n"))...), "01000734E0"},
 		{"events lost, and a report that is not whole", Decimal, slices.Concat(dropped,
 			[]Event{{evKey, codes['7'], 1, 0}, {evKey, keyEnter, 1, 0}, {evSyn, synReport, 0, 0}}, typed("\n0007616768\n")),
 			"00743900"},
@@ -92,13 +92,13 @@ func TestLinesAreDecodedToCards(t *testing.T) {
 			"00743900"},
 		{"a key that was leant on", Decimal, typed("666\n"), ""},
 		{"half a line does not wait for another card's", Decimal, append(typed("12345"),
-			then(1100*time.Millisecond, typed("0007616768\n"))...), "00743900"},
-		{"half a line and a late Enter", Decimal, append(typed("0007616768"), then(1100*time.Millisecond, typed("\n"))...),
+			delayed(1100*time.Millisecond, typed("0007616768\n"))...), "00743900"},
+		{"half a line and a late Enter", Decimal, append(typed("0007616768"), delayed(1100*time.Millisecond, typed("\n"))...),
 			""},
-		{"a slow reader", Decimal, append(append(typed("00076"), then(900*time.Millisecond, typed("16768"))...),
-			then(1800*time.Millisecond, typed("\n"))...), "00743900"},
+		{"a slow reader", Decimal, append(append(typed("00076"), delayed(900*time.Millisecond, typed("16768"))...),
+			delayed(1800*time.Millisecond, typed("\n"))...), "00743900"},
 		{"a spoiled line is over after a second too", Hex, append(typed("62EZ30"),
-			then(1100*time.Millisecond, typed("01000734E0\n"))...), "01000734E0"},
+			delayed(1100*time.Millisecond, typed("01000734E0\n"))...), "01000734E0"},
 		{"a reader set to a French layout", Hex, typed("Q4B5C6D7\n"), "A4B5C6D7"},
 		{"a French layout's digits are typed with shift", Decimal, typed("^0^0^0^7^6^1^6^7^6^8\n"), "00743900"},
 		{"a French layout's comma", Decimal, typed("022M07638\n"), "161DD6"},
@@ -140,13 +140,13 @@ func TestDigitsOfTopRowAndKeypadAreDecoded(t *testing.T) {
 // The kernel's struct input_event has two sizes, and both must be decoded on any computer.
 func TestEventsOfBothSizesAreDecoded(t *testing.T) {
 	// A time after 2038, as a 32-bit program receives it.
-	sent := then(4102444800*time.Second+999_999*time.Microsecond, typed("0007616768\n"))
+	sent := delayed(4102444800*time.Second+999_999*time.Microsecond, typed("0007616768\n"))
 	for _, size := range []int{size64, size32} {
-		b := bytesOf(sent, size)
-		if got := events(append(b, 1, 2, 3), size); !slices.Equal(got, sent) {
+		b := encodeEvents(sent, size)
+		if got := splitEvents(append(b, 1, 2, 3), size); !slices.Equal(got, sent) {
 			t.Errorf("size %d: %v", size, got)
 		}
-		if got := read(Decimal, events(b, size)); got != "00743900" {
+		if got := read(Decimal, splitEvents(b, size)); got != "00743900" {
 			t.Errorf("size %d: %q", size, got)
 		}
 	}
@@ -163,23 +163,23 @@ func TestKernelsBytesAreDecoded(t *testing.T) {
 		size64: "\x03\x00\x00\x00\x00\x00\x00\x00\xf4\x01\x00\x00\x00\x00\x00\x00\x01\x00\x08\x00\x01\x00\x00\x00",
 		size32: "\x03\x00\x00\x00\xf4\x01\x00\x00\x01\x00\x08\x00\x01\x00\x00\x00",
 	} {
-		if got := events([]byte(raw), size); !slices.Equal(got, want) {
+		if got := splitEvents([]byte(raw), size); !slices.Equal(got, want) {
 			t.Errorf("size %d: %v", size, got)
 		}
 	}
 }
 
 func FuzzDecoder(f *testing.F) {
-	f.Add(bytesOf(typed("62E3086CED\n"), size32), true)
-	f.Add(bytesOf(append([]Event{{evSyn, synDropped, 0, 0}}, typed("0007616768\n")...), size32), false)
-	f.Add(bytesOf(typed(strings.Repeat("6", 100)), size32), false)
-	f.Add(bytesOf(append(typed("12345"), then(3*time.Second, typed("0007616768\n"))...), size32), false)
+	f.Add(encodeEvents(typed("62E3086CED\n"), size32), true)
+	f.Add(encodeEvents(append([]Event{{evSyn, synDropped, 0, 0}}, typed("0007616768\n")...), size32), false)
+	f.Add(encodeEvents(typed(strings.Repeat("6", 100)), size32), false)
+	f.Add(encodeEvents(append(typed("12345"), delayed(3*time.Second, typed("0007616768\n"))...), size32), false)
 	f.Fuzz(func(t *testing.T, b []byte, hex bool) {
 		d := Decoder{}
 		if hex {
 			d.Format = Hex
 		}
-		for _, e := range events(b, size32) {
+		for _, e := range splitEvents(b, size32) {
 			if u, ok := d.Push(e); ok && u == (rfid.UID{}) {
 				t.Fatal("no card, and a tap")
 			}
@@ -188,7 +188,7 @@ func FuzzDecoder(f *testing.F) {
 			t.Fatal("the line grows")
 		}
 		// After any input, a card presented twice must be read.
-		end := then(d.last+2*pause, typed("\n0007616768\n0007616768\n"))
+		end := delayed(d.last+2*pause, typed("\n0007616768\n0007616768\n"))
 		d.Format = Decimal
 		var got []string
 		for _, e := range append([]Event{{evSyn, synReport, 0, 0}}, end...) {

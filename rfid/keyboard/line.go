@@ -54,13 +54,13 @@ func (d *Decoder) Pending() bool { return len(d.raw) > 0 || len(d.line) > 0 }
 // Idle discards a line after a pause, because the rest of the line was lost, or the reader sends no Enter.
 func (d *Decoder) Idle(now time.Duration) {
 	if d.Pending() && (now-d.last).Abs() > pause {
-		d.end()
+		d.discardLine()
 	}
 }
 
 // discardLine discards a line that is followed by a pause.
-func (d *Decoder) end() {
-	if len(d.line) >= leastLine || d.strange {
+func (d *Decoder) discardLine() {
+	if len(d.line) >= minLine || d.strange {
 		d.say("no Enter or Tab follows the number within a second: set the reader to send Enter after each card")
 	}
 	d.clear()
@@ -86,7 +86,7 @@ func (d *Decoder) say(why string) {
 
 func (d *Decoder) press(e Event) (rfid.UID, bool) {
 	if (e.At - d.last).Abs() > pause { // do not join half a line with the next card
-		d.end()
+		d.discardLine()
 	}
 	d.last = e.At
 	c := digitOf(e.Code)
@@ -103,7 +103,7 @@ func (d *Decoder) press(e Event) (rfid.UID, bool) {
 			return d.number(string(d.line))
 		}
 		return rfid.UID{}, false
-	case modifier(e.Code):
+	case isModifier(e.Code):
 		return rfid.UID{}, false
 	case c == 0:
 		d.spoiled, d.strange = true, true
@@ -112,12 +112,12 @@ func (d *Decoder) press(e Event) (rfid.UID, bool) {
 	case !d.spoiled:
 		d.line = append(d.line, c)
 	}
-	d.keep(c, e.Code)
+	d.addRaw(c, e.Code)
 	return rfid.UID{}, false
 }
 
 // addRaw adds a key to the text for reader tests.
-func (d *Decoder) keep(c byte, code uint16) {
+func (d *Decoder) addRaw(c byte, code uint16) {
 	switch {
 	case len(d.raw) >= maxRaw:
 	case c == 0:
@@ -128,14 +128,14 @@ func (d *Decoder) keep(c byte, code uint16) {
 }
 
 // isModifier reports whether a key is shift or caps lock, which some readers press for capital letters.
-func modifier(code uint16) bool { return code == 42 || code == 54 || code == 58 }
+func isModifier(code uint16) bool { return code == 42 || code == 54 || code == 58 }
 
 // minLine is the smallest length of a number, in characters. Shorter lines come from a key that was pressed by
 // accident.
-const leastLine = 4
+const minLine = 4
 
 func (d *Decoder) number(line string) (rfid.UID, bool) {
-	if len(line) < leastLine {
+	if len(line) < minLine {
 		return rfid.UID{}, false
 	}
 	u, err := d.parse(line)

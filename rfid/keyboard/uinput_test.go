@@ -34,20 +34,20 @@ const (
 )
 
 // virtualKeyboard is a virtual keyboard.
-type typist struct {
+type virtualKeyboard struct {
 	t    *testing.T
 	fd   int
 	path string // path of the keyboard's event device
 }
 
-func newTypist(t *testing.T) *typist {
+func newTypist(t *testing.T) *virtualKeyboard {
 	t.Helper()
 	fd, err := unix.Open("/dev/uinput", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal("/dev/uinput: ", err)
 	}
 	t.Cleanup(func() { unix.Close(fd) })
-	k := &typist{t: t, fd: fd}
+	k := &virtualKeyboard{t: t, fd: fd}
 	k.set(uiSetEvBit, evKey)
 	for code := 1; code < 120; code++ {
 		k.set(uiSetKeyBit, code)
@@ -68,29 +68,29 @@ func newTypist(t *testing.T) *typist {
 	return k
 }
 
-func (k *typist) set(request uint, value int) {
+func (k *virtualKeyboard) set(request uint, value int) {
 	k.t.Helper()
 	if err := unix.IoctlSetInt(k.fd, request, value); err != nil {
 		k.t.Fatal(err)
 	}
 }
 
-func (k *typist) ask(request uint, b []byte) {
+func (k *virtualKeyboard) ask(request uint, b []byte) {
 	k.t.Helper()
 	if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(k.fd), uintptr(request), uintptr(unsafe.Pointer(&b[0]))); e != 0 {
 		k.t.Fatal(e)
 	}
 }
 
-func (k *typist) types(s string) {
+func (k *virtualKeyboard) types(s string) {
 	k.t.Helper()
 	size := newReader(nil, Hex, nil).size
-	if _, err := unix.Write(k.fd, bytesOf(typed(s), size)); err != nil {
+	if _, err := unix.Write(k.fd, encodeEvents(typed(s), size)); err != nil {
 		k.t.Fatal(err)
 	}
 }
 
-func opened(t *testing.T, k *typist) *Reader {
+func opened(t *testing.T, k *virtualKeyboard) *Reader {
 	t.Helper()
 	r, err := Open(k.path, Hex)
 	if err != nil {

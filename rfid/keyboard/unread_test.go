@@ -22,12 +22,12 @@ func TestInvalidLineIsReportedWithItsRemedy(t *testing.T) {
 		{"another layout", Hex, typed("62EZ30\n"), "US English", "62E<key 44>30"},
 		{"too long", Hex, typed(strings.Repeat("62", 13) + "\n"), "longer than 24", strings.Repeat("62", 13)},
 		{"a number of more than 8 bytes", Decimal, typed("18446744073709551616\n"), "8 bytes", "18446744073709551616"},
-		{"no Enter, and the next card", Hex, append(typed("62E3086CED"), then(3*time.Second, typed("6"))...),
+		{"no Enter, and the next card", Hex, append(typed("62E3086CED"), delayed(3*time.Second, typed("6"))...),
 			"no Enter or Tab", "62E3086CED"},
 		{"lost events", Hex, []Event{{evSyn, synDropped, 0, 0}}, "lost key presses", ""},
 		{"a good card", Hex, typed("62E3086CED\n"), "", ""},
 		{"a key that was leant on", Decimal, typed("6\n"), "", ""},
-		{"a key that was leant on, and no Enter", Decimal, append(typed("66"), then(3*time.Second, typed("6"))...), "", ""},
+		{"a key that was leant on, and no Enter", Decimal, append(typed("66"), delayed(3*time.Second, typed("6"))...), "", ""},
 	} {
 		d := Decoder{Format: c.f}
 		var why, raw []string
@@ -72,7 +72,7 @@ func TestPublishedReaderReportsAreDecoded(t *testing.T) {
 func TestHeardIsCalledOncePerLine(t *testing.T) {
 	d := Decoder{Format: Hex}
 	var heard []string
-	for _, e := range append(typed("62E3086CED\n01000734E0\t62EZ\n\n6\n0100"), then(3*time.Second, typed("\n"))...) {
+	for _, e := range append(typed("62E3086CED\n01000734E0\t62EZ\n\n6\n0100"), delayed(3*time.Second, typed("\n"))...) {
 		d.Push(e)
 		if line, ok := d.Heard(); ok {
 			heard = append(heard, line)

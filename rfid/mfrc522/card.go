@@ -47,7 +47,7 @@ func (b *bus) find() (rfid.UID, error) {
 	if err := b.wake(); err != nil {
 		return rfid.UID{}, err
 	}
-	number, err := b.cascade()
+	number, err := b.readCascade()
 	if err != nil {
 		return rfid.UID{}, err
 	}
@@ -72,10 +72,10 @@ func (b *bus) wake() error {
 }
 
 // readCascade reads a number of 4, 7 or 10 bytes. SAK and cascade tag must agree on whether the number continues.
-func (b *bus) cascade() ([]byte, error) {
+func (b *bus) readCascade() ([]byte, error) {
 	var number []byte
 	for i, sel := range levels {
-		part, sak, err := b.level(sel)
+		part, sak, err := b.readLevel(sel)
 		if err != nil {
 			return nil, err
 		}
@@ -96,7 +96,7 @@ func (b *bus) cascade() ([]byte, error) {
 
 // readLevel reads the four bytes of one cascade level and selects the card with SELECT. Only a card with these bytes
 // answers, with its SAK.
-func (b *bus) level(sel byte) (part []byte, sak byte, err error) {
+func (b *bus) readLevel(sel byte) (part []byte, sak byte, err error) {
 	got, err := b.exchange([]byte{sel, nvbNone}, 0, 5)
 	if err != nil {
 		return nil, 0, err

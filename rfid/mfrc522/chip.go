@@ -142,7 +142,7 @@ func (b *bus) writeAll(s ...setting) error {
 }
 
 // waitRegister reads a register until wanted accepts the value. After limit the error is errStuck.
-func (b *bus) until(r register, limit time.Duration, wanted func(byte) bool) (byte, error) {
+func (b *bus) waitRegister(r register, limit time.Duration, wanted func(byte) bool) (byte, error) {
 	end, wakes := time.Now().Add(limit), 0
 	for {
 		got, err := b.read(r)
@@ -185,15 +185,15 @@ func (b *bus) exchange(frame []byte, bits byte, want int) ([]byte, error) {
 		setting{regBitFraming, startSend | bits}); err != nil {
 		return nil, err
 	}
-	irq, err := b.until(regComIrq, commandTime, func(irq byte) bool { return irq&(irqRx|irqErr|irqTimer) != 0 })
+	irq, err := b.waitRegister(regComIrq, commandTime, func(irq byte) bool { return irq&(irqRx|irqErr|irqTimer) != 0 })
 	if err != nil {
 		return nil, err
 	}
-	return b.answer(irq, want)
+	return b.readAnswer(irq, want)
 }
 
 // readAnswer reads the answer that a Transceive received.
-func (b *bus) answer(irq byte, want int) ([]byte, error) {
+func (b *bus) readAnswer(irq byte, want int) ([]byte, error) {
 	r, err := b.read(regError, regFIFOLevel, regControl)
 	if err != nil {
 		return nil, err

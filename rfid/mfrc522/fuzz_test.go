@@ -12,12 +12,12 @@ import (
 // scriptedChip is a chip that returns scripted values for interrupts, errors and FIFO while a card is read. If the two
 // lowest bits of a script's byte are zero, the chip returns the true value. After any other byte of the script, the
 // next byte is returned. After the end of the script, all values are true.
-type puppet struct {
+type scriptedChip struct {
 	script []byte
 	frames [][]byte // bytes read from the FIFO, one entry for each transfer
 }
 
-func (p *puppet) next(truth byte) byte {
+func (p *scriptedChip) next(truth byte) byte {
 	if len(p.script) == 0 {
 		return truth
 	}
@@ -30,7 +30,7 @@ func (p *puppet) next(truth byte) byte {
 	return truth
 }
 
-func (p *puppet) wire(mosi, miso []byte) {
+func (p *scriptedChip) wire(mosi, miso []byte) {
 	var frame []byte
 	for i, w := range mosi[:len(mosi)-1] {
 		if w&0x80 == 0 {
@@ -50,7 +50,7 @@ func (p *puppet) wire(mosi, miso []byte) {
 }
 
 // isBacked reports whether the last frames contain the number, at each level with valid check bytes and CRCs.
-func (p *puppet) backed(number []byte) bool {
+func (p *scriptedChip) isBacked(number []byte) bool {
 	levels := map[int]int{4: 1, 7: 2, 10: 3}[len(number)]
 	var f [][]byte
 	for _, x := range p.frames { // skips ATQA, which has two bytes
@@ -81,11 +81,11 @@ func (p *puppet) backed(number []byte) bool {
 
 // pollScripted polls a chip with scripted answers. Poll must neither panic nor hang, nor return a number without valid
 // checks.
-func lies(t *testing.T, uid, script []byte) (found bool) {
+func pollScripted(t *testing.T, uid, script []byte) (found bool) {
 	synctest.Test(t, func(t *testing.T) {
 		c := mfrc522test.New(card(uid))
 		d := start(t, c, Options{})
-		p := &puppet{script: script}
+		p := &scriptedChip{script: script}
 		c.Faults.Wire = p.wire
 		for range 4 {
 			p.frames = nil
@@ -94,7 +94,7 @@ func lies(t *testing.T, uid, script []byte) (found bool) {
 			if ok {
 				found = true
 			}
-			if ok && !p.backed(u.Bytes()) {
+			if ok && !p.isBacked(u.Bytes()) {
 				t.Fatalf("%s from % X", u.Hex(), p.frames)
 			}
 			if n := c.Transfers() - since; n > 1500 {
@@ -112,7 +112,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Add(byte(1), bytes.Repeat([]byte{1, 0xFF}, 100))
 	f.Add(byte(1), bytes.Repeat([]byte{1, 0x00}, 100))
 	f.Fuzz(func(t *testing.T, kind byte, script []byte) {
-		lies(t, [][]byte{four, seven, ten}[kind%3], script)
+		pollScripted(t, [][]byte{four, seven, ten}[kind%3], script)
 	})
 }
 
@@ -130,7 +130,7 @@ func TestRandomAnswersNeverGiveAnUncheckedNumber(t *testing.T) {
 				script[i] &^= 3
 			}
 		}
-		if lies(t, [][]byte{four, seven, ten}[seed%3], script) {
+		if pollScripted(t, [][]byte{four, seven, ten}[seed%3], script) {
 			found++
 		}
 	}

@@ -38,7 +38,7 @@ const (
 	// pollTime is the longest time that Poll may take: half of rfid.MaxPoll. A card with ten bytes takes about 15 ms.
 	pollTime = rfid.MaxPoll / 2
 	// maxTransient is how many consecutive calls of Poll may fail in a way that a spark can cause.
-	forgiven = 2
+	maxTransient = 2
 )
 
 // Options configures a Device. The zero Options are valid.
@@ -86,7 +86,7 @@ type Device struct {
 	port    io.Closer // nil: the caller closes the port
 	version byte
 	note    string
-	kept    []kept
+	kept    []verifiedSetting
 	random  bool // the last poll met a random number
 	strikes int
 }
@@ -124,11 +124,11 @@ func open(port string, o Options) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	return own(p, o)
+	return openOn(p, o)
 }
 
 // openOn starts the chip on a port. The Device then owns the port and closes it.
-func own(p spi.PortCloser, o Options) (*Device, error) {
+func openOn(p spi.PortCloser, o Options) (*Device, error) {
 	c, err := p.Connect(o.Speed, spi.Mode0, 8) // §8.1.2: clock low at rest, data valid at its rising edge
 	if err != nil {
 		p.Close()
@@ -181,7 +181,7 @@ func (d *Device) Poll(ctx context.Context) (rfid.UID, bool, error) {
 		d.strikes = 0
 		return rfid.UID{}, false, nil
 	case errors.Is(err, errStuck), errors.Is(err, errLate):
-		if d.strikes++; d.strikes <= forgiven {
+		if d.strikes++; d.strikes <= maxTransient {
 			return rfid.UID{}, false, nil
 		}
 	}
@@ -196,7 +196,7 @@ func (d *Device) SawRandom() bool {
 }
 
 func (d *Device) look() (rfid.UID, error) {
-	if err := d.well(); err != nil {
+	if err := d.checkChip(); err != nil {
 		return rfid.UID{}, err
 	}
 	u, err := d.bus.find()

@@ -174,7 +174,7 @@ func TestTwoCardsNeverGiveAMixedNumber(t *testing.T) {
 }
 
 // atEachTransfer runs a test once for each transfer of a Poll, with an event before that transfer.
-func at(
+func atEachTransfer(
 	t *testing.T,
 	uid []byte,
 	happen func(c *mfrc522test.Chip),
@@ -208,7 +208,7 @@ func at(
 
 func TestCardMayLeaveBeforeAnyTransfer(t *testing.T) {
 	for _, uid := range [][]byte{four, seven, ten} {
-		at(
+		atEachTransfer(
 			t,
 			uid,
 			func(c *mfrc522test.Chip) { c.Cards = nil },
@@ -247,7 +247,7 @@ func TestCardMayBeExchangedBeforeAnyTransfer(t *testing.T) {
 }
 
 func TestBrownOutBeforeAnyTransferIsAnError(t *testing.T) {
-	at(
+	atEachTransfer(
 		t,
 		seven,
 		(*mfrc522test.Chip).BrownOut,
@@ -268,7 +268,7 @@ func TestBrownOutBeforeAnyTransferIsAnError(t *testing.T) {
 func TestChipThatStopsAnsweringIsAnError(t *testing.T) {
 	for _, rest := range []byte{0x00, 0xFF} {
 		silence := func(c *mfrc522test.Chip) { c.Faults.Silent, c.Faults.Rest = true, rest }
-		at(t, seven, silence, func(t *testing.T, c *mfrc522test.Chip, d *Device, n int, got string, err error) {
+		atEachTransfer(t, seven, silence, func(t *testing.T, c *mfrc522test.Chip, d *Device, n int, got string, err error) {
 			if !c.Faults.Silent {
 				return
 			}
@@ -284,7 +284,7 @@ func TestChipThatStopsAnsweringIsAnError(t *testing.T) {
 
 func TestBusErrorIsReturnedAtOnce(t *testing.T) {
 	cut := errors.New("cut")
-	at(
+	atEachTransfer(
 		t,
 		four,
 		func(c *mfrc522test.Chip) { c.Faults.Broken = cut },
@@ -314,7 +314,7 @@ func TestCommandThatNeverEndsIsToleratedTwice(t *testing.T) {
 				d := start(t, c, Options{})
 				for round := range 2 {
 					c.Faults = fault
-					for range forgiven {
+					for range maxTransient {
 						if got, err := poll(t, d); got != "" || err != nil {
 							t.Fatalf("%q %v", got, err)
 						}
@@ -596,7 +596,7 @@ func TestPollWithACancelledContextIsNotAnError(t *testing.T) {
 func TestOpenUsesThePortWithThatName(t *testing.T) {
 	c := mfrc522test.New(card(four))
 	o, _ := Options{Speed: 10 * physic.MegaHertz}.check()
-	d, err := own(c.Port(), o)
+	d, err := openOn(c.Port(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -607,7 +607,7 @@ func TestOpenUsesThePortWithThatName(t *testing.T) {
 		t.Errorf("%v, closed %v, antenna on %v", err, c.Closed(), c.AntennaOn())
 	}
 	c.Faults.Silent = true
-	if _, err := own(c.Port(), o); err == nil {
+	if _, err := openOn(c.Port(), o); err == nil {
 		t.Error("a silent chip opened")
 	}
 	if _, err := Open("none of that name", Options{}); err == nil || !strings.Contains(err.Error(), "none of that name") {

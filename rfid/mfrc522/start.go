@@ -68,7 +68,7 @@ func (d *Device) reset() error {
 		return err
 	}
 	time.Sleep(wakeTime)
-	_, stuck := d.bus.until(regCommand, resetTime, func(c byte) bool { return c&powerDown == 0 })
+	_, stuck := d.bus.waitRegister(regCommand, resetTime, func(c byte) bool { return c&powerDown == 0 })
 	if stuck != nil && !errors.Is(stuck, errStuck) {
 		return stuck
 	}
@@ -95,21 +95,21 @@ func (d *Device) configure(o Options) error {
 			return err
 		}
 	}
-	return d.well()
+	return d.checkChip()
 }
 
 // verifiedSetting is a setting that is verified, with a mask of its bits that are not reserved.
-type kept struct {
+type verifiedSetting struct {
 	setting
 	mask byte
 }
 
-func settings(o Options) []kept {
+func settings(o Options) []verifiedSetting {
 	wake := byte(0x80) // IRqInv (§9.3.1.3): its reset value
 	if o.IRQ != nil {
 		wake |= irqRx | irqErr | irqTimer
 	}
-	return []kept{
+	return []verifiedSetting{
 		{setting{regComIEn, wake}, 0xFF},
 		{setting{regDivIEn, 0x80}, 0x94}, // IRQ is a push-pull output (§9.3.1.4)
 		{setting{regMode, 0x3D}, 0xA3},   // §9.3.2.2: send only with the field on, CRC preset 6363
@@ -130,7 +130,7 @@ func settings(o Options) []kept {
 
 // checkChip verifies that the chip is the same chip as at the start, and that its settings are unchanged. A spark can
 // falsify a reading, so only three wrong readings are an error.
-func (d *Device) well() (err error) {
+func (d *Device) checkChip() (err error) {
 	regs := []register{regVersion}
 	for _, k := range d.kept {
 		regs = append(regs, k.reg)
@@ -190,7 +190,7 @@ func (d *Device) runSelfTest() ([]byte, error) {
 		return nil, err
 	}
 	// Wait for the end of the command Mem. If it does not end, the comparison of the bytes fails.
-	if _, err := b.until(regCommand, commandTime, func(c byte) bool { return c&0x0F == cmdIdle }); err != nil &&
+	if _, err := b.waitRegister(regCommand, commandTime, func(c byte) bool { return c&0x0F == cmdIdle }); err != nil &&
 		!errors.Is(err, errStuck) {
 		return nil, err
 	}
@@ -198,7 +198,7 @@ func (d *Device) runSelfTest() ([]byte, error) {
 		setting{regCommand, cmdCalcCRC}); err != nil {
 		return nil, err
 	}
-	if _, err := b.until(regFIFOLevel, testTime, func(n byte) bool { return n == fifoSize }); err != nil {
+	if _, err := b.waitRegister(regFIFOLevel, testTime, func(n byte) bool { return n == fifoSize }); err != nil {
 		return nil, err
 	}
 	return b.readFIFO(fifoSize)

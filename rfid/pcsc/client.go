@@ -40,11 +40,11 @@ type card struct {
 // greet negotiates a version and opens a context, before the deadline.
 func greet(conn net.Conn, deadline time.Time) (*client, error) {
 	c := &client{conn: conn}
-	c.until(deadline)
-	if err := c.agree(); err != nil {
+	c.setDeadline(deadline)
+	if err := c.negotiate(); err != nil {
 		return nil, err
 	}
-	a, err := c.call(cmdEstablish, words(scopeSystem, 0, 0), nil, sizeEstablish)
+	a, err := c.call(cmdEstablish, encodeWords(scopeSystem, 0, 0), nil, sizeEstablish)
 	if err != nil {
 		return nil, err
 	}
@@ -54,10 +54,10 @@ func greet(conn net.Conn, deadline time.Time) (*client, error) {
 
 // negotiate negotiates a version. If pcscd has another version, it answers with that version, and the connection stays
 // open.
-func (c *client) agree() error {
+func (c *client) negotiate() error {
 	var theirs [2]uint32
 	for _, minor := range minors {
-		a, err := c.call(cmdVersion, words(protocolMajor, minor, 0), nil, sizeVersion)
+		a, err := c.call(cmdVersion, encodeWords(protocolMajor, minor, 0), nil, sizeVersion)
 		if err != nil && !errors.Is(err, ErrSilent) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			// pcscd first asks polkit for permission. If polkit refuses, pcscd closes the connection without an answer
 			// (src/winscard_svc.c, ContextThread).
@@ -74,7 +74,7 @@ func (c *client) agree() error {
 }
 
 // setDeadline sets the deadline of all following calls.
-func (c *client) until(deadline time.Time) {
+func (c *client) setDeadline(deadline time.Time) {
 	if err := c.conn.SetDeadline(deadline); err != nil && c.err == nil {
 		c.err = err
 	}
@@ -83,7 +83,7 @@ func (c *client) until(deadline time.Time) {
 // call sends a request and reads size bytes of its answer.
 func (c *client) call(command uint32, structure, data []byte, size int) ([]byte, error) {
 	if c.err == nil {
-		_, c.err = c.conn.Write(request(command, structure, data))
+		_, c.err = c.conn.Write(encodeRequest(command, structure, data))
 	}
 	return c.read(size)
 }
@@ -105,7 +105,7 @@ func (c *client) read(size int) ([]byte, error) {
 
 // fail stores errGarbage as the connection's fatal error, because after such an answer the position in the stream is
 // unknown.
-func (c *client) broken(err error) error {
+func (c *client) fail(err error) error {
 	if errors.Is(err, errGarbage) {
 		c.err = err
 	}
@@ -119,15 +119,15 @@ func (c *client) readers() ([]state, error) {
 		return nil, err
 	}
 	list, err := parseReaders(b)
-	return list, c.broken(err)
+	return list, c.fail(err)
 }
 
 // connect connects to the card in a reader, exclusively.
 func (c *client) connect(name string) (card, code, error) {
-	structure := words(c.context)
+	structure := encodeWords(c.context)
 	structure = append(structure, make([]byte, maxName)...)
 	copy(structure[4:4+maxName-1], name)
-	structure = append(structure, words(shareExclusive, protocolAny, 0, 0, 0)...)
+	structure = append(structure, encodeWords(shareExclusive, protocolAny, 0, 0, 0)...)
 	b, err := c.call(cmdConnect, structure, nil, sizeConnect)
 	if err != nil {
 		if errors.Is(
@@ -139,20 +139,20 @@ func (c *client) connect(name string) (card, code, error) {
 		return card{}, 0, err
 	}
 	handle, protocol, rv, err := parseConnect(b)
-	return card{handle, protocol}, rv, c.broken(err)
+	return card{handle, protocol}, rv, c.fail(err)
 }
 
 // disconnect ends the connection to a removed card, without a reset. It requests no reset: if the card is already back
 // and pcscd (1.9.9 and 2.3.3, SCardDisconnect) cannot reset the card, pcscd would list the reader as empty until the
 // card is removed again. When the client's connection ends, pcscd resets a present card, so that the card's proof ends.
 func (c *client) disconnect(k card) error {
-	_, err := c.call(cmdDisconnect, words(k.handle, leaveCard, 0), nil, sizeDisconnect)
+	_, err := c.call(cmdDisconnect, encodeWords(k.handle, leaveCard, 0), nil, sizeDisconnect)
 	return err
 }
 
 // transmit sends a command to a card or its reader, and returns the answer.
 func (c *client) transmit(k card, command []byte) ([]byte, code, error) {
-	structure := words(k.handle, k.protocol, ioRequestLength, uint32(len(command)),
+	structure := encodeWords(k.handle, k.protocol, ioRequestLength, uint32(len(command)),
 		k.protocol, ioRequestLength, maxAnswer, 0)
 	b, err := c.call(cmdTransmit, structure, command, sizeTransmit)
 	if err != nil {
@@ -160,7 +160,7 @@ func (c *client) transmit(k card, command []byte) ([]byte, code, error) {
 	}
 	n, rv, err := parseTransmit(b, k.handle)
 	if err != nil || rv != codeOK {
-		return nil, rv, c.broken(err)
+		return nil, rv, c.fail(err)
 	}
 	b, err = c.read(n)
 	return b, codeOK, err

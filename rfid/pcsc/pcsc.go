@@ -124,7 +124,7 @@ func newDevice(c *client, prefix string) (*Device, error) {
 }
 
 // pollResult is the result of one poll.
-type view struct {
+type pollResult struct {
 	uid    rfid.UID
 	found  bool
 	random bool // the card's number is random
@@ -219,61 +219,61 @@ func within[T any](ctx context.Context, d *Device, limit time.Duration, f func()
 }
 
 // look asks pcscd once which card is on the reader.
-func (d *Device) look() view {
-	d.client.until(time.Now().Add(patience))
+func (d *Device) look() pollResult {
+	d.client.setDeadline(time.Now().Add(patience))
 	list, err := d.client.readers()
 	if err != nil {
-		return view{err: err}
+		return pollResult{err: err}
 	}
 	s, ok := find(list, func(name string) bool { return name == d.name })
 	if !ok {
-		return view{err: fmt.Errorf("%w: %q was unplugged", ErrNoReader, d.name)}
+		return pollResult{err: fmt.Errorf("%w: %q was unplugged", ErrNoReader, d.name)}
 	}
 	if d.card != nil && (!s.card || s.events != d.events) { // the card has left, or was replaced
-		if err := d.letGo(); err != nil {
-			return view{err: err}
+		if err := d.disconnectCard(); err != nil {
+			return pollResult{err: err}
 		}
 	}
 	if !s.card {
-		return view{}
+		return pollResult{}
 	}
 	if d.card == nil {
 		k, rv, err := d.client.connect(d.name)
 		if err != nil {
-			return view{err: err}
+			return pollResult{err: err}
 		}
 		if rv != codeOK {
-			if rv.noCard() {
-				return view{}
+			if rv.isAboutCard() {
+				return pollResult{}
 			}
-			return view{err: rv.err("connect to the card")}
+			return pollResult{err: rv.err("connect to the card")}
 		}
 		d.card, d.events = &k, s.events
 	}
-	return d.number()
+	return d.readNumber()
 }
 
 // readNumber reads the number of the connected card.
-func (d *Device) number() view {
+func (d *Device) readNumber() pollResult {
 	b, rv, err := d.client.transmit(*d.card, askUID)
 	if err != nil {
-		return view{err: err}
+		return pollResult{err: err}
 	}
 	if rv != codeOK { // the card has left
-		return view{err: d.letGo()}
+		return pollResult{err: d.disconnectCard()}
 	}
 	u, ok := parseNumber(b)
 	if ok && !d.hushed && strings.HasPrefix(d.name, "ACS ACR122") {
 		d.hushed = true
 		// A reader that does not know the command quiet continues to beep.
 		if _, _, err := d.client.transmit(*d.card, quiet); err != nil {
-			return view{err: err}
+			return pollResult{err: err}
 		}
 	}
 	if rfid.Random(u) {
-		return view{random: true}
+		return pollResult{random: true}
 	}
-	return view{uid: u, found: ok}
+	return pollResult{uid: u, found: ok}
 }
 
 // SawRandom implements rfid.Randomised.
@@ -294,7 +294,7 @@ func parseNumber(b []byte) (rfid.UID, bool) {
 }
 
 // disconnectCard ends the connection to the card.
-func (d *Device) letGo() error {
+func (d *Device) disconnectCard() error {
 	k := *d.card
 	d.card = nil
 	return d.client.disconnect(k)
@@ -305,13 +305,13 @@ func (d *Device) exchange(command []byte) ([]byte, error) {
 	if d.card == nil {
 		return nil, errNoCard
 	}
-	d.client.until(time.Now().Add(patience))
+	d.client.setDeadline(time.Now().Add(patience))
 	b, rv, err := d.client.transmit(*d.card, command)
 	switch {
 	case err != nil:
 		return nil, err
 	case rv != codeOK:
-		return nil, errors.Join(fmt.Errorf("card has left: %w", rv.err("transmit")), d.letGo())
+		return nil, errors.Join(fmt.Errorf("card has left: %w", rv.err("transmit")), d.disconnectCard())
 	case len(b) < 2:
 		return nil, errAnswer
 	}

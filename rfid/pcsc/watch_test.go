@@ -14,13 +14,13 @@ import (
 // reopened.
 func TestWatchReopensAnUnpluggedReader(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := server()
+		s := newServer()
 		s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
 		out := make(chan rfid.Event)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go rfid.Watch(ctx, func() (rfid.Reader, error) {
-			d, err := begin(t, s)
+			d, err := openThroughPipe(t, s)
 			if err != nil {
 				return nil, err
 			}
@@ -51,12 +51,12 @@ func TestWatchReopensAnUnpluggedReader(t *testing.T) {
 // not count as a tap.
 func TestPresentCardThatPcscdSeesLateIsNotATap(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := server()
+		s := newServer()
 		time.AfterFunc(900*time.Millisecond, func() { s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF")) })
 		ctx, cancel := context.WithCancel(t.Context())
 		out := make(chan rfid.Event)
 		go rfid.Watch(ctx, func() (rfid.Reader, error) {
-			d, err := begin(t, s)
+			d, err := openThroughPipe(t, s)
 			return rfid.Polling{Chip: d}.Reader(), err
 		}, out)
 		<-out

@@ -81,7 +81,7 @@ const (
 
 // isAboutCard reports whether the code is about the card and not the reader: there is no card, the card has left, or
 // the card cannot be powered.
-func (c code) noCard() bool {
+func (c code) isAboutCard() bool {
 	switch c {
 	case codeNoCard, codeProtoMismatch, codeNotReady, codeCommError, codeInvalidATR, codeNotTransacted,
 		codeUnsupported, codeUnresponsive, codeUnpowered, codeReset, codeRemoved:
@@ -110,7 +110,7 @@ func (c code) err(doing string) error {
 var errGarbage = errors.New("pcscd's answer does not match the request")
 
 // encodeWords encodes 32-bit fields in the computer's byte order.
-func words(w ...uint32) []byte {
+func encodeWords(w ...uint32) []byte {
 	b := make([]byte, 0, 4*len(w))
 	for _, x := range w {
 		b = binary.NativeEndian.AppendUint32(b, x)
@@ -121,8 +121,8 @@ func words(w ...uint32) []byte {
 func word(b []byte, at int) uint32 { return binary.NativeEndian.Uint32(b[at:]) }
 
 // encodeRequest encodes a message to pcscd: header, structure and data.
-func request(command uint32, structure, data []byte) []byte {
-	b := words(uint32(len(structure)), command)
+func encodeRequest(command uint32, structure, data []byte) []byte {
+	b := encodeWords(uint32(len(structure)), command)
 	return append(append(b, structure...), data...)
 }
 
@@ -145,7 +145,7 @@ func parseReaders(b []byte) ([]state, error) {
 		}
 		name, _, ended := bytes.Cut(b[:maxName], []byte{0})
 		atr := word(b, maxName+3*4+36)
-		if !ended || !printable(name) || atr > notInitialised {
+		if !ended || !isPrintable(name) || atr > notInitialised {
 			return nil, fmt.Errorf("%w: reader %q has an ATR of %d bytes", errGarbage, name, atr)
 		}
 		out = append(out, state{
@@ -158,7 +158,7 @@ func parseReaders(b []byte) ([]state, error) {
 }
 
 // isPrintable reports whether a name is safe in a log. pcscd builds names from USB descriptors in ASCII.
-func printable(name []byte) bool {
+func isPrintable(name []byte) bool {
 	for _, c := range name {
 		if c < ' ' || c > '~' {
 			return false

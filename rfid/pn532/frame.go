@@ -58,7 +58,7 @@ var errBad = errors.New("corrupt frame")
 // nextPacket finds the first packet in the read bytes and returns the remaining bytes. Bytes before the packet are
 // discarded. The kind none means that more bytes are needed. rest is then the possible beginning of a packet. A damaged
 // frame is an error and is not part of rest.
-func next(in []byte) (p packet, rest []byte, err error) {
+func nextPacket(in []byte) (p packet, rest []byte, err error) {
 	at := bytes.Index(in, start)
 	if at < 0 {
 		return packet{}, in[max(0, len(in)-1):], nil
@@ -73,15 +73,15 @@ func next(in []byte) (p packet, rest []byte, err error) {
 	case head[0] == 0xFF && head[1] == 0:
 		return packet{kind: nack}, head[2:], nil
 	case head[0] == 0xFF && head[1] == 0xFF:
-		return extended(in[at:], head[2:])
+		return parseExtended(in[at:], head[2:])
 	case head[0]+head[1] != 0:
 		return packet{}, head, fmt.Errorf("%w: length does not match", errBad)
 	}
-	return body(in[at:], head[2:], int(head[0]))
+	return readBody(in[at:], head[2:], int(head[0]))
 }
 
 // parseExtended parses an extended frame. head begins after FF FF.
-func extended(whole, head []byte) (packet, []byte, error) {
+func parseExtended(whole, head []byte) (packet, []byte, error) {
 	if len(head) < 3 {
 		return packet{}, whole, nil
 	}
@@ -89,11 +89,11 @@ func extended(whole, head []byte) (packet, []byte, error) {
 	if head[0]+head[1]+head[2] != 0 || n > maxData {
 		return packet{}, head, fmt.Errorf("%w: length does not match", errBad)
 	}
-	return body(whole, head[3:], n)
+	return readBody(whole, head[3:], n)
 }
 
 // readBody reads n bytes and their checksum.
-func body(whole, b []byte, n int) (packet, []byte, error) {
+func readBody(whole, b []byte, n int) (packet, []byte, error) {
 	if len(b) < n+1 {
 		return packet{}, whole, nil
 	}

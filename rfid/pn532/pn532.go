@@ -109,10 +109,10 @@ func (d *Device) command(ctx context.Context, code byte, args ...byte) ([]byte, 
 	}
 	soon, cancel := context.WithTimeout(ctx, ackTime)
 	defer cancel()
-	if _, err := d.await(soon, ackRoom, func(p packet) bool { return p.kind == ack }); err != nil {
+	if _, err := d.awaitPacket(soon, ackRoom, func(p packet) bool { return p.kind == ack }); err != nil {
 		return nil, err
 	}
-	p, err := d.await(ctx, maxFrame, func(p packet) bool { return p.kind == data && p.body[0] == code+1 })
+	p, err := d.awaitPacket(ctx, maxFrame, func(p packet) bool { return p.kind == data && p.body[0] == code+1 })
 	if err != nil {
 		d.link.send(ackFrame) // §6.2.1.3: the host's ACK aborts the running command
 		return nil, err
@@ -122,9 +122,9 @@ func (d *Device) command(ctx context.Context, code byte, args ...byte) ([]byte, 
 
 // awaitPacket reads until wanted accepts a packet. Other packets are late answers to earlier commands, or noise, and
 // are discarded.
-func (d *Device) await(ctx context.Context, n int, wanted func(packet) bool) (packet, error) {
+func (d *Device) awaitPacket(ctx context.Context, n int, wanted func(packet) bool) (packet, error) {
 	for {
-		p, rest, err := next(d.unread)
+		p, rest, err := nextPacket(d.unread)
 		d.unread = rest
 		switch {
 		case err != nil: // the wanted packet may follow the damaged packet
@@ -165,7 +165,7 @@ func (d *Device) Poll(ctx context.Context) (rfid.UID, bool, error) {
 	defer cancel()
 	b, err := d.command(bounded, listTarget, 1, 0) // §7.3.5: one target, 106 kbps type A
 	if err != nil {
-		return d.strike(ctx, err)
+		return d.tolerate(ctx, err)
 	}
 	d.strikes = 0
 	d.card = parseTarget(b)
@@ -180,7 +180,7 @@ func (d *Device) SawRandom() bool {
 }
 
 // tolerate ignores two consecutive failures, because a spark can cause them. The third failure is returned as an error.
-func (d *Device) strike(ctx context.Context, err error) (rfid.UID, bool, error) {
+func (d *Device) tolerate(ctx context.Context, err error) (rfid.UID, bool, error) {
 	if ctx.Err() != nil {
 		return rfid.UID{}, false, nil
 	}

@@ -17,7 +17,7 @@ func Spec() rfid.Spec {
 		Parse:       parse,
 		Open:        openSpec,
 		Example:     "pn532:serial:/dev/ttyAMA0",
-		Argument:    argument,
+		Argument:    parseArgument,
 		NoticesLoss: true, // the chip is polled ten times a second
 		// I²C is not offered, because it works only on a Pi 5 (rfid.Wiring.ClockStretching).
 		Offers: []rfid.Offer{
@@ -60,7 +60,7 @@ func parse(v rfid.Values) (rfid.Wiring, []rfid.Fault) {
 }
 
 // parseArgument parses the port of a command line. A device file without a bus is a serial port.
-func argument(port string) (rfid.Values, error) {
+func parseArgument(port string) (rfid.Values, error) {
 	if strings.HasPrefix(port, "/") {
 		port = "serial:" + port
 	}

@@ -33,7 +33,7 @@ const (
 	// patience is the longest time of a single read of the line. After each read, Read checks whether ctx has ended.
 	patience = 200 * time.Millisecond
 	// maxPause is the longest pause between two calls of Read. After a longer pause, waiting bytes are stale.
-	deaf = 2 * time.Second
+	maxPause = 2 * time.Second
 )
 
 // Decoder finds frames in a stream of bytes. The zero Decoder is ready for the beginning of a frame.
@@ -148,7 +148,7 @@ func newReader(name string, p line) (*Reader, error) {
 
 // Read implements rfid.Reader. An unplugged port is an error.
 func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
-	if err := r.fresh(time.Now()); err != nil {
+	if err := r.rejectStaleBytes(time.Now()); err != nil {
 		return rfid.Tap{}, fmt.Errorf("reader %s: %w", r.name, err)
 	}
 	for {
@@ -192,7 +192,7 @@ func (r *Reader) fill(ctx context.Context) error {
 		return err
 	}
 	now := time.Now()
-	if err := r.fresh(now); err != nil {
+	if err := r.rejectStaleBytes(now); err != nil {
 		return err
 	}
 	r.last, r.buf = now, append(r.buf[:0], chunk[:n]...)
@@ -200,8 +200,8 @@ func (r *Reader) fill(ctx context.Context) error {
 }
 
 // rejectStaleBytes returns an error if waiting bytes are too old to be used.
-func (r *Reader) fresh(now time.Time) error {
-	if late := now.Sub(r.last); late > deaf {
+func (r *Reader) rejectStaleBytes(now time.Time) error {
+	if late := now.Sub(r.last); late > maxPause {
 		return fmt.Errorf("reader data is stale (%v)", late.Round(time.Second))
 	}
 	return nil

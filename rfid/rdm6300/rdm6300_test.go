@@ -205,26 +205,26 @@ func TestOpenErrorNamesThePort(t *testing.T) {
 }
 
 // suspendedLine is a line whose bytes arrive while the process is suspended.
-type stalled struct {
+type suspendedLine struct {
 	bytes   string
 	stall   time.Duration
 	flushed bool
 	wait    time.Duration
 }
 
-func (s *stalled) Read(p []byte) (int, error) {
+func (s *suspendedLine) Read(p []byte) (int, error) {
 	<-time.After(s.wait + s.stall)
 	n := copy(p, s.bytes)
 	s.bytes, s.stall = s.bytes[n:], 0
 	return n, nil
 }
-func (s *stalled) SetReadTimeout(d time.Duration) error { s.wait = d; return nil }
-func (s *stalled) ResetInputBuffer() error              { s.flushed = true; return nil }
-func (s *stalled) Close() error                         { return nil }
+func (s *suspendedLine) SetReadTimeout(d time.Duration) error { s.wait = d; return nil }
+func (s *suspendedLine) ResetInputBuffer() error              { s.flushed = true; return nil }
+func (s *suspendedLine) Close() error                         { return nil }
 
 func TestCardReadWhileTheProcessWasSuspendedIsNotATap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &stalled{bytes: frameA, stall: 10 * time.Second}
+		s := &suspendedLine{bytes: frameA, stall: 10 * time.Second}
 		r, err := newReader("line", s)
 		if err != nil || !s.flushed {
 			t.Fatal("the line was not emptied", err)
@@ -241,11 +241,11 @@ func TestCardReadWhileTheProcessWasSuspendedIsNotATap(t *testing.T) {
 
 func TestStaleBytesAreNotATap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, _ := newReader("line", &stalled{bytes: frameA + frameB, stall: time.Second})
+		r, _ := newReader("line", &suspendedLine{bytes: frameA + frameB, stall: time.Second})
 		if tap, err := r.Read(t.Context()); err != nil || tap.UID.Hex() != "62E3086CED" {
 			t.Fatal(err)
 		}
-		<-time.After(deaf + time.Second)
+		<-time.After(maxPause + time.Second)
 		if tap, err := r.Read(t.Context()); err == nil {
 			t.Fatal("a tap of three seconds ago: ", tap.UID.Hex())
 		}

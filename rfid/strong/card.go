@@ -91,7 +91,7 @@ func (c *card) send(ctx context.Context, command []byte) ([]byte, status, error)
 }
 
 // sendNative sends one of the native commands of these cards.
-func (c *card) native(ctx context.Context, ins byte, data ...byte) ([]byte, status, error) {
+func (c *card) sendNative(ctx context.Context, ins byte, data ...byte) ([]byte, status, error) {
 	command := []byte{0x90, ins, 0, 0}
 	if len(data) > 0 {
 		command = append(append(command, byte(len(data))), data...)
@@ -104,8 +104,8 @@ var errBlank = errors.New("card has no application of this site")
 // selectApplication selects the application, and thereby determines the kind of card. The DESFire application is tried
 // first, because a DESFire that is also an NFC Forum tag has an application with the NTAG's name. The error for a
 // DESFire without the application wraps errBlank.
-func (c *card) meet(ctx context.Context) error {
-	a, s, err := c.native(ctx, insSelect, DESFire.app()...)
+func (c *card) selectApplication(ctx context.Context) error {
+	a, s, err := c.sendNative(ctx, insSelect, DESFire.app()...)
 	switch {
 	case err != nil:
 		return err
@@ -148,7 +148,7 @@ func (c *card) authenticate(ctx context.Context, no byte, key block) (session, e
 		}
 		c.legacy = true
 	}
-	s, err := c.aes(ctx, no, key)
+	s, err := c.authenticateAES(ctx, no, key)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ func (c *card) authenticate(ctx context.Context, no byte, key block) (session, e
 var errUnknownCommand = fmt.Errorf("card does not support AuthenticateEV2First: %w", ErrNotStrong)
 
 // newRndA returns a random RndA.
-func (c *card) random() (block, error) {
+func (c *card) newRndA() (block, error) {
 	var b block
 	_, err := io.ReadFull(c.rand, b[:])
 	if err != nil {
@@ -169,7 +169,7 @@ func (c *card) random() (block, error) {
 }
 
 // deriveKey returns the card's own key with this number, derived from the site's key.
-func (c *card) key(site Key, no byte) block {
+func (c *card) deriveKey(site Key, no byte) block {
 	m := append(append([]byte{}, c.uid...), c.kind.app()...)
 	return diversify(site.block(), append(append(m, no), "portillon"...))
 }

@@ -12,7 +12,7 @@ import (
 type block = [aes.BlockSize]byte
 
 // isEqual compares a and b in constant time.
-func same(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
+func isEqual(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
 
 // aesOf returns the cipher of a key. NewCipher fails only for a wrong key length, so no error is possible.
 func aesOf(key block) cipher.Block {
@@ -59,10 +59,10 @@ func double(b block) block {
 }
 
 // pad appends the byte 80 and zeros up to whole blocks (ISO 9797-1, method 2).
-func pad(b []byte) []byte { return zeros(append(b[:len(b):len(b)], 0x80)) }
+func pad(b []byte) []byte { return padZeros(append(b[:len(b):len(b)], 0x80)) }
 
 // padZeros fills the last block with zeros.
-func zeros(b []byte) []byte {
+func padZeros(b []byte) []byte {
 	return append(b[:len(b):len(b)], make([]byte, -len(b)&(aes.BlockSize-1))...)
 }
 
@@ -81,14 +81,14 @@ func unpad(b []byte) ([]byte, bool) {
 }
 
 // encryptCBC encrypts whole blocks with AES-CBC.
-func seal(key, iv block, b []byte) []byte {
+func encryptCBC(key, iv block, b []byte) []byte {
 	out := make([]byte, len(b))
 	cipher.NewCBCEncrypter(aesOf(key), iv[:]).CryptBlocks(out, b)
 	return out
 }
 
 // decryptCBC decrypts whole blocks with AES-CBC.
-func open(key, iv block, b []byte) []byte {
+func decryptCBC(key, iv block, b []byte) []byte {
 	out := make([]byte, len(b))
 	cipher.NewCBCDecrypter(aesOf(key), iv[:]).CryptBlocks(out, b)
 	return out
@@ -104,7 +104,7 @@ func crc(parts ...[]byte) []byte {
 }
 
 // rotateLeft returns RndA' or RndB': the block rotated by one byte to the left.
-func rotated(b block) []byte { return append(append([]byte(nil), b[1:]...), b[0]) }
+func rotateLeft(b block) []byte { return append(append([]byte(nil), b[1:]...), b[0]) }
 
 // lastBlock returns the last block, which is the IV of the next message of a chain.
 func lastBlock(b []byte) block { return block(b[len(b)-aes.BlockSize:]) }

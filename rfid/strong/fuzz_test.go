@@ -66,22 +66,22 @@ func FuzzAnswers(f *testing.F) {
 	s := theSite(f, secret)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		u, _ := rfid.UIDOf(number7[:])
-		if p, err := s.Prove(t.Context(), &heard{b}, u); p != rfid.NumberOnly || err == nil {
+		if p, err := s.Prove(t.Context(), &scriptedChannel{b}, u); p != rfid.NumberOnly || err == nil {
 			t.Fatalf("made-up answers prove %d", p)
 		}
-		if r, err := s.Check(t.Context(), &heard{b}, u); r.Proof != rfid.NumberOnly || err == nil {
+		if r, err := s.Check(t.Context(), &scriptedChannel{b}, u); r.Proof != rfid.NumberOnly || err == nil {
 			t.Fatalf("made-up answers check %+v", r)
 		}
-		if s.Personalise(t.Context(), &heard{b}, u, Key{}) == nil {
+		if s.Personalise(t.Context(), &scriptedChannel{b}, u, Key{}) == nil {
 			t.Fatal("made-up answers are personalised")
 		}
 	})
 }
 
 // scriptedChannel is a channel with scripted answers. Each answer in b is preceded by a byte with its length.
-type heard struct{ b []byte }
+type scriptedChannel struct{ b []byte }
 
-func (h *heard) Exchange(context.Context, []byte) ([]byte, error) {
+func (h *scriptedChannel) Exchange(context.Context, []byte) ([]byte, error) {
 	if len(h.b) == 0 {
 		return nil, strongtest.ErrGone
 	}

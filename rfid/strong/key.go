@@ -53,7 +53,7 @@ func (k Key) block() block {
 
 func (k Key) zero() bool {
 	b := k.block()
-	return same(b[:], make([]byte, aes.BlockSize))
+	return isEqual(b[:], make([]byte, aes.BlockSize))
 }
 
 // String returns a text that does not contain the key.

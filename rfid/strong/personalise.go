@@ -36,28 +36,28 @@ func (s Site) Personalise(ctx context.Context, ch rfid.Channel, uid rfid.UID, fr
 	if err != nil {
 		return err
 	}
-	if err = c.meet(ctx); errors.Is(err, errBlank) {
-		err = c.create(ctx)
+	if err = c.selectApplication(ctx); errors.Is(err, errBlank) {
+		err = c.createApplication(ctx)
 	}
 	if err != nil {
 		return err
 	}
-	if err := s.give(ctx, c, fresh.block()); err != nil {
+	if err := s.changeKeys(ctx, c, fresh.block()); err != nil {
 		return err
 	}
-	return s.proves(ctx, c)
+	return s.proveSelected(ctx, c)
 }
 
 // createApplication creates the site's application on a DESFire, and selects that application.
-func (c *card) create(ctx context.Context) error {
-	_, s, err := c.native(ctx, insSelect, 0, 0, 0) // select the card level, where applications are created
+func (c *card) createApplication(ctx context.Context) error {
+	_, s, err := c.sendNative(ctx, insSelect, 0, 0, 0) // select the card level, where applications are created
 	if err == nil && s != swOK {
 		err = s.err("create the application")
 	}
 	if err != nil {
 		return err
 	}
-	_, s, err = c.native(ctx, insCreate, append(c.kind.app(), appSettings, appKeys)...)
+	_, s, err = c.sendNative(ctx, insCreate, append(c.kind.app(), appSettings, appKeys)...)
 	switch {
 	case err != nil:
 		return err
@@ -66,12 +66,12 @@ func (c *card) create(ctx context.Context) error {
 	case s != swOK:
 		return s.err("create the application")
 	}
-	return c.meet(ctx)
+	return c.selectApplication(ctx)
 }
 
 // changeKeys changes the keys that are not changed yet, and key 0 last.
-func (s Site) give(ctx context.Context, c *card, fresh block) error {
-	own := c.key(s.Key, 0)
+func (s Site) changeKeys(ctx context.Context, c *card, fresh block) error {
+	own := c.deriveKey(s.Key, 0)
 	n, err := c.authenticate(ctx, 0, own)
 	done := err == nil
 	if errors.Is(err, ErrWrongKey) {
@@ -80,11 +80,11 @@ func (s Site) give(ctx context.Context, c *card, fresh block) error {
 	if err != nil {
 		return err
 	}
-	if err := c.isItself(ctx, n); err != nil { // before deriving keys, verify that the number belongs to the card
+	if err := c.checkOwnNumber(ctx, n); err != nil { // before deriving keys, verify that the number belongs to the card
 		return err
 	}
 	if e, ok := n.(*ev2); ok && c.kind == NTAG424 {
-		if err := s.giveOthers(ctx, e, fresh); err != nil {
+		if err := s.changeOtherKeys(ctx, e, fresh); err != nil {
 			return err
 		}
 	}
@@ -101,18 +101,18 @@ func (s Site) give(ctx context.Context, c *card, fresh block) error {
 
 // changeOtherKeys changes those of the keys 1 to 4 of an NTAG 424 DNA that are not yet this site's keys, and verifies
 // each key.
-func (s Site) giveOthers(ctx context.Context, n *ev2, fresh block) error {
+func (s Site) changeOtherKeys(ctx context.Context, n *ev2, fresh block) error {
 	for no := byte(1); no < ntagKeys; no++ {
 		v, err := n.keyVersion(ctx, no)
-		if err == nil && v != ours {
-			err = n.changeOther(ctx, no, fresh, n.c.key(s.Key, no))
+		if err == nil && v != siteKeyVersion {
+			err = n.changeOther(ctx, no, fresh, n.c.deriveKey(s.Key, no))
 		}
 		if err != nil {
 			return fmt.Errorf("key %d: %w", no, err)
 		}
 	}
 	for no := byte(1); no < ntagKeys; no++ {
-		if _, err := n.c.authenticate(ctx, no, n.c.key(s.Key, no)); err != nil {
+		if _, err := n.c.authenticate(ctx, no, n.c.deriveKey(s.Key, no)); err != nil {
 			return fmt.Errorf("key %d: %w", no, err)
 		}
 	}

@@ -30,10 +30,10 @@ var _ rfid.Prove = Site{}.Prove
 func (s Site) Prove(ctx context.Context, ch rfid.Channel, uid rfid.UID) (rfid.Proof, error) {
 	c, err := s.begin(ch, uid)
 	if err == nil {
-		err = c.meet(ctx)
+		err = c.selectApplication(ctx)
 	}
 	if err == nil {
-		err = s.proves(ctx, c)
+		err = s.proveSelected(ctx, c)
 	}
 	if err != nil {
 		return rfid.NumberOnly, err
@@ -57,21 +57,21 @@ func (s Site) begin(ch rfid.Channel, uid rfid.UID) (*card, error) {
 }
 
 // proveSelected verifies the card once the application is selected.
-func (s Site) proves(ctx context.Context, c *card) error {
-	n, err := c.authenticate(ctx, 0, c.key(s.Key, 0))
+func (s Site) proveSelected(ctx context.Context, c *card) error {
+	n, err := c.authenticate(ctx, 0, c.deriveKey(s.Key, 0))
 	if err != nil {
 		return err
 	}
-	return c.isItself(ctx, n)
+	return c.checkOwnNumber(ctx, n)
 }
 
 // checkOwnNumber compares the number that the card showed with the number that it sends inside the session.
-func (c *card) isItself(ctx context.Context, n session) error {
+func (c *card) checkOwnNumber(ctx context.Context, n session) error {
 	u, err := n.cardUID(ctx)
 	if err != nil {
 		return err
 	}
-	if !same(u, c.uid) {
+	if !isEqual(u, c.uid) {
 		return ErrCloned
 	}
 	return nil
@@ -93,8 +93,8 @@ func (s Site) Check(ctx context.Context, ch rfid.Channel, uid rfid.UID) (r Repor
 		return r, err
 	}
 	defer func() { r.Card, r.Legacy = c.kind, c.legacy }()
-	if err = c.meet(ctx); err == nil {
-		err = s.proves(ctx, c)
+	if err = c.selectApplication(ctx); err == nil {
+		err = s.proveSelected(ctx, c)
 	}
 	switch {
 	case err == nil:

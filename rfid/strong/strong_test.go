@@ -265,7 +265,7 @@ func TestAnswersOfWrongLengthAreRefused(t *testing.T) {
 		if n >= 2 {
 			a[n-2] = 0x91
 		}
-		c := card{ch: &heard{append([]byte{byte(n)}, a...)}}
+		c := card{ch: &scriptedChannel{append([]byte{byte(n)}, a...)}}
 		if _, _, err := c.send(t.Context(), nil); (err == nil) != good || err != nil && !errors.Is(err, ErrAnswer) {
 			t.Errorf("%d bytes: %v", n, err)
 		}
@@ -277,9 +277,9 @@ func TestSignedAnswerOfWrongFormIsRefused(t *testing.T) {
 	n := &ev2{ti: [4]byte{1}, enc: block{2}, mac: block{3}}
 	signed := func(data []byte) *card {
 		a := append(append(data, n.sign(0, n.ctr+1, data...)...), 0x91, 0)
-		return &card{ch: &heard{append([]byte{byte(len(a))}, a...)}}
+		return &card{ch: &scriptedChannel{append([]byte{byte(len(a))}, a...)}}
 	}
-	sealed := func(plain []byte) []byte { return seal(n.enc, n.iv(0x5A, 0xA5, n.ctr+1), plain) }
+	sealed := func(plain []byte) []byte { return encryptCBC(n.enc, n.iv(0x5A, 0xA5, n.ctr+1), plain) }
 	good := pad(number7[:])
 	for what, plain := range map[string][]byte{
 		"no padding": make([]byte, 16), "a byte after the padding": append(append([]byte{}, good[:15]...), 1),
@@ -315,10 +315,10 @@ func TestIVOfEV1ContinuesThroughTheSession(t *testing.T) {
 	s, m := theSite(t, secret), strongtest.New(strongtest.DESFireEV1, number7)
 	mustPersonalise(t, s, m)
 	c, _ := s.begin(m, m.Number())
-	if err := c.meet(t.Context()); err != nil {
+	if err := c.selectApplication(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	n, err := c.authenticate(t.Context(), 0, c.key(s.Key, 0))
+	n, err := c.authenticate(t.Context(), 0, c.deriveKey(s.Key, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +331,7 @@ func TestIVOfEV1ContinuesThroughTheSession(t *testing.T) {
 
 // A card whose keys 1 to 4 belong to another party must not be changed.
 func TestPersonaliseRefusesForeignKeys(t *testing.T) {
-	for _, version := range []byte{0, ours} { // siteKeyVersion: the card claims that its key was changed
+	for _, version := range []byte{0, siteKeyVersion} { // siteKeyVersion: the card claims that its key was changed
 		c := strongtest.New(strongtest.NTAG424, number7)
 		c.Keys[2], c.Versions[2] = block{9}, version
 		if err := theSite(t, secret).Personalise(t.Context(), c, c.Number(), Key{}); !errors.Is(err, ErrWrongKey) {

@@ -24,10 +24,10 @@ func (d *Decoder) Key() bool {
 }
 
 // keyBursts determines which key press begins a burst that is reported.
-type typing struct{ last, told time.Time }
+type keyBursts struct{ last, told time.Time }
 
 // press records a key press and reports whether to call Reader.Keys.
-func (p *typing) press(now time.Time) bool {
+func (p *keyBursts) press(now time.Time) bool {
 	begins := p.last.IsZero() || now.Sub(p.last) >= keyPause
 	p.last = now
 	if !begins || !p.told.IsZero() && now.Sub(p.told) < keyReport {

@@ -19,7 +19,7 @@ func Spec() rfid.Spec {
 		Parse:        parse,
 		Open:         openSpec,
 		Example:      "wiegand:gpio:pinctrl-/23,gpio:pinctrl-/24",
-		Argument:     argument,
+		Argument:     parseArgument,
 		ShortNumbers: true, // a frame of 26 bits may contain three bytes of a longer number
 		Offers: []rfid.Offer{{Name: "wiegand", Pins: []int{5, 6},
 			Values: rfid.Values{"d0": "gpio:pinctrl-/5", "d1": "gpio:pinctrl-/6"},
@@ -52,7 +52,7 @@ func chip(pin string) string {
 }
 
 // parseArgument parses the pins D0,D1 of a command line.
-func argument(pins string) (rfid.Values, error) {
+func parseArgument(pins string) (rfid.Values, error) {
 	d0, d1, both := strings.Cut(pins, ",")
 	if !both {
 		return nil, errors.New("wiegand: a reader needs two lines: wiegand:gpio:pinctrl-/23,gpio:pinctrl-/24")

@@ -7,7 +7,7 @@ import (
 )
 
 // minFrame is the smallest length of a frame that is reported, in bits. Shorter frames are noise or keys.
-const leastFrame = 16
+const minFrame = 16
 
 // Unread returns, once, the reason why the last invalid frame was refused.
 func (d *Decoder) Unread() (u rfid.Unread, ok bool) {
@@ -23,11 +23,13 @@ func (d *Decoder) Heard() (frame string, ok bool) {
 }
 
 // formatFrame returns a frame as text, beginning with its first bit.
-func written(bits uint64, n int) string { return fmt.Sprintf("%0*b (%d bits)", n, bits&(1<<n-1), n) }
+func formatFrame(bits uint64, n int) string {
+	return fmt.Sprintf("%0*b (%d bits)", n, bits&(1<<n-1), n)
+}
 
 // reportRefused records why a frame of n bits is refused.
-func (d *Decoder) say(bits uint64, n int, spoilt bool) {
-	if n < leastFrame {
+func (d *Decoder) reportRefused(bits uint64, n int, spoilt bool) {
+	if n < minFrame {
 		return
 	}
 	why := "parity is wrong: check the wires and whether D0 and D1 are exchanged"
@@ -41,5 +43,5 @@ func (d *Decoder) say(bits uint64, n int, spoilt bool) {
 	case d.Bits != 0 && n != d.Bits:
 		why = fmt.Sprintf("frame has %d bits, machine.yaml has bits: %d", n, d.Bits)
 	}
-	d.unread = rfid.Unread{Raw: written(bits, n), Why: why}
+	d.unread = rfid.Unread{Raw: formatFrame(bits, n), Why: why}
 }

@@ -31,7 +31,7 @@ const (
 	gap     = 25 * time.Millisecond  // silence that ends a frame
 	longest = 37
 	// maxPause is the longest pause between two calls of Read. After a longer pause, waiting edges are stale.
-	deaf = 2 * time.Second
+	maxPause = 2 * time.Second
 	// patience is the longest wait for an edge. After each wait, Read checks whether ctx has ended.
 	patience = 200 * time.Millisecond
 	// wrongInRow is how many consecutive frames with wrong parity count as a sign of exchanged wires.
@@ -84,16 +84,16 @@ func (d *Decoder) end() (rfid.UID, bool) {
 	bits, n, spoilt := d.bits, d.n, d.spoilt
 	d.bits, d.n, d.spoilt, d.started = 0, 0, false, false
 	d.key = d.key || !spoilt && isKey(bits, n)
-	if n >= leastFrame {
-		d.heard = written(bits, n)
+	if n >= minFrame {
+		d.heard = formatFrame(bits, n)
 	}
 	if spoilt || d.Bits != 0 && n != d.Bits {
-		d.say(bits, n, spoilt)
+		d.reportRefused(bits, n, spoilt)
 		return rfid.UID{}, false
 	}
-	u, ok := d.number(bits, n)
+	u, ok := d.parseFrame(bits, n)
 	if !ok {
-		d.say(bits, n, false)
+		d.reportRefused(bits, n, false)
 	}
 	return u, ok
 }
@@ -101,7 +101,7 @@ func (d *Decoder) end() (rfid.UID, bool) {
 // parseFrame checks the parities and returns the card's number. The first bit and the first half have an even number of
 // ones, and the second half and the last bit have an odd number. In frames of 37 bits both halves contain the middle
 // bit.
-func (d *Decoder) number(bits uint64, n int) (rfid.UID, bool) {
+func (d *Decoder) parseFrame(bits uint64, n int) (rfid.UID, bool) {
 	if n != 26 && n != 34 && n != 37 {
 		return rfid.UID{}, false
 	}
@@ -144,7 +144,7 @@ type Reader struct {
 	dec   Decoder
 	once  rfid.Once
 	last  time.Time // time at which the lines were last read
-	typed typing
+	typed keyBursts
 }
 
 var _ rfid.Reader = (*Reader)(nil)
@@ -179,11 +179,11 @@ var (
 // once. Both count as one tap.
 func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 	for ctx.Err() == nil {
-		if !r.last.IsZero() && time.Since(r.last) > deaf {
+		if !r.last.IsZero() && time.Since(r.last) > maxPause {
 			return rfid.Tap{}, errDeaf
 		}
 		r.last = time.Now()
-		u, ok, err := r.look()
+		u, ok, err := r.waitForFrame()
 		r.reportKeys()
 		if f, ok := r.dec.Heard(); ok && r.Heard != nil {
 			r.Heard(f)
@@ -204,7 +204,7 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 }
 
 // waitForFrame waits for one edge, or for the end of a frame.
-func (r *Reader) look() (rfid.UID, bool, error) {
+func (r *Reader) waitForFrame() (rfid.UID, bool, error) {
 	wait := patience
 	if r.dec.started {
 		wait = gap

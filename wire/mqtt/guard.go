@@ -70,7 +70,7 @@ type guard struct {
 func (g *guard) Read(p []byte) (int, error) {
 	for g.packet.Len() == 0 {
 		if g.failed == nil {
-			g.failed = g.next()
+			g.failed = g.readPacket()
 		}
 		if g.failed != nil {
 			return 0, g.failed
@@ -80,11 +80,11 @@ func (g *guard) Read(p []byte) (int, error) {
 }
 
 // readPacket reads one packet and checks it, or discards a part of a dropped PUBLISH.
-func (g *guard) next() error {
+func (g *guard) readPacket() error {
 	if g.skip > 0 {
 		return g.drain()
 	}
-	first, length, err := g.header()
+	first, length, err := g.readHeader()
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (g *guard) drain() error {
 }
 
 // readHeader reads a fixed header (§2.2) into buf.
-func (g *guard) header() (first byte, length int, err error) {
+func (g *guard) readHeader() (first byte, length int, err error) {
 	var b [1]byte
 	if _, err := io.ReadFull(g.Conn, b[:]); err != nil {
 		return 0, 0, err
@@ -191,9 +191,9 @@ func (g *guard) check(first byte, body []byte) error {
 	kind, flags := first>>4, first&0x0f
 	ok := false
 	if kind == publish {
-		ok = g.greeted && flags&0x06 <= 0x02 && publishFits(body, flags&0x06 != 0)
+		ok = g.greeted && flags&0x06 <= 0x02 && isValidPublish(body, flags&0x06 != 0)
 	} else if flags == 0 && g.greeted == (kind != connack) { // CONNACK must come first, and only once (§3.2)
-		ok = g.answerFits(kind, body)
+		ok = g.isValidAnswer(kind, body)
 	}
 	if !ok {
 		return fmt.Errorf("broker violates MQTT: packet of type %d with flags %04b and %d bytes",
@@ -203,7 +203,7 @@ func (g *guard) check(first byte, body []byte) error {
 }
 
 // isValidAnswer checks the length of an answer of the broker, and the code of a CONNACK.
-func (g *guard) answerFits(kind byte, body []byte) bool {
+func (g *guard) isValidAnswer(kind byte, body []byte) bool {
 	switch kind {
 	case connack:
 		return len(body) == 2 && body[1] <= 5
@@ -219,7 +219,7 @@ func (g *guard) answerFits(kind byte, body []byte) bool {
 
 // isValidPublish reports whether a PUBLISH has a topic of at least one byte, and the packet identifier if its QoS
 // requires one. The payload may be empty (§3.3).
-func publishFits(body []byte, withID bool) bool {
+func isValidPublish(body []byte, withID bool) bool {
 	if len(body) < 2 {
 		return false
 	}

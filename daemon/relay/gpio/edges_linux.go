@@ -27,7 +27,9 @@ type Falls struct {
 const burst = 256
 
 // OpenFalls opens lines as inputs with pull-up and detects their falling edges.
-func OpenFalls(label string, lines ...int) (*Falls, error) { return linux().openFalls(label, lines) }
+func OpenFalls(label string, lines ...int) (*Falls, error) {
+	return systemKernel().openFalls(label, lines)
+}
 
 func (k kernel) openFalls(label string, lines []int) (*Falls, error) {
 	if len(lines) == 0 || len(lines) > maxLines {
@@ -69,7 +71,7 @@ func (f *Falls) Next(timeout time.Duration) (Fall, bool, error) {
 
 // fill reads the pending events from the kernel into the queue.
 func (f *Falls) fill() error {
-	var raw [edges]lineEvent
+	var raw [edgeBuffer]lineEvent
 	n, err := f.k.read(f.fd, unsafe.Slice((*byte)(unsafe.Pointer(&raw)), unsafe.Sizeof(raw)))
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.name, err)

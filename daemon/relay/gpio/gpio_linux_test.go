@@ -213,7 +213,7 @@ func TestUnreadableInputHasTheLevelOfABrokenWire(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r := b.requests[0]; r.config.flags != flagInput|flag|flagRising|flagFalling || r.buffer != edges ||
+		if r := b.requests[0]; r.config.flags != flagInput|flag|flagRising|flagFalling || r.buffer != edgeBuffer ||
 			r.config.attrs != 0 {
 			t.Errorf("%v: flags %#x, room for %d edges", pull, r.config.flags, r.buffer)
 		}

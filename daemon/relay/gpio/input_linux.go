@@ -29,7 +29,7 @@ type Edge struct {
 }
 
 // edgeBuffer is the size of the kernel's event buffer, in events. The kernel's default is 16.
-const edges = 64
+const edgeBuffer = 64
 
 func (k kernel) openIn(label string, line int, pull gpio.Pull) (*In, error) {
 	r := request(line, "portillon-input")
@@ -43,7 +43,7 @@ func (k kernel) openIn(label string, line int, pull gpio.Pull) (*In, error) {
 		return nil, fmt.Errorf("line %d: pull is %v, want up or down: without a pull, a broken wire has any level",
 			line, pull)
 	}
-	r.buffer = edges
+	r.buffer = edgeBuffer
 	name, err := k.request(label, line, r)
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func (i *In) Next(timeout time.Duration) (Edge, bool, error) {
 
 // fill reads the pending edges from the kernel into the queue.
 func (i *In) fill() error {
-	var raw [edges]lineEvent
+	var raw [edgeBuffer]lineEvent
 	n, err := i.k.read(i.fd, unsafe.Slice((*byte)(unsafe.Pointer(&raw)), unsafe.Sizeof(raw)))
 	if err != nil {
 		return fmt.Errorf("%s: %w", i.name, err)

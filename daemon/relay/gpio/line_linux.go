@@ -24,7 +24,7 @@ type kernel struct {
 }
 
 // systemKernel returns the system calls of this computer's kernel.
-func linux() kernel {
+func systemKernel() kernel {
 	return kernel{
 		chips: func() ([]string, error) { return filepath.Glob("/dev/gpiochip*") },
 		open:  func(path string) (int, error) { return unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0) },
@@ -61,16 +61,16 @@ func milliseconds(d time.Duration) int {
 // (about 50 kΩ on a Pi) is set to the inactive level in the same request, and stays set when the line is released. A
 // driver without pulls ignores this setting.
 func OpenOut(label string, line int, activeLow bool) (*Out, error) {
-	return linux().openOut(label, line, activeLow)
+	return systemKernel().openOut(label, line, activeLow)
 }
 
 // OpenIn opens a line as an input with pull-up or pull-down.
 func OpenIn(label string, line int, pull gpio.Pull) (*In, error) {
-	return linux().openIn(label, line, pull)
+	return systemKernel().openIn(label, line, pull)
 }
 
 // FindLine returns an error unless a chip whose label begins with label has the line. FindLine does not open the line.
-func FindLine(label string, line int) error { return linux().findLine(label, line) }
+func FindLine(label string, line int) error { return systemKernel().findLine(label, line) }
 
 // findLine reports an error if no chip with the label has the line.
 func (k kernel) findLine(label string, line int) error {

@@ -19,7 +19,7 @@ func TestSignalDuringAWaitIsNotAnError(t *testing.T) {
 	}
 	defer r.Close()
 	defer w.Close()
-	k := linux()
+	k := systemKernel()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	tid := unix.Gettid()

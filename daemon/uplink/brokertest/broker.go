@@ -172,7 +172,7 @@ func (b *Broker) serve(c net.Conn) {
 		p.will = nil
 		return
 	}
-	for b.turn(p) == nil {
+	for b.handlePacket(p) == nil {
 	}
 }
 
@@ -203,7 +203,7 @@ func (b *Broker) part(p *peer) {
 }
 
 // handlePacket reads and answers one packet.
-func (b *Broker) turn(p *peer) error {
+func (b *Broker) handlePacket(p *peer) error {
 	in, err := packets.ReadPacket(p.conn)
 	if err != nil {
 		return err

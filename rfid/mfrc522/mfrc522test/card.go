@@ -26,7 +26,7 @@ const (
 func (c *Card) Halted() bool { return c.state == halted }
 
 // reset returns the card to IDLE or HALT after an unexpected frame (ISO/IEC 14443-3 §6.3).
-func (c *Card) back() []bool {
+func (c *Card) reset() []bool {
 	c.state = idle
 	if c.star {
 		c.state = halted
@@ -57,7 +57,7 @@ func (c *Card) parts() [][]byte {
 }
 
 // handle processes a frame and returns the answer; nil: the card does not answer.
-func (c *Card) hear(f []bool) []bool {
+func (c *Card) handle(f []bool) []bool {
 	if len(f) == 7 {
 		return c.short(value(f))
 	}
@@ -69,7 +69,7 @@ func (c *Card) hear(f []bool) []bool {
 			c.state = halted
 			return nil
 		}
-		return c.back()
+		return c.reset()
 	}
 	return nil
 }
@@ -78,7 +78,7 @@ func (c *Card) short(command byte) []bool {
 	wakes := command == 0x52 && (c.state == idle || c.state == halted) || command == 0x26 && c.state == idle
 	if !wakes {
 		if c.state == ready || c.state == active {
-			return c.back()
+			return c.reset()
 		}
 		return nil
 	}
@@ -90,18 +90,18 @@ func (c *Card) short(command byte) []bool {
 func (c *Card) inReady(f []bool) []bool {
 	parts := c.parts()
 	if len(f) < 16 || c.level >= len(parts) || value(f[:8]) != [3]byte{0x93, 0x95, 0x97}[c.level] {
-		return c.back()
+		return c.reset()
 	}
 	own, nvb := bits(parts[c.level]), value(f[8:16])
 	if nvb == 0x70 {
 		if !equal(f, bits(withCRC(append([]byte{0x93 + 2*byte(c.level), nvb}, parts[c.level]...)...))) {
-			return c.back()
+			return c.reset()
 		}
 		return c.selected(len(parts))
 	}
 	known := f[16:]
 	if n := int(nvb>>4)*8 + int(nvb&7); nvb < 0x20 || nvb > 0x67 || n != len(f) {
-		return c.back()
+		return c.reset()
 	}
 	if !equal(known, own[:len(known)]) {
 		return nil // the frame is for another card

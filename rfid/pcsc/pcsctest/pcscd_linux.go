@@ -142,12 +142,12 @@ func (p *Pcscd) Insert(ctx context.Context, c Card) (remove func(), err error) {
 			}
 		}
 	}()
-	return func() { conn.Close(); <-done; emptied(ctx) }, nil
+	return func() { conn.Close(); <-done; waitUntilEmpty(ctx) }, nil
 }
 
 // waitUntilEmpty waits until pcscd has detected that the first reader is empty. pcscd polls every 400 ms, and would
 // treat a card inserted before that as a card that cannot be powered.
-func emptied(ctx context.Context) {
+func waitUntilEmpty(ctx context.Context) {
 	for ctx.Err() == nil {
 		conn, err := net.Dial("unix", "/run/pcscd/pcscd.comm")
 		if err != nil {

@@ -87,13 +87,13 @@ func (c *Chip) Hear(b []byte) {
 		frame := c.in[i+4 : i+4+n]
 		c.in = c.in[i+4+n+1:]
 		if n >= 2 && frame[0] == 0xD4 {
-			c.take(frame[1], frame[2:])
+			c.execute(frame[1], frame[2:])
 		}
 	}
 }
 
 // execute executes a command.
-func (c *Chip) take(code byte, args []byte) {
+func (c *Chip) execute(code byte, args []byte) {
 	c.Commands = append(c.Commands, code)
 	f := c.Faults
 	c.out, c.late = c.late, nil
@@ -166,7 +166,7 @@ func (c *Chip) answer(code byte, args []byte) ([]byte, bool) {
 		}
 		return nil, true
 	case 0x4A:
-		return c.list()
+		return c.listTargets()
 	case 0x40:
 		return c.exchange(args)
 	}
@@ -174,7 +174,7 @@ func (c *Chip) answer(code byte, args []byte) ([]byte, bool) {
 }
 
 // listTargets returns the answer of InListPassiveTarget.
-func (c *Chip) list() ([]byte, bool) {
+func (c *Chip) listTargets() ([]byte, bool) {
 	if len(c.Cards) == 0 || !c.Field {
 		return []byte{0}, c.Retries != 0xFF // with unlimited retries, the answer comes with a card
 	}

@@ -13,10 +13,10 @@ func cmac(key, iv [16]byte, m []byte) (out [16]byte) {
 	b, _ := aes.NewCipher(key[:])
 	var l [16]byte
 	b.Encrypt(l[:], l[:])
-	sub := twice(new(big.Int).SetBytes(l[:]))
+	sub := double(new(big.Int).SetBytes(l[:]))
 	m = append([]byte(nil), m...)
 	if len(m) == 0 || len(m)%16 != 0 {
-		sub = twice(sub)
+		sub = double(sub)
 		for m = append(m, 0x80); len(m)%16 != 0; {
 			m = append(m, 0)
 		}
@@ -25,12 +25,12 @@ func cmac(key, iv [16]byte, m []byte) (out [16]byte) {
 	for i := range l {
 		m[len(m)-16+i] ^= l[i]
 	}
-	e := cbc(key, iv, m)
+	e := encryptCBC(key, iv, m)
 	return [16]byte(e[len(e)-16:])
 }
 
 // double multiplies n by x in GF(2^128), for the subkeys of RFC 4493.
-func twice(n *big.Int) *big.Int {
+func double(n *big.Int) *big.Int {
 	r := new(big.Int).Lsh(n, 1)
 	if r.BitLen() > 128 {
 		r.SetBit(r, 128, 0)
@@ -40,7 +40,7 @@ func twice(n *big.Int) *big.Int {
 }
 
 // encryptCBC encrypts whole blocks with AES-CBC.
-func cbc(key, iv [16]byte, m []byte) (out []byte) {
+func encryptCBC(key, iv [16]byte, m []byte) (out []byte) {
 	b, _ := aes.NewCipher(key[:])
 	for ; len(m) >= 16; m = m[16:] {
 		for i := range iv {
@@ -53,7 +53,7 @@ func cbc(key, iv [16]byte, m []byte) (out []byte) {
 }
 
 // decryptCBC decrypts whole blocks with AES-CBC.
-func uncbc(key, iv [16]byte, m []byte) (out []byte) {
+func decryptCBC(key, iv [16]byte, m []byte) (out []byte) {
 	b, _ := aes.NewCipher(key[:])
 	for ; len(m) >= 16; m = m[16:] {
 		var p [16]byte
@@ -84,4 +84,4 @@ func crc32nxp(m []byte) []byte {
 }
 
 // rotateLeft rotates b by one byte to the left.
-func left(b []byte) []byte { return append(append([]byte{}, b[1:]...), b[0]) }
+func rotateLeft(b []byte) []byte { return append(append([]byte{}, b[1:]...), b[0]) }

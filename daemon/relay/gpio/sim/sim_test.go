@@ -16,13 +16,13 @@ import (
 // The test binary is also the process that holds the pin, because POSIX locks do not conflict within one process.
 func TestMain(m *testing.M) {
 	if path := os.Getenv("SIM_TEST_HOLD"); path != "" {
-		hold(path)
+		holdPin(path)
 	}
 	os.Exit(m.Run())
 }
 
 // holdPin drives the pin according to the lines of its input.
-func hold(path string) {
+func holdPin(path string) {
 	p, err := Hold(path)
 	if err != nil {
 		fmt.Println(err)
@@ -44,7 +44,7 @@ type holder struct {
 }
 
 // startHolder starts a process that holds the pin.
-func holding(t *testing.T, path string) *holder {
+func startHolder(t *testing.T, path string) *holder {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "SIM_TEST_HOLD="+path)
@@ -88,7 +88,7 @@ func level(t *testing.T, path string, want bool, when string) {
 func TestPinHasTheLevelOfItsHolderOrIsLowWithoutAHolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pin")
 	level(t, path, false, "a pin that nobody made")
-	h := holding(t, path)
+	h := startHolder(t, path)
 	level(t, path, false, "held")
 	h.drive("1")
 	level(t, path, true, "driven high")
@@ -101,7 +101,7 @@ func TestPinHasTheLevelOfItsHolderOrIsLowWithoutAHolder(t *testing.T) {
 		t.Errorf("the killed holder left %q, not what this test is about", b)
 	}
 	level(t, path, false, "its holder killed")
-	h = holding(t, path)
+	h = startHolder(t, path)
 	level(t, path, false, "held anew")
 	h.drive("1")
 	level(t, path, true, "driven anew")
@@ -109,7 +109,7 @@ func TestPinHasTheLevelOfItsHolderOrIsLowWithoutAHolder(t *testing.T) {
 
 func TestPinCanBeHeldByOneProcessOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pin")
-	h := holding(t, path)
+	h := startHolder(t, path)
 	h.drive("1")
 	if _, err := Hold(path); err == nil || !strings.Contains(err.Error(), "another process uses it") {
 		t.Error(err)
