@@ -95,7 +95,8 @@ func TestRestoreIsRefusedWhileARecordIsPending(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Ledger.Pending = make([]session.Record, 1)
 	n := b.notes.n
-	if err := b.restorer.restore(t.Context(), restoreData(), "5a", nil); err == nil || b.notes.n != n || b.m.journal.restored {
+	if err := b.restorer.restore(t.Context(), restoreData(), "5a", nil); err == nil || b.notes.n != n ||
+		b.m.journal.restored {
 		t.Errorf("%v, %d records written", err, b.notes.n-n)
 	}
 }
@@ -254,7 +255,8 @@ func TestWaitingFormsAndTheirPhotosAreDroppedAtShutdown(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
 	photo, dir := newPicture(t)
-	if _, err := b.submitFromPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Photo: photo}); err != nil {
+	if _, err := b.fillByPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning",
+		Photo: photo}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

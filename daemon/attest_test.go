@@ -173,7 +173,8 @@ func TestFormFromAPhoneIsNotAConfirmation(t *testing.T) {
 	b.tap(lea)
 	b.tap(ines)
 	records := b.collectRecords()
-	if waits, err := b.submitFromPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1}); err != nil ||
+	if waits, err := b.fillByPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "extraction",
+		Minutes: 1}); err != nil ||
 		waits == (policy.Text{}) ||
 		len(*records) != 0 {
 		t.Fatal(waits, err, *records)
@@ -188,7 +189,7 @@ func TestFormFromAPhoneIsNotAConfirmation(t *testing.T) {
 	b = benchOf(t, r) // the member has confirmed their own form, which still waits for the endorser
 	b.tap(ines)
 	b.tap(lea)
-	b.submitFromPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1})
+	b.fillByPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1})
 	records = b.collectRecords()
 	b.now = b.now.Add(session.ChooseFor)
 	b.tap(lea)
@@ -281,8 +282,8 @@ func TestNumberOfWaitingConfirmationsIsLimited(t *testing.T) {
 	for range 2 * maxAttestations {
 		b.e.apply(t.Context(), session.Log{What: "lens-cleaning", ID: b.cfg.NewID()})
 	}
-	if len(b.m.attests.waiting) != maxAttestations || !strings.Contains(b.log.String(), "too many interventions wait") {
-		t.Errorf("%d wait", len(b.m.attests.waiting))
+	if len(b.m.attests.waiting) != maxAttestations || !strings.Contains(b.log.String(), "too many are waiting") {
+		t.Errorf("%d interventions are waiting", len(b.m.attests.waiting))
 	}
 }
 
@@ -298,11 +299,11 @@ func TestMinutesOfAFormAreLimitedByItsSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := len(b.notes.said)
-	if err := b.submitForm(f.Token, panel.Entry{Item: "extraction", Minutes: 14}); !errors.Is(err, panel.TooManyMinutes(13)) ||
+	if err := b.fill(f.Token, panel.Entry{Item: "extraction", Minutes: 14}); !errors.Is(err, panel.TooManyMinutes(13)) ||
 		len(b.notes.said) != n {
 		t.Error(err)
 	}
-	if err := b.submitForm(f.Token, panel.Entry{Item: "extraction", Minutes: 13}); err != nil || b.since(n) != "intervention" {
+	if err := b.fill(f.Token, panel.Entry{Item: "extraction", Minutes: 13}); err != nil || b.since(n) != "intervention" {
 		t.Error(err, b.since(n))
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 // A decision can be replayed from its record: evaluated again, the policy that decided gives the same answer.
 func TestRecordsContainTheBasisOfTheirDecision(t *testing.T) {
-	r := rosterWithMemberships(t, rule, leasLine, leasLine+` cards: [{ number: "AABBCCDD", state: replaced }, "62E3086CED"],`,
+	r := membershipRoster(t, rule, leasLine, leasLine+` cards: [{ number: "AABBCCDD", state: replaced }, "62E3086CED"],`,
 		`cards: ["62E3086CED"]`, "")
 	b := benchOf(t, r)
 	before := func(number string) (*policy.Policy, bool) { return r.Policy, number == r.PolicyNumber }

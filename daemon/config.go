@@ -29,7 +29,7 @@ type Switch interface {
 	Set(ctx context.Context, r session.Relay) error
 }
 
-// Uplink sends new records and states to the hub. Its methods do not block.
+// Uplink sends new records and states to the hub. The methods of an Uplink do not block.
 type Uplink interface {
 	SetState(wire.State)
 	Notify()

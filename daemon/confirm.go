@@ -22,8 +22,8 @@ import (
 // If the policy requires that the evidence of an intervention is endorsed at-the-time, the maintainer in whose session
 // the intervention was logged endorses it with one touch at the machine's own screen, within a minute of their own tap.
 // The intervention is recorded in any case, and a maintainer who sends the form themself has thereby endorsed it. An
-// intervention that nobody endorses within ten minutes after the session stays unendorsed, and so does one that still
-// waits when the daemon ends.
+// intervention that nobody endorses within ten minutes after the session stays unendorsed. An intervention that still
+// waits when the daemon ends stays unendorsed too.
 
 // holdUnsigned stores a submitted form until its member confirms it.
 func (p *PanelActions) holdUnsigned(ctx context.Context, f form, e panel.Entry) (policy.Text, error) {

@@ -6,7 +6,7 @@ import (
 	"portillon/policy"
 )
 
-// decider evaluates the current policy. It changes no state.
+// decider evaluates the current policy. A decider changes no state.
 type decider struct {
 	cfg   *Config
 	model *model

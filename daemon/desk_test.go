@@ -41,11 +41,11 @@ func (b *bench) fills(a panel.FormRequest, e panel.Entry) error {
 	if err != nil {
 		return err
 	}
-	return b.submitForm(f.Token, e)
+	return b.fill(f.Token, e)
 }
 
-// submitForm submits a form at the screen of the machine.
-func (b *bench) submitForm(token string, e panel.Entry) error {
+// fill submits a form at the screen of the machine.
+func (b *bench) fill(token string, e panel.Entry) error {
 	e.Here = true
 	_, err := b.actions.fillIn(b.t.Context(), token, e)
 	return err
@@ -104,7 +104,7 @@ func TestReportKeepsItsAuthorAfterAnotherCard(t *testing.T) {
 	var who policy.MemberID
 	b.cfg.Journal = bodyRecorder{b.notes, func(r session.Record) { who = r.Member }}
 	n := len(b.notes.said)
-	if err := b.submitForm(f.Token, panel.Entry{Item: "noise", Note: "grince"}); err != nil || b.since(n) != "problem" ||
+	if err := b.fill(f.Token, panel.Entry{Item: "noise", Note: "grince"}); err != nil || b.since(n) != "problem" ||
 		who != "" {
 		t.Errorf("%v %q by %s: another card was presented since", err, b.since(n), who)
 	}
@@ -114,12 +114,12 @@ func TestReportKeepsItsAuthorAfterAnotherCard(t *testing.T) {
 		who != "m-020dc2" {
 		t.Errorf("%v %q by %s", err, b.since(n), who)
 	}
-	if err := b.submitForm(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
+	if err := b.fill(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
 		t.Errorf("written twice: %v", err)
 	}
 	f, _ = b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 	b.now = b.now.Add(formLife)
-	if err := b.submitForm(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
+	if err := b.fill(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
 		t.Errorf("after ten minutes: %v", err)
 	}
 }
@@ -142,15 +142,15 @@ func TestFormStaysUsableUntilItIsRecorded(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	f, _ := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
-	if err := b.submitForm(f.Token, panel.Entry{Item: "fire"}); !errors.Is(err, panel.ChooseFromList) {
+	if err := b.fill(f.Token, panel.Entry{Item: "fire"}); !errors.Is(err, panel.ChooseFromList) {
 		t.Error(err)
 	}
 	b.notes.full = true
-	if err := b.submitForm(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.NotSaved) {
+	if err := b.fill(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.NotSaved) {
 		t.Error(err)
 	}
 	b.notes.full = false
-	if err := b.submitForm(f.Token, panel.Entry{Item: "noise"}); err != nil {
+	if err := b.fill(f.Token, panel.Entry{Item: "noise"}); err != nil {
 		t.Error(err)
 	}
 }
@@ -205,7 +205,7 @@ func TestMaintainerLogsAnInterventionInTwoTouchesAfterTheSession(t *testing.T) {
 	var r session.Record
 	b.cfg.Journal = bodyRecorder{b.notes, func(x session.Record) { r = x }}
 	b.now = b.now.Add(5 * time.Minute) // the form is filled in slowly
-	if err := b.submitForm(f.Token, panel.Entry{Item: "lens-cleaning", Minutes: 20,
+	if err := b.fill(f.Token, panel.Entry{Item: "lens-cleaning", Minutes: 20,
 		Photo: panel.Picture{Name: "ab"}}); err != nil {
 		t.Fatal(err)
 	}

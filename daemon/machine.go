@@ -85,23 +85,23 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 	}
 }
 
-// SetRoster gives the machine a new bundle. It blocks until the loop uses the bundle, or ctx ends.
+// SetRoster gives the machine a new bundle. SetRoster blocks until the loop uses the bundle, or ctx ends.
 func (m *Machine) SetRoster(ctx context.Context, r *roster.Roster) { send(ctx, m.rosters, r) }
 
-// SetBundleState sets the state of the bundle on the disk. It does not block.
+// SetBundleState sets the state of the bundle on the disk. SetBundleState does not block.
 func (m *Machine) SetBundleState(s BundleState) { m.model.links.bundle.Store(&s) }
 
-// SetJournalMismatch sets how the journal differs from the hub's copy. It does not block.
+// SetJournalMismatch sets how the journal differs from the hub's copy. SetJournalMismatch does not block.
 func (m *Machine) SetJournalMismatch(x JournalMismatch) {
 	if old := m.model.journal.mismatch.Load(); old == nil || old.Hub != x.Hub || old.New != x.New {
 		m.model.journal.mismatch.Store(&x)
 	}
 }
 
-// JournalFits records that the hub holds the first records of this journal. It does not block.
+// JournalFits records that the hub holds the first records of this journal. JournalFits does not block.
 func (m *Machine) JournalFits() { m.model.journal.mismatch.Store(nil) }
 
-// SetJournalDamage sets the description of the journal's damage. It does not block.
+// SetJournalDamage sets the description of the journal's damage. SetJournalDamage does not block.
 func (m *Machine) SetJournalDamage(what string) { m.model.journal.damage.Store(&what) }
 
 // Do answers an operator at the control socket. Everyone who may open the socket may send orders; a tap sent there has
@@ -145,8 +145,8 @@ func (m *Machine) Refuse(ctx context.Context, version uint64, why error) {
 	})
 }
 
-// setRoster starts to use a new bundle. It ends the current session if the bundle removes or blocks one of its members,
-// or refuses one of its cards.
+// setRoster starts to use a new bundle. setRoster ends the current session if the bundle removes or blocks one of its
+// members, or refuses one of its cards.
 func (m *Machine) setRoster(ctx context.Context, r *roster.Roster) {
 	e := m.engine
 	e.model.rules.roster, e.reported = r, nil

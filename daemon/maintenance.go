@@ -37,8 +37,8 @@ func (u *upkeep) begin(mach *policy.Machine, ran time.Duration, now time.Time) {
 	}
 }
 
-// isSettled reports whether a kind of maintenance is not due whatever the time is. This is so if its interval counts
-// only running hours, or it has just been done.
+// isSettled reports whether a kind of maintenance is not due whatever the time is, because its interval counts only
+// running hours, or because it has just been done.
 func (u *upkeep) isSettled(mach *policy.Machine, kind string) bool {
 	i := slices.IndexFunc(mach.Maintenance, func(x policy.Upkeep) bool { return x.Kind == kind })
 	d, known := u.done[kind]

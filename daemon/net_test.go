@@ -106,7 +106,7 @@ func TestFormsThatWaitForTheirMembersAreBounded(t *testing.T) {
 			form: form{opener: policy.MemberID(fmt.Sprint("m-", i))}, id: fmt.Sprint(i), ends: b.now.Add(formLife),
 		})
 	}
-	if _, err := b.submitFromPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1}); !errors.Is(
+	if _, err := b.fillByPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1}); !errors.Is(
 		err,
 		panel.TooManyWait,
 	) {

@@ -16,8 +16,9 @@ const (
 	reportsIn  = 10 * time.Minute // period of reportsMax: one card cannot flood a machine with reports
 )
 
-// forms holds the forms that were opened at the panel, and those that were sent from elsewhere and wait for their
-// member. Their numbers are bounded, in total and for each member, and so is the number of reports of a member.
+// forms holds the forms that were opened at the panel, and forms that were sent from elsewhere and wait for their
+// member. The numbers of forms are limited, in total and for each member, and the number of a member's reports is
+// limited too.
 type forms struct {
 	cfg     *Config
 	open    []form

@@ -49,7 +49,7 @@ func (o *operator) obey(ctx context.Context, c wire.Command) (rep control.Reply)
 // fill the disk.
 const refusalEvery = time.Minute
 
-// refusalsMost bounds how many different refusals are recorded in that time.
+// refusalsMost is the largest number of different refusals that are recorded within refusalEvery.
 const refusalsMost = 8
 
 // shouldRecord reports whether to record a refusal: the same refusal was not recorded within refusalEvery.

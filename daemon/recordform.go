@@ -58,9 +58,9 @@ func (p *PanelActions) recordForm(ctx context.Context, f form, e panel.Entry) er
 	return nil
 }
 
-// tagFor returns the tag that a form adds. Its reason is the problem, followed by the text of the form. All dangers
-// that one member reports have the same tag id. The id for any other form is computed from its token. Therefore a
-// repeated report, or a form that is sent again, adds no second tag.
+// tagFor returns the tag that a form adds. The tag's reason is the problem, followed by the text of the form. All
+// dangers that one member reports have the same tag id. The id for any other form is computed from its token. Therefore
+// a repeated report, or a form that is sent again, adds no second tag.
 func (p *PanelActions) tagFor(f form, e panel.Entry) session.Tag {
 	reason := p.model.rules.inSiteLanguage(panel.ProblemName(e.Item))
 	if line, _, _ := strings.Cut(e.Note, "\n"); line != "" {

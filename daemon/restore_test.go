@@ -133,7 +133,8 @@ func TestRestoreLeavesOtherTagsAndTheSessionUnchanged(t *testing.T) {
 	}
 }
 
-// Maintenance that this journal shows as done is newer than the hub's data. Its running hours are added to the hub's.
+// Maintenance that this journal shows as done is newer than the hub's data. The running hours of this journal are added
+// to the hub's running hours.
 func TestRestoreKeepsMaintenanceOfThisJournal(t *testing.T) {
 	b := newBench(t)
 	b.m.upkeep.done["lens-cleaning"] = policy.Done{At: b.now, Ran: time.Minute}

@@ -105,7 +105,7 @@ func TestReportsOfOneCardAreLimited(t *testing.T) {
 	if _, ok := b.m.forms.find(f.Token); !ok {
 		t.Error("one member's forms push another's out")
 	}
-	if err := b.submitForm(f.Token, panel.Entry{Item: "noise"}); err != nil {
+	if err := b.fill(f.Token, panel.Entry{Item: "noise"}); err != nil {
 		t.Error("another member may not report: ", err)
 	}
 }
@@ -116,7 +116,7 @@ func TestRepeatedDangerReportAddsOneTag(t *testing.T) {
 	f, _ := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 	b.notes.full = true
 	for range 3 {
-		if err := b.submitForm(f.Token, panel.Entry{Item: "dangerous", Now: true}); !errors.Is(err, panel.NotSaved) {
+		if err := b.fill(f.Token, panel.Entry{Item: "dangerous", Now: true}); !errors.Is(err, panel.NotSaved) {
 			t.Error(err)
 		}
 	}

@@ -2,8 +2,8 @@ package daemon
 
 import "strings"
 
-// TagOrigin is the origin of a tag. It is encoded as a prefix of the tag's id, because the journal and the hub store
-// the id and have no other field for the origin.
+// TagOrigin is the origin of a tag. The origin is encoded as a prefix of the tag's id, because the journal and the hub
+// store the id and have no other field for the origin.
 type TagOrigin uint8
 
 const (

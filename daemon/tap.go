@@ -163,7 +163,7 @@ func strength(p rfid.Proof) policy.CardStrength {
 }
 
 // decideSupervised asks the policy about the learner who waits, or works under a supervisor, with this member as the
-// supervisor. It returns the zero Decision if there is no learner, or if the learner is this member.
+// supervisor. decideSupervised returns the zero Decision if there is no learner, or if the learner is this member.
 func (e *engine) decideSupervised(member *policy.Member, card policy.CardStrength) (policy.Decision, *policy.Basis) {
 	s := &e.model.state
 	supervised := s.Phase == session.Awaiting || s.Current.Supervisor != ""

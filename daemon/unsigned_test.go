@@ -13,8 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// submitFromPhone opens a form and submits it from a phone.
-func (b *bench) submitFromPhone(a panel.FormRequest, e panel.Entry) (policy.Text, error) {
+// fillByPhone opens a form and submits it from a phone.
+func (b *bench) fillByPhone(a panel.FormRequest, e panel.Entry) (policy.Text, error) {
 	b.t.Helper()
 	a.Here = true
 	f, err := b.actions.open(a)
@@ -35,7 +35,8 @@ func TestInterventionFromAPhoneIsRecordedOnlyAfterConfirmation(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
 	records := b.collectRecords()
-	waits, err := b.submitFromPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1, Note: "propre"})
+	waits, err := b.fillByPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1,
+		Note: "propre"})
 	if err != nil || waits != panel.FormWaits() || len(*records) != 0 {
 		t.Fatalf("%v %v, %d records", waits, err, len(*records))
 	}
@@ -85,7 +86,7 @@ func TestFirstTapAfterAFormFromAPhoneOnlyOpensTheQuestion(t *testing.T) {
 		b.tap(lea)
 		b.tap(lea)
 		records := b.collectRecords()
-		if _, err := b.submitFromPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"}); err != nil {
+		if _, err := b.fillByPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"}); err != nil {
 			t.Fatal(err)
 		}
 		b.now = b.now.Add(5 * time.Minute) // the cooling is over
@@ -143,7 +144,7 @@ func TestDangerFromAPhoneStopsTheMachineOnlyAfterConfirmation(t *testing.T) {
 
 	b = newBench(t)
 	b.tap(zoe)
-	b.submitFromPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"})
+	b.fillByPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"})
 	b.now = b.now.Add(formLife)
 	b.m.forms.expire()
 	b.tap(lea)
@@ -160,7 +161,7 @@ func TestDangerFromAPhoneStopsTheMachineOnlyAfterConfirmation(t *testing.T) {
 		t.Error("it is shown after the maintainer has been there")
 	}
 	b.tap(zoe)
-	b.submitFromPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"})
+	b.fillByPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"})
 	b.now = b.now.Add(dangerNoted)
 	b.m.forms.expire()
 	b.e.show()
@@ -175,7 +176,7 @@ func TestMentorForAWaitingLearnerIsAskedLater(t *testing.T) {
 	b := newBench(t)
 	b.tap(karim)
 	b.tap(karim)
-	b.submitFromPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"})
+	b.fillByPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"})
 	b.now = b.now.Add(5 * time.Minute)
 	b.e.apply(t.Context(), session.Tick{})
 	b.tap(jules)
@@ -190,7 +191,7 @@ func TestPhotoOfAnUnsignedProblemIsKept(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	photo, dir := newPicture(t)
-	b.submitFromPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "broken", Photo: photo})
+	b.fillByPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "broken", Photo: photo})
 	b.m.forms.drop(func(unsignedForm) bool { return true })
 	if _, err := os.Stat(dir + "/" + photo.Name + ".jpg"); err != nil || !b.m.forms.droppedAt.IsZero() {
 		t.Errorf("%v, dropped at %v", err, b.m.forms.droppedAt)
@@ -223,7 +224,8 @@ func TestUnconfirmedFormIsDroppedWithItsPhotoAndShown(t *testing.T) {
 		b := newBench(t)
 		b.tap(ines)
 		photo, dir := newPicture(t)
-		if _, err := b.submitFromPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Photo: photo}); err != nil {
+		if _, err := b.fillByPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning",
+			Photo: photo}); err != nil {
 			t.Fatal(err)
 		}
 		records := b.collectRecords()
@@ -235,7 +237,7 @@ func TestUnconfirmedFormIsDroppedWithItsPhotoAndShown(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
 	photo, dir := newPicture(t)
-	b.submitFromPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Photo: photo})
+	b.fillByPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Photo: photo})
 	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.m.forms.waiting[0].id}); err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +266,7 @@ func TestFormsFromPhonesAreCountedSeparately(t *testing.T) {
 	b.tap(zoe)
 	sent := 0
 	for range 3 * reportsMax {
-		if _, err := b.submitFromPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"}); err == nil {
+		if _, err := b.fillByPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"}); err == nil {
 			sent++
 		}
 	}
@@ -280,7 +282,7 @@ func TestFormsFromPhonesAreCountedSeparately(t *testing.T) {
 	b.tap(jules) // a danger is accepted up to Jules' limit of reports, although no more of his forms can wait
 	sent = 0
 	for range 3 * reportsMax {
-		if _, err := b.submitFromPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"}); err == nil {
+		if _, err := b.fillByPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"}); err == nil {
 			sent++
 		}
 	}

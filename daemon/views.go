@@ -8,7 +8,7 @@ import (
 	"portillon/policy"
 )
 
-// views computes what the panel, the hub and an operator read about the machine. It changes no state.
+// views computes what the panel, the hub and an operator read about the machine. views changes no state.
 type views struct {
 	cfg     *Config
 	model   *model

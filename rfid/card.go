@@ -55,7 +55,7 @@ func ParseCard(s string) (Card, error) {
 		}
 	}
 	if strings.Contains(s, ",") {
-		return Card{}, errors.New("two numbers with a comma need a format: wiegand26: for a facility of 8 bits, " +
+		return Card{}, errors.New("two numbers with a comma need their format: wiegand26: for a facility of 8 bits, " +
 			"wiegand34: for one of 16")
 	}
 	if len(s) == 10 && isDigits(s) {
@@ -72,7 +72,7 @@ func ambiguousError(s string) error {
 	if err := errors.Join(errDec, errHex); err != nil {
 		return err
 	}
-	return fmt.Errorf("ten digits are ambiguous: write %q for the decimal number (bytes %s), as printed on cards and "+
+	return fmt.Errorf("ten digits have two readings: write %q for the decimal number (bytes %s), as printed on cards and "+
 		"typed by most "+"USB "+"readers, or %q for the hexadecimal one (bytes %s)", "dec:"+s, dec.Number.Hex(), "hex:"+s,
 		hex.Hex())
 }
@@ -82,7 +82,7 @@ func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") =
 func parseDecimal(s string) (Card, error) {
 	n, ok := new(big.Int).SetString(s, 10)
 	if !ok || !isDigits(s) || n.BitLen() > 8*MaxUID {
-		return Card{}, fmt.Errorf("dec: number has %d characters, want decimal digits of a number of at most %d bytes",
+		return Card{}, fmt.Errorf("dec: got %d characters, want decimal digits of a number of at most %d bytes",
 			len(s), MaxUID)
 	}
 	u, err := UIDOf(n.FillBytes(make([]byte, max(4, (n.BitLen()+7)/8))))

@@ -15,7 +15,7 @@ type sight struct {
 	at  time.Time
 }
 
-// Gone is the time without a reading after which a card has left. It is longer than the slowest reader's repeat
+// Gone is the time without a reading after which a card has left. Gone is longer than the slowest reader's repeat
 // (libraries for the RDM6300 wait 220 to 300 ms for the next frame) and than a disturbance of the field, and shorter
 // than the time a person needs to tap twice.
 const Gone = time.Second

@@ -8,7 +8,7 @@ import (
 
 // Poller is a chip that reports, on request, which card is in its field.
 type Poller interface {
-	// Poll looks for a card once, within MaxPoll. It returns false if a card leaves during the reading, on noise, and
+	// Poll looks for a card once, within MaxPoll. Poll returns false if a card leaves during the reading, on noise, and
 	// if cards collide. An error means that the chip does not work as expected, and that the caller must close it and
 	// open it again.
 	Poll(ctx context.Context) (UID, bool, error)
@@ -26,7 +26,7 @@ type Channel interface {
 	Exchange(ctx context.Context, command []byte) ([]byte, error)
 }
 
-// Prove runs the card's proof of authenticity. It returns an error with the reason if the proof fails.
+// Prove runs the card's proof of authenticity. A Prove returns an error with the reason if the proof fails.
 type Prove func(context.Context, Channel, UID) (Proof, error)
 
 // MaxPoll is the time limit of one Poll and of one Exchange.

@@ -1,4 +1,5 @@
-// Package rfid defines card numbers, taps and the interface of readers. Each kind of reader is a package below it.
+// Package rfid defines card numbers, taps and the interface of readers. The packages below rfid implement one kind of
+// reader each.
 package rfid
 
 import (

@@ -24,9 +24,9 @@ const (
 	settle = 200 * time.Millisecond
 )
 
-// Watch keeps a reader open until ctx ends. It opens the reader and sends its taps to out. When the reader fails, Watch
-// reports the failure once, closes the reader, and reopens it after a pause. The pause doubles from 250 ms to 10 s,
-// with jitter, and returns to 250 ms after a reader has worked for 10 s. Watch blocks while out is full.
+// Watch keeps a reader open until ctx ends. Watch opens the reader and sends the reader's taps to out. When the reader
+// fails, Watch reports the failure once, closes the reader, and reopens it after a pause. The pause doubles from 250 ms
+// to 10 s, with jitter, and returns to 250 ms after a reader has worked for 10 s. Watch blocks while out is full.
 //
 // A card read in the first 200 ms was already on the reader and is not a tap. When power returns, or a spark of a
 // contactor makes an adapter reconnect, a card left on the reader must neither start nor end a session. The reader is
@@ -63,8 +63,8 @@ func serve(ctx context.Context, open func() (Reader, error), out chan<- Event) (
 	if !send(ctx, out, Event{Alive: true}) {
 		return true, ctx.Err()
 	}
-	if s, slot := r.(interface{ stands() UID }); slot && s.stands() != (UID{}) {
-		send(ctx, out, Event{Alive: true, Tap: Tap{UID: s.stands(), At: time.Now(), Slot: true, Lies: true}})
+	if s, slot := r.(interface{ cardInSlot() UID }); slot && s.cardInSlot() != (UID{}) {
+		send(ctx, out, Event{Alive: true, Tap: Tap{UID: s.cardInSlot(), At: time.Now(), Slot: true, Lies: true}})
 	}
 	return true, forward(ctx, r, out)
 }

@@ -14,9 +14,10 @@ func BindingsChunk(b int) string { return fmt.Sprintf("%s%02x", bindingsPrefix, 
 // IsBindingsChunk reports whether a chunk of this name holds bindings.
 func IsBindingsChunk(name string) bool { return strings.HasPrefix(name, bindingsPrefix) }
 
-// Binding is the part of a member that the policy key signs if the policy has «bindings: signed». It covers the fields
-// that assign badges to a member (addresses, subjects), that identify the member (cards), and that restrict the member.
-// Names, languages and the list of badges are not signed, because a badge counts only for its own recipient.
+// Binding is the part of a member that the policy key signs if the policy has «bindings: signed». A Binding contains
+// the fields that assign badges to a member (addresses, subjects), that identify the member (cards), and that restrict
+// the member. Names, languages and the list of badges are not signed, because a badge counts only for its own
+// recipient.
 type Binding struct {
 	ID       string   `json:"id"`
 	Emails   []string `json:"emails,omitempty"`

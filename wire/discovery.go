@@ -8,10 +8,10 @@ import (
 )
 
 // Discovery is the topic and the payload by which Home Assistant finds a machine (MQTT device discovery, 2024.11 and
-// later). It shows the state, availability, tag-out, remaining time of a session, running hours, maintenance that is
-// due, records that the hub does not acknowledge, and a screen that sends no reports. Discovery names no person and
-// accepts no commands. A field that is missing in a State is shown as unknown: the template then gives None, which
-// means unknown in Home Assistant.
+// later). The payload describes the state, availability, tag-out, remaining time of a session, running hours,
+// maintenance that is due, records that the hub does not acknowledge, and a screen that sends no reports. Discovery
+// names no person and accepts no commands. A field that is missing in a State is shown as unknown: the template then
+// gives None, which means unknown in Home Assistant.
 func (t Topics) Discovery(m policy.MachineID, name, version string) (topic string, payload []byte) {
 	id := fmt.Sprintf("portillon_%s_%s", t.Site, m)
 	doc := map[string]any{

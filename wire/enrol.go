@@ -95,7 +95,7 @@ const sealKeyID = 8
 // encapsulated key (32 bytes), JSON (94 bytes) and tag (16 bytes), in base64.
 const maxSealed = 512
 
-// sealInfo is the HPKE info of a sealed card (RFC 9180 §5.1). It binds the card to the machine that sealed it.
+// sealInfo is the HPKE info of a sealed card (RFC 9180 §5.1). The info binds the card to the machine that sealed it.
 func sealInfo(site policy.SiteID, m policy.MachineID) []byte {
 	return fmt.Appendf(nil, "portillon card 1 %s %s", site, m)
 }

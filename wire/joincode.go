@@ -15,9 +15,9 @@ import (
 // authenticates the hub to the machine, and Secret authorises the enrolment of one machine.
 //
 // As text, a code has 27 characters of Crockford's base 32 in groups of three: 16 for the hash, 10 for the secret, and
-// one check character. The check is a sum in GF(32) with a different weight for each position. It detects any single
-// wrong character and any two exchanged characters. Crockford's own check, modulo 37, uses the characters * ~ $ =,
-// which a shell interprets.
+// one check character. The check is a sum in GF(32) with a different weight for each position. The check detects any
+// single wrong character and any two exchanged characters. Crockford's own check, modulo 37, uses the characters * ~ $
+// =, which a shell interprets.
 type JoinCode struct {
 	Pins   [PinsHashSize]byte
 	Secret uint64 // secret of the code: 50 bits

@@ -169,7 +169,8 @@ type Reply struct {
 	Why string `json:"why,omitempty"`
 }
 
-// State is the part of a machine's state that every subscriber may read. It contains no personal data and is retained.
+// State is the part of a machine's state that every subscriber may read. A State contains no personal data, and the
+// broker retains it.
 type State struct {
 	Machine policy.MachineID `json:"machine"`
 	Phase   string           `json:"phase"`

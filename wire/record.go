@@ -7,14 +7,14 @@ import (
 	"portillon/policy"
 )
 
-// Record is one entry of a machine's journal. Its canonical JSON (RFC 8785) is stored, hashed and sent.
+// Record is one entry of a machine's journal. The record's canonical JSON (RFC 8785) is stored, hashed and sent.
 type Record struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
 	Seq     uint64           `json:"seq"`  // 1, 2, 3 … without gaps
 	Boot    string           `json:"boot"` // the kernel's boot id
 	Mono    int64            `json:"mono"` // milliseconds since boot
-	// Wall is in UTC, with milliseconds. It is earlier than a previous trusted time only if Clock is corrected or
+	// Wall is in UTC, with milliseconds. Wall is earlier than a previous trusted time only if Clock is corrected or
 	// untrusted.
 	Wall    time.Time       `json:"wall"`
 	Clock   Clock           `json:"clock"`

@@ -137,7 +137,9 @@ func (s Store) InstallFile(r io.Reader, usable func(Manifest) error) (Manifest, 
 		}
 		return s.createFolders()
 	}, func(sha string, b []byte) error {
-		return s.ensureChunk(Chunk{Name: sha, SHA256: sha, Size: int64(len(b))}, func(string) ([]byte, error) { return b, nil })
+		return s.ensureChunk(Chunk{Name: sha, SHA256: sha, Size: int64(len(b))}, func(string) ([]byte, error) {
+			return b, nil
+		})
 	})
 	if err != nil {
 		return Manifest{}, err

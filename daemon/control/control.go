@@ -63,7 +63,7 @@ type UnknownCard struct {
 	Tap uint64    `json:"tap"` // number of that tap among Taps, from 1
 }
 
-// Status is the daemon's report about its machine. It names members by pseudonym.
+// Status is the daemon's report about its machine. A Status names members by pseudonym.
 type Status struct {
 	Site       string    `json:"site"`
 	Machine    string    `json:"machine"`
@@ -94,8 +94,8 @@ type Status struct {
 	Denied []string `json:"denied,omitempty"`
 	// JournalDamage describes the damage of the journal, or how the journal differs from the hub's copy; empty: neither.
 	JournalDamage string `json:"journal_damage,omitempty"`
-	// NewJournal is the generation of a new journal that waits until the hub accepts the journal and returns the machine's
-	// tags and hours; empty: not waiting.
+	// NewJournal is the generation of a new journal that waits until the hub accepts the journal and returns the
+	// machine's tags and hours; empty: no journal is waiting.
 	NewJournal string `json:"new_journal,omitempty"`
 	Journal    uint64 `json:"journal"`      // number of committed records
 	Acked      uint64 `json:"acknowledged"` // number of records that the hub holds

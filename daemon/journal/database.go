@@ -31,7 +31,7 @@ type statements struct {
 }
 
 // connect opens the connection. The mode is "ro" or "rw", as in SQLite's URIs. SQLite's cache of 256 KiB holds the tail
-// of the journal; the operating system caches the rest.
+// of the journal. The operating system caches the rest.
 func (d *database) connect(mode string) (err error) {
 	pragmas := []string{"busy_timeout(2000)", "cache_size(-256)", "mmap_size(0)", "trusted_schema(0)"}
 	if mode == "rw" {

@@ -11,8 +11,8 @@ import (
 const examineMost = 64 << 20
 
 // Examine looks for damage that would later stop a daemon or a hub: inconsistent pages, and records that differ from
-// their hashes. It returns nil, or an error that describes the damage. In a file larger than examineMost, Examine reads
-// only the records that sink lacks. Verify reads everything, including the times.
+// their hashes. Examine returns nil, or an error that describes the damage. In a file larger than examineMost, Examine
+// reads only the records that sink lacks. Verify reads everything, including the times.
 func (j *Journal) Examine(ctx context.Context, sink string) (err error) {
 	defer j.store.addNameAndRemedy(&err)
 	held, err := j.Cursor(sink)

@@ -157,15 +157,15 @@ func TestOtherFilesAreRefusedAndNotModified(t *testing.T) {
 		says string
 	}{
 		{"empty", nil, "empty"},
-		{"a text", []byte("portillon: 1\n"), "no journal"},
-		{"a truncated header", good[:60], "no journal"},
-		{"zeros", make([]byte, 8192), "no journal"},
-		{"another program's database", with(68, 0, 0, 0, 0), "no journal"},
-		{"of a later release", with(60, 0, 0, 0, 9), "version 9"},
+		{"a text", []byte("portillon: 1\n"), "not a journal"},
+		{"a truncated header", good[:60], "not a journal"},
+		{"zeros", make([]byte, 8192), "not a journal"},
+		{"another program's database", with(68, 0, 0, 0, 0), "not a journal"},
+		{"of a later release", with(60, 0, 0, 0, 9), "version is 9"},
 		{"truncated in the middle", good[:len(good)/2], "damaged"},
 		{"truncated after the first page", good[:4096], "damaged"},
 		{"the schema is corrupt", with(100, bytes.Repeat([]byte{0xa5}, 3900)...), "damaged"},
-		{"the last record was changed", with(record, []byte(`"seq":51`)...), "record 50 was changed"},
+		{"the last record was changed", with(record, []byte(`"seq":51`)...), "record 50 does not match its leaf hash"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "journal.db")
@@ -219,7 +219,7 @@ func TestDamagedJournalAndItsLogAreNotModified(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Open(path, options(t)); err == nil || !strings.Contains(err.Error(), "record 30 was changed") {
+	if _, err := Open(path, options(t)); err == nil || !strings.Contains(err.Error(), "record 30 does not match its leaf hash") {
 		t.Errorf("%v", err)
 	}
 	for end, b := range files {

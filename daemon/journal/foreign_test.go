@@ -8,7 +8,8 @@ import (
 	"portillon/wire"
 )
 
-// The damaged file may be another machine's journal although its header is lost. Its records still name that machine.
+// The damaged file may be another machine's journal although its header is lost. The records in the file still name
+// that machine.
 func TestJournalOfAnotherMachineIsNotMended(t *testing.T) {
 	path, _ := savedJournal(t, 30, 20)
 	b := bytesOf(t, path)

@@ -55,8 +55,8 @@ var (
 	ErrDamaged = errors.New("file is damaged")
 )
 
-// Journal is an open journal for the daemon and its tools. Its methods are safe for concurrent use. Each error names
-// the file and the remedy.
+// Journal is an open journal for the daemon and its tools. The methods of a Journal are safe for concurrent use. Each
+// returned error names the file and the remedy.
 type Journal struct {
 	store *store
 	lock  *os.File // excludes other daemons; nil: opened only for reading

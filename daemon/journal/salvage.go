@@ -82,7 +82,7 @@ func Salvage(ctx context.Context, from, to, origin string, held HubCopy) (Salvag
 	}
 	kept := longestProven(left.rows, left.last(), out.Cursor)
 	if !kept.agreesWith(held) {
-		kept = longestProven(left.rows, left.last(), 0) // the hashes over the lost records differ from those that the hub holds
+		kept = longestProven(left.rows, left.last(), 0) // the hashes over the lost records differ from the hub's
 	}
 	if kept.n == 0 {
 		return out, fmt.Errorf("journal %s: salvage: %w: record 1 is lost, and no hash proves the "+

@@ -13,8 +13,8 @@ import (
 )
 
 // store holds the records of a journal under one lock: the database, and the hash tree and the clock that are derived
-// from the records. Its methods acquire the lock, except those whose comment says that the lock is held. Other packages
-// use only Journal.
+// from the records. The methods of a store acquire the lock, except those whose comment says that the lock is held.
+// Other packages use only Journal.
 type store struct {
 	o        Options
 	path     string

@@ -55,8 +55,8 @@ func (t *tree) advance(seq uint64, hashes []tlog.Hash) {
 	t.length.Store(seq)
 }
 
-// checkTail recomputes the last leaves, and the subtrees that the last record completed. It returns the records of the
-// tail that are not erased.
+// checkTail recomputes the last leaves, and the subtrees that the last record completed. checkTail returns the records
+// of the tail that are not erased.
 func (t *tree) checkTail(last int64) (recent []wire.Record, err error) {
 	from := max(1, last-tail+1)
 	rows, err := t.db.rows(uint64(from), int(last-from+1)) // without records that a daemon has written since

@@ -166,7 +166,8 @@ func (d *display) frame() Frame {
 	if row, _ := v.Sign.row(); !row.offers {
 		v.Offers = nil
 	}
-	f := Frame{View: d.machine.adapt(v), Look: d.machine.look.String(), Hub: d.hub, Now: d.now(), Build: build(), Rev: d.rev}
+	f := Frame{View: d.machine.adapt(v), Look: d.machine.look.String(), Hub: d.hub, Now: d.now(), Build: build(),
+		Rev: d.rev}
 	_, f.Zone = f.Now.In(d.machine.zone).Zone()
 	return f
 }

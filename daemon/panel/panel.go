@@ -37,8 +37,8 @@ type Config struct {
 	Screens  []netip.Addr // addresses of further screens at the machine
 }
 
-// Panel is the panel of one machine: its content, the pages that show it, and the screens at the machine. Its methods
-// may be called concurrently and never block.
+// Panel is the panel of one machine: its content, the pages that show it, and the screens at the machine. The methods
+// of a Panel may be called concurrently and never block.
 type Panel struct {
 	display *display
 	screens *screens

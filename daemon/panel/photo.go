@@ -16,9 +16,9 @@ import (
 // MaxPhoto is the largest size of a picture, in bytes. The phone's page makes pictures smaller before sending.
 const MaxPhoto = 4 << 20
 
-// Album stores pictures in a folder, each under the SHA-256 of its content. It accepts only JPEG, and stores only the
-// picture itself: location and camera data (Exif), thumbnails and comments are removed. Its methods may be called
-// concurrently.
+// Album stores pictures in a folder, each under the SHA-256 of its content. An Album accepts only JPEG, and stores only
+// the picture itself: location and camera data (Exif), thumbnails and comments are removed. The methods of an Album may
+// be called concurrently.
 type Album struct {
 	Dir  string
 	Max  int64 // limit of all pictures together, in bytes

@@ -167,7 +167,8 @@ func (c Clock) Workshop(name string, since, until time.Time) View {
 // On returns the view of a running session. A zero until means no time limit.
 func (c Clock) On(name string, since, until time.Time) View {
 	v := View{Sign: SignOn, Since: since, Until: until,
-		Line: policy.Text{FR: "Bonjour " + endSentence(name) + " Machine en marche", EN: "Hello " + endSentence(name) + " Machine on"},
+		Line: policy.Text{FR: "Bonjour " + endSentence(name) + " Machine en marche",
+			EN: "Hello " + endSentence(name) + " Machine on"},
 		Next: tapAgain}
 	v.Line = c.upTo(v.Line, until)
 	return v

@@ -32,8 +32,8 @@ const (
 	// LAD4TBDL, up to 150 ms for large ones. A contactor with a plain diode takes 6 to 10 times as long to open, which the
 	// margin allows for a small contactor.
 	contactorTime = 200 * time.Millisecond
-	// openingTime is how long the Switch repeats an order while a contactor opens: the time of a pump and a contactor. It
-	// is less than the second after which the daemon's loop counts as hung.
+	// openingTime is how long the Switch repeats an order while a contactor opens: the time of a pump and a contactor.
+	// openingTime is less than the second after which the daemon's loop counts as hung.
 	openingTime = pumpRelease + contactorTime
 	// followMargin allows for a busy Pi, and for a mirror contact that bounces.
 	followMargin = 300 * time.Millisecond

@@ -365,7 +365,7 @@ func TestInvalidLineEndsTheGuard(t *testing.T) {
 			r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample).is(true, "before")
 			go io.WriteString(r.in, line+"\n")
 			if line == strings.Repeat("k", 4096) {
-				r.wantEnd("too long")
+				r.wantEnd("longer than")
 			} else {
 				r.wantEnd("invalid")
 			}

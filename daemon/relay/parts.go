@@ -116,8 +116,8 @@ func (c *mirror) scheduleComparison(d time.Duration) {
 }
 
 // compare compares the contact with the relay. A contactor that has not followed is welded, or its coil or its wire is
-// broken. compare reports a change of the result. It always reports the first result, because the daemon may still have
-// the result of an earlier guard.
+// broken. compare reports a change of the result. compare always reports the first result, because the daemon may still
+// have the result of an earlier guard.
 func (c *mirror) compare(on bool) (report bool) {
 	c.checking, c.closed = false, bool(c.pin.Read())
 	disagrees := c.closed != on

@@ -63,8 +63,8 @@ type command struct{ *exec.Cmd }
 
 func (c command) Kill() error { return c.Process.Kill() }
 
-// Switch switches the relay through the guard. The zero Switch refuses to switch on. Its methods may be called
-// concurrently.
+// Switch switches the relay through the guard. The zero Switch refuses to switch on. The methods of a Switch may be
+// called concurrently.
 type Switch struct {
 	in    io.WriteCloser
 	guard process

@@ -205,12 +205,12 @@ func TestGuardThatDoesNotConfirmIsEnded(t *testing.T) {
 		reply func(order) string
 		want  string
 	}{
-		"silent":            {mute, "no answer to"},
-		"answers keep only": {func(o order) string { return "alive\n" }, "no answer to"},
+		"silent":            {mute, "did not answer"},
+		"answers keep only": {func(o order) string { return "alive\n" }, "did not answer"},
 		"another order":     {func(o order) string { return workingReply(order{do: o.do, id: o.id + 1}) }, "unexpected line"},
 		"twice":             {func(o order) string { return workingReply(o) + workingReply(o) }, "unexpected line"},
 		"nonsense":          {func(order) string { return "done\n" }, "invalid"},
-		"no line feed":      {func(order) string { return strings.Repeat("x", 300) }, "too long"},
+		"no line feed":      {func(order) string { return strings.Repeat("x", 300) }, "longer than"},
 		"greets again":      {func(order) string { return "guard 3 0\n" }, "unexpected line"},
 		"gives up":          {func(order) string { return "fault the board burnt\n" }, "burnt"},
 	} {

@@ -52,9 +52,9 @@ func (b *bench) ownerOf(number string, short bool) string {
 	return ""
 }
 
-// Each row lists the cards of Léa and of Zoé in members.yaml, and the member that two machines find by a number: one
-// machine has a reader that reports whole numbers (RDM6300, PN532, MFRC522, PC/SC), the other a reader that may report
-// a part (26-bit Wiegand, a USB reader).
+// Each row lists the cards of Léa and of Zoé in members.yaml, and the member that two machines find by a number: The
+// first machine has a reader that reports whole numbers (RDM6300, PN532, MFRC522, PC/SC). The second machine has a
+// reader that may report a part of a number (26-bit Wiegand, a USB reader).
 func TestCardIsFoundByTheNumberOfAnyReader(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds and verifies many bundles")

@@ -32,7 +32,7 @@ func (l *loader) verify(credential []byte) verdict {
 	}
 }
 
-// addHoldings adds the badges of a member that count. Such a badge is verified under the keys of their issuer, named or
+// addHoldings adds the badges of a member that count. Such a badge is verified under the keys of its issuer, named or
 // accepted by the policy, and issued to this member.
 //
 // badges are places in the verdict cache, and at is the member's place in members.people.

@@ -65,7 +65,7 @@ func TestRevokedBadgesSurviveARestart(t *testing.T) {
 		}
 		r = readRevoked(path)
 		err := r.save(path)
-		if err == nil || !strings.Contains(err.Error(), "revoked badges seen before are lost") ||
+		if err == nil || !strings.Contains(err.Error(), "the list of revoked badges is lost") ||
 			r.has(v, e) {
 			t.Errorf("%s: %v", name, err)
 		}

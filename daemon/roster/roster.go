@@ -28,7 +28,7 @@ import (
 	"portillon/wire"
 )
 
-// Roster is a loaded bundle. It is immutable and safe for concurrent use.
+// Roster is a loaded bundle. A Roster is immutable and safe for concurrent use.
 type Roster struct {
 	Policy  *policy.Policy
 	Version uint64

@@ -254,8 +254,8 @@ func (e *encoder) verdict(v verdict) {
 	}
 }
 
-// decoder decodes the output of encoder. Its strings share the memory of the file's content, so the content stays in
-// memory as long as a string is used.
+// decoder decodes the output of encoder. The decoded strings share the memory of the file's content, so the content
+// stays in memory as long as a string is used.
 type decoder struct {
 	rest   string
 	names  []string

@@ -11,7 +11,7 @@ import (
 // numbers, a time and the names of the fields.
 const envelopeMax = 1 << 10
 
-// fitBasis returns the basis if a record with this body has room for the basis. It returns nil without a basis or
+// fitBasis returns the basis if a record with this body has room for the basis. fitBasis returns nil without a basis or
 // without room.
 func fitBasis(basis *policy.Basis, body any) *policy.Basis {
 	if basis == nil {

@@ -29,7 +29,7 @@ func (t *step) starting() bool {
 	return t.state.Current.Session != "" && t.in.Now.Sub(t.state.Current.Since) < t.in.Settings.Ignore
 }
 
-// end switches the relay off, then records the end. It does nothing if no session is running.
+// end switches the relay off, then records the end. end does nothing if no session is running.
 func (t *step) end(c wire.Cause) {
 	if t.state.Current.Session == "" {
 		return

@@ -81,7 +81,8 @@ func TestPendingRecordsAreOfferedEveryFiveSecondsWithoutANotice(t *testing.T) {
 
 // The first record fails, and the daemon drops the second one too.
 func TestTagIsNotLostIfTheDiskIsFullAtTheEndOfTheSession(t *testing.T) {
-	w := newWorld().tap(nour).disk(true).do(AddTag{Tag: Tag{ID: "a"}, Now: true}).wantPhase(t, TaggedOut, "the disk is full")
+	w := newWorld().tap(nour).disk(true).do(AddTag{Tag: Tag{ID: "a"}, Now: true}).
+		wantPhase(t, TaggedOut, "the disk is full")
 	w.disk(false).wait(RetryEvery)
 	w.ended(t, wire.CauseTag, 1)
 	if len(w.kept) != 1 || w.count(wire.Tagged) != 1 {

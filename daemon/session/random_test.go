@@ -303,7 +303,7 @@ func checkTime(t testing.TB, w *world) {
 	}
 }
 
-// open returns the session that a journal leaves unfinished. It fails the test if sessions overlap, end twice, or end
+// open returns the session that a journal leaves unfinished. open fails the test if sessions overlap, end twice, or end
 // without a start.
 func open(t testing.TB, journal []Record) string {
 	now := ""

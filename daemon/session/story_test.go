@@ -186,7 +186,8 @@ func TestFirstTapOutLetsTheJobFinishAndASecondStopsTheJob(t *testing.T) {
 func TestIdleMachineWarnsAndEnds(t *testing.T) {
 	w := newWorld().tap(nour).do(Busy{true}, Busy{false})
 	w.wait(8*time.Minute).wantPhase(t, EndingSoon, "8 min idle").do(Busy{true}).wantPhase(t, On, "at work again")
-	w.wait(time.Hour).wantPhase(t, On, "at work for an hour").do(Busy{false}).wait(10*time.Minute).wantPhase(t, Cooling, "10 min idle")
+	w.wait(time.Hour).wantPhase(t, On, "at work for an hour").do(Busy{false}).wait(10*time.Minute).
+		wantPhase(t, Cooling, "10 min idle")
 	w.ended(t, wire.CauseIdle, 1)
 }
 
@@ -359,7 +360,8 @@ func TestTagBeyondTheLimitStillEndsTheSession(t *testing.T) {
 func TestTagDoesNotProlongASession(t *testing.T) {
 	w := newWorld()
 	w.settings.FinishJob = false
-	w.tap(nour).do(Busy{true}).wait(119*time.Minute).do(AddTag{Tag: Tag{ID: "a"}}).wantPhase(t, Finishing, "tagged at work")
+	w.tap(nour).do(Busy{true}).wait(119*time.Minute).do(AddTag{Tag: Tag{ID: "a"}}).
+		wantPhase(t, Finishing, "tagged at work")
 	w.wait(time.Minute).wantPhase(t, TaggedOut, "at the limit")
 }
 
@@ -371,7 +373,8 @@ func TestTagsSurviveARestartOfTheDaemon(t *testing.T) {
 
 func TestTagDuringCoolingDoesNotStopTheExtraction(t *testing.T) {
 	w := newWorld().tap(nour).tap(nour).wantPhase(t, Cooling, "tapped out")
-	w.do(AddTag{Tag: Tag{ID: "a"}}).wantPhase(t, TaggedOut, "tagged").do(RemoveTag{ID: "a"}).wantPhase(t, Cooling, "untagged")
+	w.do(AddTag{Tag: Tag{ID: "a"}}).wantPhase(t, TaggedOut, "tagged").do(RemoveTag{ID: "a"}).
+		wantPhase(t, Cooling, "untagged")
 	w.wait(3*time.Minute).wantPhase(t, Off, "cooled down").tap(nour).wantPhase(t, On, "and on")
 }
 

@@ -227,7 +227,9 @@ func TestHealthNamesEachFaultOfTheConnection(t *testing.T) {
 			}
 			u, _ := run(t, conf, j, Handlers{})
 			u.SetState(wire.State{Machine: "laser", Journal: 3})
-			waitForHealth(t, u, string(c.want), func(h Health) bool { return h.Why == c.want && strings.Contains(h.Detail, c.detail) })
+			waitForHealth(t, u, string(c.want), func(h Health) bool {
+				return h.Why == c.want && strings.Contains(h.Detail, c.detail)
+			})
 		})
 	}
 }

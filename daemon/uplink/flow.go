@@ -3,7 +3,7 @@ package uplink
 // maxWindow is the largest number of batches in flight. A hub commits each batch before it acknowledges that batch.
 const maxWindow = 4
 
-// flow decides which records are sent next. It uses no network and no clock.
+// flow decides which records are sent next. A flow uses no network and no clock.
 type flow struct {
 	held   uint64   // records that the hub holds, by its last acknowledgement
 	sent   uint64   // last record that was handed to the broker; equals held after a rewind

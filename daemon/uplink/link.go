@@ -22,7 +22,8 @@ const (
 	goodbyeTime = time.Second
 )
 
-// link handles one connection, from CONNECT to its end. Its methods run on the goroutine of Run, except receive.
+// link handles one connection, from CONNECT to its end. The methods of a link run on the goroutine of Run, except
+// receive.
 type link struct {
 	u      *Uplink
 	conn   *mqtt.Connection

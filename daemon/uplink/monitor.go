@@ -9,7 +9,7 @@ import (
 	"portillon/wire/mqtt"
 )
 
-// monitor contains the uplink's vitals. Its methods are safe for concurrent use.
+// monitor contains the uplink's vitals. The methods of a monitor are safe for concurrent use.
 type monitor struct {
 	mono func() int64
 

@@ -30,8 +30,8 @@ func Explain(code string) (fact, cure policy.Text) {
 	return a.fact, a.cure
 }
 
-// explainReason returns the explanation of a reason. It handles the reasons that concern the communication, and passes
-// others to explainDisagreement.
+// explainReason returns the explanation of a reason. explainReason handles the reasons that concern the communication,
+// and passes others to explainDisagreement.
 func explainReason(why Why) advice {
 	switch why {
 	case "":

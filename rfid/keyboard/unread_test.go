@@ -27,7 +27,8 @@ func TestInvalidLineIsReportedWithItsRemedy(t *testing.T) {
 		{"lost events", Hex, []Event{{evSyn, synDropped, 0, 0}}, "lost key presses", ""},
 		{"a good card", Hex, typed("62E3086CED\n"), "", ""},
 		{"a key that was leant on", Decimal, typed("6\n"), "", ""},
-		{"a key that was leant on, and no Enter", Decimal, append(typed("66"), delayed(3*time.Second, typed("6"))...), "", ""},
+		{"a key that was leant on, and no Enter", Decimal, append(typed("66"),
+			delayed(3*time.Second, typed("6"))...), "", ""},
 	} {
 		d := Decoder{Format: c.f}
 		var why, raw []string

@@ -107,8 +107,8 @@ func (b *bus) tx(w []byte) ([]byte, error) {
 	return r, nil
 }
 
-// read reads registers in one transfer. It sends addresses with the highest bit set, and the chip answers each address
-// one byte later (§8.1.2.1, §8.1.2.3).
+// read reads registers in one transfer. The driver sends addresses with the highest bit set, and the chip answers each
+// address one byte later (§8.1.2.1, §8.1.2.3).
 func (b *bus) read(regs ...register) ([]byte, error) {
 	w := make([]byte, len(regs)+1)
 	for i, r := range regs {

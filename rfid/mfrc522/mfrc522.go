@@ -93,8 +93,8 @@ type Device struct {
 
 var _ rfid.Poller = (*Device)(nil)
 
-// Open starts the chip on an SPI port, such as /dev/spidev0.0. It blocks for one second at most, unless the bus itself
-// hangs.
+// Open starts the chip on an SPI port, such as /dev/spidev0.0. Open blocks for one second at most, unless the bus
+// itself hangs.
 func Open(port string, o Options) (*Device, error) {
 	d, err := open(port, o)
 	if err != nil {
@@ -162,7 +162,7 @@ func (d *Device) Note() string { return d.note }
 // Version returns the chip's version (§9.3.4.8): 0x91 and 0x92 are NXP's 1.0 and 2.0, 0x88 and 0xB2 are imitations.
 func (d *Device) Version() byte { return d.version }
 
-// Poll implements rfid.Poller. It takes about 5 ms without a card, 15 ms with a card, and 250 ms at most, unless the
+// Poll implements rfid.Poller. Poll takes about 5 ms without a card, 15 ms with a card, and 250 ms at most, unless the
 // bus itself hangs.
 func (d *Device) Poll(ctx context.Context) (rfid.UID, bool, error) {
 	d.turn <- struct{}{}
@@ -206,7 +206,7 @@ func (d *Device) look() (rfid.UID, error) {
 	return u, err
 }
 
-// Close switches the antenna off and closes the port that Open opened. It ends a running Poll.
+// Close switches the antenna off and closes the port that Open opened. Close also ends a running Poll.
 func (d *Device) Close() error {
 	if d.bus.closed.Swap(true) {
 		return nil

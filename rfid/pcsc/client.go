@@ -142,9 +142,10 @@ func (c *client) connect(name string) (card, code, error) {
 	return card{handle, protocol}, rv, c.fail(err)
 }
 
-// disconnect ends the connection to a removed card, without a reset. It requests no reset: if the card is already back
-// and pcscd (1.9.9 and 2.3.3, SCardDisconnect) cannot reset the card, pcscd would list the reader as empty until the
-// card is removed again. When the client's connection ends, pcscd resets a present card, so that the card's proof ends.
+// disconnect ends the connection to a removed card, without a reset. disconnect requests no reset: if the card is
+// already back and pcscd (1.9.9 and 2.3.3, SCardDisconnect) cannot reset the card, pcscd would list the reader as empty
+// until the card is removed again. When the client's connection ends, pcscd resets a present card, so that the card's
+// proof ends.
 func (c *client) disconnect(k card) error {
 	_, err := c.call(cmdDisconnect, encodeWords(k.handle, leaveCard, 0), nil, sizeDisconnect)
 	return err

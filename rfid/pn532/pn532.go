@@ -29,7 +29,7 @@ const (
 	statusError  = 0x3F
 )
 
-// Device is a started chip. Its methods may be called concurrently. Close waits for a running command.
+// Device is a started chip. The methods of a Device may be called concurrently. Close waits for a running command.
 type Device struct {
 	mu      sync.Mutex
 	link    link

@@ -8,8 +8,8 @@ import (
 	"portillon/rfid"
 )
 
-// Spec returns the declaration of the reader kind "pn532" of machine.yaml. Its port is serial:FILE, i2c:FILE or
-// spi:FILE.
+// Spec returns the declaration of the reader kind "pn532" of machine.yaml. The port of such a reader is serial:FILE,
+// i2c:FILE or spi:FILE.
 func Spec() rfid.Spec {
 	return rfid.Spec{
 		Kind:        "pn532",
@@ -75,7 +75,7 @@ func openSpec(v rfid.Values, h rfid.Host) (rfid.Reader, error) {
 	return rfid.Polling{Chip: d, Slot: v.Slot(), Prove: h.Prove, Unread: h.Unread}.Reader(), nil
 }
 
-// Open starts the chip at serial:FILE, i2c:FILE or spi:FILE. It blocks for one second at most.
+// Open starts the chip at serial:FILE, i2c:FILE or spi:FILE. Open blocks for one second at most.
 func Open(port string) (*Device, error) {
 	switch bus, file := rfid.CutBus(port); bus {
 	case rfid.Serial:

@@ -5,9 +5,9 @@
 // module takes no commands. A module whose wires are unplugged is only silent, but an unplugged USB adapter causes an
 // error.
 //
-// The package accepts frames in any split, repeated and surrounded by noise, in upper or lower case. It refuses a frame
-// with a wrong checksum, and restarts at each 02. A card's number is all five bytes. A reader that types the number of
-// the same card in decimal delivers only the last four bytes (see rfid.Forms).
+// The package accepts frames in any split, repeated and surrounded by noise, in upper or lower case. The package
+// refuses a frame with a wrong checksum, and restarts at each 02. A card's number is all five bytes. A reader that
+// types the number of the same card in decimal delivers only the last four bytes (see rfid.Forms).
 //
 // The bytes of a serial line have no timestamps. If Read was not called for two seconds (because the process was
 // suspended, or the disk was slow), waiting bytes may come from the card of a person who has left. Read then returns an

@@ -8,7 +8,7 @@ import (
 	"portillon/rfid"
 )
 
-// Spec returns the declaration of the reader kind "wiegand" of machine.yaml. Its led and beeper outputs each drive a
+// Spec returns the declaration of the reader kind "wiegand" of machine.yaml. The outputs led and beeper each drive a
 // line of the reader through an NPN transistor.
 func Spec() rfid.Spec {
 	return rfid.Spec{

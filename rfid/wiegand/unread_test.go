@@ -74,7 +74,8 @@ func TestEachFrameIsPassedToHeardOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &scriptedLine{
 			began: time.Now(),
-			edges: append(append(edgesOf(bits32, time.Second), edgesOf("0001", 2*time.Second)...), edgesOf(bits26, 3*time.Second)...),
+			edges: append(append(edgesOf(bits32, time.Second), edgesOf("0001", 2*time.Second)...),
+				edgesOf(bits26, 3*time.Second)...),
 		}
 		r, err := New(l, 0)
 		if err != nil {

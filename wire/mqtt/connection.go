@@ -203,7 +203,7 @@ func (c *Connection) Subscribe(ctx context.Context) (denied []string, err error)
 	return denied, nil
 }
 
-// Publish sends a message with QoS 1. It may block for Options.Timeout while the broker does not read.
+// Publish sends a message with QoS 1. Publish may block for Options.Timeout while the broker does not read.
 func (c *Connection) Publish(m Message) Token {
 	return c.client.Publish(m.Topic, qos, m.Retained, m.Payload)
 }

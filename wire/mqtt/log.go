@@ -13,8 +13,8 @@ const (
 	maxTopics = 64
 )
 
-// LogDropped returns a function for Limits.Dropped. It logs the first dropped message of a topic at once, then at most
-// one line a minute with the number of messages since. Several connections may share the function.
+// LogDropped returns a function for Limits.Dropped. The returned function logs the first dropped message of a topic at
+// once, then at most one line a minute with the number of messages since. Several connections may share the function.
 func LogDropped(log *slog.Logger, now func() time.Time) func(Dropped) {
 	type entry struct {
 		at    time.Time

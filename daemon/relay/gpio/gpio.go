@@ -68,7 +68,7 @@ func (b base) String() string { return b.name }
 func (b base) Name() string   { return b.name }
 func (b base) Number() int    { return b.line }
 
-// Out is an output of this process. It cannot be read, because reading could turn the output into an input.
+// Out is an output of this process. An Out cannot be read, because reading could turn the output into an input.
 type Out struct {
 	base
 	set   func(high bool) error

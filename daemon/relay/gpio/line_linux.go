@@ -13,7 +13,7 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// kernel holds the system calls of the driver; tests replace them.
+// kernel contains the system calls of the driver. Tests replace these calls.
 type kernel struct {
 	chips func() ([]string, error)
 	open  func(path string) (int, error)
@@ -130,7 +130,7 @@ func (k kernel) request(label string, line int, r *lineRequest) (string, error) 
 	err = k.ioctl(chip, getLine, unsafe.Pointer(r))
 	switch {
 	case errors.Is(err, unix.EBUSY):
-		return "", fmt.Errorf("%s is used by %s", name, k.holder(chip, line))
+		return "", fmt.Errorf("%s is used by %s", name, k.lineUser(chip, line))
 	case err != nil:
 		return "", fmt.Errorf("%s: %w", name, err)
 	case r.fd <= 0:
@@ -171,8 +171,8 @@ func (k kernel) find(label string, line int) (int, string, error) {
 	return -1, "", fmt.Errorf("no GPIO chip %q… with a line %d: %w", label, line, seen)
 }
 
-// holder returns the quoted name of the program that holds a line, or "another program" if the name is unknown.
-func (k kernel) holder(chip, line int) string {
+// lineUser returns the quoted name of the program that uses a line, or "another program" if the name is unknown.
+func (k kernel) lineUser(chip, line int) string {
 	info := lineInfo{offset: uint32(line)}
 	if err := k.ioctl(chip, getLineInfo, unsafe.Pointer(&info)); err != nil || info.consumer[0] == 0 {
 		return "another program"

@@ -1,5 +1,5 @@
-// Package relaytest provides a relay without a guard, for tests of its callers. It has the contract of relay.Switch,
-// records its orders, and fails on request.
+// Package relaytest provides a relay without a guard, for tests of its callers. This relay behaves as relay.Switch
+// documents, records its orders, and fails on request.
 package relaytest
 
 import (
@@ -18,7 +18,7 @@ type Order struct {
 	Cool   time.Duration // how long the extraction runs after the relay opens
 }
 
-// Switch is a relay that is open at first. Its zero value has no guard and refuses to close. New returns a working
+// Switch is a relay that is open at first. The zero Switch has no guard and refuses to close. New returns a working
 // Switch.
 type Switch struct {
 	events chan relay.Event

@@ -30,7 +30,7 @@ type Message struct {
 	Retain        bool
 }
 
-// Broker listens on a free port of 127.0.0.1 until Close. Its exported fields may be set before the first connection.
+// Broker listens on a free port of 127.0.0.1 until Close. The exported fields may be set before the first connection.
 type Broker struct {
 	// Decide returns the fate of each PUBLISH; nil: Deliver. Decide must be safe for concurrent use.
 	Decide func(Message) Fate

@@ -1,5 +1,5 @@
 // Package pn532test simulates a PN532 on a serial line, I²C and SPI, with cards in its field and with faults on
-// request. It is written from the manual (UM0701-02), independently of the driver.
+// request. The simulation is written from the manual (UM0701-02), independently of the driver.
 package pn532test
 
 import (
@@ -37,7 +37,7 @@ type Faults struct {
 	Wire     func() error                 // returns the error of a failing bus
 }
 
-// Chip is a simulated PN532. It is safe for concurrent use.
+// Chip is a simulated PN532. A Chip is safe for concurrent use.
 type Chip struct {
 	mu       sync.Mutex
 	Cards    []*Card

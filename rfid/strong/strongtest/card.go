@@ -1,5 +1,5 @@
 // Package strongtest simulates cards: an NTAG 424 DNA and DESFires that compute the card's side of the protocol, with
-// faults on request. It shares no code with package strong.
+// faults on request. Package strongtest shares no code with package strong.
 package strongtest
 
 import (
@@ -281,7 +281,8 @@ func (c *Card) openEV2(key [16]byte, a []byte) []byte {
 	c.mac = cmac(key, [16]byte{}, append([]byte{0x5A, 0xA5}, tail...))
 	c.ctr = 0
 	c.random(c.ti[:])
-	return withStatus(0x9100, encryptCBC(key, [16]byte{}, bytes.Join([][]byte{c.ti[:], rotateLeft(a), make([]byte, 12)}, nil))...)
+	return withStatus(0x9100, encryptCBC(key, [16]byte{}, bytes.Join([][]byte{c.ti[:], rotateLeft(a), make([]byte, 12)},
+		nil))...)
 }
 
 // ErrGone means that the card has left the field.

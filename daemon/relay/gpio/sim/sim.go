@@ -32,7 +32,7 @@ const (
 	valid = 1 // locked: the text is the level
 )
 
-// Hold opens the pin at a low level. It returns an error if another process holds the pin.
+// Hold opens the pin at a low level. Hold returns an error if another process holds the pin.
 func Hold(path string) (*Pin, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
