@@ -330,7 +330,7 @@ func TestStateForTheHubDescribesTheMachine(t *testing.T) {
 	}
 }
 
-// Before the first bundle no member is known, and a person who taps is told that the members' list is missing.
+// Before the first bundle no member is known, and the panel tells a person who taps that the members' list is missing.
 func TestNobodyIsKnownBeforeTheFirstBundle(t *testing.T) {
 	b := newBench(t)
 	known, uid := b.m.rules.roster, mustParseUID(t, lea)

@@ -12,7 +12,8 @@ import (
 // flash is how long the panel shows an answer before the panel shows the machine's state again.
 const flash = 9 * time.Second
 
-// flashResult shows an answer to the person at the machine; after flash the panel shows the state again.
+// flashResult shows an answer to the person at the machine. After the time flash, the panel shows the machine's state
+// again.
 func (e *engine) flashResult(t session.Notify) {
 	switch t.Notice {
 	case session.Ended:

@@ -13,8 +13,8 @@ const (
 )
 
 // liveness distinguishes a loop that hangs from one that runs or waits for the disk. liveness uses the monotonic clock,
-// so that a wall clock that is set back does not make a hung loop count as alive. Create it with newLiveness; its
-// methods are safe for concurrent use.
+// so that a wall clock that is set back does not make a hung loop count as alive. Create a liveness with newLiveness.
+// The methods are safe for concurrent use.
 type liveness struct {
 	born time.Time
 	beat atomic.Int64 // nanoseconds from born to the loop's last iteration

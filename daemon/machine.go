@@ -52,7 +52,8 @@ func (m *Machine) Alive() bool { return m.engine.live.alive() }
 // Actions returns the actions that people at the panel may perform, which implement panel.Actions.
 func (m *Machine) Actions() *PanelActions { return m.actions }
 
-// Run owns the state until ctx ends; when it returns, the relay is off and the session's end is recorded.
+// Run owns the machine's state until ctx ends. When Run returns, the relay is off and the end of the session is
+// recorded.
 func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
@@ -85,7 +86,7 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 	}
 }
 
-// SetRoster gives the machine a new bundle. SetRoster blocks until the loop uses the bundle, or ctx ends.
+// SetRoster passes a new bundle to the machine. SetRoster blocks until the loop uses the bundle, or ctx ends.
 func (m *Machine) SetRoster(ctx context.Context, r *roster.Roster) { send(ctx, m.rosters, r) }
 
 // SetBundleState sets the state of the bundle on the disk. SetBundleState does not block.
@@ -104,8 +105,8 @@ func (m *Machine) JournalFits() { m.model.journal.mismatch.Store(nil) }
 // SetJournalDamage sets the description of the journal's damage. SetJournalDamage does not block.
 func (m *Machine) SetJournalDamage(what string) { m.model.journal.damage.Store(&what) }
 
-// Do answers an operator at the control socket. Everyone who may open the socket may send orders; a tap sent there has
-// the same effect as one at the reader.
+// Do answers an operator at the control socket. Everyone who may open the socket may send orders. A tap that is sent
+// there has the same effect as a tap at the reader.
 func (m *Machine) Do(ctx context.Context, r control.Request) control.Reply {
 	return m.loop.within(ctx, func(ctx context.Context) control.Reply { return m.operator.order(ctx, r, "") })
 }

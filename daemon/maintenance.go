@@ -21,7 +21,7 @@ func newUpkeep(done map[string]policy.Done) upkeep {
 }
 
 // begin starts the intervals of kinds that are new to the policy, and of maintenance that was done while the clock was
-// not trusted; the intervals count from now. Call begin only while the clock is trusted.
+// not trusted. The intervals count from now. Call begin only while the clock is trusted.
 func (u *upkeep) begin(mach *policy.Machine, ran time.Duration, now time.Time) {
 	for _, x := range mach.Maintenance {
 		d, known := u.done[x.Kind]

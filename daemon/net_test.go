@@ -75,7 +75,7 @@ func TestCardWithInsufficientProofLeavesNobodyPresent(t *testing.T) {
 	}
 }
 
-func TestFormsOpenAtOnceAreBounded(t *testing.T) {
+func TestNumberOfOpenFormsIsLimited(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	for i := range formsMost {
@@ -98,7 +98,7 @@ func TestFormsOpenAtOnceAreBounded(t *testing.T) {
 	}
 }
 
-func TestFormsThatWaitForTheirMembersAreBounded(t *testing.T) {
+func TestNumberOfFormsThatWaitForTheirMembersIsLimited(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
 	for i := range formsMost {

@@ -16,7 +16,7 @@ const (
 	reportsIn  = 10 * time.Minute // period of reportsMax: one card cannot flood a machine with reports
 )
 
-// forms holds the forms that were opened at the panel, and forms that were sent from elsewhere and wait for their
+// forms contains the forms that were opened at the panel, and forms that were sent from elsewhere and wait for their
 // member. The numbers of forms are limited, in total and for each member, and the number of a member's reports is
 // limited too.
 type forms struct {

@@ -25,7 +25,7 @@ type operator struct {
 	refusals map[string]time.Time // when each refusal of a command was last recorded
 }
 
-// obey executes a command; it runs in the loop.
+// obey executes a command. Call obey only in the loop.
 func (o *operator) obey(ctx context.Context, c wire.Command) (rep control.Reply) {
 	switch {
 	case c.Do == "tag" && o.model.isTagged(c.TagID()):

@@ -121,7 +121,7 @@ func (p *periodic) watchScreens() {
 }
 
 // tagMismatch tags a machine out if its journal differs from the hub's copy, until a maintainer has checked the
-// machine. Meanwhile the hub sends the tags that it knows.
+// machine. Meanwhile the hub sends the tags from its own copy.
 func (p *periodic) tagMismatch(ctx context.Context) {
 	x := p.model.journal.mismatch.Load()
 	if x != nil && x.New {
@@ -158,7 +158,7 @@ func (p *periodic) tagNewJournal(ctx context.Context) {
 	)
 }
 
-// awaitRestore notes that the hub holds another generation of this machine's journal. Call awaitRestore only in the
+// awaitRestore records that the hub has another generation of this machine's journal. Call awaitRestore only in the
 // loop.
 func (p *periodic) awaitRestore() {
 	if p.model.journal.awaits || p.model.journal.restored {

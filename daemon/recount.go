@@ -29,7 +29,7 @@ type practised struct {
 	last   time.Time
 }
 
-// Gap notes a record whose body is erased or lost, so that its content is unknown.
+// Gap counts a record whose body is erased or lost, so that the content of the record is unknown.
 func (c *Recount) Gap() { c.gaps = true }
 
 // Add processes the next record. A record whose body cannot be read counts as a gap.

@@ -88,7 +88,7 @@ func IsFormer(fact []byte, g wire.Generation) bool {
 // maxRestoredFrom limits how many earlier journals the record names, because a record has at most 8 KiB.
 const maxRestoredFrom = 16
 
-// restoreTags adds the tags that the hub knows. Each added tag is recorded. restoreTags returns an error if a tag could
+// restoreTags adds the tags in the hub's data. Each added tag is recorded. restoreTags returns an error if a tag could
 // not be added.
 func (m *restorer) restoreTags(ctx context.Context, r wire.Restore) error {
 	for _, t := range r.Tags {

@@ -71,7 +71,7 @@ func (v *views) withVouchCall(view panel.View) panel.View {
 	return view
 }
 
-// idleView returns the view of a machine without a session; a tag, a fault or the clock may prevent a start.
+// idleView returns the view of a machine without a session. A tag, a fault or the clock may prevent a start.
 func (v *views) idleView() panel.View {
 	switch {
 	case v.model.rules.roster == nil:

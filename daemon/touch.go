@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// This file handles the touches of people at the panel. The member who tapped last may touch for a minute; a form that
+// This file handles the touches of people at the panel. The member who tapped last may touch for a minute. A form that
 // they opened is valid for ten minutes, even if others tap meanwhile. A touch, and the opening of a form, are accepted
 // only from the screen at the machine (panel.Touch.Here, panel.FormRequest.Here): a page elsewhere on the network only
 // displays. A form that is sent from elsewhere, with the form's code, is unsigned (confirm.go).

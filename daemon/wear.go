@@ -37,8 +37,8 @@ func (m *model) plannedWork() []policy.Work {
 	return mach.Due(m.wearNow())
 }
 
-// doneNow returns the present moment as the time of a maintenance; without a trusted clock, the function upkeep.begin
-// sets the time later.
+// doneNow returns the present moment as the time of a maintenance. Without a trusted clock, the function upkeep.begin
+// sets that time later.
 func (m *model) doneNow() policy.Done {
 	d := policy.Done{Ran: m.ran()}
 	if m.cfg.Trusted() {

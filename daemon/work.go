@@ -55,8 +55,8 @@ func (m *model) isOpenerPresent(f form) bool {
 	return m.presence.generation == f.At || m.currentMember() == f.opener
 }
 
-// attestID returns a new id for an intervention of this kind if the policy requires its endorser's confirmation;
-// otherwise it returns "".
+// attestID returns a new id for an intervention of this kind if the policy requires the endorser's confirmation, and ""
+// otherwise.
 func (m *model) attestID(kind string) string {
 	if m.rules.roster == nil || !m.rules.roster.Policy.AsksToAttest(m.cfg.Machine, kind) {
 		return ""

@@ -24,9 +24,10 @@ const (
 	settle = 200 * time.Millisecond
 )
 
-// Watch keeps a reader open until ctx ends. Watch opens the reader and sends the reader's taps to out. When the reader
-// fails, Watch reports the failure once, closes the reader, and reopens it after a pause. The pause doubles from 250 ms
-// to 10 s, with jitter, and returns to 250 ms after a reader has worked for 10 s. Watch blocks while out is full.
+// Watch maintains an open reader until ctx ends. Watch opens the reader and sends the reader's taps to out. When the
+// reader fails, Watch reports the failure once, closes the reader, and reopens it after a pause. The pause doubles from
+// 250 ms to 10 s, with jitter, and returns to 250 ms after a reader has worked for 10 s. Watch blocks while out is
+// full.
 //
 // A card read in the first 200 ms was already on the reader and is not a tap. When power returns, or a spark of a
 // contactor makes an adapter reconnect, a card left on the reader must neither start nor end a session. The reader is

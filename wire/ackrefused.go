@@ -29,7 +29,7 @@ func NewAckRefused(code, detail string) *AckRefused {
 	return &AckRefused{Code: OneLine(code, maxRefusedCode), Detail: OneLine(detail, maxRefusedDetail)}
 }
 
-// bounded returns r cut to the limits; nil if r is nil or has no code.
+// bounded returns r with its texts cut to the limits, or nil if r is nil or has no code.
 func (r *AckRefused) bounded() *AckRefused {
 	if r == nil || r.Code == "" {
 		return nil

@@ -21,8 +21,8 @@ type PartSource interface {
 }
 
 // Assembler builds the chunks of a new bundle from the parts that the current bundle already has and from the parts
-// that a source sends. Parts received before a lost connection are kept for the next attempt. An Assembler is not safe
-// for concurrent use.
+// that a source sends. Parts that were received before the loss of a connection remain for the next attempt. An
+// Assembler is not safe for concurrent use.
 type Assembler struct {
 	Store  Store
 	Source PartSource

@@ -45,8 +45,8 @@ func WriteBundle(w io.Writer, manifest []byte, m Manifest, chunk func(sha string
 	return t.Close()
 }
 
-// ReadBundle reads a bundle file from its start. ReadBundle opens the manifest, calls opened, then calls take with each
-// chunk once the chunk's hash is verified, and returns an error if a chunk is missing. At most one chunk is in memory.
+// ReadBundle reads a bundle file from its start. ReadBundle opens the manifest, calls opened, then verifies the hash of
+// each chunk and calls take with the chunk, and returns an error if a chunk is missing. At most one chunk is in memory.
 // An error in the format of the file is a *Refusal.
 func ReadBundle(
 	r io.Reader,

@@ -21,9 +21,9 @@ const (
 	PartForm CardForm = "part"
 )
 
-// CardFormHash returns the entry by which a bundle carries an incomplete card number: the first half of an HMAC-SHA-256
-// under the site's card key, in hexadecimal. The entry is listed among a member's cards. An older machine treats the
-// entry as a card that nobody can tap. The prefix and the length distinguish the entry from the HMAC of any number.
+// CardFormHash returns the entry for an incomplete card number in a bundle: the first half of an HMAC-SHA-256 under the
+// site's card key, in hexadecimal. The entry is listed among a member's cards. An older machine treats the entry as a
+// card that nobody can tap. The prefix and the length distinguish the entry from the HMAC of any number.
 func CardFormHash(key []byte, use CardForm, number []byte) string {
 	h := hmac.New(sha256.New, key)
 	h.Write([]byte("portillon card form\x00" + string(use) + "\x00"))

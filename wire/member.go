@@ -25,8 +25,8 @@ type CardState struct {
 // dayForm matches a calendar date, YYYY-MM-DD.
 var dayForm = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
 
-// LastDay returns the last day of the membership; the zero Date if the membership has no end. An unreadable date is an
-// error, and the caller must deny the member.
+// LastDay returns the last day of the membership, or the zero Date if the membership has no end. An unreadable date is
+// an error, and the caller must deny the member.
 func (t MemberTerms) LastDay() (policy.Date, error) {
 	if t.Until == "" {
 		return policy.Date{}, nil
@@ -47,7 +47,7 @@ func (m *Member) SetLastDay(d policy.Date) {
 }
 
 // CardAlert is the kind of a record that reports the tap of a lost or blocked card. The body of such a record is
-// CardAlertBody. The record names the member to whom the card was issued; who tapped the card is unknown.
+// CardAlertBody. The record names the member to whom the card was issued. Another person may have tapped the card.
 const CardAlert Kind = "card-alert"
 
 // CardAlertBody is the body of a card-alert record. The body contains no card number.

@@ -11,10 +11,10 @@ import (
 )
 
 // Every chunk except the policy is one list in canonical JSON, such as {"members":[…]}. The parts of a chunk are the
-// elements of the list. A part is identified by a hash: a credential by the SHA-256 of its issued bytes, as the roster
-// names it; every other part by the SHA-256 of its canonical JSON. A machine that has most parts of a chunk fetches the
-// Outline and the missing parts, and joins them. The chunk's own hash, which the manifest signs, then verifies the
-// result.
+// elements of the list. A part is identified by a hash. A credential is identified by the SHA-256 of its issued bytes,
+// as in the roster, and every other part by the SHA-256 of its canonical JSON. A machine that has most parts of a chunk
+// fetches the Outline and the missing parts, and joins them. The chunk's own hash, which the manifest signs, then
+// verifies the result.
 //
 // The outline of a badges chunk follows from the roster chunk of the same bucket: the credentials have the order in
 // which the members of the roster chunk list them under badges.

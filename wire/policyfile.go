@@ -53,7 +53,7 @@ func WritePolicyFile(w io.Writer, f PolicyFile) error {
 }
 
 // ReadPolicyFile reads a policy file and checks that the document lists exactly the chunks of the file. keys are the
-// trusted policy keys; If keys is nil, the signature is not checked here, because the machine that installs the bundle
+// trusted policy keys. If keys is nil, the signature is not checked here, because the machine that installs the bundle
 // checks it.
 func ReadPolicyFile(r io.Reader, keys note.Verifiers) (PolicyFile, error) {
 	t := tar.NewReader(r)

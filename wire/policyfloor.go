@@ -18,7 +18,7 @@ func (s Store) checkFollows(m Manifest) error {
 	return p.mayReplace(s.PolicyFloor())
 }
 
-// PolicyFloor returns the signed policy with the highest number installed here under the current policy keys; or the
+// PolicyFloor returns the signed policy with the highest number installed here under the current policy keys, or the
 // zero SignedPolicy if there is no such policy. A damaged file counts as absent, because the manifests in the store
 // contain policy numbers too.
 func (s Store) PolicyFloor() SignedPolicy {

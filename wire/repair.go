@@ -15,7 +15,7 @@ import (
 // it.
 const previousManifest = "manifest.previous"
 
-// Previous returns the manifest before the current one; the error fs.ErrNotExist means that there is none.
+// Previous returns the manifest before the current one. The error fs.ErrNotExist means that there is none.
 func (s Store) Previous() (Manifest, error) { return s.read(previousManifest) }
 
 func (s Store) read(name string) (Manifest, error) {

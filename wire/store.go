@@ -26,7 +26,7 @@ type Store struct {
 	Policy note.Verifiers
 }
 
-// Current returns the current manifest; the error os.ErrNotExist means that there is none.
+// Current returns the current manifest. The error os.ErrNotExist means that there is none.
 func (s Store) Current() (Manifest, error) { return s.read("manifest") }
 
 // Signed returns the bytes of the current signed manifest. The signature is not checked.

@@ -56,7 +56,7 @@ type UnknownCards struct {
 	Cards   []UnknownCard `json:"cards"`
 }
 
-// UnknownCard is one unknown card; each card is listed once.
+// UnknownCard is one unknown card. Each card is listed once.
 type UnknownCard struct {
 	wire.EnrolCard
 	At  time.Time `json:"at"`  // time of its last tap, by the machine's clock

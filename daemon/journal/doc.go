@@ -19,8 +19,8 @@
 // record: a clock that showed 2099 until a time server was reached affects only the records of that period.
 //
 // A new journal has a random generation (wire.Generation), so that a hub can distinguish it from an earlier journal of
-// the same machine. Files of schema version 1 have the empty generation; they are read, written and verified without a
-// conversion.
+// the same machine. Files of schema version 1 have the empty generation. Such files are read, written and verified
+// without a conversion.
 //
 // All methods may be called from any goroutine. Len never waits. The other methods wait for each other, and therefore
 // for the disk.

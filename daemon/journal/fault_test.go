@@ -67,7 +67,7 @@ func TestFullDiskRefusesRecordsAndAcceptsThemWhenItHasRoom(t *testing.T) {
 	}
 }
 
-func TestFactsOfARefusedRecordAreNotKept(t *testing.T) {
+func TestFactsOfARefusedRecordAreNotWritten(t *testing.T) {
 	j := fresh(t)
 	fill(t, j, 1)
 	if _, err := j.store.db.conn.ExecContext(t.Context(), "CREATE TEMP TRIGGER no BEFORE INSERT ON main.facts WHEN "+
@@ -219,7 +219,8 @@ func TestDamagedJournalAndItsLogAreNotModified(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Open(path, options(t)); err == nil || !strings.Contains(err.Error(), "record 30 does not match its leaf hash") {
+	if _, err := Open(path, options(t)); err == nil ||
+		!strings.Contains(err.Error(), "record 30 does not match its leaf hash") {
 		t.Errorf("%v", err)
 	}
 	for end, b := range files {

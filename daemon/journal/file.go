@@ -29,7 +29,7 @@ const (
 
 // schema stores the tree's hashes in the row of the record that completed them. The column hashes holds the hash of the
 // leaf, then the hashes of the subtrees that the record completes, upwards. Therefore a record needs only one row. The
-// columns salt and record are NULL once a body is erased; the hash of the leaf remains.
+// columns salt and record are NULL once a body is erased. The hash of the leaf remains.
 const schema = `
 CREATE TABLE journal (origin TEXT NOT NULL, generation TEXT NOT NULL) STRICT;
 CREATE TABLE records (

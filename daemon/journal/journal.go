@@ -16,8 +16,8 @@ import (
 	"portillon/wire"
 )
 
-// Options are the settings of a journal that is opened for writing. Site, Machine and Signer are required; every other
-// field has the default that its comment states.
+// Options are the settings of a journal that is opened for writing. Site, Machine and Signer are required. Every other
+// field has the default that is stated in its comment.
 type Options struct {
 	Site    policy.SiteID
 	Machine policy.MachineID

@@ -60,7 +60,7 @@ func (j *Journal) WalkTags(seen func(wire.Record), gap func()) (err error) {
 }
 
 // Cursors returns for each sink the sequence number of the last record that the sink has acknowledged. A cursor past
-// the end of the journal belongs to another journal; the caller must ignore it.
+// the end of the journal belongs to another journal, and the caller must ignore that cursor.
 func (j *Journal) Cursors() (_ map[string]uint64, err error) {
 	defer j.store.addNameAndRemedy(&err)
 	j.store.mu.Lock()

@@ -18,7 +18,7 @@ type MendResult struct {
 	Kept string // path of the damaged file
 }
 
-// Mend replaces a damaged journal with its readable records, and keeps the damaged file beside it under another name.
+// Mend replaces a damaged journal with its readable records, and leaves the damaged file beside it under another name.
 // No daemon may have the journal open. If no record can be read, or the file is another machine's journal, Mend changes
 // nothing.
 func Mend(ctx context.Context, path string, o Options, held HubCopy, now time.Time) (out MendResult, err error) {

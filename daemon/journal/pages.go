@@ -100,8 +100,8 @@ func trailing64(seq uint64) int {
 	return trailing(seq)
 }
 
-// decodeRow splits a record in SQLite's format (§2.1) into its texts and blobs; a NULL or number becomes nil. decodeRow
-// returns nil if the record is invalid.
+// decodeRow splits a record in SQLite's format (§2.1) into its texts and blobs. A NULL or a number becomes nil.
+// decodeRow returns nil if the record is invalid.
 func decodeRow(b []byte) [][]byte {
 	head, n := varint(b)
 	if n == 0 || head > uint64(len(b)) || head < uint64(n) {

@@ -26,7 +26,7 @@ type HubCopy struct {
 	Generation wire.Generation
 }
 
-// Span is a range of sequence numbers; First and Last are included.
+// Span is a range of sequence numbers, including First and Last.
 type Span struct{ First, Last uint64 }
 
 // String returns "41–50", or "41" for one number.

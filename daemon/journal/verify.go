@@ -26,8 +26,8 @@ type VerifyResult struct {
 }
 
 // Verify reads everything: SQLite's integrity check, every leaf, every hash of the tree, the numbers, which have no
-// gaps, and the times, which run backwards only after a correction of the clock. The journal may grow during the call;
-// Verify covers the records that existed at the beginning.
+// gaps, and the times, which run backwards only after a correction of the clock. The journal may grow during the call.
+// Verify covers the records that existed at the beginning of the call.
 func (j *Journal) Verify(ctx context.Context) (_ VerifyResult, err error) {
 	defer j.store.addNameAndRemedy(&err)
 	if err := j.store.integrity(ctx); err != nil {

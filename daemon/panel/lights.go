@@ -12,8 +12,8 @@ import (
 // arranged vertically, red on top and green below, so that a person who cannot distinguish the colours recognises a
 // lamp by its place and rhythm.
 //
-// The table of states gives each state its lamps and beeps. States that ask the member for the same action share their
-// lamps, and other states never do (TestStatesShareLampsOnlyIfTheyAskForTheSameAction):
+// The table of states defines the lamps and beeps of each state. States that ask the member for the same action share
+// their lamps, and other states never do (TestStatesShareLampsOnlyIfTheyAskForTheSameAction):
 //
 //	lamps                        states
 //	green, a glimpse every 3 s   ready

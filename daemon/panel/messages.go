@@ -225,8 +225,8 @@ func ConfirmQuestion(name string) policy.Text {
 	}
 }
 
-// OfferConfirm returns the button that confirms the form id in the member's name. what names the form's content;
-// minutes is its duration, 0: none.
+// OfferConfirm returns the button that confirms the form id in the member's name. what names the content of the form.
+// minutes is the logged duration; 0: no duration was logged.
 func OfferConfirm(id string, what policy.Text, minutes int) Offer {
 	long := ""
 	if minutes > 0 {

@@ -55,7 +55,7 @@ var (
 )
 
 // states has one row for each Sign. To add a state, put its sign, its view and its row into a new file, and add the row
-// here; testdata/recipes/panel-state.patch is an example.
+// here. testdata/recipes/panel-state.patch is an example.
 var states = []state{
 	{
 		sign: SignReady, colour: ink, lamps: lampsReady,

@@ -222,7 +222,7 @@ func Finishing() View {
 	}
 }
 
-// Cooling returns the view while the extraction keeps running after a session.
+// Cooling returns the view while the extraction continues to run after a session.
 func (c Clock) Cooling(now, until time.Time) View {
 	left := max(int((until.Sub(now)+time.Minute-1)/time.Minute), 1)
 	return View{Sign: SignCooling, Until: until, Since: now,

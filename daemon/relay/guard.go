@@ -50,8 +50,8 @@ var ErrLost = errors.New("connection to the daemon lost")
 
 var errDeaf = errors.New("daemon does not read the lines of the guard")
 
-// followTime is how long a contactor may take to follow an order before the guard reports it. Behind a charge pump, a
-// contactor opens later.
+// followTime is the longest time that a contactor may take to follow an order before the guard reports it. Behind a
+// charge pump, a contactor opens later.
 func followTime(heartbeat bool) time.Duration {
 	if heartbeat {
 		return pumpRelease + contactorTime + followMargin
@@ -78,7 +78,7 @@ func Guard(ctx context.Context, in io.Reader, out io.Writer, p Pins) error {
 	words, spoken := make(chan guardLine, backlog), make(chan struct{})
 	go func() { defer close(spoken); writeLines(out, words) }()
 	g := newGuard(p.withoutNil(), words)
-	err := g.hold(ctx, in)
+	err := g.control(ctx, in)
 	if err != nil && !errors.Is(err, ErrLost) && ctx.Err() == nil {
 		g.words.say(faultLine(err))
 	}
@@ -104,8 +104,8 @@ func stopped() *time.Timer {
 	return t
 }
 
-// hold opens the relay, processes orders and inputs, and opens the relay again.
-func (g *guard) hold(ctx context.Context, in io.Reader) error {
+// control opens the relay, processes orders and inputs, and opens the relay again at the end.
+func (g *guard) control(ctx context.Context, in io.Reader) error {
 	if err := g.open(); err != nil {
 		return err
 	}

@@ -407,7 +407,7 @@ func TestFailingPinEndsTheGuardWithTheReason(t *testing.T) {
 	})
 }
 
-func TestGuardOpensTheRelayWhenAskedToEnd(t *testing.T) {
+func TestGuardOpensTheRelayWhenItsContextEnds(t *testing.T) {
 	runRig(t, nil, func(r *rig) {
 		r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample).is(true, "before").cancel()
 		r.wantEnd("canceled")

@@ -59,7 +59,8 @@ func (x cardIndex) byForm(uid rfid.UID, short bool) (int32, bool) {
 	return places[0], true
 }
 
-// placesByForm returns all places to which the derived forms of a number lead, sorted; nobody sorts first.
+// placesByForm returns all places to which the derived forms of a number lead. The places are sorted, with nobody
+// first.
 func (x cardIndex) placesByForm(uid rfid.UID, short bool) []int32 {
 	places := map[int32]bool{}
 	form := func(use wire.CardForm, u rfid.UID) {
@@ -83,7 +84,7 @@ func (x cardIndex) placesByForm(uid rfid.UID, short bool) []int32 {
 	return slices.Sorted(maps.Keys(places))
 }
 
-// addCards adds the cards of a member; at is the member's place in members.people. A card that is refused for one
+// addCards adds the cards of a member. at is the member's place in members.people. A card that is refused for one
 // member grants nothing to any member.
 func (l *loader) addCards(m wire.Member, at int32) {
 	for _, c := range m.CardStates {

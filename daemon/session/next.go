@@ -195,7 +195,7 @@ func (t *step) useDecision(d policy.Decision) {
 }
 
 // wouldRefuse returns the result that the decision would have had in the mode enforce, if the machine's mode admits
-// refused members; otherwise "".
+// refused members, and "" otherwise.
 func wouldRefuse(d policy.Decision) string {
 	if d.Would == d.Verdict {
 		return ""

@@ -41,7 +41,7 @@ func spans() []time.Duration {
 	}
 }
 
-// acts returns the possible events. Taps are frequent; the end of the daemon is rare.
+// acts returns the possible events. Taps are frequent, and the end of the daemon is rare.
 func acts() []Event {
 	ev := []Event{
 		Tick{},

@@ -24,7 +24,7 @@
 // Time must not run backwards during a session: Input.Now carries Go's monotonic clock reading, so that limits remain
 // correct when the wall clock is set.
 //
-// A State is not kept across restarts: no session is resumed. The tags and the pending records survive a restart
+// A State does not survive a restart, so no session is resumed. The tags and the pending records survive a restart
 // (Restore). Any goroutine may read a State once Next has returned it: Next never modifies its arguments.
 package session
 
@@ -175,7 +175,7 @@ type Holds struct {
 	ReaderDown bool        // the reader does not answer, so no card can be tapped
 }
 
-// Ledger holds the records that the journal has not accepted yet.
+// Ledger contains the records that the journal has not accepted yet.
 type Ledger struct {
 	Broken  bool     // the journal refused a record; cleared when the journal accepts a record again
 	Pending []Record // records of events that have happened and that the journal has not accepted yet, oldest first
@@ -366,7 +366,7 @@ type (
 		Now bool
 	}
 	// RemoveTag removes the tag with the given id. By is empty for an operator, whose permission the daemon has
-	// checked; Any other By must be the maintainer who works on this machine, or whose work on the machine ended a
+	// checked. Any other By must be the maintainer who works on this machine, or whose work on the machine ended a
 	// moment ago.
 	RemoveTag struct {
 		ID string

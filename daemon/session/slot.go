@@ -17,7 +17,7 @@ const TakenOut = 3 * time.Second
 // Cards contains the cards that were presented to the reader. The zero Cards means that no card was presented.
 type Cards struct {
 	Strength policy.CardStrength // what the card that began the session, or the wait, proved
-	// tappedAt is the time of that card's tap, as reported by the reader; the loop may have handled the tap later.
+	// tappedAt is the time of that card's tap, as reported by the reader. The loop may have handled the tap later.
 	tappedAt time.Time
 	session  []sessionCard // last card of each person in the session or the wait
 	slot     slot

@@ -20,7 +20,7 @@
 // No member waits for this package. SetState and Notify never block; Append waits at most for the reading of one batch.
 //
 // A command with the retained flag is refused: a broker has stored it, so it may be old. A message of more than
-// wire.MaxPacket bytes is dropped and logged with its topic; the connection remains open. At each connection, messages
+// wire.MaxPacket bytes is dropped and logged with its topic. The connection remains open. At each connection, messages
 // that others retained on this machine's topics are replaced or cleared. The handlers check whether a command or a
 // manifest is genuine.
 package uplink

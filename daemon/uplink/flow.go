@@ -36,7 +36,7 @@ func (f *flow) isWaiting() bool { return f.sent > f.held }
 // A hub that repeats an acknowledgement has received a batch after a gap: an earlier batch was lost. The missing
 // records are sent at once, but only once for each gap, because the batches that were already in flight cause further
 // repetitions. If the hub's count decreases, the hub has lost its disk, or an old acknowledgement was replayed. The
-// first time, the records are sent again at once; later, they are sent again only after a stall.
+// first time, the records are sent again at once. Later, they are sent again only after a stall.
 func (f *flow) handleAck(seq uint64) (progress bool) {
 	switch {
 	case seq > f.held:

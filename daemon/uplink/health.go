@@ -150,7 +150,7 @@ type moment struct {
 }
 
 // writeTime returns the time at which a record was written, in milliseconds since this computer's start. A record of an
-// earlier boot is dated by the wall clocks if both are trusted; otherwise now is used, and the true age of the record
+// earlier boot is dated by the wall clocks if both are trusted. Otherwise now is used, and the true age of the record
 // is unknown.
 func (m moment) writeTime(r wire.Record) int64 {
 	switch age := m.wall.Sub(r.Wall); {

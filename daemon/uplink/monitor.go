@@ -50,8 +50,8 @@ func (u *Uplink) noteGrowth() {
 	})
 }
 
-// findOldestOwed looks up the oldest record that the hub does not hold. The uplink's own goroutine calls it, so that no
-// member waits for the disk.
+// findOldestOwed looks up the oldest record that the hub has not acknowledged. The uplink's own goroutine calls it, so
+// that no member waits for the disk.
 func (u *Uplink) findOldestOwed() {
 	held := u.hub.held.Load()
 	oldest, found := int64(0), false

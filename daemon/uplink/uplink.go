@@ -203,8 +203,8 @@ func (u *Uplink) Notify() {
 // Acked returns the number of records that the hub holds, by its last acknowledgement.
 func (u *Uplink) Acked() uint64 { return u.hub.held.Load() }
 
-// Run keeps a connection until ctx ends, then publishes that the machine is offline. Run returns when all its
-// goroutines have ended.
+// Run maintains a connection to the broker until ctx ends, then publishes that the machine is offline. Run returns when
+// all its goroutines have ended.
 func (u *Uplink) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	defer workers.Wait()

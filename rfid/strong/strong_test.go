@@ -82,7 +82,7 @@ func TestPersonalisedCardIsAccepted(t *testing.T) {
 	})
 }
 
-func TestFactoryCardAndOtherSitesCardAreRefused(t *testing.T) {
+func TestFactoryCardsAndCardsOfOtherSitesAreRefused(t *testing.T) {
 	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
 		refused(t, s, c, ErrWrongKey)
 		mustPersonalise(t, s, c)
@@ -199,7 +199,7 @@ func TestProofOfASilentCardEndsWithinTheTimeLimit(t *testing.T) {
 	})
 }
 
-func TestAuthenticationDelayIsErrLocked(t *testing.T) {
+func TestAuthenticationDelayGivesErrLocked(t *testing.T) {
 	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
 		mustPersonalise(t, s, c)
 		c.Delay = 1

@@ -60,7 +60,7 @@ func (i *In) Read() gpio.Level {
 	return gpio.Level(v.bits&1 == 1)
 }
 
-// WaitForEdge implements gpio.PinIn; a negative timeout means no limit. All pending edges count as one. WaitForEdge
+// WaitForEdge implements gpio.PinIn. A negative timeout means no limit. All pending edges count as one. WaitForEdge
 // returns false at once if the line can no longer be watched.
 func (i *In) WaitForEdge(timeout time.Duration) bool {
 	_, ok, err := i.Next(timeout)

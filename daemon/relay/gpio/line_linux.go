@@ -119,7 +119,7 @@ func request(line int, consumer string) *lineRequest {
 	return r
 }
 
-// request requests the line from the chip; r.fd is then the line's own file descriptor.
+// request requests the line from the chip. After success, r.fd is the file descriptor of the line.
 func (k kernel) request(label string, line int, r *lineRequest) (string, error) {
 	chip, path, err := k.find(label, line)
 	if err != nil {

@@ -218,7 +218,7 @@ func (k *Card) chain(b []byte) []byte {
 	return append([]byte{0x40}, b[:piece]...)
 }
 
-// read returns the next frame; if n is not 0 and whole is false, at most n bytes of the frame.
+// read returns the next frame. If n is not 0 and whole is false, read returns at most n bytes of the frame.
 func (c *Chip) read(n int, whole bool) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()

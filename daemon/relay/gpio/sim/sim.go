@@ -134,7 +134,7 @@ func (i Input) Read() gpio.Level {
 // poll is the interval between two reads of a simulated input.
 const poll = 5 * time.Millisecond
 
-// WaitForEdge implements gpio.PinIn; a negative timeout means no limit.
+// WaitForEdge implements gpio.PinIn. A negative timeout means no limit.
 func (i Input) WaitForEdge(timeout time.Duration) bool {
 	before := i.Read()
 	for began := time.Now(); timeout < 0 || time.Since(began) < timeout; {
