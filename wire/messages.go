@@ -204,7 +204,7 @@ type State struct {
 func ParseState(data []byte) (State, error) {
 	var s State
 	if len(data) > MaxRecord {
-		return s, fmt.Errorf("state: %d bytes", len(data))
+		return s, fmt.Errorf("state has %d bytes, want at most %d", len(data), MaxRecord)
 	}
 	err := decodeHint(data, &s)
 	s.UnackedWhy, s.SilentScreen = OneLine(s.UnackedWhy, maxStateText), OneLine(s.SilentScreen, maxStateText)
