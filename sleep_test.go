@@ -14,14 +14,14 @@ import (
 )
 
 // bubbles are the functions that run the function which they are given in a bubble of testing/synctest.
-var bubbles = []string{"synctest.Test", "daemon/relay.held", "hub/api.runInBubble", "hub/publish.runInBubble"}
+var bubbles = []string{"synctest.Test", "daemon/relay.withSwitch", "hub/api.runInBubble", "hub/publish.runInBubble"}
 
 // sleepers are the functions that call time.Sleep outside such a function, with the reason why.
 var sleepers = map[string]string{
 	"daemon.Append":            "a journal with a slow disk, for tests in a bubble",
 	"daemon/relay.WaitForEdge": "an input without edges, for tests in a bubble",
 	"daemon/relay.wait":        "passes the time of a bubble",
-	"daemon/relay.TestSetReturnsWhenTheGuardHasConfirmed": "a guard that answers late, in the bubble of held",
+	"daemon/relay.TestSetReturnsWhenTheGuardHasConfirmed": "a guard that answers late, in the bubble of withSwitch",
 	"hub/enrol.TestRenewalIsRefusedOnceAnotherComputerHasJoined": "nothing shows that a transaction waits for another; " +
 		"a wait that is too short makes the test weaker, and never fails it",
 }
