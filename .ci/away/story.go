@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -10,10 +11,10 @@ import (
 	"time"
 )
 
-// dayFile is the transcript, which is a page of the documentation.
+// dayFile is the transcript of the first day. The transcript is also a page of the documentation.
 const dayFile = "docs/first-day.md"
 
-// step is a command of the transcript for one of the two computers, with the expected answer.
+// step is a command of the transcript for one of the two computers, with its expected output.
 type step struct {
 	place  string   // hub or pi
 	line   string   // command, or empty for a file
@@ -24,8 +25,9 @@ type step struct {
 
 // parse reads the transcript. In a block ```console, a line "hub$ …" is a command on the hub, a line "pi$ …" is a
 // command on the machine, and the following lines are the expected answer. In an answer, … stands for any text within a
-// line, a line … stands for any lines, and {word} stands for a word of this run, which is the same in all places. "#
-// exit 1" ends a command that must fail; "&" ends a command that keeps running. A block "```yaml name" is a file.
+// line, and a line with only … stands for any lines. The placeholder {word} stands for a word that differs between runs
+// but is the same in all places of one run. "# exit 1" ends a command that must fail; "&" ends a command that keeps
+// running. A block "```yaml name" is a file.
 func parse(text string) (out []step) {
 	kind := ""
 	for i, line := range strings.Split(text, "\n") {
@@ -50,11 +52,11 @@ func parse(text string) (out []step) {
 	return out
 }
 
-// telling is a run of the transcript.
+// transcriptRun is one run of the transcript.
 type telling struct {
 	*world                   // the two computers
 	words  map[string]string // values of {word} in this run
-	prefix map[string]string // lines cd … and NAME=value in effect, by place
+	prefix map[string]string // lines cd … and NAME=value that apply to later commands, by computer
 }
 
 // story runs the transcript.
@@ -84,7 +86,7 @@ func story(ctx context.Context, w *world) (string, error) {
 // setting matches a line that applies to all later commands of a computer.
 var setting = regexp.MustCompile(`^(cd|[A-Z]+=)`)
 
-// tell runs one step and compares the answer.
+// runStep runs one step and compares its output with the expected answer.
 func (t *telling) tell(ctx context.Context, s step) error {
 	if s.file != "" {
 		return os.WriteFile(filepath.Join(t.dir, "hub", s.file), []byte(t.filled(strings.Join(s.want, "\n")+"\n")), 0o644)
@@ -107,18 +109,19 @@ func (t *telling) tell(ctx context.Context, s step) error {
 		_, err = await(ctx, before, func() (bool, error) { err := t.compare(s.want, p.said()); return err == nil, err })
 		return err
 	}
-	if name, ok := strings.CutPrefix(line, "kill "); ok { // kill ends the last program with that name
+	if name, ok := strings.CutPrefix(line, "kill "); ok { // the transcript's command kill ends the last program with that name
 		return t.kill(name)
 	}
-	// Machine and hub may need a moment: repeat a command that changes nothing until the answer is as expected.
+	// The machine and the hub react after a delay, so a command that changes nothing is repeated until its output is as
+	// expected.
 	_, err := await(ctx, line, func() (bool, error) {
 		if strings.Contains(line, "machine tap") {
-			time.Sleep(again) // an earlier presentation would count as the same tap
+			time.Sleep(again) // two presentations within this time would count as one tap
 		}
 		cmd := at(ctx, t.prefix[s.place]+line)
 		b, err := cmd.CombinedOutput()
 		if code := cmd.ProcessState.ExitCode(); no && fmt.Sprint(code) != expected || !no && err != nil {
-			return !asking.MatchString(line), fmt.Errorf("exit %d: %s", code, b)
+			return !asking.MatchString(line), fmt.Errorf("exit code %d, want %q: %s", code, cmp.Or(expected, "0"), b)
 		}
 		return t.compareOnce(s, string(b))
 	})
@@ -132,24 +135,24 @@ func (t *telling) kill(name string) error {
 			return p.end()
 		}
 	}
-	return fmt.Errorf("no program %q was started", name)
+	return fmt.Errorf("transcript kills program %q, which was not started", name)
 }
 
-// asking matches commands that change nothing and may be repeated until the answer is as expected.
+// readOnlyCommand matches the commands that change nothing and may be repeated until their output is as expected.
 var asking = regexp.MustCompile(
 	`^portillon (machine (list|status|tap)|card taps|report|member (list|show)|policy show)`)
 
-// compareOnce compares an answer. It reports true if the comparison is final, because the answer is as expected or the
-// command must not be repeated.
+// compareOnce compares the output of a command with the expected answer. The result is true if the comparison is final:
+// the output is as expected, or the command must not be repeated.
 func (t *telling) compareOnce(s step, got string) (bool, error) {
 	err := t.compare(s.want, got)
 	if err != nil && !asking.MatchString(s.line) {
-		return true, fmt.Errorf("%s\nanswers\n%s\n%w", s.line, got, err)
+		return true, fmt.Errorf("command %s has the output\n%s\n%w", s.line, got, err)
 	}
 	return err == nil, err
 }
 
-// filled returns a text with the words of this run in place of {word}.
+// fillWords replaces each {word} of a text by the word that this run has stored.
 func (t *telling) filled(s string) string {
 	for name, word := range t.words {
 		s = strings.ReplaceAll(s, "{"+name+"}", word)
@@ -157,13 +160,13 @@ func (t *telling) filled(s string) string {
 	return s
 }
 
-// Patterns of blanks, which count as one space, and of a quoted {word}.
+// blanks matches spaces and tabs, which count as one space; word matches a quoted {word}.
 var (
 	blanks = regexp.MustCompile(`[ \t]+`)
 	word   = regexp.MustCompile(`\\\{([a-z]+)\\\}`)
 )
 
-// compare compares an answer with the transcript's answer, and stores the words of this run.
+// compare compares a command's output with the transcript's answer, and stores the words of this run.
 func (t *telling) compare(want []string, got string) error {
 	// Convert the transcript's answer to a regular expression.
 	pattern := "^"
@@ -181,7 +184,7 @@ func (t *telling) compare(want []string, got string) error {
 	}
 	var b strings.Builder
 	for line := range strings.Lines(got) {
-		if strings.HasPrefix(line, "time=") { // skip lines of the log
+		if strings.HasPrefix(line, "time=") { // lines of the log may precede the answer
 			continue
 		}
 		b.WriteString(strings.TrimSpace(blanks.ReplaceAllString(line, " ")) + "\n")

@@ -29,14 +29,14 @@ const (
 	changeBadges = 5
 	// changeZIP is the number of badges in one upload; the directory accepts 1,000.
 	changeZIP = 1000
-	// changeRounds is how often each change is measured.
+	// changeRounds is the number of measurements of each kind of change.
 	changeRounds = 7
 )
 
-// changed is a running hub with a site of many members, with an API client of its owner.
+// changeSite is a running hub with a site of many members, and an API client of the site's owner.
 type changed struct {
 	hub  *hub.Hub
-	http *http.Client   // has the owner's session cookie
+	http *http.Client   // HTTP client with the owner's session cookie
 	base string         // address of the hub's web pages
 	key  *openbadge.Key // signs the badges
 	text []byte         // the published policy
@@ -45,7 +45,7 @@ type changed struct {
 	n    int    // number of issued badges
 }
 
-// changeRow measures how long a change of one member takes until the next bundle is in force at the hub.
+// changeRow measures the time from a change of one member until the hub's next bundle is in force.
 func changeRow(ctx context.Context, o options) error {
 	dir, err := os.MkdirTemp(o.dir, "portillon-bench-change-")
 	if err != nil {
@@ -85,7 +85,7 @@ func changeRow(ctx context.Context, o options) error {
 // changeKind is one kind of change, for which the time until the next bundle is measured.
 type changeKind struct {
 	name string
-	do   func(i int) error // makes change number i through the API
+	do   func(i int) error // performs change number i through the API
 }
 
 // kinds returns the most frequent changes by administrators.
@@ -115,7 +115,7 @@ func (c *changed) measure(ctx context.Context, kind changeKind, out func(...any)
 			return err
 		}
 		wall, busy = append(wall, time.Since(began)), append(busy, busyTime()-cpu)
-		time.Sleep(time.Second) // a version is the time in seconds: wait so that the next bundle has a higher one
+		time.Sleep(time.Second) // a bundle's version is its time in seconds, so wait until the next bundle has a higher version
 	}
 	slices.Sort(wall)
 	slices.Sort(busy)
@@ -151,7 +151,8 @@ func bareBundle(h *hub.Hub, dir string) (time.Duration, error) {
 	return time.Since(began), err
 }
 
-// startChanged starts a hub in an empty folder, and signs its first owner in. stop ends and closes the hub.
+// startChanged starts a hub in an empty folder, and signs its first owner in. The returned function stop ends and
+// closes the hub.
 func startChanged(ctx context.Context, dir string) (*changed, func(), error) {
 	made, err := hub.Create(dir, hub.NewHub{Site: "biklab", Host: "localhost", Web: "127.0.0.1:0"})
 	if err != nil {
@@ -197,18 +198,18 @@ func startChanged(ctx context.Context, dir string) (*changed, func(), error) {
 	return nil, nil, err
 }
 
-// signIn creates the first owner with the hub's code. This also signs the client in.
+// signIn creates the first owner with the hub's code. The client is then signed in as this owner.
 func (c *changed) signIn(ctx context.Context) error {
 	form := url.Values{"code": {c.hub.OwnerCode()}, "name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
 	status, body, err := c.do(ctx, "POST", "/code/owner", "application/x-www-form-urlencoded", []byte(form.Encode()), "")
 	if err == nil && status != http.StatusSeeOther {
-		err = fmt.Errorf("sign in: %d: %.200s", status, body)
+		err = fmt.Errorf("signing in failed with status %d: %.200s", status, body)
 	}
 	return err
 }
 
-// do sends a request and returns the status and body of the answer. kind is the content type, match is the header
-// If-Match; both may be empty.
+// do sends a request and returns the status and body of the answer. The argument kind is the content type and match is
+// the header If-Match; both may be empty.
 func (c *changed) do(ctx context.Context, method, path, kind string, body []byte, match string) (int, []byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
@@ -282,7 +283,7 @@ func (c *changed) fill(ctx context.Context, members int) error {
 	text, err1 := os.ReadFile("site-example/policy.yaml")
 	key, err2 := os.ReadFile("site-example/keys/DEMO-ONLY-issuer.json")
 	if err := errors.Join(err1, err2); err != nil {
-		return fmt.Errorf("run the benchmark in the repository's folder: %w", err)
+		return fmt.Errorf("the example policy cannot be read, run the benchmark in the repository's folder: %w", err)
 	}
 	p, err := file.Parse("policy.yaml", text)
 	if err != nil {
@@ -323,7 +324,7 @@ func (c *changed) fill(ctx context.Context, members int) error {
 	return c.settle(ctx)
 }
 
-// settle waits until the hub has built no new bundle for 5 s.
+// settle waits until the hub has not built a new bundle for 5 s.
 func (c *changed) settle(ctx context.Context) error {
 	for last, since := version(c.hub), time.Now(); time.Since(since) < 5*time.Second; {
 		if err := c.await(ctx, func() bool {
@@ -339,7 +340,8 @@ func (c *changed) settle(ctx context.Context) error {
 	return nil
 }
 
-// award issues n badges and uploads them as a ZIP. The members from index from on get changeBadges badges each.
+// issueBadges issues n badges and uploads them as a ZIP. Each member, beginning with index from, receives changeBadges
+// badges.
 func (c *changed) award(ctx context.Context, from, n int) error {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)

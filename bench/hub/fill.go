@@ -117,9 +117,9 @@ func (b *bigSite) membersYAML() []byte {
 	return w.Bytes()
 }
 
-// hashedOne is the interval of members whose badge names the recipient by a hashed address. The other badges name the
-// recipient by a subject. The hub must compare a hashed address with every member, which would take minutes if all
-// badges had one.
+// hashedInterval sets which members have a badge that names the recipient by a hashed address: one member in
+// hashedInterval. The other badges name the recipient by a subject. The hub must compare a hashed address with every
+// member; that would take minutes if all badges contained one.
 const hashedOne = 10
 
 // badge issues a badge to a member.
@@ -158,7 +158,8 @@ func (b *bigSite) badgesZIP(from int) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// enrol writes the machines into the database of a stopped hub, because the hub limits enrolment to two codes a second.
+// enrol writes the machines directly into the database of a stopped hub, because the hub limits enrolment to two codes
+// a second.
 func (b *bigSite) enrol(ctx context.Context, f *fleet) (err error) {
 	db, err := store.Open(ctx, b.c.Database())
 	if err != nil {
@@ -185,7 +186,7 @@ func (b *bigSite) enrol(ctx context.Context, f *fleet) (err error) {
 	})
 }
 
-// enrolOne creates a machine with its keys and certificate, and writes its rows.
+// enrolOne creates a machine with its keys and certificate, and writes the machine's rows into the database.
 func enrolOne(ctx context.Context, tx *store.Tx, authority *enrol.Authority, id policy.MachineID) (*simulated, error) {
 	journal, err := newMachine(id)
 	if err != nil {

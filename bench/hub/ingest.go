@@ -24,26 +24,26 @@ import (
 )
 
 const (
-	ingestMachines = 20  // machines that send records
-	ingestBatch    = 100 // records in a batch
-	// ingestRounds is how often each variant is measured, alternately. The result is the median of the ratios, so that a
+	ingestMachines = 20  // number of machines that send records
+	ingestBatch    = 100 // number of records in a batch
+	// ingestRounds is the number of measurements of each variant. The result is the median of the ratios, so that a
 	// short load by other programs does not affect it.
 	ingestRounds = 9
-	// ingestTogether is how many waiting batches the hub stores in one transaction (maxTogether in package hub).
+	// ingestGroup is the number of waiting batches that the hub stores in one transaction (maxTogether in package hub).
 	ingestTogether = 16
-	// ingestMust is the smallest accepted ratio of ledger to bare insert.
+	// ingestMinimum is the smallest accepted ratio of the ledger's speed to the speed of a bare insert.
 	ingestMust = 0.5
 )
 
-// batches are the messages of ingestMachines machines, alternately.
+// batches contains the messages of ingestMachines machines in turn.
 type batches struct {
 	keys   ledger.Keys    // of the machines
-	taken  []ledger.Batch // as received from the broker
+	taken  []ledger.Batch // messages as received from the broker
 	parsed []wire.Batch   // taken, parsed
 
 	records [][]wire.Record // records of each batch
 	leaves  [][]tlog.Hash   // leaf hashes of each batch
-	bytes   int             // size of all salts and records
+	bytes   int             // total size of all salts and records, in bytes
 }
 
 // makeBatches generates the messages before the measurement, so that signing is not measured.
@@ -78,11 +78,11 @@ func makeBatches(records int) (out batches, err error) {
 	return out, nil
 }
 
-// ingest compares the ledger with a bare insert of the same salts and records into the same kind of file: WAL, FULL,
-// one table with the key (machine, seq). Both commit at the same rate: once with each batch, and once with
-// ingestTogether batches. The bare insert verifies nothing: no JSON, no signature, no tree, no index. A second bare
-// insert stores all columns and the index of the ledger; the difference between it and the ledger is the cost of the
-// checks.
+// ingest compares the speed of the ledger with that of a bare insert of the same salts and records into a file of the
+// same kind: WAL, FULL, one table with the key (machine, seq). Both are measured with two sizes of transaction: one
+// batch, and ingestGroup batches. The bare insert parses no JSON, verifies no signature and no tree, and has no index.
+// A second bare insert stores all columns and the index of the ledger; the difference between it and the ledger is the
+// cost of the checks.
 func ingest(_ context.Context, o options) error {
 	b, err := makeBatches(o.records)
 	if err != nil {
@@ -100,7 +100,7 @@ func ingest(_ context.Context, o options) error {
 	return failed
 }
 
-// compare measures the three variants alternately, with group batches in each transaction.
+// compare measures the three variants in turn, with group batches in each transaction.
 func (b batches) compare(o options, group int, n float64) error {
 	ways := []struct {
 		name string
@@ -133,7 +133,7 @@ func (b batches) compare(o options, group int, n float64) error {
 		by))
 	if counts < ingestMust {
 		return fmt.Errorf(
-			"ingest with %d batches to a commit is %.2f × a bare insert of the same bytes %s, want at least %.2f",
+			"ledger's speed with %d batches to a commit is %.2f × that of a bare insert of the same bytes %s, want at least %.2f",
 			group,
 			counts,
 			by,
@@ -143,7 +143,8 @@ func (b batches) compare(o options, group int, n float64) error {
 	return nil
 }
 
-// busy reports whether more processes are runnable than the computer has processors. Wall times are then unreliable.
+// busy reports whether more processes are runnable than the computer has processors. On a busy computer, wall times are
+// unreliable.
 func busy() bool {
 	one, _, _ := strings.Cut(load(), " ")
 	n, err := strconv.ParseFloat(one, 64)
@@ -182,7 +183,7 @@ func timed(o options, name string, open func(path string) (run, end func() error
 		return cost{}, fmt.Errorf("%s: %w", name, err)
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	runtime.GC() // free the garbage of earlier measurements
+	runtime.GC() // collect the garbage of earlier measurements before the time is measured
 	began, cpu := time.Now(), cpuTime()
 	if err := run(); err != nil {
 		return cost{}, fmt.Errorf("%s: %w", name, err)
@@ -202,7 +203,7 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// take returns a variant in which the ledger stores the batches, with group batches in each transaction.
+// ledgerVariant returns a variant in which the ledger stores the batches, with group batches in each transaction.
 func (b batches) take(group int) func(path string) (run, end func() error, err error) {
 	return func(path string) (run, end func() error, err error) {
 		l, err := ledger.Open(path, site, b.keys)
@@ -213,7 +214,7 @@ func (b batches) take(group int) func(path string) (run, end func() error, err e
 	}
 }
 
-// takeAll stores all batches and checks that all their records are new.
+// storeAll stores all batches and checks that all their records are new.
 func (b batches) takeAll(l *ledger.Ledger, group int) error {
 	for some := range slices.Chunk(b.taken, group) {
 		for _, r := range l.TakeAll(some) {
@@ -221,7 +222,7 @@ func (b batches) takeAll(l *ledger.Ledger, group int) error {
 				return r.Err
 			}
 			if r.New != ingestBatch {
-				return fmt.Errorf("batch has %d new records, want %d", r.New, ingestBatch)
+				return fmt.Errorf("ledger stored %d new records of a batch, want %d", r.New, ingestBatch)
 			}
 		}
 	}
@@ -274,7 +275,7 @@ var bareRows = bareTable{
 	},
 }
 
-// bare returns a variant that inserts rows without checks, group batches in each transaction.
+// bareVariant returns a variant that inserts rows without checks, with group batches in each transaction.
 func (b batches) bare(group int, t bareTable) func(path string) (run, end func() error, err error) {
 	return func(path string) (run, end func() error, err error) {
 		q := url.Values{
@@ -299,7 +300,7 @@ func (b batches) bare(group int, t bareTable) func(path string) (run, end func()
 	}
 }
 
-// insertAll inserts all batches, group in each transaction.
+// insertAll inserts all batches, with group batches in each transaction.
 func (b batches) insertAll(db *sql.DB, insert *sql.Stmt, group int, t bareTable) error {
 	seqs := map[policy.MachineID]int64{}
 	for at := 0; at < len(b.parsed); at += group {

@@ -29,7 +29,7 @@ func TestKilledHubKeepsAcknowledgedDataAndNoPartialChange(t *testing.T) {
 	}
 }
 
-// The checks of the benchmark must detect each kind of loss.
+// The benchmark proves nothing unless its checks detect each kind of loss.
 func TestKillChecksDetectMissingAndPartialData(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: starts a hub and its machines")

@@ -26,7 +26,7 @@ const (
 	simBackoff    = 500 * time.Millisecond
 	simBackoffMax = 20 * time.Second
 	simTimeout    = 10 * time.Second
-	simIdle       = 20 * time.Second // how long an idle connection for fetches stays open
+	simIdle       = 20 * time.Second // time after which an idle connection for fetches is closed
 )
 
 // simHub contains the hub's addresses and keys for simulated machines.
@@ -36,12 +36,13 @@ type simHub struct {
 	machines string // host:port of the listener for machines
 	broker   string // host:port of the broker
 	ca       *x509.Certificate
-	keys     note.Verifiers // verify manifests and acknowledgements
+	keys     note.Verifiers // keys that verify manifests and acknowledgements
 }
 
-// simulated is a machine that uses the wire protocol: MQTT with its account, a retained state, the manifest, and HTTPS
-// with its certificate for missing parts of the bundle. It verifies the hash of everything that it fetches
-// (sim_fetch.go). A bundle is in force on the machine once the manifest is verified and all missing parts are fetched.
+// simulated is a simulated machine that uses the real protocols. Over MQTT, with its own account, the machine publishes
+// a retained state and receives the manifest. Over HTTPS, with its own certificate, the machine fetches missing parts
+// of the bundle and verifies their hashes (sim_fetch.go). A bundle is in force on the machine once the manifest is
+// verified and all missing parts are fetched.
 type simulated struct {
 	*machine
 	hub      *simHub
@@ -53,12 +54,12 @@ type simulated struct {
 
 	mu       sync.Mutex
 	manifest []byte // newest received manifest
-	acked    uint64 // records acknowledged by the hub
-	heard    bool   // the hub sent an acknowledgement on this connection
+	acked    uint64 // number of records acknowledged by the hub
+	heard    bool   // true: the hub has sent an acknowledgement on this connection
 	pending  []byte // the unacknowledged batch; nil: none
 	online   bool
 
-	inForce *wire.Manifest // used only by install
+	inForce *wire.Manifest // only method install uses these fields
 	version atomic.Uint64  // version of inForce
 	bytes   atomic.Int64   // bytes received on all connections since the last fleet.bytes
 }
@@ -125,7 +126,7 @@ func (m *simulated) setOnline(is bool) {
 // topics returns the topics of the machine's site.
 func (m *simulated) topics() wire.Topics { return wire.Topics{Site: m.hub.site} }
 
-// session handles one connection until it ends. progress reports whether the hub answered.
+// session handles one connection until it ends. The result progress is true if the hub has answered.
 func (m *simulated) session(ctx context.Context) (progress bool, err error) {
 	dial, cancel := context.WithTimeout(ctx, simTimeout)
 	defer cancel()
@@ -169,7 +170,7 @@ func (m *simulated) serve(ctx context.Context, q *mqttConn) (progress bool, err 
 				return progress, err
 			}
 			m.setOnline(true)
-			go m.speak(end, q) // ends with the connection
+			go m.speak(end, q) // the goroutine ends with the connection
 		case mqttPublish:
 			topic, data, err := q.message(first, body)
 			if err != nil {
@@ -186,7 +187,7 @@ func (m *simulated) greet(q *mqttConn) error {
 	return errors.Join(q.publish(t.Availability(m.id), true, []byte(wire.Online)), m.show(q), m.send(q))
 }
 
-// show publishes the machine's state.
+// publishState publishes the machine's state.
 func (m *simulated) show(q *mqttConn) error {
 	m.mu.Lock()
 	journal := uint64(m.n)
@@ -201,7 +202,7 @@ func (m *simulated) show(q *mqttConn) error {
 	return q.publish(m.topics().State(m.id), true, data)
 }
 
-// send publishes the pending batch, if there is one.
+// send publishes the pending batch, if the machine has one.
 func (m *simulated) send(q *mqttConn) error {
 	m.mu.Lock()
 	batch := m.pending
@@ -212,7 +213,7 @@ func (m *simulated) send(q *mqttConn) error {
 	return q.publish(m.topics().Records(m.id), false, batch)
 }
 
-// speak publishes changes and repeats a pending batch, until the connection ends.
+// publishChanges publishes changes and repeats a pending batch, until the connection ends.
 func (m *simulated) speak(ctx context.Context, q *mqttConn) {
 	ping, again := time.NewTicker(mqttPingEvery), time.NewTicker(m.fleet.again)
 	defer ping.Stop()
@@ -240,7 +241,7 @@ func (m *simulated) speak(ctx context.Context, q *mqttConn) {
 	}
 }
 
-// hear handles a message, and reports whether it is an acknowledgement of the hub.
+// handleMessage handles a message, and reports whether the message is an acknowledgement of the hub.
 func (m *simulated) hear(topic string, data []byte) bool {
 	switch topic {
 	case m.topics().Bundle():
@@ -273,7 +274,7 @@ func (m *simulated) hear(topic string, data []byte) bool {
 	return false
 }
 
-// install brings each new manifest into force until ctx ends, with up to four attempts for each.
+// install brings the bundle of each new manifest into force until ctx ends, with up to four attempts for each bundle.
 func (m *simulated) install(ctx context.Context) {
 	for {
 		select {

@@ -13,15 +13,16 @@ import (
 	"portillon/wire"
 )
 
-// second is the time within which the relay must be off after any process died or hangs: 1 s by design, plus a margin
-// for a busy machine.
+// crashLimit is the time within which the relay must be off after any process has died or hangs: 1 s by design, plus a
+// margin for a busy machine.
 const second = 1100 * time.Millisecond
 
-// silence is the time within which the relay must be off if its guard hangs: the daemon accepts two seconds of silence,
-// and an orderly end takes 0.4 s (relay.Switch).
+// guardHangLimit is the time within which the relay must be off if its guard hangs. The daemon waits two seconds for
+// the guard's next message, and an orderly end takes 0.4 s (relay.Switch).
 const silence = 2750 * time.Millisecond
 
-// keyboardTap starts and ends a session through the keyboard reader and measures from the first key to the relay.
+// keyboardTap starts and ends a session through the keyboard reader, and measures the time from the first key to the
+// change of the relay.
 func keyboardTap(m *machine) (string, error) {
 	if err := m.fresh(); err != nil {
 		return "", err
@@ -47,7 +48,7 @@ func keyboardTap(m *machine) (string, error) {
 	return fmt.Sprintf("from the first key to line 17 on %s, off %s", ms(took), ms(off)), ended(wire.CauseTap)
 }
 
-// signalled sends a signal to the daemon or its guard during a session, and returns the time until line 17 falls.
+// signalProcess sends a signal to the daemon or its guard during a session, and returns the time until line 17 falls.
 func (m *machine) signalled(guard bool, s syscall.Signal, limit time.Duration) (at, took time.Duration, pid int,
 	err error) {
 	if err = m.session(); err != nil {
@@ -86,7 +87,7 @@ func daemonStopped(m *machine) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// If systemd's watchdog monitors the daemon, systemd has ended it by now and SIGCONT has no effect.
+	// If systemd's watchdog monitors the daemon, systemd has ended the daemon by now and SIGCONT has no effect.
 	return "line 17 off after " + ms(took),
 		first(func() error { return phase("off", 20*time.Second) }, func() error { return m.stays(at, time.Second) },
 			func() error { return ended(wire.CauseFault, wire.CauseDaemonLost) })
@@ -160,7 +161,8 @@ func estopBroken(m *machine) (string, error) {
 	return why, first(func() error { return phase("off", 2*time.Second) }, m.session)
 }
 
-// contactorLies simulates a contactor whose mirror contact contradicts the relay, first open and then welded.
+// contactorLies simulates a contactor whose mirror contact contradicts the relay: the contactor is first open although
+// the relay is closed, and then welded.
 func contactorLies(m *machine) (string, error) {
 	text := regexp.MustCompile(`(?m)^relay: \{`).ReplaceAllString(read("/rig/site/laser.yaml"),
 		fmt.Sprintf(`relay: { feedback: "gpio:pinctrl-/%d",`, mirrorLine))
@@ -195,10 +197,10 @@ func contactorLies(m *machine) (string, error) {
 	return relayOff(took), first(m.calm, configure, func() error { return systemctl("restart", service) }, m.fresh)
 }
 
-// relayOff formats the figure of a row that measures how fast the relay falls.
+// relayOff formats the result of a row that measures how fast the relay opens.
 func relayOff(took time.Duration) string { return "line 17 off after " + ms(took) }
 
-// calm removes any tag that a fault has set, and waits until the machine is at rest.
+// resetFaults removes any tag that a fault has set, and waits until the machine is at rest.
 func (m *machine) calm() error {
 	return within(10*time.Second, "rest", func() bool {
 		s, err := status()
@@ -219,7 +221,7 @@ func diskFull(m *machine) (string, error) {
 	if err := fill(filler); err != nil {
 		return "", err
 	}
-	for range 300 { // repeat until SQLite's spare pages are used up
+	for range 300 { // refused taps write records until SQLite's spare pages are used up
 		if s, err := status(); err != nil || len(s.Faults) > 0 {
 			break
 		}
@@ -258,8 +260,8 @@ func fill(path string) error {
 }
 
 // diskReadOnly causes an error in the file system, which Debian mounts with errors=remount-ro. The repair is a new
-// mount, as for an SD card, and therefore a restart of the daemon, which then closes the session that it could not
-// record.
+// mount, as for an SD card, and a restart of the daemon. The restarted daemon then records the end of the interrupted
+// session.
 func diskReadOnly(m *machine) (string, error) {
 	if err := first(func() error { return sh("mount", "-o", "remount,errors=remount-ro", dataFolder) },
 		m.session); err != nil {
@@ -280,17 +282,16 @@ func diskReadOnly(m *machine) (string, error) {
 	return figure, first(func() error { return ended(wire.CauseDaemonLost, wire.CauseStop) }, m.session)
 }
 
-// withoutDisk checks a running session whose journal cannot be written: the session can end, and no other session
-// starts.
+// withoutDisk checks that, while the journal cannot be written, a running session can end and no other session starts.
 func (m *machine) withoutDisk() (figure string, err error) {
 	if !m.line.high() {
-		return "", fmt.Errorf("running session ended by itself")
+		return "", errors.New("running session ended when the journal became unwritable, want it to continue")
 	}
 	at := uptime()
 	ask(control.Request{Do: "stop"})
 	off, err := m.line.after(at, false, time.Second)
 	if err != nil {
-		return "", fmt.Errorf("running session cannot end: %w", err)
+		return "", fmt.Errorf("running session cannot be ended while the journal is unwritable: %w", err)
 	}
 	why, err := m.refused()
 	return fmt.Sprintf("off after %s, then %q", ms(off), why), err
@@ -309,9 +310,9 @@ func clockSet(m *machine) (string, error) {
 		if err := unix.ClockSettime(unix.CLOCK_REALTIME, &now); err != nil {
 			return "", err
 		}
-		time.Sleep(1200 * time.Millisecond) // two periods of the machine's loop: the panel has the new time
+		time.Sleep(1200 * time.Millisecond) // after two periods of the machine's loop, the panel shows the new time
 		if left, err := panelLeft(); err != nil || left < 12*time.Hour-time.Minute || left > 12*time.Hour {
-			return "", fmt.Errorf("panel shows %v of 12 h after the clock was set (%v)", left, err)
+			return "", fmt.Errorf("panel shows %v remaining after the clock was set, want about 12 h (%v)", left, err)
 		}
 	}
 	time.Sleep(1200 * time.Millisecond)
@@ -322,16 +323,17 @@ func clockSet(m *machine) (string, error) {
 	length := uptime() - began
 	_, recorded, err := lastEnd()
 	if err != nil {
-		return "", err // Verify also checks that no record is earlier than its predecessor
+		return "", err // reading the journal fails if a record is earlier than its predecessor
 	}
 	if d := recorded - length; d > time.Second || d < -1100*time.Millisecond {
-		return "", fmt.Errorf("session of %v recorded as %v", length, recorded)
+		return "", fmt.Errorf("journal records a length of %[2]v for a session of %[1]v", length, recorded)
 	}
 	return fmt.Sprintf("session of %.1f s recorded as %v", length.Seconds(), recorded), nil
 }
 
-// clockUntrusted uses a grant with hours in four states of the clock: before anything vouches for it, after a time
-// server does, after the time server is gone (also with a new daemon), and after the clock was then set by hand.
+// clockUntrusted uses a grant with hours in four states of the clock: before any source confirms the clock, after a
+// time server confirms it, after the time server is gone (also with a new daemon), and after the clock was then set by
+// hand.
 func clockUntrusted(m *machine) (string, error) {
 	stop, right := func() error { return systemctl("stop", service) },
 		func(yes bool) func() error { return func() error { return vouch(yes) } }
@@ -346,13 +348,13 @@ func clockUntrusted(m *machine) (string, error) {
 			at := uptime()
 			rep, err := ask(control.Request{Do: "tap", Card: tom})
 			if err != nil || rep.OK != want || !want && len(m.line.since(at)) > 0 {
-				return fmt.Errorf("grant with hours, %s: %+v, %v", when, rep, err)
+				return fmt.Errorf("tap under a grant with hours is decided wrongly in state %q: %+v, %v", when, rep, err)
 			}
 			_, err = ask(control.Request{Do: "stop"})
 			return err
 		}
 	}
-	// The kernel confirmed the clock to the previous daemon in this boot: setting the clock invalidates the
+	// The kernel has confirmed the clock to the previous daemon in this boot. Setting the clock invalidates the
 	// confirmation.
 	if err := first(m.fresh, stop, right(false), set(time.Hour), startDaemon, tap(false, "and nobody vouches"),
 		m.tap); err != nil {
@@ -388,7 +390,7 @@ func brokerGone(m *machine) (string, error) {
 	}
 	b.stop()
 	if err := m.session(); err != nil {
-		return "", fmt.Errorf("without a broker: %w", err)
+		return "", fmt.Errorf("session without a broker: %w", err)
 	}
 	without, err := status()
 	if err != nil {
@@ -417,7 +419,7 @@ func readerUnplugged(m *machine) (string, error) {
 		return "", err
 	}
 	if !m.line.high() {
-		return "", fmt.Errorf("running session ended with its reader")
+		return "", fmt.Errorf("running session ended when its reader was unplugged, want it to continue")
 	}
 	at := uptime()
 	var err error
@@ -438,18 +440,18 @@ func readerUnplugged(m *machine) (string, error) {
 	return fmt.Sprintf("reader works %.1f s after it is plugged in", back.Seconds()), err
 }
 
-// restarted restarts the service during a session.
+// restartService is the row that restarts the service during a session.
 func restarted(m *machine) (string, error) {
 	return m.systemd(func() error { return systemctl("restart", service) },
 		func() error { return phase("off", 30*time.Second) })
 }
 
-// stopped stops the service during a session.
+// stopService is the row that stops the service during a session.
 func stopped(m *machine) (string, error) {
 	return m.systemd(func() error { return systemctl("stop", service) }, func() error { return nil })
 }
 
-// systemd calls do, which ends the daemon in an orderly way, during a session, then calls then. The relay must fall,
+// endOrderly starts a session, calls do to end the daemon in an orderly way, and then calls then. The relay must open,
 // and the journal must name the shutdown as the cause of the session's end.
 func (m *machine) systemd(do, then func() error) (string, error) {
 	if err := m.session(); err != nil {

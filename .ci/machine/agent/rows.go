@@ -11,14 +11,14 @@ import (
 	"portillon/wire"
 )
 
-// row is a row of the failure matrix. Its figure states what was measured.
+// row is a row of the failure matrix. The figure that play returns is the measured result as text.
 type row struct {
 	name string
 	play func(*machine) (figure string, err error)
 }
 
-// rows holds the rows in the order of the run, all in one boot. The first two always run; the last one leaves a clock
-// that no other row can use.
+// rows holds the rows in the order of the run, all in one boot. The first two rows always run. The row "clock table" is
+// the last, because it leaves a clock that no other row can use.
 var rows = []row{
 	{"install", (*machine).installed},
 	{"off before the first card", func(m *machine) (string, error) { return "", m.stays(0, 0) }},
@@ -45,13 +45,13 @@ var rows = []row{
 	{"clock table", clockTable},
 }
 
-// errSkip is the reason why a row cannot run on this version.
+// errSkip is the reason why a row cannot run on this version of portillond.
 type errSkip string
 
 // Error returns the reason.
 func (e errSkip) Error() string { return string(e) }
 
-// rowsJob runs every row in one boot and ends in a session that a power cut interrupts.
+// rowsJob runs every row in one boot, and then starts a session that a power cut will interrupt.
 func rowsJob(m *machine) error {
 	only := commandLine("only")
 	for i, r := range rows {
@@ -74,8 +74,8 @@ func chosen(name, words string) bool {
 	})
 }
 
-// beforeCut starts a session. If the row setup ran, the session starts on the machine in the state after that row,
-// where the acceptance test waits for the power cut.
+// beforeCut starts a session. If the row setup ran before, its files are restored first, so that the acceptance test
+// waits for this power cut.
 func (m *machine) beforeCut() error {
 	if _, err := os.Stat(saved); err == nil {
 		(&bench{m: m}).wire()
@@ -86,7 +86,8 @@ func (m *machine) beforeCut() error {
 	return m.session()
 }
 
-// playRow runs a row and reports its result to the host, after a failure with the end of the daemon's log.
+// playRow runs a row and reports its result to the host. After a failure, the report includes the end of the daemon's
+// log.
 func (m *machine) playRow(r row) {
 	at := time.Now()
 	figure, err := r.play(m)
@@ -103,7 +104,7 @@ func (m *machine) playRow(r row) {
 	}
 }
 
-// lastSaid returns the end of the daemon's log during a row of the given length.
+// lastLog returns the end of the daemon's log and the duration of the row.
 func lastSaid(row time.Duration) []string {
 	out, err := exec.Command("journalctl", "--unit", service, "--lines", "60", "--no-pager", "--output",
 		"short-monotonic").CombinedOutput()
@@ -114,7 +115,7 @@ func lastSaid(row time.Duration) []string {
 		fmt.Sprintf("(the row began %s earlier)", row.Round(time.Second)))
 }
 
-// first runs steps in order until one fails.
+// runSteps runs steps in order until one fails.
 func first(steps ...func() error) error {
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -124,7 +125,7 @@ func first(steps ...func() error) error {
 	return nil
 }
 
-// revivedJob runs the boot after the power cut. It ends with the removal of the package.
+// revivedJob runs the rows of the boot after the power cut, the last of which removes the package.
 func revivedJob(m *machine) error {
 	m.playRow(row{"power cut in a session", func(m *machine) (string, error) {
 		if _, err := m.installed(); err != nil {
@@ -140,7 +141,7 @@ func revivedJob(m *machine) error {
 	return nil
 }
 
-// installed is the row that installs, configures and starts the service.
+// installService is the row that installs, configures and starts the service.
 func (m *machine) installed() (string, error) {
 	at := uptime()
 	if err := first(install, configure); err != nil {

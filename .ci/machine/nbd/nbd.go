@@ -4,9 +4,9 @@
 // fixed newstyle handshake with one export, and READ, WRITE, FLUSH and DISC. It refuses all other requests, including
 // TRIM. The disk is in memory.
 //
-// A real disk caches writes and guarantees none before it has answered FLUSH, or a write with FUA. Cut discards a
-// random part of the writes since then: each sector of 512 bytes of each write is present or absent. So data survives
-// only because of fsync, not because of the host's page cache.
+// A real disk caches writes and guarantees none before it has answered FLUSH, or a write with FUA. Method Cut discards
+// a random part of the unflushed writes: each sector of 512 bytes of each write is present or absent. So data survives
+// a power cut only because of fsync, not because of the host's page cache.
 package nbd
 
 import (
@@ -33,9 +33,9 @@ type Disk struct {
 	seen    []byte     // the content that a reader sees
 	pending []write    // unflushed writes, oldest first
 	left    int        // number of writes until the power cut
-	trip    func()     // called at the power cut; nil: no power cut is planned
-	dead    bool       // the power is off: no request is answered
-	deaf    bool       // flushes are answered but not performed
+	trip    func()     // function called at the power cut; nil: no power cut is planned
+	dead    bool       // true: the power is off, and no request is answered
+	deaf    bool       // true: flushes are answered but not performed
 }
 
 // write is an unflushed write.
@@ -56,15 +56,16 @@ func (d *Disk) Pending() int {
 	return len(d.pending)
 }
 
-// Trip cuts the power at the nth write from now on: that write is the last, no further request is answered, and f is
-// called. A cut at a random time would hit almost no write, because a disk is idle most of the time.
+// Trip cuts the power at the nth write from now on: the disk performs that write, answers no further request, and calls
+// f. A cut at a random time would hit almost no write, because a disk is idle most of the time.
 func (d *Disk) Trip(n int, f func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.left, d.trip = n, f
 }
 
-// Deafen makes the disk answer flushes without performing them, like a faulty disk. It serves a test that must fail.
+// Deafen makes the disk answer flushes without performing them, like a faulty disk. A test uses a deaf disk to prove
+// that a missing flush is detected.
 func (d *Disk) Deafen() { d.deaf = true }
 
 // Cut performs a power cut: chance decides for each sector written since the last flush whether it survives. The share
@@ -102,7 +103,7 @@ func (d *Disk) flush() {
 	d.pending = nil
 }
 
-// read returns n bytes at an offset, with the unflushed writes.
+// read returns n bytes at an offset, including unflushed writes.
 func (d *Disk) read(at, n int) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -183,10 +184,10 @@ func (d *Disk) ServeConn(c io.ReadWriter) error {
 	}
 }
 
-// errLeft (the client disconnected) and errDead (the power is off) end a connection.
+// errLeft and errDead end a connection.
 var (
-	errLeft = errors.New("client has left")
-	errDead = errors.New("power is off")
+	errLeft = errors.New("nbd client has disconnected")
+	errDead = errors.New("simulated disk has no power")
 )
 
 // greet negotiates the single export, under any requested name.
@@ -206,7 +207,7 @@ func (d *Disk) greet(w wire) error {
 			return err
 		}
 		if m != optMagic || length > 4096 {
-			return fmt.Errorf("nbd: option %d of %d bytes with magic %x", option, length, m)
+			return fmt.Errorf("nbd: client sent option %d of %d bytes with magic %x, which the disk does not support", option, length, m)
 		}
 		if err := w.receive(make([]byte, length)); err != nil {
 			return err
@@ -230,7 +231,7 @@ func (d *Disk) greet(w wire) error {
 	}
 }
 
-// answer carries out one request.
+// serveRequest carries out one request and sends the response.
 func (d *Disk) answer(w wire) error {
 	var m, length uint32
 	var flags, kind uint16
@@ -239,7 +240,7 @@ func (d *Disk) answer(w wire) error {
 		return err
 	}
 	if m != askMagic {
-		return fmt.Errorf("nbd: request with magic %x", m)
+		return fmt.Errorf("nbd: request begins with the unknown magic %x", m)
 	}
 	inside := d.holds(at, length)
 	var out []byte
@@ -259,8 +260,8 @@ func (d *Disk) answer(w wire) error {
 			break
 		}
 		d.write(int(at), data, flags&flagFUA != 0)
-	case kind == cmdWrite: // the data of a refused write cannot be distinguished from the next request
-		return fmt.Errorf("nbd: write of %d bytes; at most 32 MiB are served", length)
+	case kind == cmdWrite: // the connection must end, because the data of a refused write cannot be distinguished from the next request
+		return fmt.Errorf("nbd: write has %d bytes, want at most 32 MiB", length)
 	case kind == cmdRead && inside:
 		out = d.read(int(at), int(length))
 	default:
@@ -272,20 +273,20 @@ func (d *Disk) answer(w wire) error {
 	return w.send(uint32(answerMagic), bad, handle, out)
 }
 
-// holds reports whether a request of this length lies within the disk and within maxRequest.
+// isInside reports whether a request lies within the disk and is not longer than maxRequest.
 func (d *Disk) holds(at uint64, length uint32) bool {
 	size := uint64(len(d.seen))
 	return length <= maxRequest && at <= size && uint64(length) <= size-at
 }
 
-// gone reports whether the power is off.
+// isOff reports whether the power is off.
 func (d *Disk) gone() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.dead
 }
 
-// wire sends and receives big-endian numbers and bytes.
+// wire is a connection that sends and receives big-endian numbers and bytes.
 type wire struct{ rw io.ReadWriter }
 
 // send writes all values in one call.

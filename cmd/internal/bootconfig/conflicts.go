@@ -62,7 +62,8 @@ func (m Machine) conflicts(config string, b Board, settled bool) (out []string) 
 	return out
 }
 
-// contradicts returns the machine's setting to which a line gives another value, or "" if there is none.
+// contradictedSetting returns the machine's setting to which a line assigns another value, or "" if the line does not
+// contradict the machine.
 func (m Machine) contradicts(text string, wants map[string]string) string {
 	want, same := wants[settingOf(text)]
 	if same && put(nil, Setting{Text: text})[0].Text != want {
@@ -71,8 +72,8 @@ func (m Machine) contradicts(text string, wants map[string]string) string {
 	return ""
 }
 
-// clashes returns the GPIO line or port of the machine that a line of config.txt also uses, or "" if there is none.
-// owner is the machine whose block contains the line of config.txt.
+// sharedPin returns the GPIO line or port of the machine that a line of config.txt also uses, or "" if they share none.
+// The argument owner is the machine whose block contains the line of config.txt.
 func (m Machine) clashes(text string, pins map[string]bool, owner string) string {
 	line, _, isLine := lineOf(text)
 	overlay, params, _ := strings.Cut(strings.TrimPrefix(text, "dtoverlay="), ",")
@@ -104,13 +105,13 @@ func usedPin(overlay, params string, pins map[string]bool) string {
 			}
 		}
 	}
-	if overlay == "w1-gpio" && !named && pins["4"] { // the overlay's default pin (overlays/README)
+	if overlay == "w1-gpio" && !named && pins["4"] { // default pin of the overlay (overlays/README)
 		return "4"
 	}
 	return ""
 }
 
-// marked returns the first and the last line number of the machine's block, or 0, -1 if there is no block.
+// blockLines returns the first and the last line number of the machine's block, or 0, -1 without a block.
 func (m Machine) marked(config string) (first, last int) {
 	before, block, _, err := split(config, m.Name)
 	if err != nil || block == "" {
@@ -120,7 +121,7 @@ func (m Machine) marked(config string) (first, last int) {
 	return first, first + strings.Count(block, "\n") - 1
 }
 
-// blockOf returns, for each line of a config.txt inside a block, the name of that block's machine.
+// blockOwners returns the owner of each line of a config.txt: the machine whose block contains the line.
 func blockOf(config string) map[int]string {
 	out, in, n := map[int]string{}, "", 0
 	for line := range strings.Lines(config) {

@@ -10,7 +10,7 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// card creates a root directory with these files.
+// rootWith creates a root directory with the given files.
 func card(t *testing.T, files map[string]string) (dir string, root *os.Root) {
 	t.Helper()
 	dir = t.TempDir()
@@ -74,7 +74,7 @@ func TestWriteKeepsADatedCopyOfEachFile(t *testing.T) {
 }
 
 // Two changes within one second leave two copies. Neither copy overwrites the other.
-func TestEachCopyHasAUniqueName(t *testing.T) {
+func TestCopiesWithinOneSecondHaveDifferentNames(t *testing.T) {
 	dir, root := card(t, pi("boot/firmware/"))
 	saw := laser()
 	saw.Name = "saw"
@@ -180,8 +180,8 @@ func TestCommandLineFileThatConfigTxtNamesIsEdited(t *testing.T) {
 	}
 }
 
-// A setting in an included file counts. If an included file overrides a setting of the block, the block repeats the
-// setting after the include line.
+// A setting in an included file applies as if config.txt contained it. If an included file overrides a setting of the
+// block, the block repeats the setting after the include line.
 func TestIncludedFilesCountAsPartOfConfigTxt(t *testing.T) {
 	files := pi("boot/firmware/")
 	files["boot/firmware/config.txt"] = stock + "include ours.txt\n"

@@ -23,7 +23,7 @@ import (
 	"portillon/wire"
 )
 
-// stopwatch is a simulated relay that records when it was switched on.
+// stopwatch is a simulated relay that records the time of its last switch to on.
 type stopwatch struct{ on time.Time }
 
 func (s *stopwatch) Set(_ context.Context, r session.Relay) error {
@@ -50,8 +50,8 @@ func signer(b testing.TB, name string) (note.Signer, note.Verifier) {
 	return s, v
 }
 
-// loaded returns the roster of a site with this number of members, 15 badges and 20 machines, read from a signed
-// bundle.
+// loadRoster reads, from a signed bundle, the roster of a site with the given number of members, 15 badges and 20
+// machines.
 func loaded(b testing.TB, members int) *roster.Roster {
 	b.Helper()
 	dir := b.TempDir()

@@ -73,7 +73,7 @@ func TestRejectionOfARepeatedOfferIsRecordedOnce(t *testing.T) {
 		}
 		first, second := build(1), build(2)
 		for range 50 {
-			offers(first.Signed, 1, 0) // no source has its chunks
+			offers(first.Signed, 1, 0) // no source has the chunks of this bundle
 		}
 		<-time.After(refusalEvery)
 		offers(second.Signed, 2, 0)

@@ -12,7 +12,8 @@ import (
 	"portillon/rfid"
 )
 
-// wellPi returns the files of a Pi after firmware apply and a reboot: its kernel releases outputs when a program dies.
+// configuredPi returns the files of a Pi after "firmware apply" and a reboot: its kernel releases outputs when a
+// program dies.
 func wellPi(t *testing.T, name string) fstest.MapFS {
 	t.Helper()
 	root, err := pitest.Tree(name)
@@ -27,13 +28,13 @@ func wellPi(t *testing.T, name string) fstest.MapFS {
 	return root
 }
 
-// put returns a copy of the tree with one more file.
+// withFile returns a copy of the tree with one more file.
 func put(root fstest.MapFS, path, text string) fstest.MapFS {
 	root[path] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
 	return root
 }
 
-// piCheck returns the results of CheckPi for a relay in level mode, with the journal in the usual folder.
+// piCheck returns the results of CheckPi for a relay in level mode, with the journal in the default folder.
 func piCheck(root fstest.MapFS, change func(*Config)) (out Checked) {
 	c := Config{Machine: "laser", Data: "/var/lib/portillon/laser", Relay: RelayConfig{Pin: "gpio:pinctrl-/17"},
 		Reader: ReaderConfig{Kind: "none"}}
@@ -83,7 +84,7 @@ func TestHeartbeatModeGetsAWarningIfOutputsStayDrivenAfterTheirProgram(t *testin
 }
 
 // The chip that has the line decides, not the board's first chip: the driver of an expander has no such parameter.
-func TestKernelParameterIsThatOfTheChipWithTheLine(t *testing.T) {
+func TestDriverOfTheChipWithTheRelaysLineDeterminesTheKernelParameter(t *testing.T) {
 	root := put(wellPi(t, "4-trixie"), "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", "Y\n")
 	for pin, want := range map[string]string{"gpio:pinctrl-/17": "fault", "gpio:pinctrl-bcm2711/17": "fault",
 		"gpio:raspberrypi-exp/3": "unseen", "gpio:pinctrl-/57": "fault"} {
@@ -178,8 +179,8 @@ func TestPN532OnI2CIsAcceptedOnlyOnAPi5(t *testing.T) {
 	}
 }
 
-// overlay is the mount table of a root file system under overlayroot, as the kernel lists it. With recurse, the mounts
-// of fstab are added.
+// overlayMounts is the kernel's mount table of a root file system under overlayroot. With overlayroot's option recurse,
+// the mounts of fstab are added.
 const overlay = `30 1 179:2 / /media/root-ro ro,relatime - ext4 /dev/mmcblk0p2 ro
 31 1 0:25 / /media/root-rw rw,relatime - tmpfs tmpfs-root rw
 32 1 0:26 / / rw,relatime - overlay overlayroot ` +

@@ -18,7 +18,7 @@ import (
 	"portillon/wire"
 )
 
-// bench is a machine with a file, keys and a bundle, and the computer on which the file is checked.
+// bench is a machine with a machine.yaml, keys and a bundle, and the computer on which the machine.yaml is checked.
 type bench struct {
 	dir string
 	c   Config
@@ -157,7 +157,7 @@ func TestCheckRejectsWhatTheDaemonWouldReject(t *testing.T) {
 	}
 }
 
-func TestFieldsThatTheDaemonWouldRejectAreFaultsOfTheFile(t *testing.T) {
+func TestCheckReportsFieldsThatTheDaemonWouldReject(t *testing.T) {
 	tail := "reader: { kind: none }\nrelay: { pin: \"sim:p\", busy: \"sim:b\", ignore: 20s }\n"
 	for more, want := range map[string]string{
 		tail + "mqtt: { broker: hub.lan, hub-key: k }":                 `mqtt.broker: "hub.lan" is no address of a broker`,
@@ -194,7 +194,7 @@ func TestMissingPasswordIsAWarning(t *testing.T) {
 	}
 }
 
-// A file may also be checked on a computer that has no clock chip.
+// A machine.yaml may also be checked on a computer without a clock chip.
 func TestMissingRealTimeClockIsANoteAndNotAFault(t *testing.T) {
 	b := newBench(t)
 	b.on.Line = func(string, int) error { return pins.ErrNoChip }
@@ -232,7 +232,7 @@ func TestCheckChangesNothing(t *testing.T) {
 }
 
 // Two machines on one Pi cannot use the same panel address. The error suggests a free address.
-func TestPanelAddressInUseSuggestsAnotherOne(t *testing.T) {
+func TestErrorForAPanelAddressInUseSuggestsAFreeAddress(t *testing.T) {
 	first, err := (PanelConfig{Listen: "127.0.0.1:0"}).listen()
 	if err != nil {
 		t.Fatal(err)

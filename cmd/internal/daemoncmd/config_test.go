@@ -69,7 +69,7 @@ func config(t *testing.T, more string) (Config, error) {
 	return ReadConfig(path)
 }
 
-func TestWholeWiringReachesTheGuard(t *testing.T) {
+func TestGuardReceivesTheCompleteWiring(t *testing.T) {
 	c, err := config(t, `reader: { kind: mfrc522, port: /dev/spidev0.0, mode: slot, gain: 38, irq: "gpio:pinctrl-/25" }
 relay: { pin: "gpio:pinctrl-/17", mode: heartbeat, e-stop: "gpio:pinctrl-/22", door: "gpio:pinctrl-/5",
   feedback: "gpio:pinctrl-/23", busy: "gpio:pinctrl-/24", ignore: 20s, exhaust: "gpio:pinctrl-/27" }
@@ -126,9 +126,9 @@ func TestWiringThatCannotWorkIsRejectedWithAReason(t *testing.T) {
 	}
 }
 
-// All machines of a computer share the site's secrets; each machine has its own machine secrets, as in the systemd
-// unit.
-func TestSecretsMayComeFromSystemd(t *testing.T) {
+// As in the systemd unit, all machines of a computer share the site's secrets, and each machine has its own machine
+// secrets.
+func TestSecretsAreReadFromSystemdCredentials(t *testing.T) {
 	dir := t.TempDir()
 	os.WriteFile(filepath.Join(dir, "card-key"), []byte("00112233\n"), 0o400)
 	c := Config{instance: "laser"}
@@ -153,7 +153,7 @@ func TestSecretsMayComeFromSystemd(t *testing.T) {
 
 // The command that systemd runs last opens a relay that a guard left closed, and waits for a guard that is still
 // exiting.
-func TestOffOpensTheRelayWhicheverProgramHeldIt(t *testing.T) {
+func TestOffOpensTheRelayThatAnyProgramHolds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: starts the daemon")
 	}

@@ -9,12 +9,12 @@ import (
 
 // Limits on the open connections of a panel. Each connection uses memory, and a stranger could open thousands.
 const (
-	maxPerAddress = 24  // connections from one other computer
-	maxOthers     = 160 // connections from all computers except this one and the screens in machine.yaml
+	maxPerAddress = 24  // maximum number of connections from one other computer
+	maxOthers     = 160 // maximum number of connections from all computers except this one and the screens in machine.yaml
 )
 
-// limitConnections returns a listener that closes connections beyond these limits. Each of the screens has a separate
-// limit, which connections from other addresses cannot use up.
+// limitConnections returns a listener that closes connections beyond these limits. Each screen has a separate limit,
+// which connections from other addresses cannot exhaust.
 func limitConnections(l net.Listener, screens []netip.Addr) net.Listener {
 	return &limitedListener{Listener: l, screens: screens, of: map[netip.Addr]int{}}
 }
@@ -48,8 +48,8 @@ func (c *limitedListener) Accept() (net.Conn, error) {
 	}
 }
 
-// enter counts a connection from an address. If it returns false, the limit is reached and the caller must close the
-// connection.
+// admit counts a new connection from an address. The result false means that the limit is reached and that the caller
+// must close the connection.
 func (c *limitedListener) enter(at netip.Addr) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -64,7 +64,7 @@ func (c *limitedListener) enter(at netip.Addr) bool {
 	return true
 }
 
-// left removes a connection from the count.
+// release removes a connection from the count.
 func (c *limitedListener) left(at netip.Addr) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

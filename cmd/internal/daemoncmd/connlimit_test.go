@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// One other computer, or all together, cannot hold more connections than the limit. A closed connection makes room for
-// another one.
+// Neither one other computer nor all other computers together can keep more connections open than the limit. After a
+// connection is closed, another connection is accepted.
 func TestPanelConnectionsAreLimitedPerAddress(t *testing.T) {
 	c := &limitedListener{of: map[netip.Addr]int{}}
 	at := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}) }

@@ -14,7 +14,7 @@ import (
 	"portillon/wire"
 )
 
-// returned records what a machine sent back to the hub.
+// returnedData records the data that a machine sent back to the hub.
 type returned struct {
 	manifests, policies [][]byte
 	err                 error
@@ -91,6 +91,6 @@ func TestMachineReturnsItsBundleToAHubThatOffersAnOlderOne(t *testing.T) {
 		}
 	}
 	k.returns = hubReturns{}
-	// A machine that was not enrolled has no hub to send a bundle to.
+	// A machine that was not enrolled has no hub that could receive a bundle.
 	k.returns.answer(t.Context(), k.store, older.Signed, tooOld)
 }

@@ -24,20 +24,20 @@ import (
 	"portillon/wire"
 )
 
-// This test connects the machine's uplink, the hub and a broker, because the effect of an administrator's typo shows
-// only with all three.
+// The tests of this file connect the machine's uplink, the hub and a broker, because an administrator's typo has an
+// effect only on all three together.
 
-const wayDeadline = 60 * time.Second // time limit for anything that must eventually happen
+const wayDeadline = 60 * time.Second // time limit of all conditions for which a test waits
 
-// way is a hub and a machine that are connected by a broker.
+// connectedPair is a hub and a machine that are connected by a broker.
 type way struct {
 	t       *testing.T
 	dir     string
 	machine note.Signer
-	pinned  string // the public key of the machine in hub.yaml
+	pinned  string // public key of the machine in hub.yaml
 	hubKeys note.Verifiers
 	broker  string           // address of an external broker; empty: the hub's built-in broker
-	journal *journal.Journal // the machine's journal, once uplink has started
+	journal *journal.Journal // the machine's journal; nil before startUplink
 }
 
 func newWay(t *testing.T) *way {
@@ -144,7 +144,7 @@ func (w *way) mosquitto(typo [2]string) {
 	w.broker = "tcp://" + addr
 }
 
-// until waits until is returns true. It polls, because the broker is another process.
+// waitUntil polls until is returns true, because the broker is another process.
 func (w *way) until(what string, is func() bool) {
 	w.t.Helper()
 	again := time.NewTicker(5 * time.Millisecond)
@@ -156,8 +156,8 @@ func (w *way) until(what string, is func() bool) {
 	}
 }
 
-// hub starts a hub. The hub's clock advances by ten seconds at each reading, so that the test does not wait for rate
-// limits.
+// startHub starts a hub. The hub's clock advances by ten seconds at each reading, so that the test does not wait for
+// rate limits.
 func (w *way) hub() *hub.Hub {
 	w.t.Helper()
 	text := fmt.Sprintf("portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q, "+
@@ -189,7 +189,7 @@ func (w *way) hub() *hub.Hub {
 	return h
 }
 
-// background runs f until the test ends, then calls after.
+// background runs f until the test ends, and then calls after.
 func (w *way) background(f func(context.Context), after func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -197,7 +197,7 @@ func (w *way) background(f func(context.Context), after func()) {
 	w.t.Cleanup(func() { cancel(); <-done; after() })
 }
 
-// uplink starts the machine's uplink with this number of records, and returns the uplink's clock.
+// startUplink starts the machine's uplink with the given number of records, and returns the uplink's clock.
 func (w *way) uplink(url string, records int) (*uplink.Uplink, *atomic.Int64) {
 	w.t.Helper()
 	j, err := journal.Open(filepath.Join(w.dir, "journal.db"), journal.Options{Site: "biklab", Machine: "laser",
@@ -237,7 +237,7 @@ func (w *way) uplink(url string, records int) (*uplink.Uplink, *atomic.Int64) {
 	return u, clock
 }
 
-// sees waits until the uplink reports this reason. The machine's clock advances by a second at each check.
+// waitForReason waits until the uplink reports a reason. The machine's clock advances by a second at each check.
 func (w *way) sees(u *uplink.Uplink, clock *atomic.Int64, code string) {
 	w.t.Helper()
 	var h uplink.Health
@@ -258,7 +258,7 @@ func (w *way) sees(u *uplink.Uplink, clock *atomic.Int64, code string) {
 	w.until("overdue", func() bool { h = u.Health(); return h.Overdue && !h.Hub && h.Broker && h.Code() == code })
 }
 
-func TestTypoInMosquittosAccessListIsReportedByItsKind(t *testing.T) {
+func TestEachKindOfTypoInMosquittosAccessListIsReported(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		typo    [2]string

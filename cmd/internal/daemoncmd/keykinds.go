@@ -11,7 +11,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// rightKind adds an error if a public key is of the wrong kind.
+// checkKeyKind adds an error if a public key is of the wrong kind.
 func rightKind(n yamlfile.Node, p keykind.Place) {
 	if !n.Present() || !n.IsScalar() {
 		return
@@ -29,7 +29,7 @@ func (c *Config) remember(path string, root yamlfile.Node) {
 		"bundle: key": root.Get("bundle").Get("key").Line(), "mqtt: hub-key": root.Get("mqtt").Get("hub-key").Line()}
 }
 
-// at returns the position of a field, for example laser.yaml:7: card-key.
+// positionOf returns the position of a field, for example laser.yaml:7: card-key.
 func (c Config) at(field string) string {
 	if c.lines[field] == 0 {
 		return field
@@ -37,7 +37,7 @@ func (c Config) at(field string) string {
 	return fmt.Sprintf("%s:%d: %s", c.path, c.lines[field], field)
 }
 
-// place returns the kind of key that a field needs.
+// requiredKind returns the kind of key that a field needs.
 func (c Config) place(field string) keykind.Place {
 	switch field {
 	case "card-key":
@@ -48,7 +48,7 @@ func (c Config) place(field string) keykind.Place {
 	return keykind.Place{Kind: keykind.Machine, Private: true, ID: c.Machine + "." + c.Site}
 }
 
-// fits returns an error if a key file holds a key of another kind.
+// requireKind returns an error if a key file contains a key of another kind than the field needs.
 func (c Config) fits(field, named, text string) error {
 	if err := c.place(field).Check(text); err != nil {
 		return fmt.Errorf("%s: %s: %w", c.at(field), named, err)
@@ -56,8 +56,8 @@ func (c Config) fits(field, named, text string) error {
 	return nil
 }
 
-// differ returns an error for each pair of keys that must differ but are the same. Keys from older releases do not
-// have their kind in the name. A text is empty if its key could not be read.
+// requireDifferent returns an error for each pair of keys that must differ but are the same. Keys from older releases
+// do not have their kind in the name. An argument is empty if the key could not be read.
 func (c Config) differ(machine, card, aes string) (errs []error) {
 	if public, err := keykind.PublicHalf(machine); err == nil {
 		for _, x := range [...]struct{ field, what, key string }{
@@ -72,7 +72,7 @@ func (c Config) differ(machine, card, aes string) (errs []error) {
 		}
 	}
 	if a, err := hex.DecodeString(aes); err == nil && len(a) > 0 && strings.EqualFold(card, aes) {
-		errs = append(errs, fmt.Errorf("%s: %s: the card key (%s) and the AES key are one and the same, want two keys",
+		errs = append(errs, fmt.Errorf("%s: %s: card key (%s) and AES key are the same key, want two different keys",
 			c.at("reader: aes-key"), c.Reader.AESKey(), c.CardKey))
 	}
 	return errs
@@ -86,7 +86,7 @@ func isWrongKey(err error) bool {
 	return errors.As(err, &card) || errors.As(err, &r) && r.Code == "bad-signature" || wire.IsPolicyRefusal(err)
 }
 
-// explain adds the expected key to the error about a rejected bundle.
+// withExpectedKey adds the expected key to the error about a rejected bundle.
 func (c Config) explain(err error) error {
 	var r *wire.Refusal
 	if err == nil || !errors.As(err, &r) {
@@ -105,15 +105,16 @@ func (c Config) explain(err error) error {
 func (c Config) checkCardKey(k keys) error {
 	m, err := c.store(k).Current()
 	if err != nil {
-		return nil // another check reports it
+		return nil // another check reports this fault
 	}
 	if _, _, err := wire.ChooseCardKey(m, k.ring()...); err != nil {
-		return fmt.Errorf("%s: bundle version %d: %w", c.at("card-key"), m.Version, err)
+		return fmt.Errorf("%s: bundle version %d does not fit the card key: %w", c.at("card-key"), m.Version, err)
 	}
 	return nil
 }
 
-// refusalOf returns a text for an operator about a bundle that was rejected because of a key, or "" for other errors.
+// wrongKeyText returns a text for an operator about a bundle that was rejected because of a key, or "" for other
+// errors.
 func refusalOf(err error) string {
 	if err == nil || !isWrongKey(err) {
 		return ""
@@ -121,7 +122,7 @@ func refusalOf(err error) string {
 	return err.Error()
 }
 
-// ReadCardKey returns the card key for a command outside the systemd unit, or nil if it cannot be read.
+// ReadCardKey returns the card key for a command outside the systemd unit, or nil if the key cannot be read.
 func (c Config) ReadCardKey(store string) []byte {
 	text, err := secrets{store: store, instance: c.instance}.read("card-key", c.CardKey)
 	if err != nil {

@@ -49,7 +49,7 @@ func otherCard(t *testing.T, k *bundleUpdater, build func(uint64) *site.Built, v
 	return b
 }
 
-// both holds two lists of trusted keys, because a test's bundles are signed with two keys.
+// both combines two lists of trusted keys, because a test's bundles are signed with two keys.
 type both [2]note.Verifiers
 
 func (b both) Verifier(name string, hash uint32) (note.Verifier, error) {

@@ -32,7 +32,7 @@ const wallReader = `reader:
 relay: { pin: "gpio:pinctrl-/17" }
 `
 
-func TestReadersLEDAndBeeperAreOutputsOfTheWiring(t *testing.T) {
+func TestWiringContainsTheReadersLEDAndBeeperAsOutputs(t *testing.T) {
 	c, err := config(t, wallReader)
 	if err == nil {
 		err = c.CheckWires()
@@ -73,7 +73,7 @@ func TestReadersLEDAndBeeperAreCheckedLikeOtherOutputs(t *testing.T) {
 }
 
 // The reader's LED follows the green lamp and its beeper follows the buzzer. Each set has separate pins.
-func TestReadersLEDFollowsTheGreenLampAndItsBeeperTheBuzzer(t *testing.T) {
+func TestReadersLEDFollowsTheGreenLampAndBeeperTheBuzzer(t *testing.T) {
 	c, err := config(t, wallReader+`lights: { green: "gpio:pinctrl-/19", buzzer: "gpio:pinctrl-/16" }`+"\n")
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +111,7 @@ func TestMachineWithoutLampsOpensNoPins(t *testing.T) {
 	}
 }
 
-// keypad simulates the two lines of a reader on which a key is pressed once.
+// keypad simulates the two lines of a reader on whose keypad one key is pressed once.
 type keypad struct{ n int }
 
 func (k *keypad) Next(timeout time.Duration) (rfid.Edge, bool, error) {

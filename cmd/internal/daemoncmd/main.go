@@ -1,4 +1,4 @@
-// Package daemoncmd is the program portillond: it connects the packages that one machine needs.
+// Package daemoncmd is the program portillond, which connects the packages that one machine needs.
 package daemoncmd
 
 import (
@@ -41,14 +41,14 @@ func Main(args []string) int {
 		return 2
 	}
 	if fs.NArg() > 0 {
-		return complain(fmt.Errorf("%q: portillond takes flags only", fs.Arg(0)), "portillond -config machine.yaml")
+		return complain(fmt.Errorf("argument %q is unknown, want only flags", fs.Arg(0)), "portillond -config machine.yaml")
 	}
 	if *version {
 		fmt.Println("portillond", Version)
 		return 0
 	}
 	c, err := ReadConfig(*config)
-	if *off && c.Relay.Pin != "" { // even if the file has other faults, because the relay must open
+	if *off && c.Relay.Pin != "" { // runs even if the machine.yaml has other faults, because the relay must open
 		err = errors.Join(err, c.off())
 	}
 	if err != nil {
@@ -59,7 +59,7 @@ func Main(args []string) int {
 	}
 	if *set {
 		setClock(c)
-		return 0 // a machine also starts without its hub
+		return 0 // an error does not prevent the start, because a machine also works without its hub
 	}
 	clock, err := newClock(c.Clock, *start)
 	if err != nil {
@@ -102,7 +102,8 @@ func serve(ctx context.Context, c Config, clock clock, log *slog.Logger) error {
 	return err
 }
 
-// say prints the result of a check and, if the file has no faults, what Portillon does with the file.
+// printCheck prints the result of a check and, if the machine.yaml has no faults, the summary of what Portillon does at
+// this machine.
 func say(c Config, found Checked, l policy.Language) int {
 	for _, n := range found.Notes() {
 		fmt.Fprintf(os.Stderr, "portillond: warning: %s\n", n)
@@ -116,8 +117,8 @@ func say(c Config, found Checked, l policy.Language) int {
 	return 0
 }
 
-// Samples returns the folder of the sample files for each wiring: the folder of the installed package, or that of the
-// repository.
+// Samples returns the folder with a sample machine.yaml for each wiring: the folder of the installed package, or
+// otherwise of the repository.
 func Samples() string {
 	const dir, page = "/usr/share/portillon", "/usr/share/doc/portillon/wiring/README.md"
 	if there(filepath.Join(dir, "usb-reader-relay.yaml")) {
@@ -127,7 +128,7 @@ func Samples() string {
 		"how each is wired"
 }
 
-// complain prints an error and a hint, and returns exit code 2.
+// printError prints an error and a hint, and returns exit code 2.
 func complain(err error, hint string) int {
 	fmt.Fprintf(os.Stderr, "portillond: %v\n", err)
 	if hint != "" {
@@ -140,11 +141,11 @@ func complain(err error, hint string) int {
 type clock struct {
 	offset  time.Duration
 	trusted func() bool
-	trust   *clockTrust // nil: always trusted, by machine.yaml or in a demonstration
+	trust   *clockTrust // nil: the clock is always trusted, because of machine.yaml or in a demonstration
 }
 
-// newClock creates the machine's clock. trust is the value of clock in machine.yaml. start sets another time, for
-// demonstrations.
+// newClock creates the machine's clock. The argument trust is the value of clock in machine.yaml, and start sets
+// another time for demonstrations.
 func newClock(trust, start string) (clock, error) {
 	v := &clockTrust{asks: synchronised, now: readClocks}
 	c := clock{trusted: v.trusted, trust: v}

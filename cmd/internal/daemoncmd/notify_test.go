@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// If the machine's loop hangs, the watchdog gets no reports. At a stop, systemd gets a report that the daemon is
+// If the machine's loop hangs, the watchdog gets no reports. When the daemon stops, it reports to systemd that it is
 // stopping.
 func TestWatchdogGetsReportsOnlyWhileTheLoopRuns(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
@@ -42,7 +42,7 @@ func TestWatchdogGetsReportsOnlyWhileTheLoopRuns(t *testing.T) {
 		}
 	}
 	alive.Store(false)
-	for next(200*time.Millisecond) != "" { // drain the reports that were already sent
+	for next(200*time.Millisecond) != "" { // discard the reports that were already sent
 	}
 	if got := next(300 * time.Millisecond); got != "" {
 		t.Errorf("a dead loop said %q", got)

@@ -12,9 +12,9 @@ import (
 	"portillon/daemon/journal"
 )
 
-// As in rdm6300-relay.yaml: password-file: credential:mqtt-password. The daemon sends the password in the credential
-// to the broker, and does not treat "credential:…" as a file name.
-func TestBrokersPasswordMayBeACredential(t *testing.T) {
+// The setting password-file: credential:mqtt-password, as in rdm6300-relay.yaml, names a credential of systemd. The
+// daemon sends the password in the credential to the broker, and does not treat "credential:…" as a file name.
+func TestBrokersPasswordIsReadFromACredential(t *testing.T) {
 	b := newBench(t)
 	for unit, file := range map[string]string{"card-key": "portillon.card-key",
 		"machine-key": "portillon.laser.machine-key"} {

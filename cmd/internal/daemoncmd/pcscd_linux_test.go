@@ -18,7 +18,7 @@ import (
 	"portillon/rfid/strong/strongtest"
 )
 
-// Runs Debian's pcscd with a virtual reader, in separate network and process namespaces.
+// This test runs Debian's pcscd with a virtual reader, in separate network and process namespaces.
 func TestTapsThroughDebiansPcscd(t *testing.T) {
 	skipIfShort(t, "starts pcscd")
 	const inside = "PORTILLON_TEST_PCSCD"
@@ -75,7 +75,7 @@ func TestTapsThroughDebiansPcscd(t *testing.T) {
 	x.p.End()
 }
 
-// realPcscd is the test inside its namespaces.
+// testPcscd is the part of the test that runs inside the namespaces.
 type realPcscd struct {
 	*testing.T
 	ctx context.Context
@@ -84,7 +84,7 @@ type realPcscd struct {
 	out chan rfid.Event
 }
 
-// start runs pcscd, and waits until it answers.
+// start runs pcscd, and waits until pcscd answers.
 func (x *realPcscd) start() {
 	x.Helper()
 	p, err := pcsctest.StartPcscd(x.dir, "ACS ACR122U")
@@ -102,7 +102,7 @@ func (x *realPcscd) start() {
 	}
 }
 
-// personalise writes the site's key to a card through the reader, like portillon card personalise. It returns the card
+// personalise writes the site's key to a card through the reader, like portillon card personalise, and returns the card
 // and the path of the site's key.
 func (x *realPcscd) personalise() (pcsctest.Card, string) {
 	x.Helper()
@@ -139,7 +139,7 @@ func (x *realPcscd) personalise() (pcsctest.Card, string) {
 	return card, path
 }
 
-// event returns the next event of the reader.
+// nextEvent returns the next event of the reader.
 func (x *realPcscd) event() rfid.Event {
 	x.Helper()
 	select {
@@ -151,8 +151,8 @@ func (x *realPcscd) event() rfid.Event {
 	return rfid.Event{}
 }
 
-// health waits until the reader is reported as up or down. On a slow computer the reader may go up and down more often
-// than the test expects.
+// waitForHealth waits until the reader is reported as up or down. On a slow computer the reader may go up and down more
+// often than the test expects.
 func (x *realPcscd) health(alive bool, why error) {
 	x.Helper()
 	for {
@@ -187,13 +187,14 @@ func (x *realPcscd) tap(c pcsctest.Card, proof rfid.Proof, number string) {
 		if e.Tap.Proof == proof && (e.Tap.Unproven == nil) == (proof == rfid.AES) {
 			return
 		}
-		if !errors.Is(e.Tap.Unproven, strong.ErrLeft) || proof != rfid.AES { // the card was removed too early
+		if !errors.Is(e.Tap.Unproven, strong.ErrLeft) || proof != rfid.AES { // the card was removed before the reader had read it
 			x.Fatalf("%+v, want proof %v", e, proof)
 		}
 	}
 }
 
-// noTap puts a card on the reader until the card has received three commands. The reader must not report a tap.
+// requireNoTap puts a card on the reader until the card has received three commands, and checks that the reader reports
+// no tap.
 func (x *realPcscd) noTap(c pcsctest.Card) {
 	x.Helper()
 	asked := make(chan struct{}, 3)

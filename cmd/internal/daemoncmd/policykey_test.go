@@ -103,9 +103,9 @@ func TestRejectedPolicyIsShownUntilAValidOneArrives(t *testing.T) {
 	}
 }
 
-// A machine that starts to pin a policy key stops using a bundle that this key has not signed. It installs the next
-// bundle that the key has signed.
-func TestMachineThatPinsAPolicyKeyWaitsForASignedPolicy(t *testing.T) {
+// A machine that starts to pin a policy key stops using a bundle whose policy this key has not signed. The machine
+// installs the next bundle whose policy the key has signed.
+func TestMachineWithANewPolicyKeyUsesOnlyAPolicySignedByThatKey(t *testing.T) {
 	s := newThiefSite(t, situations[1])
 	keys := s.policyKeys
 	s.policyKeys, s.at.apart = nil, false

@@ -16,7 +16,8 @@ import (
 	"portillon/rfid/strong/strongtest"
 )
 
-// wired connects a simulated PN532 to a pseudo-terminal, with one card in its field, and returns the path of the port.
+// startPN532 connects a simulated PN532 with one card in its field to a pseudo-terminal, and returns the path of the
+// terminal.
 func wired(t *testing.T, card *pn532test.Card) string {
 	t.Helper()
 	line, path, err := rfidtest.OpenPTY()
@@ -79,9 +80,9 @@ func tapOf(t *testing.T, card *strongtest.Card, key string) rfid.Tap {
 	return tap
 }
 
-// Tests the proof from the bytes on the serial line, with three cards: a card of the site, a card with the keys of
+// The test includes the bytes on the serial line. It uses three cards: a card of the site, a card with the keys of
 // another site, and a card with a copied number.
-func TestCardProvesTheSitesKeyThroughTheWholeReader(t *testing.T) {
+func TestPN532AcceptsOnlyCardsThatProveTheSitesKey(t *testing.T) {
 	key, s := keyFile(t)
 	uid := [7]byte{4, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66}
 	u, _ := rfid.UIDOf(uid[:])
@@ -111,7 +112,7 @@ func TestCardProvesTheSitesKeyThroughTheWholeReader(t *testing.T) {
 	}
 }
 
-func TestPN532SectionNeedsABus(t *testing.T) {
+func TestPN532SectionWithoutABusIsRejected(t *testing.T) {
 	for port, ok := range map[string]bool{"serial:/dev/ttyAMA0": true, "i2c:/dev/i2c-1": true,
 		"spi:/dev/spidev0.0": true, "/dev/ttyAMA0": false, "usb:x": false} {
 		_, err := config(t, "reader: { kind: pn532, port: \""+port+"\", aes-key: credential:aes-key }\nrelay: { pin: "+

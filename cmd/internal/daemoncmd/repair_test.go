@@ -24,7 +24,7 @@ import (
 // missing file, and an older file.
 var everyDamage = flag.Bool("damages", false, "damage each file in all six ways, not in three")
 
-// tried reports whether this test run uses this kind of damage.
+// isTried reports whether this test run uses this kind of damage.
 func tried(how string) bool {
 	return *everyDamage || how == "one byte changed" || how == "deleted" || how == "older copy"
 }
@@ -37,8 +37,8 @@ func skipIfShort(t *testing.T, why string) {
 	}
 }
 
-// damages are the effects of a worn card or a power cut on a file. older is the file's content in the previous
-// version, or nil for a new file.
+// damages contains the effects of a worn card or a power cut on a file. The argument older is the file's content in the
+// previous version, or nil for a new file.
 var damages = map[string]func(path string, older []byte) error{
 	"one byte changed": func(path string, _ []byte) error {
 		b, err := os.ReadFile(path)
@@ -78,7 +78,7 @@ var damages = map[string]func(path string, older []byte) error{
 type stopped struct {
 	k      *bundleUpdater
 	file   []byte            // the bundle file of version 2
-	older  map[string][]byte // by path in the folder: the content of the file in version 1
+	older  map[string][]byte // contents of the files in version 1, by path in the folder
 	data   string
 	folder string // chunks of both versions, like those that a hub serves
 }
@@ -115,7 +115,7 @@ func stop(t *testing.T) *stopped {
 	return s
 }
 
-// at copies the machine's files to this folder.
+// copyTo copies the machine's files to this folder.
 func (s *stopped) at(data string) {
 	s.k.store.Dir, s.k.options.Memory = filepath.Join(data, "bundle"), filepath.Join(data, "verdicts")
 }
@@ -155,8 +155,8 @@ func bundleOf(t *testing.T, b *site.Built) []byte {
 	return out.Bytes()
 }
 
-// restart starts the machine on a copy of its folder with one damaged file, and checks all chunks once. sources are
-// the sources of chunks.
+// restart starts the machine on a copy of its folder with one damaged file, and checks all chunks once. The argument
+// sources contains the sources of chunks.
 func (s *stopped) restart(
 	t *testing.T,
 	source string,
@@ -190,7 +190,7 @@ func (s *stopped) restart(
 
 // After damage to one file of a stopped machine, taps work at the next start or the machine reports why not. A file
 // with a source is repaired.
-func TestEachDamagedFileIsRepairedOrNamed(t *testing.T) {
+func TestEachDamagedFileIsRepairedOrReported(t *testing.T) {
 	skipIfShort(t, "damages each file of a bundle store")
 	s := stop(t)
 	for _, source := range []string{"file", "folder", "none"} {
@@ -251,11 +251,11 @@ func TestDamageIsRepairedWhileTheMachineRuns(t *testing.T) {
 		t.Fatalf("both versions share the policy: %v, %v, %q", r != nil, err, k.state.Damage)
 	}
 	hub := t.TempDir()
-	k.conf.From, k.repairedAt = hub, time.Time{} // the clock in the synctest bubble is behind
+	k.conf.From, k.repairedAt = hub, time.Time{} // the clock in the synctest bubble starts in the past
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		k.manifests = make(chan []byte, 1) // created in the synctest bubble, whose clock advances while run waits
+		k.manifests = make(chan []byte, 1) // the updater is created in the synctest bubble, whose clock advances while run waits
 		taken := uint64(0)
 		go k.run(ctx, func(r *roster.Roster) { taken = r.Version }, func(error) {})
 		<-time.After(time.Minute)

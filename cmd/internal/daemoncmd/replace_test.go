@@ -63,7 +63,7 @@ func TestMachineWithANewMemoryCardIsRestoredByOneCommand(t *testing.T) {
 		appendAll(t, d, "m-020dc2")
 		w.until("the acknowledgement of the old journal", func() bool { return d.uplink.Acked() == d.journal.Len() })
 	})
-	old, err := os.ReadFile(c.ackFile()) // a copy, which any client of the broker can make
+	old, err := os.ReadFile(c.ackFile()) // the state is a copy, as any client of the broker can make
 	if err != nil {
 		t.Fatal(err)
 	}

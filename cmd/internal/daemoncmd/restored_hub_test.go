@@ -30,8 +30,8 @@ func startHub(t *testing.T, c hub.Config) *hub.Hub {
 }
 
 // A hub is restored from a backup that is older than the last acknowledged record. The machine sends the missing
-// records again without an administrator. Afterwards the hub's ledger equals the journal, and there is no tag, no
-// rejection and no duplicate.
+// records again without an administrator. Afterwards the hub's ledger equals the journal, without a tag, a rejection or
+// a duplicate.
 func TestHubRestoredFromAnOlderBackupGetsMissingRecordsFromItsMachine(t *testing.T) {
 	f := newMachineFolder(t)
 	h, hc := f.withHub(t)

@@ -15,10 +15,10 @@ import (
 	"portillon/wire"
 )
 
-// An attacker has the hub key and a connection to the site's broker. The attacker reads what the machine sends and
+// An attacker has the hub key and a connection to the site's broker. The attacker reads the machine's messages and
 // acknowledges records that nobody stores. The machine rejects an acknowledgement of records other than its own, of
-// more records than it wrote, for another machine, or with another key. It accepts an acknowledgement with its own
-// root ("open" in docs/security.md): then the machine sends nothing more, and all its records stay in its journal.
+// more records than it wrote, for another machine, or with another key. The machine accepts an acknowledgement with the
+// true root ("open" in docs/security.md). It then sends these records no more, but all records remain in its journal.
 func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 	skipIfShort(t, "waits for a broker and a daemon")
 	const records = 5
@@ -71,7 +71,7 @@ func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 	}
 	u, _ := w.uplink(url, records)
 	g := w.journal.Generation()
-	// the hub has no records: the machine sends all records
+	// the acknowledgement of no records makes the machine send all records
 	say(wire.Ack{Site: "biklab", Machine: "laser", Root: emptyRoot, Generation: g}, thief)
 	var stolen wire.Checkpoint
 	w.until("all records at the thief", func() bool {
@@ -110,7 +110,7 @@ func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 		a := genuine
 		x.change(&a)
 		say(a, x.by)
-		// the machine must answer once more: its previous answer was already read
+		// the machine must answer once more, because its previous answer was already read
 		say(wire.Ack{Site: "biklab", Machine: "laser", Root: emptyRoot, Generation: g}, thief)
 		w.until("the next batch after an acknowledgement "+name, func() bool {
 			select {

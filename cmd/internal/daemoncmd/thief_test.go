@@ -28,12 +28,12 @@ import (
 // route is a method of attack by a thief of the hub key.
 type route struct {
 	name string
-	// wins runs the attack, and reports whether the thief reached the goal. err is why the machine rejected the
-	// thief's bundle.
+	// wins runs the attack, and reports whether the thief has reached the goal. The result err is the reason why the
+	// machine rejected the thief's bundle.
 	wins func(v *victim) (won bool, err error)
 }
 
-// bundle returns an attack that ends in one forged bundle, made from the genuine bundle in force.
+// bundleAttack returns an attack with one forged bundle, which is made from the genuine bundle in force.
 func bundle(do func(f forgery, s *thiefSite), won func(*victim) bool) func(*victim) (bool, error) {
 	return func(v *victim) (bool, error) {
 		genuine := v.s.build(1, 1, "policy.yaml", thiefNow, nil)
@@ -139,8 +139,8 @@ func (f forgery) ownPolicy(s *thiefSite) {
 	f.b.Manifest.SignedPolicy = string(signed)
 }
 
-// documentRoutes returns attacks that put a key of the thief into a document that badges depend on, and a badge of
-// that key into the bundle.
+// documentRoutes returns attacks that insert a key of the thief into a document on which badges depend, and a badge
+// signed with that key into the bundle.
 func documentRoutes() []route {
 	var out []route
 	for name, x := range map[string]struct{ issuer, achievement, url, file string }{
@@ -163,8 +163,8 @@ func documentRoutes() []route {
 	}, opened(thiefCard))})
 }
 
-// oldPolicy is an attack with an old policy that let everybody in and was replaced. The thief offers it again with its
-// genuine signature.
+// oldPolicy is an attack with a replaced policy that had allowed everybody. The thief offers the old policy again, with
+// its genuine signature.
 func oldPolicy(v *victim) (bool, error) {
 	open := v.s.build(1, 1, "warn.yaml", thiefNow, nil)
 	v.genuine(open)
@@ -179,8 +179,8 @@ func oldPolicy(v *victim) (bool, error) {
 	return v.opens(thiefCard), err
 }
 
-// oldStatusList is an attack after the issuer has revoked a badge. The machine has not seen the revocation, and the
-// thief hides it.
+// oldStatusList is an attack after the issuer has revoked a badge. The machine has not received the revocation, and the
+// thief withholds the new status list.
 func oldStatusList(v *victim) (bool, error) {
 	before := v.now.AddDate(0, 0, -20)
 	old := v.s.list(before)
@@ -196,8 +196,8 @@ func oldStatusList(v *victim) (bool, error) {
 	return v.opens(revokedCard), err
 }
 
-// unrevoke is an attack after the machine has seen a revocation. The thief offers the previous status list again and
-// changes the encoding of the credential.
+// unrevoke is an attack after the machine has received a revocation. The thief offers the previous status list again
+// and changes the encoding of the credential.
 func unrevoke(v *victim) (bool, error) {
 	genuine := v.s.build(1, 1, "policy.yaml", thiefNow, nil)
 	v.genuine(genuine)
@@ -220,7 +220,7 @@ func unrevoke(v *victim) (bool, error) {
 	return v.opens(revokedCard), err
 }
 
-// unsignedList is an attack with a badge that was revoked on an unsigned list. The machine has not seen the
+// unsignedList is an attack with a badge that was revoked on an unsigned list. The machine has not received the
 // revocation.
 func unsignedList(v *victim) (bool, error) {
 	genuine := v.s.build(1, 1, "policy.yaml", thiefNow, nil)
@@ -231,7 +231,7 @@ func unsignedList(v *victim) (bool, error) {
 	return v.opens(plainCard), err
 }
 
-// running runs the victim's machine, so that it accepts commands of the hub.
+// runVictim runs the victim's machine, so that the machine accepts commands of the hub.
 func (v *victim) running(do func(d *Daemon, hub note.Signer)) {
 	t := v.s.t
 	t.Helper()
@@ -275,7 +275,7 @@ func (v *victim) running(do func(d *Daemon, hub note.Signer)) {
 	do(d, v.s.hub)
 }
 
-// command signs a command with the hub key, and reports whether the machine executed it.
+// sendCommand signs a command with the hub key, and reports whether the machine has executed the command.
 func (v *victim) command(d *Daemon, hub note.Signer, do string, issued time.Time) bool {
 	v.s.t.Helper()
 	b, err := wire.SignCommand(wire.Command{Site: "biklab", Machine: "laser", ID: do + "-1", Do: do, Tag: "t1",
@@ -351,7 +351,7 @@ func acknowledge(root string) func(*victim) (bool, error) {
 	}
 }
 
-// documented is a row of the table in docs/security.md: the results in the three situations.
+// documented is a row of the table in docs/security.md: the results of an attack in the three situations.
 type documented map[string]string
 
 var rowForm = regexp.MustCompile(
@@ -401,7 +401,7 @@ var refusedForThePolicy = map[string]string{
 }
 
 // The table in docs/security.md says for each attack by a thief of the hub key whether it is stopped. This test runs
-// all attacks in each situation of a site, so that the table cannot differ from the program.
+// all attacks in each situation of a site and compares the results with the table.
 func TestResultsOfAttacksWithTheHubKeyEqualTheTableInTheDocs(t *testing.T) {
 	skipIfShort(t, "plays each attack against a daemon of its own")
 	want := readDocumented(t)
@@ -420,7 +420,7 @@ func TestResultsOfAttacksWithTheHubKeyEqualTheTableInTheDocs(t *testing.T) {
 	}
 }
 
-// play runs an attack against a new machine, and compares the result with the table.
+// runAttack runs an attack against a new machine, and compares the result with the table.
 func play(s *thiefSite, r route, want documented) {
 	s.t.Helper()
 	if want == nil {

@@ -61,7 +61,7 @@ func largeSite(t *testing.T) (k *bundleUpdater, build func(version uint64, membe
 	}, build
 }
 
-// knows reports whether a roster has a member's card.
+// hasCard reports whether a roster contains a member's card.
 func knows(t *testing.T, r *roster.Roster, member int) bool {
 	t.Helper()
 	uid, err := rfid.ParseUID(sitetest.Card(member))
@@ -72,8 +72,8 @@ func knows(t *testing.T, r *roster.Roster, member int) bool {
 	return ok
 }
 
-// At the daemon's start there is a new bundle file with thousands of unverified badges. Members tap while the bundle
-// is verified.
+// At the daemon's start, a new bundle file contains thousands of unverified badges. Members tap while the bundle is
+// verified.
 func TestPreviousBundleIsUsedWhileTheNextIsVerified(t *testing.T) {
 	k, build := largeSite(t)
 	first := build(1, 20)
@@ -94,8 +94,8 @@ func TestPreviousBundleIsUsedWhileTheNextIsVerified(t *testing.T) {
 }
 
 // After an upgrade with other rules, or after the loss of a file, all verdicts are unknown. systemd waits 90 s for a
-// start, and 30,000 signatures take minutes on a Pi Zero. So the machine starts, shows that it is verifying, and
-// accepts cards once the verification is complete.
+// start, and 30,000 signatures take minutes on a Pi Zero. So the machine starts, shows that the badges are being
+// verified, and accepts cards once the verification is complete.
 func TestStartDoesNotWaitForThousandsOfUnverifiedBadges(t *testing.T) {
 	k, build := largeSite(t)
 	b := build(1, 1000)
@@ -123,12 +123,12 @@ func TestStartDoesNotWaitForThousandsOfUnverifiedBadges(t *testing.T) {
 	}
 }
 
-// rosterOf returns the first roster that run passes on.
+// firstRosterOf returns the first roster that method run delivers.
 func rosterOf(t *testing.T, k *bundleUpdater) *roster.Roster {
 	t.Helper()
 	var got *roster.Roster
 	synctest.Test(t, func(t *testing.T) {
-		k.manifests = make(chan []byte, 1) // created in the synctest bubble
+		k.manifests = make(chan []byte, 1) // the updater is created in the synctest bubble
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
@@ -139,7 +139,7 @@ func rosterOf(t *testing.T, k *bundleUpdater) *roster.Roster {
 				}
 			}, func(err error) { t.Error(err) })
 		}()
-		<-time.After(2 * look) // time of the synctest bubble
+		<-time.After(2 * look) // the waiting time passes on the clock of the synctest bubble
 		synctest.Wait()
 		cancel()
 		<-done

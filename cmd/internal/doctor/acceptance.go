@@ -9,12 +9,12 @@ import (
 	"portillon/policy"
 )
 
-// Accepted returns the protocol of the last acceptance test, passed or not, and the fingerprint of the machine's
-// present file. The error is fs.ErrNotExist if there was no test.
+// Accepted returns the protocol of the last acceptance test, whether passed or failed, and the fingerprint of the
+// present machine.yaml. Without a test, the error is fs.ErrNotExist.
 type Accepted func() (last acceptance.Protocol, wiring string, err error)
 
-// accepted checks that the machine has passed its acceptance test with the present wiring. Without a test the state is
-// Unknown, after a failed test the state is Ill.
+// checkAccepted checks that the machine has passed its acceptance test with the present wiring. Without a test the
+// state is Unknown; after a failed test the state is Ill.
 func (x *exam) accepted() {
 	if x.s.Accepted == nil || x.c.Simulated() {
 		return

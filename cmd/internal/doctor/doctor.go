@@ -1,5 +1,5 @@
-// Package doctor compares a running Pi with the machine.yaml that it should serve. For each check (a "look") it
-// returns a Finding: the fact and, if something is wrong, how to repair the fault, in French and English.
+// Package doctor checks that a running Pi fits the machine.yaml of its machine. For each check (a "look"), the package
+// returns a Finding in French and English: the result and, after a fault, the repair.
 package doctor
 
 import (
@@ -19,13 +19,13 @@ import (
 	"portillon/wire"
 )
 
-// State is the result of a Finding. The zero State means that the doctor could not find out.
+// State is the result of a Finding. The zero State means that the doctor could not perform the check.
 type State uint8
 
 const (
-	Unknown State = iota // could not be examined, for example without sudo
+	Unknown State = iota // the check was impossible, for example without sudo
 	Well                 // no fault
-	Ill                  // a fault: Cure says how to repair it
+	Ill                  // a fault, whose repair is described in Cure
 )
 
 // MarshalText implements encoding.TextMarshaler.
@@ -33,7 +33,7 @@ func (s State) MarshalText() ([]byte, error) {
 	return []byte([...]string{"unknown", "well", "ill"}[s]), nil
 }
 
-// Finding is the result of one check, which is called a look. Its JSON is printed by «portillon doctor --json»; the
+// Finding is the result of one check, which is called a look. «portillon doctor --json» prints findings as JSON, so the
 // names of looks are stable.
 type Finding struct {
 	// Look is the name of the check: check, boot, persist, watchdog, clock, disk, wear, reader, screen, hub, broker,
@@ -41,29 +41,29 @@ type Finding struct {
 	Look  string      `json:"look"`
 	State State       `json:"state"`
 	Fact  policy.Text `json:"fact"`
-	Cure  policy.Text `json:"cure"` // what to do; empty if nothing is wrong
+	Cure  policy.Text `json:"cure"` // description of the repair; empty without a fault
 }
 
-// System is the computer under examination. Tests replace its fields.
+// System is the computer under examination. Its fields are functions, which tests replace.
 type System struct {
 	Root         fs.FS // its files
 	Now          time.Time
 	Synchronised func() bool
 	Status       func(context.Context) (control.Status, error) // asks the daemon
-	// Broker connects to the hub's broker. until is the end of the broker's certificate; zero if the broker shows no
-	// certificate.
+	// Broker connects to the hub's broker. The result until is the end of the validity of the broker's certificate, or
+	// zero without a certificate.
 	Broker func(ctx context.Context, broker string) (until time.Time, err error)
-	// Disk writes a small file and syncs it to the disk. free is in bytes.
+	// Disk writes a small file and syncs it to the disk. The result free is the free space in bytes.
 	Disk  func(dir string) (free uint64, took time.Duration, err error)
-	Life  func(bundle string) (issued, until time.Time, err error) // dates in a bundle file; its signature is not verified
-	Check func() daemoncmd.Checked                                 // what portillond -check finds
+	Life  func(bundle string) (issued, until time.Time, err error) // returns the dates in a bundle file without verifying the signature
+	Check func() daemoncmd.Checked                                 // returns the results of portillond -check
 	// Watchdog returns the output of systemctl show -p RuntimeWatchdogUSec --value.
 	Watchdog func(context.Context) (string, error)
-	// Real resolves symbolic links. nil: paths are used as they are.
+	// Real resolves symbolic links. If Real is nil, links are not resolved.
 	Real func(path string) string
-	// Hub reads the keys in a hub.yaml. A nil Hub means that this computer has no hub.yaml.
+	// Hub reads the keys in a hub.yaml. Hub is nil if this computer has no hub.yaml.
 	Hub      func() (Pinned, error)
-	Accepted Accepted // nil: the acceptance test is not examined
+	Accepted Accepted // returns the last acceptance test; nil: the test is not examined
 }
 
 // exam is one run of Examine.
@@ -71,15 +71,15 @@ type exam struct {
 	c        daemoncmd.Config
 	s        System
 	out      []Finding
-	noBundle bool // check reported that there is no bundle
+	noBundle bool // true: method check has reported a missing bundle
 }
 
-// Examine runs all checks in a fixed order. It changes nothing except for one small file that Disk writes and removes.
-// All checks stop when ctx ends.
+// Examine runs all checks in a fixed order. Examine changes nothing, except that Disk writes and removes one small
+// file. All checks stop when ctx ends.
 func Examine(ctx context.Context, c daemoncmd.Config, s System) []Finding {
 	x := &exam{c: c, s: s}
-	// The Pi itself: its boot files, kernel parameters, watchdog, buses, storage and clock chip. A machine with
-	// simulated pins may be examined on any computer, where these checks have no meaning.
+	// Check the Pi itself: boot files, kernel parameters, watchdog, buses, storage and clock chip. For a machine with
+	// simulated pins these checks are skipped, because the computer may not be a Pi.
 	if !c.Simulated() {
 		x.boot()
 		x.persist()
@@ -88,14 +88,14 @@ func Examine(ctx context.Context, c daemoncmd.Config, s System) []Finding {
 		x.storage()
 		x.rtc()
 	}
-	// The machine's file, and whether its keys equal the hub's.
+	// Check the machine.yaml, and compare its keys with those of the hub.
 	x.check()
 	x.keys()
-	// The clock, the disk and the disk's wear, on which the running daemon depends.
+	// Check the clock, the disk and the disk's wear, on which the running daemon depends.
 	x.clock(ctx)
 	x.disk()
 	x.wear()
-	// The daemon, the broker, and everything with an expiry date.
+	// Check the daemon, the broker, and the expiry dates.
 	x.daemon(ctx)
 	x.broker(ctx)
 	x.bundle()
@@ -103,7 +103,7 @@ func Examine(ctx context.Context, c daemoncmd.Config, s System) []Finding {
 	return x.out
 }
 
-// say adds a finding. A finding without a fault has no cure.
+// addFinding adds a finding. A finding without a fault has no cure.
 func (x *exam) say(look string, s State, fact, cure policy.Text) {
 	if s == Well {
 		cure = policy.Text{}
@@ -124,7 +124,7 @@ func (x *exam) read(path string) (string, error) {
 	return strings.TrimRight(text, "\n\x00"), err
 }
 
-// maxFile is the largest part of a file that is read, in bytes. The longest file is mountinfo.
+// maxFile is the maximum number of bytes that are read of a file. The longest file is mountinfo.
 const maxFile = 1 << 20
 
 // first returns the content and the path of the first of these files that can be read.
@@ -137,10 +137,10 @@ func (x *exam) first(paths ...string) (text, path string, err error) {
 	return "", "", err
 }
 
-// board returns the computer's model according to its device tree.
+// board returns the computer's model according to the device tree.
 func (x *exam) board() bootconfig.Board { return bootconfig.ReadBoard(x.s.Root) }
 
-// check reports what «portillond -check» rejects or warns of. A fault that another check has already reported is not
+// check reports the faults and warnings of «portillond -check». A fault that another check has already reported is not
 // repeated.
 func (x *exam) check() {
 	pi := x.out
@@ -182,8 +182,8 @@ func (x *exam) check() {
 	x.out = append(x.out, pi...)
 }
 
-// boot compares config.txt and cmdline.txt with what the machine's wiring needs. A changed line takes effect only at
-// the next boot, so a missing line is a fault even if the machine works now.
+// boot compares config.txt and cmdline.txt with the requirements of the machine's wiring. A changed line takes effect
+// only at the next boot, so a missing line is a fault even if the machine works now.
 func (x *exam) boot() {
 	config, path, err := x.first("boot/firmware/config.txt", "boot/config.txt")
 	if err != nil {
@@ -237,13 +237,14 @@ func (x *exam) console() {
 	x.say("console", Well, t("Le port série est au lecteur seul", "The serial port is the reader’s alone"), policy.Text{})
 }
 
-// believed asks the daemon whether its clock is trusted. The daemon remembers a synchronisation.
+// daemonTrustsClock asks the daemon whether its clock is trusted, because the daemon stores past synchronisations.
 func (x *exam) believed(ctx context.Context) bool {
 	st, err := x.s.Status(ctx)
 	return err == nil && st.Clock == string(wire.ClockTrusted)
 }
 
-// clock checks that the time is trusted. With an untrusted clock, rules with opening hours and expiry dates refuse.
+// clock checks that the clock is trusted. With an untrusted clock, rules with opening hours and expiry dates refuse
+// access.
 func (x *exam) clock(ctx context.Context) {
 	switch {
 	case x.c.Clock == "trusted":
@@ -302,7 +303,7 @@ func (x *exam) disk() {
 }
 
 // wear reads the wear that an eMMC reports (JEDEC eMMC 5.1, EXT_CSD PRE_EOL_INFO: 1 normal, 2 warning, 3 urgent). Most
-// SD cards report none.
+// SD cards do not report wear.
 func (x *exam) wear() {
 	paths, _ := fs.Glob(x.s.Root, "sys/block/mmcblk*/device/pre_eol_info")
 	for _, p := range paths {
@@ -402,13 +403,13 @@ func (x *exam) start() string {
 	return "sudo systemctl enable --now portillond@" + x.c.Machine
 }
 
-// port checks that the reader's device file exists, if the daemon does not answer.
+// If the daemon does not answer, port checks that the reader's device file exists.
 func (x *exam) port() {
 	p := x.c.Reader.Port()
 	if bus, file, ok := strings.Cut(p, ":"); ok && (bus == "serial" || bus == "i2c" || bus == "spi") {
 		p = file
 	}
-	if p == "" || x.c.Reader.Kind == "pcsc" { // without a device file: check examines those readers
+	if p == "" || x.c.Reader.Kind == "pcsc" { // method check examines readers without a device file
 		return
 	}
 	if _, err := fs.Stat(x.s.Root, strings.TrimPrefix(path.Clean(p), "/")); err != nil {
@@ -418,12 +419,12 @@ func (x *exam) port() {
 	}
 }
 
-// soon is the remaining validity below which a certificate is reported. Certificates are renewed automatically 30 days
-// before the end.
+// certificateWarning is the remaining validity below which a certificate is reported. Certificates are renewed
+// automatically 30 days before the end.
 const soon = 14 * 24 * time.Hour
 
-// soonFor returns the remaining validity below which a bundle is reported: a third of its total validity, at most a
-// week. With a fixed limit of two weeks, a bundle of the usual 30 days would be reported half of the time.
+// bundleWarning returns the remaining validity below which a bundle is reported: a third of the total validity, at most
+// a week. With a fixed limit of two weeks, a bundle of the usual 30 days would be reported half of the time.
 func soonFor(issued, until time.Time) time.Duration { return min(until.Sub(issued)/3, 7*24*time.Hour) }
 
 // broker connects to the hub's broker like the daemon, and checks the dates of its certificate.
@@ -446,7 +447,7 @@ func (x *exam) broker(ctx context.Context) {
 	}
 }
 
-// bundle reports how long the bundle file is still valid, and warns before the end (soonFor).
+// bundle reports the remaining validity of the bundle file, with a warning before the end (bundleWarning).
 func (x *exam) bundle() {
 	if x.c.Bundle.File == "" {
 		return

@@ -25,7 +25,7 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// pi returns a healthy Raspberry Pi 4 with the machine of a shipped file.
+// healthyPi returns a healthy Raspberry Pi 4 with the machine of a shipped machine.yaml.
 func pi(t *testing.T) (daemoncmd.Config, System) {
 	t.Helper()
 	c, err := daemoncmd.ReadConfig("../../../firmware-config/rdm6300-relay.yaml")
@@ -72,18 +72,18 @@ func (s System) text(path string) string {
 	return string(b)
 }
 
-// says sets the watchdog timeout that systemctl prints.
+// setWatchdog sets the watchdog timeout that systemctl prints.
 func (s *System) says(span string) {
 	s.Watchdog = func(context.Context) (string, error) { return span, nil }
 }
 
-// overlaid lists the mounts of a root under overlayroot, which mounts its layers at visible paths.
+// overlayMounts lists the mounts of a root file system under overlayroot, which mounts its layers at visible paths.
 const overlaid = "30 1 179:2 / /media/root-ro ro - ext4 /dev/mmcblk0p2 ro\n31 1 0:25 / /media/root-rw rw - tmpfs " +
 	"tmpfs-root rw\n" +
 	"32 1 0:26 / / rw - overlay overlayroot rw,lowerdir=/media/root-ro,upperdir=/media/root-rw/overlay,workdir=/media/" +
 	"root-rw/overlay-workdir\n"
 
-// ills returns the names of the checks that found a fault or could not find out.
+// faultyChecks returns the names of the checks that found a fault or could not be performed.
 func ills(found []Finding) (out []string) {
 	for _, f := range found {
 		if f.State != Well {
@@ -104,7 +104,7 @@ func TestDoctorFindsNothingOnAHealthyPi(t *testing.T) {
 	}
 }
 
-func TestEachFaultIsReportedAndNoOther(t *testing.T) {
+func TestEachFaultIsReportedWithoutOtherFindings(t *testing.T) {
 	gone := errors.New("connection refused")
 	for name, x := range map[string]struct {
 		harm  func(*System)
@@ -235,7 +235,7 @@ func TestEachFaultIsReportedAndNoOther(t *testing.T) {
 	}
 }
 
-// The daemon remembers the last synchronisation of the clock and accepts cards, so there is no fault.
+// The daemon has stored the last synchronisation of the clock and accepts cards, so the doctor reports no fault.
 func TestDoctorAcceptsAClockThatTheDaemonTrusts(t *testing.T) {
 	c, s := pi(t)
 	s.Synchronised = func() bool { return false }
@@ -259,7 +259,7 @@ func TestIncludedLinesCountAsPartOfConfigTxt(t *testing.T) {
 
 // A bundle with the usual validity of 30 days has no fault for 23 days, a bundle of one week for two thirds of that
 // week.
-func TestBundleIsReportedOnlyInTheLastThirdOfItsLife(t *testing.T) {
+func TestBundleIsReportedOnlyInTheLastThirdOfItsValidity(t *testing.T) {
 	for _, x := range []struct{ life, left, want int }{{30, 29, 0}, {30, 8, 0}, {30, 6, 1}, {6, 3, 0}, {6, 1, 1},
 		{365, 8, 0}, {365, 6, 1}} {
 		c, s := pi(t)
@@ -285,7 +285,7 @@ func TestComputerWithSimulatedPinsNeedsNoFirmware(t *testing.T) {
 	}
 }
 
-// The device file is found in the port even if the name of a bus precedes it.
+// The device file is found even if the port also contains the name of a bus.
 func TestMissingReaderIsReported(t *testing.T) {
 	for port, file := range map[string]string{"/dev/ttyAMA0": "/dev/ttyAMA0", "serial:/dev/ttyAMA0": "/dev/ttyAMA0",
 		"i2c:/dev/i2c-1": "/dev/i2c-1", "spi:/dev/spidev0.0": "/dev/spidev0.0"} {
@@ -343,7 +343,7 @@ func TestPCSCReaderIsCheckedThroughPcscd(t *testing.T) {
 	}
 }
 
-// Runs the real checks on parts that every computer has.
+// This test runs the real checks of parts that every computer has.
 func TestHereExaminesTheRunningComputer(t *testing.T) {
 	c, _ := pi(t)
 	s := Here(c)

@@ -30,10 +30,10 @@ func Here(c daemoncmd.Config) System {
 		Status: func(ctx context.Context) (control.Status, error) {
 			rep, err := control.Call(ctx, c.Control, control.Request{Do: "status"})
 			if err != nil {
-				return control.Status{}, fmt.Errorf("no answer: %w", err)
+				return control.Status{}, fmt.Errorf("daemon does not answer: %w", err)
 			}
 			if rep.Status == nil {
-				return control.Status{}, fmt.Errorf("no answer: %s", rep.Error)
+				return control.Status{}, fmt.Errorf("daemon answered with an error: %s", rep.Error)
 			}
 			return *rep.Status, nil
 		}}
@@ -47,8 +47,8 @@ func runtimeWatchdog(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// broker connects like the daemon of c and reads the certificate, if there is one. It sends no MQTT packet, so it
-// needs no password.
+// connectBroker connects like the daemon of c and reads the broker's certificate, if any. No MQTT packet is sent, so no
+// password is needed.
 func broker(ctx context.Context, address string, c daemoncmd.Config) (time.Time, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -71,7 +71,7 @@ func broker(ctx context.Context, address string, c daemoncmd.Config) (time.Time,
 	}
 	dialer := tls.Dialer{}
 	if c.Hub != (daemoncmd.HubConfig{}) {
-		// the certificate is signed by the hub's own authority, and the address may have changed
+		// only the hub's own authority is trusted, and the address may have changed
 		link, err := c.HubLink(nil, time.Now, func() bool { return true })
 		if err != nil {
 			return time.Time{}, err
@@ -92,7 +92,7 @@ func broker(ctx context.Context, address string, c daemoncmd.Config) (time.Time,
 	return until, nil
 }
 
-// disk writes a file in the journal's folder, with the same sync as for a record, and removes the file.
+// testDisk writes a file in the journal's folder, with the same sync as for a record, and removes the file.
 func disk(dir string) (free uint64, took time.Duration, err error) {
 	f, err := os.CreateTemp(dir, ".doctor-*")
 	if err != nil {
@@ -115,7 +115,7 @@ func disk(dir string) (free uint64, took time.Duration, err error) {
 	return st.Bavail * uint64(st.Bsize), took, nil
 }
 
-// life returns the dates in a bundle file. It does not verify the signature: check does.
+// bundleDates returns the dates in a bundle file. The signature is not verified here, but by check.
 func life(path string) (issued, until time.Time, err error) {
 	f, err := os.Open(path)
 	if err != nil {

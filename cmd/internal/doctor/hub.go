@@ -16,7 +16,7 @@ func (x *exam) hub(st control.Status) {
 	case st.Hub:
 		x.say("hub", Well, t("Le hub accuse réception", "The hub acknowledges"), policy.Text{})
 	case u != nil && (u.Overdue || u.Why != "" && u.Why != string(uplink.BrokerAway)):
-		// broker reports an unreachable broker
+		// look "broker" reports an unreachable broker
 		since := u.Since.Format("2006-01-02 15:04")
 		fact, cure := uplink.Explain(u.Why)
 		fr, en := fact.FR, fact.EN

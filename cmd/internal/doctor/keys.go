@@ -7,19 +7,19 @@ import (
 	"portillon/policy"
 )
 
-// Pinned holds the public keys in a hub.yaml and the machine's own public key. An empty key is not compared.
+// Pinned contains the public keys in a hub.yaml and the machine's own public key. An empty key is not compared.
 type Pinned struct {
 	File    string // path of the hub.yaml
-	Machine string // under machines:, for this machine
+	Machine string // key of this machine in the section machines
 	Bundle  string // under bundle:
-	Policy  string // under bundle: policy-key:; empty if bundles are signed with the same key
-	Hub     string // the hub's own key
+	Policy  string // policy-key in the section bundle; empty if bundles are signed with the same key
+	Hub     string // public key of the hub itself
 
-	Own string // the public half of the machine's key, from its file
+	Own string // public half of the machine's key, from the key file
 }
 
 // keys compares the keys of this machine with those of the hub, as far as both can be read. The names of keys from
-// older releases do not say what the key is for.
+// older releases do not contain the kind of key.
 func (x *exam) keys() {
 	defer x.keySituation()
 	if x.s.Hub == nil {
@@ -86,7 +86,7 @@ func (x *exam) keySituation() {
 	}
 }
 
-// short returns the name and the hash of a public key, without the key itself.
+// shortKey returns the name and the hash of a public key, without the key itself.
 func short(public string) string {
 	parts := strings.SplitN(public, "+", 3)
 	return strings.Join(parts[:min(len(parts), 2)], "+")

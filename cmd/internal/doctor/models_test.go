@@ -17,7 +17,7 @@ import (
 	"portillon/cmd/internal/pitest"
 )
 
-// shipped returns the wirings that ship, except the simulated one.
+// shippedWirings returns all shipped wirings except the simulated wiring.
 func shipped(t *testing.T) map[string]daemoncmd.Config {
 	t.Helper()
 	paths, _ := filepath.Glob("../../../firmware-config/*.yaml")
@@ -37,11 +37,11 @@ func shipped(t *testing.T) map[string]daemoncmd.Config {
 	return out
 }
 
-// For every shipped wiring on every model and OS, testdata/models contains what firmware apply writes, and what -check
-// and the doctor report before firmware apply and after the reboot.
+// For every shipped wiring on every model and OS, testdata/models contains the files that "firmware apply" writes. It
+// also contains the reports of -check and of the doctor before "firmware apply" and after the reboot.
 //
 //	UPDATE=1 go test ./cmd/internal/doctor -run Model
-func TestEveryWiringOnEveryModel(t *testing.T) {
+func TestReportsOfEveryWiringOnEveryModelEqualTestdata(t *testing.T) {
 	wirings, names := shipped(t), pitest.Names()
 	if len(names) != 14 {
 		t.Errorf("%d trees, want 7 models × 2 OS", len(names))
@@ -73,7 +73,7 @@ func sortedKeys[V any](m map[string]V) (out []string) {
 	return out
 }
 
-// wiring writes the results for one wiring on one Pi.
+// writeResults writes the results for one wiring on one Pi.
 func wiring(t *testing.T, b *strings.Builder, name string, c daemoncmd.Config) {
 	t.Helper()
 	root, err := pitest.Tree(name)
@@ -110,7 +110,7 @@ const (
 	cmdline = "boot/firmware/cmdline.txt"
 )
 
-// reboot changes the kernel's state to what config.txt and cmdline.txt now require.
+// reboot changes the kernel's state according to config.txt and cmdline.txt.
 func reboot(root fstest.MapFS, r bootconfig.Result, b bootconfig.Board) {
 	root[config].Data, root[cmdline].Data = []byte(r.Config), []byte(r.Cmdline)
 	if !strings.Contains(r.Cmdline, "serial0") { // the firmware replaces serial0 by the port's own name
@@ -133,8 +133,8 @@ func reboot(root fstest.MapFS, r bootconfig.Result, b bootconfig.Board) {
 	}
 }
 
-// looks writes what the check and the doctor report about the computer. Keys, bundle, daemon and broker are in other
-// tests.
+// writeReports writes the reports of the check and of the doctor about the computer. Other tests cover keys, bundle,
+// daemon and broker.
 func looks(t *testing.T, b *strings.Builder, c daemoncmd.Config, root fstest.MapFS) {
 	t.Helper()
 	span := strings.TrimSpace(string(root[pitest.Watchdog].Data))

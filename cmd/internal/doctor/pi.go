@@ -13,10 +13,10 @@ import (
 	"portillon/policy"
 )
 
-// file returns the path of the machine's file, for a command in a text.
+// machineFile returns the path of the machine.yaml, for a command in a text.
 func (x *exam) file() string { return "/etc/portillon/" + x.c.Machine + ".yaml" }
 
-// persist checks what the driver of the relay's chip does with a line after its program has died.
+// persist checks whether the driver of the relay's chip releases a line after the line's program has died.
 func (x *exam) persist() {
 	label, line, err := x.c.RelayLine()
 	if err != nil { // a simulated chip
@@ -41,14 +41,14 @@ func (x *exam) persist() {
 	}
 }
 
-// shortest is the shortest watchdog timeout that is safe. A daemon-reload, which every package installation runs, took
-// 13.5 s on an idle Zero W (measured by a third party, pihero), and systemd does not reset the watchdog meanwhile.
+// minWatchdog is the minimum safe watchdog timeout. A daemon-reload, which every package installation runs, took 13.5 s
+// on an idle Zero W (measured by a third party, pihero), and systemd does not reset the watchdog meanwhile.
 const shortest = 30 * time.Second
 
-// watchdog checks that the watchdog resets a Pi whose kernel hangs. systemd resets the watchdog, so RuntimeWatchdogSec
-// counts: since Trixie Raspberry Pi OS sets it to 1m in a drop-in (raspberrypi-sys-mods, 40-rpi-enable-watchdog.conf),
-// which overrides /etc/systemd/system.conf. The chip's own limit of 15 s (bcm2835_wdt) is irrelevant, because the
-// kernel resets the chip in between while it runs.
+// watchdog checks that the watchdog resets a Pi whose kernel hangs. systemd resets the watchdog at the interval set by
+// RuntimeWatchdogSec. Since Trixie, Raspberry Pi OS sets RuntimeWatchdogSec to 1m in a drop-in (raspberrypi-sys-mods,
+// 40-rpi-enable-watchdog.conf), which overrides /etc/systemd/system.conf. The chip's own limit of 15 s (bcm2835_wdt) is
+// irrelevant, because the kernel resets the chip in between while it runs.
 func (x *exam) watchdog(ctx context.Context) {
 	state, err := x.read("sys/class/watchdog/watchdog0/state")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -62,7 +62,7 @@ func (x *exam) watchdog(ctx context.Context) {
 	}
 	text, werr := x.s.Watchdog(ctx)
 	fed, perr := parseSpan(text)
-	// The file name sorts after the 40-… of Raspberry Pi OS, because the last drop-in by name counts
+	// The file name sorts after that of Raspberry Pi OS (40-…), because the last drop-in by name takes precedence
 	// (systemd-system.conf(5)).
 	cure := t("Mettre [Manager] et RuntimeWatchdogSec=1m dans /etc/systemd/system.conf.d/90-watchdog.conf, puis "+
 		"redémarrer",
@@ -91,7 +91,7 @@ func (x *exam) watchdog(ctx context.Context) {
 	}
 }
 
-// units are the time units of systemd.time(7) that systemctl prints.
+// units contains the time units of systemd.time(7) that systemctl prints.
 var units = []struct {
 	name string
 	is   time.Duration
@@ -100,7 +100,7 @@ var units = []struct {
 	{"h", time.Hour}, {"d", 24 * time.Hour}, {"w", 7 * 24 * time.Hour},
 }
 
-// longest is used for the value infinity, which is the watchdog's default.
+// longest replaces the value infinity, which is the watchdog's default.
 const longest = time.Hour
 
 // parseSpan reads a duration as systemctl prints it: 0, 1min, 1min 30s, infinity.
@@ -127,7 +127,7 @@ func parseSpan(text string) (time.Duration, error) {
 		total = min(total+time.Duration(n*float64(units[i].is)), 365*24*time.Hour)
 	}
 	if text == "" {
-		return 0, errors.New("empty duration, want for example 1min 30s")
+		return 0, errors.New("systemctl printed an empty duration, want for example 1min 30s")
 	}
 	return total, nil
 }

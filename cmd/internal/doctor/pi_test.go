@@ -17,8 +17,8 @@ import (
 	"portillon/rfid"
 )
 
-// The formats are those that systemctl prints (systemd, format_timespan).
-func TestSpansAreReadAsSystemctlPrintsThem(t *testing.T) {
+// systemctl prints durations in these formats (systemd, format_timespan).
+func TestDurationsPrintedBySystemctlAreParsed(t *testing.T) {
 	for text, want := range map[string]time.Duration{"0": 0, "1min": time.Minute, "15s": 15 * time.Second,
 		"1min 30s": 90 * time.Second, "infinity": longest,
 		"1.500s": 1500 * time.Millisecond, "2h": 2 * time.Hour, "500ms": 500 * time.Millisecond, "1min\n": time.Minute,
@@ -57,7 +57,7 @@ func TestWatchdogTimeoutBelow30SecondsIsReported(t *testing.T) {
 	}
 }
 
-// state returns the worst state among the findings of one check.
+// worstState returns the worst state among the findings of one check.
 func state(found []Finding, look string) State {
 	out := Well
 	for _, f := range found {
