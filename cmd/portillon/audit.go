@@ -13,20 +13,20 @@ import (
 	"portillon/hub/audit"
 )
 
-// auditFound is the result of «audit verify» as JSON.
+// auditResult is the result of «audit verify» as JSON.
 type auditFound struct {
 	Verdict string   `json:"verdict"`        // valid or invalid
-	Reasons []reason `json:"reasons"`        // why the log is invalid; empty if it is valid
+	Reasons []reason `json:"reasons"`        // reason why the log is invalid; empty for a valid log
 	Log     string   `json:"log,omitempty"`  // portillon-audit/<site>
-	Entries uint64   `json:"entries"`        // entries that were read
-	Erased  uint64   `json:"erased"`         // entries whose text was erased on request; their hashes remain
+	Entries uint64   `json:"entries"`        // number of entries that were read
+	Erased  uint64   `json:"erased"`         // number of entries whose text was erased on request; the hashes of these entries remain
 	Last    string   `json:"last,omitempty"` // time of the last entry, RFC 3339
 	Root    string   `json:"root,omitempty"` // root hash of the log's tree, if it is valid
 }
 
-// auditVerify runs «audit verify»: it checks that an exported audit log is exactly the log that the hub signed. An
-// invalid log exits with 1. An entry whose text was erased on request keeps its hash, so the log stays valid. --key is
-// the hub's public key, or a file that contains the key.
+// auditVerify runs «audit verify», which checks that an exported audit log is exactly the log that the hub has signed.
+// For an invalid log, the exit code is 1. If the text of an entry is erased on request, the entry's hash remains, so
+// the log stays valid. The flag --key contains the hub's public key or the path of a file with the key.
 func auditVerify(_ context.Context, w stdio, args []string) error {
 	var keyText string
 	asJSON := false

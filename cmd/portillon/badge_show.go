@@ -13,8 +13,8 @@ import (
 	"portillon/policy"
 )
 
-// badgeShow runs «badge show»: it prints the content of a badge without verifying it.
-// It exits with 2 if the file cannot be read as a badge. --json prints the parsed badge instead of text.
+// badgeShow runs «badge show», which prints the content of a badge without verification. The exit code is 2 if the file
+// cannot be read as a badge. The flag --json prints the parsed badge instead of text.
 func badgeShow(_ context.Context, w stdio, args []string) error {
 	var asJSON bool
 	var at string
@@ -47,11 +47,11 @@ func badgeShow(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// page prints a badge for a person. All texts of the badge are shown as they are and may be untrue.
+// page prints a badge for a person. All texts of the badge are printed unchanged and may be untrue.
 type page struct {
 	out  io.Writer
-	lang policy.Language // of labels and dates
-	at   time.Time       // the time that decides whether the badge has expired
+	lang policy.Language // language of labels and dates
+	at   time.Time       // time at which an expired badge is recognised
 }
 
 // labelWidth is the width of the widest label in runes: modèle de badge.
@@ -72,7 +72,7 @@ func (p page) line(fr, en, text string) {
 	}
 }
 
-// wrapped breaks a text between words into lines of at most width runes. A longer word gets a separate line.
+// wrapped breaks a text between words into lines of at most width runes. A longer word is on a separate line.
 func wrapped(text string, width int) (lines []string) {
 	line := ""
 	for _, word := range strings.Fields(text) {
@@ -144,7 +144,7 @@ func (p page) dates(b *openbadge.Badge) {
 	p.line("jusqu’au", "until", day(p.lang, b.ValidUntil)+p.left(b.ValidUntil))
 }
 
-// left returns how much time is left, or since when the badge has expired.
+// remaining returns a text about the remaining validity, or about the time since the badge has expired.
 func (p page) left(until time.Time) string {
 	days := int(until.Sub(p.at).Hours() / 24)
 	switch {
@@ -158,7 +158,7 @@ func (p page) left(until time.Time) string {
 	return fmt.Sprintf(say(p.lang, " (encore %d %s)", " (%d %s left)"), days, p.days(days))
 }
 
-// days returns the noun for n days: singular or plural.
+// days returns the noun for n days, singular or plural.
 func (p page) days(n int) string {
 	if n == 1 {
 		return say(p.lang, "jour", "day")
@@ -166,7 +166,7 @@ func (p page) days(n int) string {
 	return say(p.lang, "jours", "days")
 }
 
-// identity is the recipient: an address, or the hash of one.
+// identity returns the recipient: an address, or the hash of an address.
 func (p page) identity(i openbadge.Identity) string {
 	kind := i.Type
 	if kind == "emailAddress" || kind == "email" {
@@ -178,7 +178,7 @@ func (p page) identity(i openbadge.Identity) string {
 	return kind + " " + i.Hash
 }
 
-// status is the kind of the badge's revocation list.
+// status returns the kind of the badge's revocation list.
 func (p page) status(e openbadge.StatusEntry) string {
 	switch e.Type {
 	case openbadge.RevocationListType:
@@ -189,7 +189,7 @@ func (p page) status(e openbadge.StatusEntry) string {
 	return e.Type
 }
 
-// form is the format of the badge, and of the image that it was extracted from.
+// form returns the format of the badge, and of the image from which the badge was extracted.
 func (p page) form(v openbadge.Verdict) string {
 	form := v.Form
 	switch form {

@@ -21,21 +21,21 @@ import (
 // seenCard is a tap of an unknown card.
 type seenCard struct {
 	wire.EnrolCard
-	Machine string    // where the card was tapped
-	At      time.Time // when, by the machine's clock
-	Clock   bool      // the machine's clock was trusted
+	Machine string    // machine at which the card was tapped
+	At      time.Time // time of the tap on the machine's clock
+	Clock   bool      // true: the machine's clock was trusted
 	tap     string    // identifies this tap
 }
 
-// enrolling holds the flags of the verbs that enrol a card.
+// enrolling contains the flags of the verbs that enrol a card.
 type enrolling struct {
-	socket, hub, site, machine string        // socket: control socket of a daemon on this computer
-	wait                       time.Duration // longest wait for a tap
+	socket, hub, site, machine string        // socket is the control socket of a daemon on this computer
+	wait                       time.Duration // maximum wait for a tap
 	lang                       *policy.Language
-	now                        func() time.Time // the site's clock; nil: this computer's
+	now                        func() time.Time // the site's clock; nil: this computer's clock
 }
 
-// declare declares the flags that choose where unknown cards are looked up.
+// declare declares the flags for the place in which unknown cards are looked up.
 func (x *enrolling) declare(fs *flag.FlagSet) {
 	fs.StringVar(&x.socket, "socket", "",
 		"ask the machine's daemon beside you: its control socket (machine.yaml: control)")
@@ -43,13 +43,13 @@ func (x *enrolling) declare(fs *flag.FlagSet) {
 	x.lang = langFlag(fs)
 }
 
-// declareSite declares the site too.
+// declareSite also declares the flag for the site.
 func (x *enrolling) declareSite(fs *flag.FlagSet) {
 	x.declare(fs)
 	fs.StringVar(&x.site, "site", "", "the site's folder, with members.yaml")
 }
 
-// where returns an error unless exactly one of --hub and --socket was given.
+// checkSource returns an error unless exactly one of --hub and --socket was given.
 func (x *enrolling) where() error {
 	if (x.socket == "") == (x.hub == "") {
 		return wrong("one of --hub and --socket is needed").
@@ -58,7 +58,7 @@ func (x *enrolling) where() error {
 	return nil
 }
 
-// seen returns the taps of unknown cards of the last 24 hours.
+// seenCards returns the taps of unknown cards of the last 24 hours.
 func (x *enrolling) seen(ctx context.Context) ([]seenCard, error) {
 	if x.socket != "" {
 		return seenBySocket(ctx, x.socket)
@@ -106,7 +106,7 @@ func seenBySocket(ctx context.Context, path string) ([]seenCard, error) {
 		return nil, (&failure{code: 3, err: err}).hinted("check that portillond is running, and that you may open its socket")
 	}
 	if !rep.OK || rep.Unknown == nil {
-		return nil, (&failure{code: 3, err: fmt.Errorf("the daemon at %s does not list unknown cards: %s", path, rep.Error)}).
+		return nil, (&failure{code: 3, err: fmt.Errorf("daemon at %s does not list unknown cards: %s", path, rep.Error)}).
 			hinted("upgrade portillond on this machine, and restart it")
 	}
 	var out []seenCard
@@ -117,8 +117,7 @@ func seenBySocket(ctx context.Context, path string) ([]seenCard, error) {
 	return out, nil
 }
 
-// taps lists where and when cards were tapped. It has one line for each card and machine, with the last tap there,
-// newest last.
+// taps returns one line for each card and machine with the time of the last tap there, newest last.
 func (x *enrolling) taps(cards []seenCard) string {
 	cards = slices.Clone(cards)
 	slices.SortStableFunc(cards, func(a, b seenCard) int { return a.At.Compare(b.At) })
@@ -146,8 +145,8 @@ func (x *enrolling) taps(cards []seenCard) string {
 	return strings.Join(lines, "\n")
 }
 
-// withCode returns the taps of the only card with this code. Two cards with the code are refused, because either may be
-// meant.
+// withCode returns the taps of the only card with this code. Two cards with the same code are an error, because either
+// card may be meant.
 func (x *enrolling) withCode(all []seenCard, code string) ([]seenCard, error) {
 	var found []seenCard
 	two := false
@@ -223,8 +222,8 @@ func cardFind(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// memberAddCard runs «member add-card»: it writes the HMAC of the card's number into members.yaml. Machines accept the
-// card once they have the next bundle.
+// memberAddCard runs «member add-card», which writes the HMAC of the card's number into members.yaml. Machines accept
+// the card once they have the next bundle.
 func memberAddCard(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
 	rest, err := flags(w, "member add-card", args, 2, x.declareSite)
@@ -245,7 +244,7 @@ func memberAddCard(ctx context.Context, w stdio, args []string) error {
 	return x.add(w, found, who)
 }
 
-// add writes a card into members.yaml, and prints when machines will accept the card.
+// addCard writes a card into members.yaml, and prints when machines will accept the card.
 func (x *enrolling) add(w stdio, found []seenCard, who site.Member) error {
 	path := filepath.Join(x.site, "members.yaml")
 	before, err := os.ReadFile(path)
@@ -269,12 +268,11 @@ func (x *enrolling) add(w stdio, found []seenCard, who site.Member) error {
 	return nil
 }
 
-// learnEvery is how often «card learn» looks for a new tap.
+// learnEvery is the interval at which «card learn» looks for a new tap.
 const learnEvery = 300 * time.Millisecond
 
-// cardLearn runs «card learn»: the next unknown card that is tapped is added to a member.
-// Only taps after the start of the verb count. Two different cards in that time are an error, because either may be
-// meant.
+// cardLearn runs «card learn», which adds the next tapped unknown card to a member. Only taps after the start of the
+// verb count. Taps of two different cards are an error, because either card may be meant.
 func cardLearn(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
 	rest, err := flags(w, "card learn", args, 1, func(fs *flag.FlagSet) {
@@ -289,7 +287,7 @@ func cardLearn(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	who, err := x.member(rest[0]) // check the member before anybody goes to tap a card
+	who, err := x.member(rest[0]) // check the member before anybody walks to the machine
 	if err != nil {
 		return err
 	}
@@ -337,7 +335,7 @@ func (x *enrolling) member(given string) (site.Member, error) {
 		hinted("one of: %s", strings.Join(ids[:min(len(ids), 8)], ", "))
 }
 
-// next waits for a tap of an unknown card that is not in before.
+// nextCard waits for a tap of an unknown card that is not in before.
 func (x *enrolling) next(ctx context.Context, before []seenCard) ([]seenCard, error) {
 	ctx, stop := context.WithTimeout(ctx, x.wait)
 	defer stop()
@@ -368,7 +366,7 @@ func (x *enrolling) next(ctx context.Context, before []seenCard) ([]seenCard, er
 	}
 }
 
-// fresh returns the taps of the one card that are not in before, or nil if there are none. Taps of two cards are an
+// newTaps returns the taps that are not in before, or nil without new taps. New taps of two different cards are an
 // error.
 func (x *enrolling) fresh(now, before []seenCard) (out []seenCard, err error) {
 	for _, c := range now {

@@ -20,7 +20,7 @@ func TestCodeOfTwoUnknownCardsIsRefusedAndBothMachinesAreNamed(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		all  []seenCard
-		want []string // of the error; none: found
+		want []string // texts that the error contains; none: the card is found
 	}{
 		"one card at two machines": {
 			[]seenCard{seen("7F3K9Q", one, "laser", 0), seen("7F3K9Q", one, "vinyl", time.Hour)},
@@ -70,7 +70,7 @@ func TestCardLearnIgnoresCardsTappedBeforeItStarted(t *testing.T) {
 	}
 }
 
-func TestTapsArePrintedAsOneLineForEachCardAndMachine(t *testing.T) {
+func TestTapsOfACardAtAMachineArePrintedAsOneLine(t *testing.T) {
 	paris := time.FixedZone("CET", 3600)
 	at := time.Date(2026, 11, 30, 9, 0, 0, 0, paris)
 	seen := func(card, machine string, minute int, clock bool) seenCard {

@@ -17,23 +17,23 @@ import (
 // applied is the result of «firmware apply» as JSON.
 type applied struct {
 	Machine   string              `json:"machine"`   // the machine's id
-	Model     string              `json:"model"`     // from the device tree; empty if there is none
-	Changed   bool                `json:"changed"`   // files changed or, with --dry-run, would change
-	Reboot    bool                `json:"reboot"`    // the change takes effect at the next boot
-	Files     []bootconfig.Change `json:"files"`     // the files with their differences
-	Conflicts []string            `json:"conflicts"` // lines outside the machine's block that contradict it
+	Model     string              `json:"model"`     // model from the device tree; empty without a device tree
+	Changed   bool                `json:"changed"`   // files that the command changed or, with --dry-run, would change
+	Reboot    bool                `json:"reboot"`    // true: the change takes effect at the next boot
+	Files     []bootconfig.Change `json:"files"`     // changed files with their differences
+	Conflicts []string            `json:"conflicts"` // lines outside the machine's block that contradict the block
 }
 
-// applyFlags are the flags of «firmware apply».
+// applyFlags contains the flags of «firmware apply».
 type applyFlags struct {
-	root             string // the root directory of the Pi's files
-	yes, dry, asJSON bool   // yes: do not ask; dry: print only; asJSON: --json
+	root             string // root directory of the Pi's files
+	yes, dry, asJSON bool   // yes skips the confirmation; dry only prints; asJSON is --json
 	lang             *policy.Language
 }
 
-// firmwareApply runs «firmware apply»: it edits a Pi's config.txt and cmdline.txt for the wiring. It changes only the
-// block between Portillon's marks, keeps a copy of each old file, and asks before it writes. Lines outside the block
-// that contradict the wiring are reported, not changed.
+// firmwareApply runs «firmware apply», which edits a Pi's config.txt and cmdline.txt for the wiring. It changes only
+// the block between Portillon's marks, keeps a copy of each old file, and asks before it writes. Lines outside the
+// block that contradict the wiring are reported, not changed.
 func firmwareApply(_ context.Context, w stdio, args []string) error {
 	var f applyFlags
 	rest, err := flags(w, "firmware apply", args, 1, func(fs *flag.FlagSet) {

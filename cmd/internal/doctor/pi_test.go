@@ -71,7 +71,7 @@ func state(found []Finding, look string) State {
 	return out
 }
 
-func TestTrustedClockNeedsAClockChipThatKeepsTime(t *testing.T) {
+func TestTrustedClockWithoutAWorkingClockChipIsReported(t *testing.T) {
 	at := func(d time.Duration) string { return fmt.Sprintf("%d\n", noon.Add(d).Unix()) }
 	for name, x := range map[string]struct {
 		epoch, charging string
@@ -105,11 +105,11 @@ func TestTrustedClockNeedsAClockChipThatKeepsTime(t *testing.T) {
 	}
 }
 
-// If a finding explains a fault in both languages, the finding of the check does not repeat that fault. It still
-// reports all other faults.
+// If a finding explains a fault in both languages, the finding of the check does not repeat that fault. The check's
+// finding still contains all other faults.
 func TestEachFaultIsReportedOnlyOnce(t *testing.T) {
 	c, s := pi(t)
-	root, err := pitest.Tree("4-trixie") // outputs stay driven after their program, and the reader is on I²C
+	root, err := pitest.Tree("4-trixie") // faults: outputs stay driven after their program has died, and the reader is on I²C
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestEachFaultIsReportedOnlyOnce(t *testing.T) {
 		!strings.Contains(found[0].Fact.EN, "card-key") {
 		t.Errorf("%s: %+v", got, found)
 	}
-	// If the specific check cannot find out, the general check reports the fault.
+	// If the specific check cannot be performed, the general check reports the fault.
 	s.Root = fstest.MapFS{}
 	if state(Examine(t.Context(), c, s), "check") != Ill ||
 		!slices.ContainsFunc(Examine(t.Context(), c, s),
@@ -153,7 +153,7 @@ func TestConsoleOfAPi5IsNotTheReadersPort(t *testing.T) {
 	}
 }
 
-// A line that the machine's own block overrides is not a fault. A line that uses a pin of the machine is.
+// A line that the machine's own block overrides is not a fault. A line that uses a pin of the machine is a fault.
 func TestLineThatTheBlockOverridesIsNotAFault(t *testing.T) {
 	for line, want := range map[string]State{"enable_uart=0": Well, "gpio=17=op,dh": Well,
 		"dtoverlay=gpio-shutdown,gpio_pin=17": Ill, "dtparam=uart0_console": Ill, "dtparam=uart0_console=off": Well} {

@@ -18,13 +18,13 @@ import (
 	"portillon/firmware-config/circuit"
 )
 
-// calculated is a simulation of the drawn pump, with a contactor behind its relay. The test controls the time.
+// simulatedPump simulates the drawn pump with a contactor behind the relay. The test controls the time.
 type calculated struct {
 	t      *testing.T
 	p      *circuit.Pump
 	high   bool
 	at     time.Time // end of the simulated time
-	since  time.Time // when the coil last changed
+	since  time.Time // time at which the coil last changed
 	coil   bool
 	closed bool
 }
@@ -39,7 +39,7 @@ func (c *calculated) advance() {
 			c.t.Fatal(err)
 		}
 		c.at = c.at.Add(d)
-		if v := c.p.Coil(); v > 3.75 != c.coil && (v > 3.75 || v < 0.5) { // closes at 75 %, opens at 10 %
+		if v := c.p.Coil(); v > 3.75 != c.coil && (v > 3.75 || v < 0.5) { // the relay closes at 75 % of its nominal voltage and opens at 10 %
 			c.coil, c.since = !c.coil, c.at
 		}
 		if c.at.Sub(c.since) >= lag {
@@ -126,7 +126,7 @@ func TestEachFaultOfThePumpIsReportedAndAHealthyPumpPasses(t *testing.T) {
 	}
 }
 
-// obedient is a bench whose contactor follows its line immediately, so that the test reaches the heartbeat.
+// immediatePump is a pump whose contactor follows the line immediately, so that the test reaches the heartbeat.
 type obedient struct {
 	high, stop atomic.Bool
 	fails      atomic.Bool
@@ -147,7 +147,7 @@ func (o *obedient) Closed() bool { return o.high.Load() }
 // Stopped implements PumpBench.
 func (o *obedient) Stopped() bool { return o.stop.Load() }
 
-func TestPumpTestLeavesTheLineLowHoweverItEnds(t *testing.T) {
+func TestPumpTestAlwaysLeavesTheLineLow(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: tries every answer of the hardware")
 	}
@@ -221,8 +221,8 @@ func TestPumpTestIsRefusedIfUnsafeOrWithoutFeedback(t *testing.T) {
 	}
 }
 
-// The test uses the pins of the file. The line is low from the first moment and is released at the end.
-func TestPumpTestUsesThePinsOfTheFile(t *testing.T) {
+// The test uses the pins of the file. The pump's line is low from the beginning and is released at the end.
+func TestPumpTestUsesThePinsOfTheMachineFile(t *testing.T) {
 	dir := t.TempDir()
 	c, _ := pi(t)
 	c.Relay = daemoncmd.RelayConfig{Pin: "sim:" + dir + "/relay", Feedback: "sim:" + dir + "/mirror", EStop: "sim:" + dir +

@@ -10,7 +10,8 @@ import (
 	"portillon/policy"
 )
 
-// storage checks that the journal survives a reboot. If not, it names a partition that could hold the journal.
+// storage checks that the journal survives a reboot. Otherwise the finding names a partition on which the journal could
+// be stored.
 func (x *exam) storage() {
 	dir := x.c.Data
 	if x.s.Real != nil {
@@ -53,7 +54,7 @@ func (x *exam) partition(where daemoncmd.Storage) policy.Text {
 	return t(fr, en)
 }
 
-// spare returns a partition that is not mounted, or "" if there is none.
+// sparePartition returns a partition that is not mounted, or "" if all are mounted.
 func (x *exam) spare() string {
 	info, err := x.read("proc/self/mountinfo")
 	if err != nil {
@@ -72,11 +73,11 @@ func (x *exam) spare() string {
 	return ""
 }
 
-// skewed is the difference from which a real-time clock is reported as wrong. Cheap crystals drift by a few seconds a
-// day.
+// maxSkew is the difference of time from which a real-time clock is reported as wrong. Cheap crystals drift by a few
+// seconds a day.
 const skewed = 5 * time.Minute
 
-// rtc checks the real-time clock, if machine.yaml declares its time as trusted.
+// rtc checks the real-time clock if machine.yaml declares the clock as trusted.
 func (x *exam) rtc() {
 	if x.c.Clock != "trusted" {
 		return

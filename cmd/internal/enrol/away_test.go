@@ -15,8 +15,8 @@ import (
 	"portillon/wire"
 )
 
-// A machine that was off for a year has an expired certificate. It renews the certificate by a proof of its key,
-// without an administrator.
+// A machine that was off for a year has an expired certificate. The machine renews the certificate with a proof of its
+// key, without an administrator.
 func TestMachineThatWasOffForAYearRenewsItsCertificate(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")
@@ -87,7 +87,7 @@ func TestMachineFindsAHubThatWasOffForAWeek(t *testing.T) {
 	}
 }
 
-// found is a Finder with fixed answers.
+// fixedFinder is a Finder with fixed answers.
 type found []string
 
 func (f found) Find(context.Context) ([]string, error) { return f, nil }
@@ -95,10 +95,10 @@ func (f found) Find(context.Context) ([]string, error) { return f, nil }
 func TestHubAtANewAddressIsIdentifiedByItsAuthorityAndName(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")
-	other := newWorld(t) // another hub of a site of the same name
+	other := newWorld(t) // another hub, of a site with the same name
 	w.stop()
 	w.config.Join.Listen, w.config.MQTT.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	hold, err := net.Listen("tcp", c.Hub.Address) // so that the hub gets another port
+	hold, err := net.Listen("tcp", c.Hub.Address) // the port stays occupied, so that the hub chooses another port
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestHubAtANewAddressIsIdentifiedByItsAuthorityAndName(t *testing.T) {
 	}
 }
 
-// portillond enrol --hub ADDRESS needs no code. It accepts only the hub at which the machine was enrolled.
+// The command portillond enrol --hub ADDRESS needs no code, and accepts only the hub at which the machine was enrolled.
 func TestMovedHubIsAcceptedWithoutACode(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")
@@ -171,7 +171,7 @@ func TestMovedHubIsAcceptedWithoutACode(t *testing.T) {
 	}
 }
 
-// A Pi has no clock chip: at its first boot its clock may show any time.
+// A Pi has no clock chip, so at the first boot the clock may show any time.
 func TestWrongClockAtFirstBootDoesNotPreventEnrolment(t *testing.T) {
 	w := newWorld(t)
 	for name, at := range map[policy.MachineID]time.Time{"in-1970": time.Unix(3600, 0),
@@ -201,8 +201,8 @@ func TestWrongClockAtFirstBootDoesNotPreventEnrolment(t *testing.T) {
 	}
 }
 
-// Once the clock is trusted, the dates of a certificate are checked: a thief cannot use a hub's old key with its
-// expired certificate.
+// Once the clock is trusted, the dates of certificates are checked, so that a thief cannot use a hub's old key with the
+// key's expired certificate.
 func TestDatesOfTheHubsCertificateAreCheckedOnceTheClockIsTrusted(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")

@@ -28,7 +28,8 @@ import (
 	"portillon/wire"
 )
 
-// managedWorld starts a hub that manages its site, with the policy of sitetest, and signs in as its owner.
+// managedWorld starts a hub that manages its site, with the policy of package sitetest, and signs in as the hub's
+// owner.
 func managedWorld(t *testing.T) (*world, *browser) {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), clock: &clock{at: time.Now()}}
@@ -149,8 +150,8 @@ func (b *browser) member(name string) string {
 	return m.ID
 }
 
-// knows reports whether a daemon recognises the card of a tap. No member of this site has a badge, so every card is
-// refused.
+// recognises reports whether a daemon recognises the card of a tap. No member of this site has a badge, so every card
+// is refused.
 func (w *world) knows(said *log, card string) bool {
 	w.t.Helper()
 	r, err := control.Call(w.t.Context(), said.socket, control.Request{Do: "tap", Card: card})
@@ -160,7 +161,7 @@ func (w *world) knows(said *log, card string) bool {
 	return !strings.HasPrefix(r.EN, "Unknown card")
 }
 
-// enrolByTap assigns an unknown card to a new member by a tap, like an administrator. The hub never gets the card's
+// enrolByTap assigns an unknown card to a new member by a tap, like an administrator. The hub never receives the card's
 // number.
 func (b *browser) enrolByTap(said *log, name, card string) string {
 	b.t.Helper()
@@ -187,7 +188,7 @@ func (b *browser) enrolByTap(said *log, name, card string) string {
 func (b *browser) awaitBundle(holds string, is func(members string) bool) {
 	b.t.Helper()
 	await(b.t, "a bundle in force at the machine: "+holds, func() bool {
-		version, members := b.w.bundled() // read both from one bundle: the next may arrive at any moment
+		version, members := b.w.bundled() // both are read from the same bundle, because the next bundle may arrive at any moment
 		if !is(members) {
 			return false
 		}
@@ -197,7 +198,7 @@ func (b *browser) awaitBundle(holds string, is func(members string) bool) {
 	})
 }
 
-// bundled returns all cards of the bundle in force at the hub.
+// cardsInBundle returns all cards of the bundle in force at the hub.
 func (w *world) bundled() (version uint64, members string) {
 	w.t.Helper()
 	m, s := w.inForce()
@@ -254,14 +255,14 @@ func readKey(t *testing.T, path string) []byte {
 	return key
 }
 
-// The card key is changed while machines work. Cards whose number is known to the hub keep working. A card of which
-// the hub knows only the HMAC is bound to the new key by a tap. A card that was not tapped stops working at the end.
-// The old key cannot read the bundles that follow.
+// The card key is changed while machines work. Cards whose numbers the hub has stored remain valid. If the hub has
+// stored only a card's HMAC, the next tap of the card binds the card to the new key. Such a card becomes invalid at the
+// end of the change if it was not tapped. Later bundles cannot be read with the old key.
 func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 	w, b := managedWorld(t)
 	const numbered, tapped, idle = "04A22400000001", "04A22400000002", "04A22400000003"
 	e, c := w.joined(t, "laser")
-	_, stolen := w.joined(t, "machine-1") // a second machine, which will be stolen
+	_, stolen := w.joined(t, "machine-1") // enrol a second machine, which will be stolen
 	said := e.daemon(t, c)
 	b.awaitBundle("any", func(string) bool { return true })
 	await(t, "a seal key", func() bool {
@@ -321,7 +322,7 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 		t.Errorf("a second change on top of the first: %d", status)
 	}
 
-	// Both kinds of cards work. The tap of the second card binds it to the new key.
+	// Both kinds of cards are valid. The tap of the second card binds it to the new key.
 	if !w.knows(said, numbered) {
 		t.Error("a card that the hub knows by its number is unknown during the change")
 	}
@@ -346,7 +347,7 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 	}
 
 	// At the end of the change, cards that are bound only to the old key stop working. The bundle contains none of
-	// them.
+	// these cards.
 	b.api("POST", "/card-key/end", version, nil, nil)
 	b.awaitBundle("without the old key", func(s string) bool {
 		return !strings.Contains(s, hashUnder(t, old, idle)) && strings.Contains(s, hashUnder(t, fresh, tapped))
@@ -364,7 +365,7 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 	w.machineKeepsItsKeys(said, e, c, fresh)
 }
 
-// thiefOfAMachineReadsNothingNew tries to read the new bundle with the files of a stolen machine.
+// checkStolenMachine tries to read the new bundle with the files of a stolen machine, which must fail.
 func (w *world) thiefOfAMachineReadsNothingNew(c daemoncmd.Config, old []byte, cards ...string) {
 	w.t.Helper()
 	m, s := w.inForce()
@@ -388,8 +389,8 @@ func (w *world) thiefOfAMachineReadsNothingNew(c daemoncmd.Config, old []byte, c
 	}
 }
 
-// machineKeepsItsKeys checks the keys on the machine's disk: only the machine can read them, and they suffice for a
-// start without the hub.
+// checkStoredKeys checks the card keys on the machine's disk: only the machine's user can read them, and they suffice
+// for a start without the hub.
 func (w *world) machineKeepsItsKeys(said *log, e *Enrolment, c daemoncmd.Config, fresh []byte) {
 	w.t.Helper()
 	path := filepath.Join(c.HubDir(), daemoncmd.CardKeysFile)

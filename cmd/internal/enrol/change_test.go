@@ -26,13 +26,13 @@ import (
 	"portillon/wire"
 )
 
-// many is a hub that serves a site with many members, and a machine of that site.
+// largeSite is a hub that serves a site with many members, and a machine of that site.
 type many struct {
 	*world
 	t       *testing.T
 	key     *openbadge.Key
 	text    []byte
-	policy  *policy.Policy // policy of the initial text
+	policy  *policy.Policy // text of the initial policy
 	members []site.Member
 	badges  []site.File
 	memory  site.Memory
@@ -45,7 +45,7 @@ type many struct {
 	bytes  atomic.Int64 // bytes sent and received on the machine's connections, including TLS
 }
 
-// counted is a connection that counts its bytes.
+// countedConn is a connection that counts the transferred bytes.
 type counted struct {
 	net.Conn
 	n *atomic.Int64
@@ -63,7 +63,8 @@ func (c counted) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// newMany creates a site of n members with this number of badges each, which the policy of sitetest names.
+// newLargeSite creates a site of n members with the given number of badges each. The policy of package sitetest names
+// these badges.
 func newMany(t *testing.T, n, badges int) *many {
 	t.Helper()
 	s := &many{world: newWorld(t), t: t, version: 1}
@@ -91,7 +92,7 @@ func newMany(t *testing.T, n, badges int) *many {
 	return s
 }
 
-// award gives the i-th member the k-th badge of the policy.
+// award issues the k-th badge of the policy to the i-th member.
 func (s *many) award(i, k int) {
 	s.t.Helper()
 	p := s.policy
@@ -118,7 +119,7 @@ func (s *many) site() *site.Site {
 	return out
 }
 
-// publish builds the site and makes the hub serve it. It returns the signed manifest.
+// publish builds the site's bundle, makes the hub serve the bundle, and returns the signed manifest.
 func (s *many) publish() []byte {
 	s.t.Helper()
 	s.version++
@@ -158,8 +159,8 @@ func (s *many) enrol(t *testing.T) {
 	}
 }
 
-// take fetches the manifest and the chunks of the bundle in force over a new connection, like a machine after a
-// notification. It returns the number of transferred bytes.
+// fetchBundle fetches the manifest and the chunks of the bundle in force over a new connection, like a machine after a
+// notification, and returns the number of transferred bytes.
 func (s *many) take() int64 {
 	s.t.Helper()
 	before := s.bytes.Load()
@@ -235,10 +236,10 @@ var figureMembers = flag.Int(
 // maxChange is the upper limit for a change of one member, in bytes on the wire to one machine.
 const maxChange = 64 << 10
 
-// TestFiguresOfOneChange prints how many bytes one machine sends and receives for a change, including the TLS handshake
-// and the manifest.
+// TestChangeTransfersAtMostMaxChange prints the number of bytes that one machine sends and receives for a change,
+// including the TLS handshake and the manifest.
 //
-//	go test ./cmd/internal/enrol -run FiguresOfOneChange -v -members 10000
+//	go test ./cmd/internal/enrol -run ChangeTransfers -v -members 10000
 func TestFiguresOfOneChange(t *testing.T) {
 	n := *figureMembers
 	if n == 0 {

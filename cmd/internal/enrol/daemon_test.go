@@ -13,7 +13,7 @@ import (
 	"portillon/cmd/internal/daemoncmd"
 )
 
-// log collects the log lines of a daemon.
+// logBuffer collects the log lines of a daemon.
 type log struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -33,7 +33,7 @@ func (l *log) String() string {
 	return l.b.String()
 }
 
-// daemon runs portillond with the files of an enrolment, like its unit but below another root.
+// startDaemon runs portillond with the files of an enrolment, as the systemd unit does, but below another root folder.
 func (e *Enrolment) daemon(t *testing.T, c daemoncmd.Config) *log {
 	t.Helper()
 	file := e.path(filepath.Join(e.Dir, c.Machine+".yaml"))
@@ -41,7 +41,7 @@ func (e *Enrolment) daemon(t *testing.T, c daemoncmd.Config) *log {
 	if err != nil {
 		t.Fatal(err)
 	}
-	short, err := os.MkdirTemp("", "enrol") // a socket's path has at most 107 bytes
+	short, err := os.MkdirTemp("", "enrol") // the folder's name is short, because a socket's path has at most 107 bytes
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func (e *Enrolment) daemon(t *testing.T, c daemoncmd.Config) *log {
 	return said
 }
 
-// await polls until is returns true, because hub and daemon do not notify the test.
+// await polls until is returns true, because neither hub nor daemon notifies the test.
 func await(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -98,7 +98,7 @@ func await(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// The daemon uses the files of its enrolment. Its records reach the hub over TLS with the hub's authority, and the
+// The daemon uses the files of its enrolment. The daemon's records reach the hub over TLS with the hub's authority. The
 // next bundle is fetched over HTTPS with the machine's certificate.
 func TestEnrolledDaemonWorksWithItsHub(t *testing.T) {
 	w := newWorld(t)
@@ -121,7 +121,7 @@ func TestEnrolledDaemonWorksWithItsHub(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, members, strings.Replace(string(text), "Member 0", "Renamed", 1)) // a chunk that the machine must fetch
+	write(t, members, strings.Replace(string(text), "Member 0", "Renamed", 1)) // the new member is in a chunk that the machine must fetch
 	w.bundle(2)
 	await(t, "the machine takes bundle 2", func() bool { return standing() == 2 })
 	m, err := w.Enrol().Machines.Get(t.Context(), admin, "laser")

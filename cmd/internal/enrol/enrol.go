@@ -1,6 +1,6 @@
-// Package enrol joins a machine to its site: «portillond enrol https://hub.local:8443 CODE». It creates the machine's
-// keys on the machine, sends only their public halves to the hub, and stores the hub's answer in the files that the
-// unit reads.
+// Package enrol joins a machine to its site: «portillond enrol https://hub.local:8443 CODE». Package enrol creates the
+// machine's keys on the machine, sends only the public halves to the hub, and stores the hub's answer in the files that
+// the systemd unit reads.
 package enrol
 
 import (
@@ -27,17 +27,18 @@ import (
 	"portillon/wire"
 )
 
-// Options holds what a person gives on the command line.
+// Options contains the arguments of the command line.
 type Options struct {
 	Address string // the hub's URL or host:port
 	Code    string
-	Wiring  string // a sample in /usr/share/portillon, or a file; empty: keep the wiring of the machine's file
-	Replace bool   // the machine joined before, on another SD card or computer
-	Dir     string // the folder of machine files below Root: /etc/portillon
-	Root    string // the root of this computer's files: /
-	NoStart bool   // do not start the unit
-	// Folder, if set, is the folder for the machine's file, keys and data in place of Dir and Root. Nothing else on
-	// the computer is changed, no unit is started, and root is not needed. Without Wiring the machine is simulated.
+	Wiring  string // name of a sample in /usr/share/portillon, or path of a file; empty: the wiring of the existing machine.yaml
+	Replace bool   // true: the machine has joined before, on another SD card or computer
+	Dir     string // folder of machine files below Root: /etc/portillon
+	Root    string // root folder of this computer's files: /
+	NoStart bool   // true: do not start the unit
+	// Folder, if set, replaces Dir and Root: it contains the machine.yaml, the keys and the data. No other file of the
+	// computer is changed, no unit is started, and the command does not need root. Without Wiring the machine is
+	// simulated.
 	Folder string
 	Lang   policy.Language
 }
@@ -47,11 +48,11 @@ type Enrolment struct {
 	Options
 	Host    setup.Host
 	Out     io.Writer
-	Dial    hublink.Dial // nil: dial the network
-	Program string       // version of the program, which is sent to the hub
+	Dial    hublink.Dial // dials the hub; nil: over the network
+	Program string       // version of the program, which the hub receives
 }
 
-// ErrIncomplete reports that the machine has joined but cannot start yet. The missing parts were printed.
+// ErrIncomplete is returned if the machine has joined but cannot start yet. The missing parts have been printed.
 var ErrIncomplete = errors.New("the machine has joined, and cannot start yet")
 
 // say prints a line in the person's language.
@@ -65,7 +66,7 @@ func (e *Enrolment) path(p string) string { return filepath.Join(e.Root, p) }
 // store returns the folder of systemd's credentials.
 func (e *Enrolment) store() string { return e.path("etc/credstore") }
 
-// live reports whether Root is the root of the running computer.
+// isLive reports whether Root is the root of the running computer.
 func (e *Enrolment) live() bool { return e.Folder == "" && filepath.Clean(e.Root) == "/" }
 
 // file returns the path of a machine's machine.yaml.
@@ -76,8 +77,8 @@ func (e *Enrolment) file(id policy.MachineID) string {
 	return e.path(filepath.Join(e.Dir, string(id)+".yaml"))
 }
 
-// Run joins the machine to the site. Every check that can be done on this computer is done before the one-time code is
-// used.
+// Run joins the machine to the site. All checks that are possible on this computer precede the use of the one-time
+// code.
 func (e *Enrolment) Run(ctx context.Context) error {
 	code, err := wire.ParseJoinCode(e.Code)
 	if err != nil {
@@ -123,17 +124,17 @@ func (e *Enrolment) Run(ctx context.Context) error {
 	return e.start(ctx, m)
 }
 
-// machine holds what is created on this computer for a machine that joins.
+// machine contains the files that are created on this computer for a machine that joins.
 type machine struct {
 	config daemoncmd.Config
-	file   string // path of its machine.yaml
+	file   string // path of the machine.yaml
 	text   string
 	signer note.Signer
 	public string
 	tlsKey []byte
 }
 
-// prepare creates the machine's file and keys. The file and the keys take effect only after keep has stored them.
+// prepare creates the machine.yaml and the keys in memory. Method store writes them to the disk.
 func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error) {
 	m := &machine{file: e.file(j.Code.Machine)}
 	wiring, err := e.wiring(m.file)
@@ -161,7 +162,7 @@ func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error
 	return m, err
 }
 
-// sound parses m.text as the machine's file.
+// parse parses m.text as a machine.yaml.
 func (e *Enrolment) sound(m *machine) (daemoncmd.Config, error) {
 	if e.Folder == "" {
 		return setup.Sound(filepath.Base(m.file), m.text)
@@ -202,7 +203,7 @@ func (e *Enrolment) wiring(file string) (string, error) {
 	return string(b), err
 }
 
-// rooted returns the configuration with its paths below Root.
+// belowRoot returns the configuration with all paths below Root.
 func (e *Enrolment) rooted(c daemoncmd.Config) daemoncmd.Config {
 	for _, p := range []*string{&c.Data, &c.Control} {
 		if e.Folder == "" && !e.live() && !strings.HasPrefix(*p, filepath.Clean(e.Root)+"/") {
@@ -242,13 +243,13 @@ func (e *Enrolment) machineKey(m *machine) error {
 	return nil
 }
 
-// secret writes a secret of one line. Only the owner of the file can read it.
+// writeSecret writes a secret of one line to a file that only the file's owner can read.
 func secret(path, text string) error {
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), wire.WriteFile(path, []byte(text+"\n"), 0o600))
 }
 
-// keep stores the hub's answer. It writes the machine's file last, so that the old file stays in force until
-// everything else is stored.
+// store stores the hub's answer. The machine.yaml is written last, so that the old machine.yaml stays in force until
+// all other files are stored.
 func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer) error {
 	signer := j.CA
 	if len(answer.Authority) > 0 {
@@ -276,7 +277,8 @@ func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer)
 	if err := hublink.WriteLink(m.config.HubDir(), j.CA, answer.Certificate); err != nil {
 		return err
 	}
-	// Remove older card keys that the daemon got from the hub: the key of this answer replaces them.
+	// Remove the card keys that the daemon has received from the hub before, because the key in this answer replaces
+	// them.
 	if err := os.Remove(filepath.Join(m.config.HubDir(), daemoncmd.CardKeysFile)); err != nil &&
 		!errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -284,7 +286,7 @@ func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer)
 	return e.writeConfig(m)
 }
 
-// writeConfig writes the machine's file. If an existing file differs, writeConfig keeps a copy of it.
+// writeConfig writes the machine.yaml. If a different machine.yaml exists, writeConfig first copies the old one.
 func (e *Enrolment) writeConfig(m *machine) error {
 	if err := os.MkdirAll(filepath.Dir(m.file), 0o755); err != nil {
 		return err
@@ -299,7 +301,7 @@ func (e *Enrolment) writeConfig(m *machine) error {
 	return wire.WriteFile(m.file, []byte(m.text), 0o644)
 }
 
-// cardKey stores the site's card key. All machines on one computer share it.
+// storeCardKey stores the site's card key, which all machines on one computer share.
 func (e *Enrolment) cardKey(m *machine, text string) error {
 	if key, err := hex.DecodeString(text); err != nil || len(key) < 16 {
 		return errors.New("the hub answers without a card key, want at least 32 hexadecimal digits")
@@ -317,7 +319,7 @@ func (e *Enrolment) cardKey(m *machine, text string) error {
 	return secret(path, text)
 }
 
-// bundle fetches the bundle in force, so that the machine's first start needs no network.
+// fetchBundle fetches the bundle in force, so that the machine's first start needs no network.
 func (e *Enrolment) bundle(ctx context.Context, m *machine) error {
 	link, err := m.config.HubLinkBy(e.Dial, m.signer, e.Host.Now, func() bool { return false })
 	if err != nil {
@@ -345,7 +347,7 @@ func (e *Enrolment) bundle(ctx context.Context, m *machine) error {
 	return err
 }
 
-// own makes the daemon's user the owner of the files.
+// setOwner makes the daemon's user the owner of the files.
 func (e *Enrolment) own(m *machine) error {
 	if !e.live() {
 		return nil
@@ -363,10 +365,10 @@ func (e *Enrolment) own(m *machine) error {
 	return e.Host.Own(append(all, m.config.Data)...)
 }
 
-// patience is the longest wait for a daemon to start. Its unit has a timeout of one minute.
+// patience is the maximum wait for a daemon to start. The daemon's unit has a timeout of one minute.
 const patience = 70 * time.Second
 
-// start checks the machine's file like the unit, and starts the unit.
+// start checks the machine.yaml as the unit does, and starts the unit.
 func (e *Enrolment) start(ctx context.Context, m *machine) error {
 	if err := e.own(m); err != nil {
 		return err

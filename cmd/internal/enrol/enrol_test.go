@@ -82,14 +82,14 @@ func TestUnitIsStartedOnlyWhenAllFilesExist(t *testing.T) {
 	}
 }
 
-func TestCodeIsValidOnceAndOnlyForTheComputerThatUsedIt(t *testing.T) {
+func TestUsedCodeIsValidOnlyForTheComputerThatUsedTheCode(t *testing.T) {
 	w := newWorld(t)
 	code := w.code("laser", false).Text
 	e, out := w.enrolment(t, code)
 	if err := e.Run(t.Context()); err != nil {
 		t.Fatal(err, out)
 	}
-	if err := e.Run(t.Context()); err != nil { // as after a lost response
+	if err := e.Run(t.Context()); err != nil { // a repetition with the same key, as after a lost response
 		t.Error(err)
 	}
 	other, _ := w.enrolment(t, code)
@@ -165,7 +165,7 @@ func TestRevokedMachineLosesAllAccess(t *testing.T) {
 		t.Errorf("%+v %v", held, err)
 	}
 	w.stop()
-	w.start() // still revoked after a restart
+	w.start() // the machine is still revoked after a restart of the hub
 	if _, err := l.Manifest(t.Context()); !errors.As(err, &refused) {
 		t.Error(err)
 	}

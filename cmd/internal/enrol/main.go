@@ -88,7 +88,7 @@ func parseMixed(fs *flag.FlagSet, args []string) (rest []string, err error) {
 	}
 }
 
-// complain prints an error, line by line, and returns the exit code.
+// printError prints an error, line by line, and returns the exit code.
 func complain(w io.Writer, err error) int {
 	for _, line := range strings.Split(err.Error(), "\n") {
 		fmt.Fprintf(w, "portillond enrol: %s\n", line)

@@ -12,8 +12,8 @@ import (
 	"portillon/cmd/internal/hublink"
 )
 
-// Move sets a new address of the hub for the machines of this computer, without a new code. The hub must show a
-// certificate of the authority that the machines pinned. If the address is empty, Move searches the network.
+// Move sets a new address of the hub for the machines of this computer, without a new code. The hub must have a
+// certificate of the authority that the machines have pinned. If the address is empty, Move searches the network.
 func (e *Enrolment) Move(ctx context.Context, address string, finder hublink.Finder) error {
 	if address != "" {
 		at, err := hublink.Address(address)
@@ -49,7 +49,7 @@ func (e *Enrolment) Move(ctx context.Context, address string, finder hublink.Fin
 	return errors.Join(errs...)
 }
 
-// move sets the new address for one machine.
+// moveOne sets the new address for one machine.
 func (e *Enrolment) move(ctx context.Context, c daemoncmd.Config, address string, finder hublink.Finder) error {
 	link, err := c.HubLinkBy(e.Dial, nil, e.Host.Now, func() bool { return false })
 	if err != nil {
@@ -80,5 +80,5 @@ func (e *Enrolment) move(ctx context.Context, c daemoncmd.Config, address string
 	return err
 }
 
-// searchTime is the time limit of a search on the network.
+// searchTime is the time limit of a search for the hub on the network.
 const searchTime = 5 * time.Second

@@ -18,7 +18,7 @@ const (
 	genTwo = wire.Generation("2222222222222222")
 )
 
-// journal returns an in-memory journal of an enrolled machine, with this generation and number of records.
+// newJournal returns an in-memory journal of an enrolled machine, with the given generation and number of records.
 func (e *Enrolment) journal(t *testing.T, c daemoncmd.Config, g wire.Generation, records int) *ledgertest.Machine {
 	t.Helper()
 	s, public, err := c.Signer(e.store())
@@ -67,7 +67,7 @@ func state(t *testing.T, g wire.Generation, records uint64) []byte {
 	return b
 }
 
-// head waits until the ledger holds this number of records of a generation.
+// waitForRecords waits until the ledger contains the given number of records of a generation.
 func (w *world) head(t *testing.T, g wire.Generation, seq uint64) {
 	t.Helper()
 	await(t, fmt.Sprintf("record %d of %q in the ledger", seq, g), func() bool {
@@ -79,8 +79,8 @@ func (w *world) head(t *testing.T, g wire.Generation, seq uint64) {
 	})
 }
 
-// A new SD card needs an enrolment with --replace. The old computer loses its access, the old journal stays in the
-// ledger, and the new journal continues once the machine has reported its generation.
+// A new SD card needs an enrolment with --replace. The old computer loses its access and the old journal remains in the
+// ledger. The hub accepts the new journal once the machine has reported the journal's generation.
 func TestReplacedMachineStartsANewJournal(t *testing.T) {
 	w := newWorld(t)
 	<-w.Hearing()
@@ -123,7 +123,7 @@ func TestReplacedMachineStartsANewJournal(t *testing.T) {
 	if err != nil || len(all) != 2 || all[0].Records != 3 || all[1].By != "Ada" {
 		t.Errorf("%+v %v", all, err)
 	}
-	// The code permitted one new journal: a further generation needs another code.
+	// The code permitted only one new journal, so a further generation needs another code.
 	m.publish(topics.State("laser"), true, state(t, "3333333333333333", 2))
 	w.awaitState(t, "3333333333333333")
 	w.head(t, genTwo, 2)

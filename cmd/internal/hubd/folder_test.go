@@ -41,7 +41,7 @@ func TestSiteIDIsDerivedFromTheFoldersName(t *testing.T) {
 	}
 }
 
-func TestVerbsForARunningHubUseTheFileOfThisFolder(t *testing.T) {
+func TestVerbsForARunningHubUseTheHubFileOfThisFolder(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if got := thereConfig(); got != systemConfig {
 		t.Errorf("in an empty folder: %s", got)

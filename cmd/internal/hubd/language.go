@@ -12,7 +12,7 @@ import (
 var messages string
 
 // isFrench reports whether the terminal's language is French. The first of LC_ALL, LC_MESSAGES and LANG that is set
-// decides. For all other languages the program prints English.
+// determines the language. For all other languages the program prints English.
 func isFrench(getenv func(string) string) bool {
 	for _, name := range [...]string{"LC_ALL", "LC_MESSAGES", "LANG"} {
 		if v := getenv(name); v != "" {
@@ -51,7 +51,7 @@ func (f french) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// line translates one line and keeps the program's name and the indentation.
+// translateLine translates one line, without changing the program's name and the indentation.
 func (f french) line(line string) string {
 	text := strings.TrimRight(strings.TrimLeft(line, " "), "\n")
 	before, after := line[:len(line)-len(strings.TrimLeft(line, " "))], line[len(strings.TrimRight(line, "\n")):]

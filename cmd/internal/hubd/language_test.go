@@ -30,7 +30,7 @@ func TestTerminalWithAFrenchLocaleGetsFrench(t *testing.T) {
 	}
 }
 
-// frenchOf returns what a French terminal shows for a text.
+// frenchOf returns the output of a French terminal for a text.
 func frenchOf(t *testing.T, text string) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -87,7 +87,7 @@ func TestEverySentenceOfTheHubHasAFrenchTranslation(t *testing.T) {
 			}
 			if strings.Count(line, " ") < 2 || line == "portillon-hub -config hub.yaml" ||
 				strings.HasPrefix(line, "portillon-hub ") && strings.Contains(line, "[") {
-				continue // a name, a value, or the usage of a command
+				continue // texts without a translation: a name, a value, or the usage of a command
 			}
 			found++
 			if got := frenchOf(t, line); got == strings.ReplaceAll(line, "’", "'") {
@@ -106,8 +106,8 @@ var putIn = map[string]string{"7: 7 lines above": "something cannot be taken ove
 
 type sentence struct{ text, where string }
 
-// sentencesHere returns the sentences in calls that write to a terminal or create an error. Inserted values are
-// replaced by 7.
+// sentencesHere returns the sentences in calls that write to a terminal or create an error. In each sentence, 7
+// replaces the inserted values.
 func sentencesHere(t *testing.T) (out []sentence) {
 	t.Helper()
 	names, err := filepath.Glob("*.go")
@@ -151,7 +151,7 @@ func nameOf(e ast.Expr) string {
 	return ""
 }
 
-// literal returns the text of a string literal or of concatenated literals; a value between them is 7.
+// literalText returns the text of a string literal or of concatenated literals, with 7 for each value in between.
 func literal(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.BasicLit:

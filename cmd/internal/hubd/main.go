@@ -12,7 +12,7 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
-	_ "time/tzdata" // for computers without time zone files
+	_ "time/tzdata" // embeds time zones, for computers without time zone files
 
 	"portillon/hub"
 	"portillon/policy"
@@ -93,7 +93,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	return serve(ctx, c, *offset, out, errs)
 }
 
-// serve runs the hub until ctx ends. offset shifts the hub's clock, for the demo.
+// serve runs the hub until ctx ends. The argument offset shifts the hub's clock, for the demo.
 func serve(ctx context.Context, c hub.Config, offset time.Duration, out, errs io.Writer) int {
 	log := slog.New(slog.NewTextHandler(errs, nil)).With("site", c.Site)
 	now := func() time.Time { return time.Now().Add(offset) }
@@ -122,13 +122,13 @@ func serve(ctx context.Context, c hub.Config, offset time.Duration, out, errs io
 	return 0
 }
 
-// keysAreRead checks before the start that the key files in hub.yaml are readable and valid.
+// checkKeys checks before the start that the key files in hub.yaml are readable and valid.
 func keysAreRead(c hub.Config) error {
 	_, err := c.Signer()
 	return err
 }
 
-// complain prints an error with a hint, and returns the exit code.
+// printError prints an error with a hint, and returns the exit code.
 func complain(w io.Writer, err error, hint string) int {
 	fmt.Fprintf(w, "portillon-hub: %v\n", err)
 	if hint != "" {
@@ -137,7 +137,7 @@ func complain(w io.Writer, err error, hint string) int {
 	return 2
 }
 
-// welcome prints the address of the hub's pages, and the first owner's code.
+// printWelcome prints the address of the hub's pages, and the first owner's code.
 func welcome(out io.Writer, h *hub.Hub) {
 	url := h.WebURL()
 	if url == "" {

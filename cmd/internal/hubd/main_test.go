@@ -15,7 +15,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// buffer is a buffer that is safe for concurrent reads and writes.
+// safeBuffer is a buffer that is safe for concurrent reads and writes.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -79,7 +79,7 @@ func TestHubRunsUntilItsContextEnds(t *testing.T) {
 	}
 }
 
-func TestHubReportsWhatIsWrongAndExitsWith2(t *testing.T) {
+func TestHubReportsWrongArgumentsAndFilesAndExitsWith2(t *testing.T) {
 	good := config(t)
 	bad := filepath.Join(t.TempDir(), "hub.yaml")
 	if err := os.WriteFile(bad, []byte("portillon: 1\nsiet: x\n"), 0o600); err != nil {

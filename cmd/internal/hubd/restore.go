@@ -81,7 +81,7 @@ func (r *restorer) run(ctx context.Context, file, phraseFile string) error {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	if r.about.Format != 1 || len(r.databases) != 1 {
-		return fmt.Errorf("%s is no backup of a hub that this program knows: format %d, %d databases", file, r.about.Format,
+		return fmt.Errorf("%s is not a backup that this program can restore: format %d, %d databases", file, r.about.Format,
 			len(r.databases))
 	}
 	// Check the database now, so that damage is found before the next start of the hub.
@@ -97,7 +97,7 @@ func (r *restorer) run(ctx context.Context, file, phraseFile string) error {
 	return r.secrets(sealed, phraseFile)
 }
 
-// files writes the files of a tar. It does not write the encrypted part, but returns it.
+// writeFiles writes the files of a tar, except the encrypted part, which is returned.
 func (r *restorer) files(t *tar.Reader) (sealed []byte, err error) {
 	for {
 		h, err := t.Next()
@@ -107,7 +107,7 @@ func (r *restorer) files(t *tar.Reader) (sealed []byte, err error) {
 		if err != nil {
 			return nil, err
 		}
-		// The file may come from an attacker, so each path must stay inside the folder, and sizes are limited.
+		// An attacker may have made the backup, so each path must stay inside the folder, and sizes are limited.
 		switch {
 		case h.Typeflag != tar.TypeReg || !filepath.IsLocal(h.Name) || h.Size > maxBackupFile:
 			return nil, fmt.Errorf("%.200q of %d bytes is no file of a backup", h.Name, h.Size)
@@ -127,7 +127,7 @@ func (r *restorer) files(t *tar.Reader) (sealed []byte, err error) {
 	}
 }
 
-// file writes one file of the tar.
+// writeFile writes one file of the tar.
 func (r *restorer) file(h *tar.Header, from io.Reader) error {
 	path := filepath.Join(r.dir, filepath.FromSlash(h.Name))
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -141,7 +141,7 @@ func (r *restorer) file(h *tar.Header, from io.Reader) error {
 	if err == nil && n != h.Size {
 		err = fmt.Errorf("%s has %d bytes, want %d", h.Name, n, h.Size)
 	}
-	// The file was outside the hub's folder, and a person must move it back there.
+	// The file was outside the hub's folder, and a person must move it back to its old path.
 	if strings.HasPrefix(h.Name, elsewhere+"/") {
 		r.moved = append(r.moved, h.Name)
 	}
@@ -165,13 +165,13 @@ func (r *restorer) secrets(sealed []byte, phraseFile string) error {
 	if err != nil {
 		return err
 	}
-	// A forged file must not require an arbitrarily high cost.
+	// The cost of scrypt is limited, so that a forged backup cannot require an arbitrarily high cost.
 	id.SetMaxWorkFactor(phraseWork + 5)
 	plain, err := age.Decrypt(bytes.NewReader(sealed), id)
 	if err != nil {
 		return fmt.Errorf("the secrets are not of this recovery phrase: %w", err)
 	}
-	// The encrypted tar contains only secrets: neither a database nor another encrypted part.
+	// The encrypted tar may contain only secrets, neither a database nor another encrypted part.
 	before := slices.Clone(r.databases)
 	if nested, err := r.files(tar.NewReader(plain)); err != nil || nested != nil || len(r.databases) != len(before) {
 		return errors.Join(err, errors.New("the encrypted part could not be written whole"))

@@ -25,20 +25,20 @@ import (
 	"portillon/wire"
 )
 
-// restorable is a hub that manages its site, with a machine that joined over the network.
+// restorable is a hub that manages its site, and a machine that has joined over the network.
 type restorable struct {
 	t      *testing.T
 	config string
-	policy note.Signer // nil: the hub's key also signs policies
+	policy note.Signer // separate policy key; nil: the hub's key also signs policies
 	key    note.Verifier
 	link   *hublink.Link
 	store  wire.Store // the machine's store
 	number uint64
-	later  atomic.Int64 // how far the hub's clock was advanced by returns: the hub accepts few returns per minute
+	later  atomic.Int64 // offset of the hub's clock, which each return advances because the hub accepts few returns per minute
 }
 
-// newRestorable creates the hub in a folder. If apart is true, its policy has a separate key, which the hub does not
-// have.
+// newRestorable creates the hub in a folder. If apart is true, a separate key signs the policy, and the hub does not
+// have that key.
 func newRestorable(t *testing.T, apart bool) *restorable {
 	t.Helper()
 	if testing.Short() {
@@ -172,7 +172,7 @@ func (r *restorable) fetch() (wire.Manifest, []byte, error) {
 	return m, signed, err
 }
 
-// until fetches bundles until is returns true for the manifest in force.
+// fetchUntil fetches bundles until is returns true for the manifest in force.
 func (r *restorable) until(is func(wire.Manifest) bool) (m wire.Manifest) {
 	r.t.Helper()
 	end := time.After(30 * time.Second)
@@ -217,8 +217,9 @@ func (r *restorable) publish(h *hub.Hub, comment string) string {
 }
 
 // A hub is restored from a backup on another computer, with a wrong clock. After the backup, three changes had been
-// published. The machine sends its bundle back, and installs the hub's next bundle and the one after a further change.
-func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
+// published. The machine sends its bundle back, and installs the hub's next bundle and the bundle after a further
+// change.
+func TestRestoredHubPublishesHigherVersionsThanItsMachinesReturn(t *testing.T) {
 	for name, apart := range map[string]bool{"one key": false, "policy key apart": true} {
 		t.Run(name, func(t *testing.T) {
 			r := newRestorable(t, apart)
@@ -263,7 +264,7 @@ func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
 				t.Fatalf("the restored hub offers nothing older: %v", err)
 			}
 			r.lies(h, kept)
-			// Send back the bundle like a machine (daemoncmd: hubReturns).
+			// Send the bundle back as a machine does (daemoncmd: hubReturns).
 			var policy []byte
 			if apart {
 				policy = r.policyFile(highest)
@@ -286,14 +287,14 @@ func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
 	}
 }
 
-// returns sends the machine's bundle and policy back, one minute after the previous time.
+// sendBack sends the machine's bundle and policy back, one minute after the previous return.
 func (r *restorable) returns(manifest, policy []byte) error {
 	r.later.Add(int64(time.Minute))
 	return r.link.Return(r.t.Context(), manifest, policy)
 }
 
-// lies sends forged and damaged manifests, after which the hub must not publish. It then sends the genuine manifest
-// with false policies. After the genuine manifest the hub publishes a higher version.
+// sendForgeries sends forged and damaged manifests, after which the hub must not publish. It then sends the genuine
+// manifest with false policies, after which the hub must publish a higher version.
 func (r *restorable) lies(h *hub.Hub, kept []byte) {
 	r.t.Helper()
 	private, _, err := note.GenerateKey(rand.Reader, r.key.Name())
@@ -346,9 +347,9 @@ func (r *restorable) lies(h *hub.Hub, kept []byte) {
 }
 
 // A thief of the policy key who also controls a machine signs a policy with a higher number, and sends it to the hub.
-// The hub accepts only a policy from one of its own bundles: without an administrator, the policy key cannot change
-// the policy in force.
-func TestReturnedPolicyIsAcceptedOnlyIfABundleOfTheHubHadIt(t *testing.T) {
+// The hub accepts only a policy from one of its own bundles. So the policy key alone, without an administrator, cannot
+// change the policy in force.
+func TestReturnedPolicyIsAcceptedOnlyFromABundleOfTheHub(t *testing.T) {
 	r := newRestorable(t, true)
 	h, stop := r.start(r.config, 0)
 	defer stop()

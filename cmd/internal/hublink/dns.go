@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// The part of DNS messages (RFC 1035 §4) that multicast DNS needs: one question, and answers with A and SRV records. A
-// library for all of DNS would add 80 KB to the program.
+// This file implements the part of DNS messages (RFC 1035 §4) that multicast DNS needs: one question, and answers with
+// A and SRV records. A library for all of DNS would add 80 KB to the program.
 
 // Record types (RFC 1035 §3.2.2, RFC 2782).
 const (
@@ -23,7 +23,7 @@ const (
 	unicastAnswer = 1 << 15
 	// responseFlag is QR, the highest bit of the header's flags (RFC 1035 §4.1.1).
 	responseFlag = 1 << 15
-	// maxName is the longest name, in bytes (RFC 1035 §2.3.4).
+	// maxName is the maximum length of a name, in bytes (RFC 1035 §2.3.4).
 	maxName = 255
 	// maxRecords is the limit of questions and records in one message.
 	maxRecords = 256
@@ -31,7 +31,7 @@ const (
 
 // record is a resource record. kind determines which of the other fields are set.
 type record struct {
-	name    string // in lower case, with a final dot
+	name    string // name in lower case, with a final dot
 	kind    uint16
 	address netip.Addr // set for typeA
 	port    uint16     // set for typeSRV
@@ -40,7 +40,7 @@ type record struct {
 
 // pointerQuery returns a message that asks for the PTR records of a name.
 func pointerQuery(name string) []byte {
-	q := []byte{0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0} // id 0 (RFC 6762 §18.1), no flags, one question
+	q := []byte{0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0} // header with id 0 (RFC 6762 §18.1), no flags, and one question
 	for label := range strings.SplitSeq(strings.TrimSuffix(name, "."), ".") {
 		q = append(append(q, byte(len(label))), label...)
 	}
@@ -49,7 +49,7 @@ func pointerQuery(name string) []byte {
 	return binary.BigEndian.AppendUint16(q, classInternet|unicastAnswer)
 }
 
-var errMessage = errors.New("malformed DNS message")
+var errMessage = errors.New("multicast DNS message is malformed")
 
 // dnsReader reads a message from start to end. After the first error every result is zero.
 type dnsReader struct {
@@ -58,7 +58,7 @@ type dnsReader struct {
 	bad     bool
 }
 
-// take returns the next n bytes.
+// next returns the next n bytes.
 func (r *dnsReader) take(n int) []byte {
 	if r.bad || len(r.message)-r.at < n {
 		r.bad = true
@@ -74,7 +74,7 @@ func (r *dnsReader) uint16() uint16 { return binary.BigEndian.Uint16(r.take(2)) 
 // the previous pointer, so that a chain of pointers ends.
 func (r *dnsReader) name() string {
 	var b strings.Builder
-	end, before := -1, r.at // end: where reading continues after the first pointer; before: the limit for the next pointer
+	end, before := -1, r.at // end is the offset after the first pointer, where reading continues; before is the limit for the next pointer
 	for !r.bad {
 		length := int(r.take(1)[0])
 		switch {
@@ -104,7 +104,7 @@ func (r *dnsReader) name() string {
 // record reads one resource record (RFC 1035 §4.1.3).
 func (r *dnsReader) record() record {
 	out := record{name: r.name(), kind: r.uint16()}
-	r.take(6) // class and time to live: results are used at once, and verified by certificate
+	r.take(6) // class and time to live are ignored, because results are used at once and verified by certificate
 	length := int(r.uint16())
 	end := r.at + length
 	switch {

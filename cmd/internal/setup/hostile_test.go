@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// If a file laser.yaml named the machine saw, setup would start portillond@laser and send kill signals to
-// portillond@saw.
+// Setup would start portillond@laser but send kill signals to portillond@saw if it accepted a file laser.yaml that
+// names the machine saw.
 func TestAFileThatNamesAnotherMachineStartsNothing(t *testing.T) {
 	root, o := bare(t)
 	saw := o.Answers
@@ -36,11 +36,11 @@ func TestAFileThatNamesAnotherMachineStartsNothing(t *testing.T) {
 	}
 }
 
-// The mark is on the disk before config.txt changes: if setup is interrupted between the two writes, the next run must
-// still ask for a restart.
+// The mark is written before config.txt changes, so that after an interruption between the two writes the next run
+// still asks for a restart.
 func TestConfigTXTIsNotChangedIfTheRestartCannotBeMarked(t *testing.T) {
 	root, o := bare(t)
-	if err := os.WriteFile(filepath.Join(root, "run"), nil, 0o644); err != nil { // a file where a folder is needed
+	if err := os.WriteFile(filepath.Join(root, "run"), nil, 0o644); err != nil { // create a file where a folder is needed, so that the mark cannot be written
 		t.Fatal(err)
 	}
 	if said, err := run(t, &lab{now: time.Now()}, o, "y\ny\n"); err == nil {
@@ -99,8 +99,8 @@ func TestPrintableRemovesTerminalControlCharacters(t *testing.T) {
 	}
 }
 
-// The folder of the bundle may be /etc/portillon, or /. Setup makes the daemon's user the owner only of a folder that
-// setup created.
+// Setup makes the daemon's user the owner only of folders that setup itself has created, because the folder of the
+// bundle may be /etc/portillon, or /.
 func TestAnExistingFolderKeepsItsOwner(t *testing.T) {
 	root, o := bare(t)
 	if err := os.MkdirAll(filepath.Join(root, "var/lib/portillon"), 0o755); err != nil {
@@ -114,7 +114,7 @@ func TestAnExistingFolderKeepsItsOwner(t *testing.T) {
 }
 
 // The daemon's user owns the folder of the bundle, and could replace the bundle by a link to /etc/shadow.
-func TestOwnDoesNotFollowLinks(t *testing.T) {
+func TestChangeOfOwnerDoesNotFollowLinks(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "site.bundle")
 	if err := os.Symlink("nowhere", link); err != nil {
 		t.Fatal(err)

@@ -28,7 +28,7 @@ func complete1() Answers {
 		Port: "/dev/input/by-id/usb-X-event-kbd", Format: "hex", Relay: "high", Inputs: "e-stop"}
 }
 
-// Each combination of answers yields a file that passes the daemon's own check and contains the answers.
+// Each combination of answers produces a machine.yaml that passes the daemon's own check and contains the answers.
 func TestEveryCombinationOfAnswersMakesAValidFile(t *testing.T) {
 	files := 0
 	for _, reader := range readerNames() {
@@ -48,7 +48,7 @@ func TestEveryCombinationOfAnswersMakesAValidFile(t *testing.T) {
 				if a.Inputs = strings.Join(in, ","); in == nil {
 					a.Inputs = "none"
 				}
-				if mask != 0 && mask != 1<<len(inputs)-1 && (mask+files)%31 != 0 { // each file takes a millisecond
+				if mask != 0 && mask != 1<<len(inputs)-1 && (mask+files)%31 != 0 { // checking each file takes a millisecond
 					continue
 				}
 				path := filepath.Join(t.TempDir(), "laser.yaml")
@@ -79,7 +79,7 @@ func TestEveryCombinationOfAnswersMakesAValidFile(t *testing.T) {
 	}
 }
 
-func TestAWiringFileKeepsItsWiringAndGetsTheSite(t *testing.T) {
+func TestWiringFileIsCompletedWithSiteMachineAndBundleKey(t *testing.T) {
 	samples, err := filepath.Glob("../../../firmware-config/*.yaml")
 	if err != nil || len(samples) < 5 {
 		t.Fatal(samples, err)
@@ -143,19 +143,19 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// lab simulates a Pi with a machine. Only its files are real. The daemon's status depends on what the person does.
+// lab simulates a Pi with a machine. Only the files are real. The daemon's status depends on the actions of the person.
 type lab struct {
 	now    time.Time
 	boot   int
 	relay  bool
-	lost   bool // the reader is unplugged
+	lost   bool // true: the reader is unplugged
 	faults []string
-	dead   bool // the next request fails, later requests succeed
+	dead   bool // true: the next request fails, later requests succeed
 	mute   bool
 	deeds  []string
 	calls  []string
 	owned  []string
-	wrong  string // at this step the lamp shows the opposite
+	wrong  string // step at which the lamp shows the opposite
 }
 
 func (l *lab) Now() time.Time { l.now = l.now.Add(100 * time.Millisecond); return l.now }
@@ -172,7 +172,7 @@ func (l *lab) Status(context.Context, string) (control.Status, error) {
 		return control.Status{}, errors.New("no daemon answers")
 	}
 	if l.dead {
-		l.dead = false // systemd has restarted the daemon
+		l.dead = false // systemd restarts the stopped daemon
 		return control.Status{}, errors.New("no daemon answers")
 	}
 	phase := map[bool]string{true: "on", false: "off"}[l.relay]
@@ -192,7 +192,7 @@ func (l *lab) Own(paths ...string) error { l.owned = append(l.owned, paths...); 
 
 func (l *lab) Pause(context.Context, time.Duration) {}
 
-// person answers the prompts of a setup on this lab. At a power cut the input ends, as on a real Pi.
+// person answers the prompts of a setup on this lab. At a power cut, the input ends as on a real Pi.
 type person struct {
 	*lab
 	out    bytes.Buffer
@@ -257,7 +257,7 @@ func (p *person) answer(text string) (line string, more bool) {
 	return "", true
 }
 
-// run runs the setup of this lab with a person who answers.
+// runSetup runs the setup of this lab with a person who answers.
 func (l *lab) run(t *testing.T, root string, o Options) (string, error) {
 	t.Helper()
 	in, onward := io.Pipe()
