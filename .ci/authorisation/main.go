@@ -244,7 +244,7 @@ func change(work string, only []string) (all []site, overlay string, err error) 
 
 // replacementOf returns the expression that replaces call c when its check is removed, or "" if c is not a check. The
 // checks are the calls of May and of the packages' functions that are based on May.
-func gone(c *ast.CallExpr) string {
+func replacementOf(c *ast.CallExpr) string {
 	name := ""
 	switch f := c.Fun.(type) {
 	case *ast.SelectorExpr:
@@ -280,7 +280,7 @@ func checks(path, pkg string, first int) (text []byte, found []site, err error) 
 		if !ok {
 			return true
 		}
-		if then := gone(c); then != "" {
+		if then := replacementOf(c); then != "" {
 			at := set.Position(c.Pos())
 			found = append(found, site{pkg: pkg, at: fmt.Sprintf("%s:%d", at.Filename, at.Line), from: at.Offset,
 				to: set.Position(c.End()).Offset, then: then})

@@ -317,7 +317,7 @@ func setUpAfterCut(m *machine) (string, error) {
 	}
 	n, err := note.Open([]byte(read(found[0])+"\n"), note.VerifierList(v))
 	if err != nil || !strings.Contains(n.Text, "\nresult: passed") || !strings.Contains(n.Text, "\nby: agent\n") {
-		return "", fmt.Errorf("acceptance report is not a signed report of a passed test by "agent": %w: %s", err, read(found[0]))
+		return "", fmt.Errorf("acceptance report is not a signed report of a passed test by agent: %w: %s", err, read(found[0]))
 	}
 	commands := strings.Split(read(typedHere), "\n")
 	for i, c := range commands {
