@@ -94,7 +94,7 @@ func run(ctx context.Context, only []string) error {
 		return err
 	}
 	defer os.RemoveAll(work)
-	sites, overlay, err := change(work, only)
+	sites, overlay, err := writeOverlay(work, only)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func run(ctx context.Context, only []string) error {
 	p := &programs{overlay: overlay, folder: work, ready: map[string]bool{}}
 	found, excepted := 0, 0
 	for _, s := range sites {
-		by, err := p.find(ctx, s)
+		by, err := p.findFailingTests(ctx, s)
 		if err != nil {
 			return err
 		}
@@ -134,7 +134,7 @@ type programs struct {
 }
 
 // findFailingTests returns which tests fail without check s: "its package", "the tables", or empty if none fails.
-func (p *programs) find(ctx context.Context, s site) (by string, err error) {
+func (p *programs) findFailingTests(ctx context.Context, s site) (by string, err error) {
 	tests := proofs()[s.pkg]
 	if tests.own != "" {
 		failed, err := p.fails(ctx, s, s.pkg, "-test.run", tests.own)
@@ -161,13 +161,13 @@ func (p *programs) fails(ctx context.Context, s site, pkg string, tests ...strin
 		if out, err := build.CombinedOutput(); err != nil {
 			return false, fmt.Errorf("building the tests of hub/%s failed: %w\n%s", pkg, err, out)
 		}
-		out, err := ask(ctx, program, pkg, "", tests)
+		out, err := runTests(ctx, program, pkg, "", tests)
 		if err != nil || bytes.Contains(out, []byte("no tests to run")) {
 			return false, fmt.Errorf("tests of hub/%s fail although no check is removed: %w\n%s", pkg, err, out)
 		}
 		p.ready[key] = true
 	}
-	_, err := ask(ctx, program, pkg, fmt.Sprint(s.number), tests)
+	_, err := runTests(ctx, program, pkg, fmt.Sprint(s.number), tests)
 	var failed *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
@@ -180,7 +180,7 @@ func (p *programs) fails(ctx context.Context, s site, pkg string, tests ...strin
 
 // runTests runs tests of a program with one check removed. The argument removed is the number of the check, or empty to
 // keep all checks.
-func ask(ctx context.Context, program, pkg, removed string, tests []string) ([]byte, error) {
+func runTests(ctx context.Context, program, pkg, removed string, tests []string) ([]byte, error) {
 	c := exec.CommandContext(ctx, program, append(tests, "-test.failfast")...)
 	c.Dir, c.Env = filepath.Join("hub", pkg), append(os.Environ(), variable+"="+removed)
 	return c.CombinedOutput()
@@ -188,7 +188,7 @@ func ask(ctx context.Context, program, pkg, removed string, tests []string) ([]b
 
 // writeOverlay writes copies of the services' files in which each check can be removed, and an overlay that refers to
 // the copies.
-func change(work string, only []string) (all []site, overlay string, err error) {
+func writeOverlay(work string, only []string) (all []site, overlay string, err error) {
 	replaced := map[string]string{}
 	put := func(path string, text []byte) error {
 		to := filepath.Join(work, strings.ReplaceAll(path, string(filepath.Separator), "_"))
@@ -211,7 +211,7 @@ func change(work string, only []string) (all []site, overlay string, err error) 
 			if strings.HasSuffix(path, "_test.go") {
 				continue
 			}
-			text, found, err := checks(path, pkg, len(all))
+			text, found, err := wrapChecks(path, pkg, len(all))
 			if err != nil {
 				return nil, "", err
 			}
@@ -266,7 +266,7 @@ func replacementOf(c *ast.CallExpr) string {
 }
 
 // wrapChecks wraps each check of a file, numbers the checks from first on, and returns the file's new text.
-func checks(path, pkg string, first int) (text []byte, found []site, err error) {
+func wrapChecks(path, pkg string, first int) (text []byte, found []site, err error) {
 	if text, err = os.ReadFile(path); err != nil {
 		return nil, nil, err
 	}

@@ -14,14 +14,14 @@ import (
 )
 
 // fileText returns the text of a file on one of the computers, or "" if the file is missing.
-func (w *world) file(name string) string {
+func (w *world) fileText(name string) string {
 	b, _ := os.ReadFile(filepath.Join(w.dir, name)) // the error is ignored: a missing file counts as empty
 	return strings.TrimSpace(string(b))
 }
 
 // certificateEnd returns the time at which the machine's certificate expires.
-func (w *world) expires(context.Context) (time.Time, error) {
-	block, _ := pem.Decode([]byte(w.file("pi/var/lib/portillon/laser/hub/machine.crt") + "\n"))
+func (w *world) certificateEnd(context.Context) (time.Time, error) {
+	block, _ := pem.Decode([]byte(w.fileText("pi/var/lib/portillon/laser/hub/machine.crt") + "\n"))
 	if block == nil {
 		return time.Time{}, errors.New("the machine has no certificate")
 	}
@@ -40,7 +40,7 @@ func (p *program) thaw() error { return p.cmd.Process.Signal(syscall.SIGCONT) }
 
 // waitForUses waits until the hub's report for a period lists the given number of uses by Léa. The hub counts records
 // only shortly after receiving them.
-func (w *world) reported(ctx context.Context, from, to time.Time, uses int) error {
+func (w *world) waitForUses(ctx context.Context, from, to time.Time, uses int) error {
 	line := fmt.Sprintf("portillon report uses --from %s --to %s --lang en "+atAPI, from.UTC().Format(time.DateOnly),
 		to.UTC().Format(time.DateOnly))
 	_, err := await(ctx, fmt.Sprintf("a report with %d uses", uses), func() (bool, error) {

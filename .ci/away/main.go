@@ -172,7 +172,7 @@ func inWorld(ctx context.Context, n int, dir, bin, out string, run func(context.
 		return "", errors.Join(err, w.close())
 	}
 	figure, err := run(ctx, w)
-	said := w.said()
+	said := w.lastOutput()
 	if cerr := w.close(); err == nil {
 		err = cerr
 	}

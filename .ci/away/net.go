@@ -31,11 +31,11 @@ func newNetwork(ctx context.Context, n int) (network, error) {
 			"-n "+w.wire+" link set "+c[1]+" master switch up",
 			"-n "+c[0]+" link set lo up", "-n "+c[0]+" link set eth0 up", "-n "+c[0]+" addr add "+c[2]+"/24 dev eth0")
 	}
-	return w, ip(ctx, lines...)
+	return w, runIP(ctx, lines...)
 }
 
 // runIP runs commands of iproute2 in order and stops at the first that fails.
-func ip(ctx context.Context, lines ...string) error {
+func runIP(ctx context.Context, lines ...string) error {
 	for _, line := range lines {
 		if err := command(ctx, "ip", strings.Fields(line)...); err != nil {
 			return err
@@ -47,26 +47,26 @@ func ip(ctx context.Context, lines ...string) error {
 // cut makes the switch drop all packets from and to the hub. Both computers still see an active link, so neither
 // notices the interruption.
 func (n network) cut(ctx context.Context) error {
-	return ip(ctx, "-n "+n.wire+" link set hub nomaster")
+	return runIP(ctx, "-n "+n.wire+" link set hub nomaster")
 }
 
 // restore makes the switch forward packets again after cut.
-func (n network) mend(ctx context.Context) error {
-	return ip(ctx, "-n "+n.wire+" link set hub master switch")
+func (n network) restore(ctx context.Context) error {
+	return runIP(ctx, "-n "+n.wire+" link set hub master switch")
 }
 
 // moveHub gives the hub's computer another address, as a new DHCP lease does. The old address no longer answers.
 func (n network) moveHub(ctx context.Context) error {
-	return ip(ctx, "-n "+n.hub+" addr flush dev eth0", "-n "+n.hub+" addr add "+movedAddress+"/24 dev eth0")
+	return runIP(ctx, "-n "+n.hub+" addr flush dev eth0", "-n "+n.hub+" addr add "+movedAddress+"/24 dev eth0")
 }
 
 // disableMulticast disables multicast on both computers, so that the machine cannot find the hub by multicast DNS.
-func (n network) silence(ctx context.Context) error {
-	return ip(ctx, "-n "+n.hub+" link set eth0 multicast off", "-n "+n.pi+" link set eth0 multicast off")
+func (n network) disableMulticast(ctx context.Context) error {
+	return runIP(ctx, "-n "+n.hub+" link set eth0 multicast off", "-n "+n.pi+" link set eth0 multicast off")
 }
 
 // close deletes the namespaces.
 func (n network) close() error {
 	ctx := context.Background() // the row's context may already be cancelled, so the deletion has a new one
-	return errors.Join(ip(ctx, "netns del "+n.hub), ip(ctx, "netns del "+n.pi), ip(ctx, "netns del "+n.wire))
+	return errors.Join(runIP(ctx, "netns del "+n.hub), runIP(ctx, "netns del "+n.pi), runIP(ctx, "netns del "+n.wire))
 }

@@ -53,7 +53,7 @@ func parse(text string) (out []step) {
 }
 
 // transcriptRun is one run of the transcript.
-type telling struct {
+type transcriptRun struct {
 	*world                   // the two computers
 	words  map[string]string // values of {word} in this run
 	prefix map[string]string // lines cd … and NAME=value that apply to later commands, by computer
@@ -72,10 +72,10 @@ func story(ctx context.Context, w *world) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	t := telling{w, map[string]string{"today": time.Now().UTC().Format(time.DateOnly)}, map[string]string{}}
+	t := transcriptRun{w, map[string]string{"today": time.Now().UTC().Format(time.DateOnly)}, map[string]string{}}
 	steps := parse(string(text))
 	for _, s := range steps {
-		if err := t.tell(ctx, s); err != nil {
+		if err := t.runStep(ctx, s); err != nil {
 			return "", fmt.Errorf("%s:%d: %w", dayFile, s.lineNo, err)
 		}
 	}
@@ -87,11 +87,11 @@ func story(ctx context.Context, w *world) (string, error) {
 var setting = regexp.MustCompile(`^(cd|[A-Z]+=)`)
 
 // runStep runs one step and compares its output with the expected answer.
-func (t *telling) tell(ctx context.Context, s step) error {
+func (t *transcriptRun) runStep(ctx context.Context, s step) error {
 	if s.file != "" {
-		return os.WriteFile(filepath.Join(t.dir, "hub", s.file), []byte(t.filled(strings.Join(s.want, "\n")+"\n")), 0o644)
+		return os.WriteFile(filepath.Join(t.dir, "hub", s.file), []byte(t.fillWords(strings.Join(s.want, "\n")+"\n")), 0o644)
 	}
-	line := t.filled(s.line)
+	line := t.fillWords(s.line)
 	if setting.MatchString(line) {
 		t.prefix[s.place] += line + "\n"
 		return nil
@@ -106,7 +106,7 @@ func (t *telling) tell(ctx context.Context, s step) error {
 		if err != nil {
 			return err
 		}
-		_, err = await(ctx, before, func() (bool, error) { err := t.compare(s.want, p.said()); return err == nil, err })
+		_, err = await(ctx, before, func() (bool, error) { err := t.compare(s.want, p.output()); return err == nil, err })
 		return err
 	}
 	if name, ok := strings.CutPrefix(line, "kill "); ok { // the transcript's command kill ends the last program with that name
@@ -121,7 +121,7 @@ func (t *telling) tell(ctx context.Context, s step) error {
 		cmd := at(ctx, t.prefix[s.place]+line)
 		b, err := cmd.CombinedOutput()
 		if code := cmd.ProcessState.ExitCode(); no && fmt.Sprint(code) != expected || !no && err != nil {
-			return !asking.MatchString(line), fmt.Errorf("exit code %d, want %q: %s", code, cmp.Or(expected, "0"), b)
+			return !readOnlyCommand.MatchString(line), fmt.Errorf("exit code %d, want %q: %s", code, cmp.Or(expected, "0"), b)
 		}
 		return t.compareOnce(s, string(b))
 	})
@@ -129,7 +129,7 @@ func (t *telling) tell(ctx context.Context, s step) error {
 }
 
 // kill ends the last program whose name begins with name.
-func (t *telling) kill(name string) error {
+func (t *transcriptRun) kill(name string) error {
 	for i := len(t.all) - 1; i >= 0; i-- {
 		if p := t.all[i]; strings.HasPrefix(p.name, name) {
 			return p.end()
@@ -139,21 +139,21 @@ func (t *telling) kill(name string) error {
 }
 
 // readOnlyCommand matches the commands that change nothing and may be repeated until their output is as expected.
-var asking = regexp.MustCompile(
+var readOnlyCommand = regexp.MustCompile(
 	`^portillon (machine (list|status|tap)|card taps|report|member (list|show)|policy show)`)
 
 // compareOnce compares the output of a command with the expected answer. The result is true if the comparison is final:
 // the output is as expected, or the command must not be repeated.
-func (t *telling) compareOnce(s step, got string) (bool, error) {
+func (t *transcriptRun) compareOnce(s step, got string) (bool, error) {
 	err := t.compare(s.want, got)
-	if err != nil && !asking.MatchString(s.line) {
+	if err != nil && !readOnlyCommand.MatchString(s.line) {
 		return true, fmt.Errorf("command %s has the output\n%s\n%w", s.line, got, err)
 	}
 	return err == nil, err
 }
 
 // fillWords replaces each {word} of a text by the word that this run has stored.
-func (t *telling) filled(s string) string {
+func (t *transcriptRun) fillWords(s string) string {
 	for name, word := range t.words {
 		s = strings.ReplaceAll(s, "{"+name+"}", word)
 	}
@@ -167,11 +167,11 @@ var (
 )
 
 // compare compares a command's output with the transcript's answer, and stores the words of this run.
-func (t *telling) compare(want []string, got string) error {
+func (t *transcriptRun) compare(want []string, got string) error {
 	// Convert the transcript's answer to a regular expression.
 	pattern := "^"
 	for _, line := range want {
-		if line = strings.TrimSpace(blanks.ReplaceAllString(t.filled(line), " ")); line == "…" {
+		if line = strings.TrimSpace(blanks.ReplaceAllString(t.fillWords(line), " ")); line == "…" {
 			pattern += `(?:.*\n)*`
 			continue
 		}

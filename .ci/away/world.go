@@ -133,7 +133,7 @@ func (p *program) Write(b []byte) (int, error) {
 }
 
 // output returns what the program has written so far to standard output and standard error.
-func (p *program) said() string {
+func (p *program) output() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.text.String()
@@ -169,10 +169,10 @@ func (p *program) end() error {
 }
 
 // lastOutput returns the last 25 lines of each program's output.
-func (w *world) said() string {
+func (w *world) lastOutput() string {
 	var b strings.Builder
 	for _, p := range w.all {
-		lines := strings.SplitAfter(p.said(), "\n")
+		lines := strings.SplitAfter(p.output(), "\n")
 		if n := len(lines) - 25; n > 0 {
 			lines = lines[n:]
 		}
@@ -218,7 +218,7 @@ func (w *world) startHub(ctx context.Context) (err error) {
 		return err
 	}
 	_, err = await(ctx, "a hub that is connected to its broker", func() (bool, error) {
-		return strings.Contains(w.hubProgram.said(), "msg=connected"), nil
+		return strings.Contains(w.hubProgram.output(), "msg=connected"), nil
 	})
 	return err
 }
@@ -260,7 +260,7 @@ func (w *world) status(ctx context.Context) (control.Status, error) {
 }
 
 // waitForStatus waits until the machine's status meets a condition, and returns how long that took.
-func (w *world) becomes(ctx context.Context, what string, is func(control.Status) bool) (time.Duration, error) {
+func (w *world) waitForStatus(ctx context.Context, what string, is func(control.Status) bool) (time.Duration, error) {
 	var last control.Status
 	took, err := await(ctx, what, func() (bool, error) {
 		s, err := w.status(ctx)
@@ -285,7 +285,7 @@ func (w *world) session(ctx context.Context) (time.Duration, error) {
 	if r, err := w.ask(ctx, control.Request{Do: "tap", Card: leasCard}); err != nil || !r.OK {
 		return 0, fmt.Errorf("machine refused Léa's card, want a session: %+v, %v", r, err)
 	}
-	if _, err := w.becomes(ctx, "the relay on", func(s control.Status) bool {
+	if _, err := w.waitForStatus(ctx, "the relay on", func(s control.Status) bool {
 		return s.Relay &&
 			s.Session != ""
 	}); err != nil {
@@ -296,7 +296,7 @@ func (w *world) session(ctx context.Context) (time.Duration, error) {
 	if _, err := w.ask(ctx, control.Request{Do: "tap", Card: leasCard}); err != nil {
 		return 0, err
 	}
-	_, err := w.becomes(ctx, "the relay off", func(s control.Status) bool { return !s.Relay && s.Session == "" })
+	_, err := w.waitForStatus(ctx, "the relay off", func(s control.Status) bool { return !s.Relay && s.Session == "" })
 	return took, err
 }
 
@@ -331,7 +331,7 @@ portillon machine add laser $API
 )
 
 // setUpSite starts a hub and sets up its site with one member.
-func (w *world) site(ctx context.Context) error {
+func (w *world) setUpSite(ctx context.Context) error {
 	if err := w.startHub(ctx); err != nil {
 		return err
 	}
@@ -355,11 +355,11 @@ func (w *world) enrol(ctx context.Context) error {
 
 // setUpWorkingMachine prepares a machine in operation: the machine has its bundle, and the hub has the machine's
 // records.
-func (w *world) worked(ctx context.Context) error {
-	if err := errors.Join(w.site(ctx), w.enrol(ctx), w.boot(ctx, "0s synchronised")); err != nil {
+func (w *world) setUpWorkingMachine(ctx context.Context) error {
+	if err := errors.Join(w.setUpSite(ctx), w.enrol(ctx), w.boot(ctx, "0s synchronised")); err != nil {
 		return err
 	}
-	_, err := w.becomes(ctx, "a bundle, and all records acknowledged",
+	_, err := w.waitForStatus(ctx, "a bundle, and all records acknowledged",
 		func(s control.Status) bool { return s.Bundle > 0 && acknowledged(s) })
 	return err
 }

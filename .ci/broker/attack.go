@@ -124,7 +124,7 @@ func publish(c net.Conn, topic string, retained bool, payload []byte) error {
 }
 
 // clientID returns the client id of machine laser.
-func (a *attacker) id() string { return wire.Topics{Site: "biklab"}.ClientID(laser) }
+func (a *attacker) clientID() string { return wire.Topics{Site: "biklab"}.ClientID(laser) }
 
 // packets sends packets whose sizes are the limit less one byte, the limit, the limit plus one byte, and ten times the
 // limit.
@@ -132,7 +132,7 @@ func (a *attacker) packets(ctx context.Context) {
 	topics := wire.Topics{Site: "biklab"}
 	for _, topic := range []string{topics.Records(laser), topics.State(laser)} {
 		for _, size := range []int{wire.MaxPacket - 1, wire.MaxPacket, wire.MaxPacket + 1, 10 * wire.MaxPacket} {
-			c, err := a.dial(ctx, string(laser), a.id())
+			c, err := a.dial(ctx, string(laser), a.clientID())
 			if err != nil {
 				return
 			}
@@ -149,7 +149,7 @@ func (a *attacker) everyTopic(ctx context.Context) {
 	for _, user := range []string{string(laser), a.watcher()} {
 		for _, x := range wire.TopicTable() {
 			for _, size := range []int{10 << 20, wire.MaxSigned} {
-				c, err := a.dial(ctx, user, map[bool]string{true: a.id(), false: "home"}[user == string(laser)])
+				c, err := a.dial(ctx, user, map[bool]string{true: a.clientID(), false: "home"}[user == string(laser)])
 				if err != nil {
 					return
 				}
@@ -167,7 +167,7 @@ func (a *attacker) everyTopic(ctx context.Context) {
 
 // flood publishes messages as fast as the broker accepts them.
 func (a *attacker) flood(ctx context.Context) {
-	c, err := a.dial(ctx, string(laser), a.id())
+	c, err := a.dial(ctx, string(laser), a.clientID())
 	if err != nil {
 		return
 	}
@@ -181,7 +181,7 @@ func (a *attacker) flood(ctx context.Context) {
 // connections opens 1,000 connections with laser's account and keeps the accepted ones open.
 func (a *attacker) connections(ctx context.Context) {
 	for range 1000 {
-		c, err := a.dial(ctx, string(laser), a.id())
+		c, err := a.dial(ctx, string(laser), a.clientID())
 		if ctx.Err() != nil {
 			return
 		}

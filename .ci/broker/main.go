@@ -125,7 +125,7 @@ func (c *campaign) all(ctx context.Context) error {
 	if err := c.compare(ctx); err != nil {
 		return err
 	}
-	if err := c.after(ctx, h); err != nil {
+	if err := c.checkAfterwards(ctx, h); err != nil {
 		return err
 	}
 	h.kill()
@@ -136,7 +136,7 @@ func (c *campaign) all(ctx context.Context) error {
 func (c *campaign) compare(ctx context.Context) error {
 	others := make([]*other, 0, 2)
 	for _, id := range victims {
-		o, err := c.site.other(ctx, id)
+		o, err := c.site.startOther(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -161,7 +161,7 @@ func (c *campaign) compare(ctx context.Context) error {
 		for end := time.Now().Add(time.Minute); time.Now().Before(end) && held < o.journal.Len() &&
 			ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
 			var err error
-			if held, err = c.site.held(o.id); err != nil {
+			if held, err = c.site.recordsAtHub(o.id); err != nil {
 				return err
 			}
 		}
@@ -191,7 +191,7 @@ func (c *campaign) pairsOf(ctx context.Context, a *attacker, x attack, others []
 		wait := a.start(storm, x)
 		with, err := measure(ctx, others, c.run)
 		if c.kind == "inside" {
-			err = errors.Join(err, c.stored(false))
+			err = errors.Join(err, c.checkStored(false))
 		}
 		end()
 		wait()
@@ -223,7 +223,7 @@ func median(d []time.Duration) time.Duration {
 const maxResident = 60 << 20
 
 // checkAfterwards checks the hub's memory and the stored messages after the attacks.
-func (c *campaign) after(ctx context.Context, h *process) error {
+func (c *campaign) checkAfterwards(ctx context.Context, h *process) error {
 	var resident int64
 	for end := time.Now().Add(20 * time.Second); ; { // the Go runtime returns memory to the system gradually
 		var err error
@@ -244,5 +244,5 @@ func (c *campaign) after(ctx context.Context, h *process) error {
 		c.say("mosquitto resident afterwards: %.1f MB", float64(size)/1e6)
 		return err
 	}
-	return c.stored(true)
+	return c.checkStored(true)
 }

@@ -30,7 +30,7 @@ type other struct {
 }
 
 // startOther starts a machine and waits until the hub has acknowledged the machine's first record.
-func (s *site) other(ctx context.Context, id policy.MachineID) (*other, error) {
+func (s *site) startOther(ctx context.Context, id policy.MachineID) (*other, error) {
 	signer, err := note.NewSigner(s.keys[id])
 	if err != nil {
 		return nil, err

@@ -48,14 +48,14 @@ func newSite(kind string) (*site, error) {
 		return nil, err
 	}
 	s := &site{dir: dir, kind: kind, keys: map[policy.MachineID]string{}}
-	if err := s.write(); err != nil {
+	if err := s.writeFiles(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return s, nil
 }
 
 // writeFiles writes the site's files.
-func (s *site) write() error {
+func (s *site) writeFiles() error {
 	var err error
 	if s.addr, err = freeAddr(); err != nil {
 		return err
@@ -157,11 +157,11 @@ func (s *site) startBroker() error {
 	if s.broker, err = start(exec.Command(program, "-c", filepath.Join(s.dir, broker.MosquittoConf))); err != nil {
 		return err
 	}
-	return reachable(context.Background(), s.addr)
+	return waitForListener(context.Background(), s.addr)
 }
 
 // waitForListener waits at most 20 s until addr accepts connections.
-func reachable(ctx context.Context, addr string) error {
+func waitForListener(ctx context.Context, addr string) error {
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {
@@ -181,7 +181,7 @@ func (s *site) startHub(ctx context.Context) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(reachable(ctx, s.http), reachable(ctx, s.addr)); err != nil {
+	if err := errors.Join(waitForListener(ctx, s.http), waitForListener(ctx, s.addr)); err != nil {
 		p.kill()
 		return nil, fmt.Errorf("hub does not start: %w", err)
 	}
@@ -238,7 +238,7 @@ func (s *site) get(path string, v any) error {
 }
 
 // recordsAtHub returns how many records of a machine the hub has stored.
-func (s *site) held(id policy.MachineID) (uint64, error) {
+func (s *site) recordsAtHub(id policy.MachineID) (uint64, error) {
 	var all []hub.Machine
 	if err := s.get("/machines", &all); err != nil {
 		return 0, err

@@ -11,7 +11,7 @@ import (
 )
 
 // checkStored compares the size of the data stored at the hub's own broker with the limits of the accounts.
-func (c *campaign) stored(print bool) error {
+func (c *campaign) checkStored(print bool) error {
 	var s hub.BrokerStatus
 	if err := c.site.get("/broker", &s); err != nil {
 		return err
@@ -46,7 +46,7 @@ func (c *campaign) restarts(ctx context.Context) error {
 			return fmt.Errorf("start %d of the hub: %w", i, err)
 		}
 		if c.kind == "inside" {
-			got, err := c.settled()
+			got, err := c.storedAfterSubscribe()
 			if err != nil {
 				h.kill()
 				return err
@@ -71,7 +71,7 @@ func (c *campaign) restarts(ctx context.Context) error {
 
 // storedAfterSubscribe waits until the broker has one consumer for each of the hub's four filters, and returns the size
 // of the stored data.
-func (c *campaign) settled() (broker.Stored, error) {
+func (c *campaign) storedAfterSubscribe() (broker.Stored, error) {
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		var s hub.BrokerStatus
 		err := c.site.get("/broker", &s)

@@ -60,7 +60,7 @@ func run(ctx context.Context) error {
 		{"this release", []program{{today, 2}}},
 	} {
 		began := time.Now()
-		if err := story(ctx, filepath.Join(dir, strings.ReplaceAll(s.name, " ", "-")[:7]), s.programs); err != nil {
+		if err := runSequence(ctx, filepath.Join(dir, strings.ReplaceAll(s.name, " ", "-")[:7]), s.programs); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		fmt.Printf("%s: bundles in force, records acknowledged, stop and tag obeyed (%.1f s)\n", s.name,

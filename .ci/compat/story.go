@@ -40,7 +40,7 @@ type program struct {
 }
 
 // testSite is a folder with a site, a hub and one machine.
-type place struct {
+type testSite struct {
 	dir       string          // folder of everything
 	site      *site.Site      // the example site
 	key       note.Signer     // signs bundles
@@ -57,11 +57,11 @@ type place struct {
 var monday = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
 // now returns the time on the programs' clock.
-func (p *place) now() time.Time { return monday.Add(time.Since(p.start)) }
+func (p *testSite) now() time.Time { return monday.Add(time.Since(p.start)) }
 
 // runSequence runs programs one after the other on one machine's data, with one hub.
-func story(ctx context.Context, dir string, programs []program) error {
-	p := &place{dir: dir, start: time.Now()}
+func runSequence(ctx context.Context, dir string, programs []program) error {
+	p := &testSite{dir: dir, start: time.Now()}
 	if err := p.prepare(); err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func story(ctx context.Context, dir string, programs []program) error {
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
 	for i, x := range programs {
-		if err = p.chapter(ctx, i == 0, x); err != nil {
+		if err = p.runProgram(ctx, i == 0, x); err != nil {
 			err = fmt.Errorf("program %d of the sequence: %w", i+1, err)
 			break
 		}
@@ -93,7 +93,7 @@ func story(ctx context.Context, dir string, programs []program) error {
 func newKey(name string) (skey, vkey string, err error) { return note.GenerateKey(rand.Reader, name) }
 
 // prepare writes the keys, the hub's configuration and the first bundle.
-func (p *place) prepare() (err error) {
+func (p *testSite) prepare() (err error) {
 	machine := filepath.Join(p.dir, "m")
 	if err := os.MkdirAll(machine, 0o700); err != nil {
 		return err
@@ -138,11 +138,11 @@ func (p *place) prepare() (err error) {
 		MQTT: hub.MQTTConfig{Listen: "127.0.0.1:0"}, HTTP: "127.0.0.1:0",
 		Bundle:   hub.BundleConfig{File: filepath.Join(p.dir, "site.bundle"), Key: bundleKey},
 		Machines: []hub.MachineConfig{{ID: laser, Key: pinned, PasswordFile: filepath.Join(p.dir, "password")}}}
-	return p.bundle()
+	return p.writeBundle()
 }
 
 // writeBundle writes the next version of the bundle to the file from which the hub reads bundles.
-func (p *place) bundle() error {
+func (p *testSite) writeBundle() error {
 	p.version++
 	b, err := p.site.Build(site.Order{Version: p.version, Issued: monday, Expires: monday.AddDate(0, 1, 0), Signer: p.key,
 		CardKey: bytes.Repeat([]byte{0x5a}, 32)})
@@ -157,7 +157,7 @@ func (p *place) bundle() error {
 }
 
 // startDaemon starts a portillond. The returned function ends the daemon and returns the daemon's log.
-func (p *place) daemon(x program) (end func() string, err error) {
+func (p *testSite) startDaemon(x program) (end func() string, err error) {
 	dir := filepath.Join(p.dir, "m")
 	conf := filepath.Join(dir, "machine.yaml")
 	text := fmt.Sprintf(`portillon: 1
@@ -193,12 +193,12 @@ panel: { listen: "127.0.0.1:0" }
 }
 
 // runProgram starts one program, performs all steps of checkWork with it, and ends it.
-func (p *place) chapter(ctx context.Context, first bool, x program) error {
-	end, err := p.daemon(x)
+func (p *testSite) runProgram(ctx context.Context, first bool, x program) error {
+	end, err := p.startDaemon(x)
 	if err != nil {
 		return err
 	}
-	err = p.work(ctx, first, x)
+	err = p.checkWork(ctx, first, x)
 	if log := end(); err != nil {
 		return fmt.Errorf("%w\nmachine's log:\n%s", err, log)
 	}
@@ -207,7 +207,7 @@ func (p *place) chapter(ctx context.Context, first bool, x program) error {
 
 // checkWork publishes a new bundle, starts a session, stops the session and tags the machine. After each step,
 // checkWork compares the states of the machine and of the hub.
-func (p *place) work(ctx context.Context, first bool, x program) error {
+func (p *testSite) checkWork(ctx context.Context, first bool, x program) error {
 	if err := p.waitForBundle(ctx); err != nil {
 		return err
 	}
@@ -216,7 +216,7 @@ func (p *place) work(ctx context.Context, first bool, x program) error {
 			return err
 		}
 	}
-	if err := p.bundle(); err != nil {
+	if err := p.writeBundle(); err != nil {
 		return err
 	}
 	if err := p.waitForBundle(ctx); err != nil {
@@ -231,23 +231,23 @@ func (p *place) work(ctx context.Context, first bool, x program) error {
 	if err := p.waitForTag(ctx); err != nil {
 		return err
 	}
-	return p.settled(ctx, first, x)
+	return p.waitForRecords(ctx, first, x)
 }
 
 // waitForBundle waits until the last bundle is in force on the machine.
-func (p *place) waitForBundle(ctx context.Context) error {
+func (p *testSite) waitForBundle(ctx context.Context) error {
 	return p.wait(ctx, fmt.Sprintf("version %d of the bundle", p.version),
 		func(s control.Status, w wire.State) bool { return s.Bundle == p.version && w.Bundle == p.version })
 }
 
 // waitForTag waits until the machine has the hub's tag.
-func (p *place) waitForTag(ctx context.Context) error {
+func (p *testSite) waitForTag(ctx context.Context) error {
 	return p.wait(ctx, "the hub's tag",
 		func(s control.Status, w wire.State) bool { return len(s.Tags) == 1 && w.Tagged })
 }
 
 // untag removes the tag that the hub set while the previous program ran.
-func (p *place) untag(ctx context.Context) error {
+func (p *testSite) untag(ctx context.Context) error {
 	if err := p.waitForTag(ctx); err != nil {
 		return err
 	}
@@ -259,7 +259,7 @@ func (p *place) untag(ctx context.Context) error {
 }
 
 // startAndStop starts a session with a card and ends the session with a stop command of the hub.
-func (p *place) startAndStop(ctx context.Context) error {
+func (p *testSite) startAndStop(ctx context.Context) error {
 	if _, err := p.ask(ctx, control.Request{Do: "tap", Card: card}); err != nil {
 		return err
 	}
@@ -275,7 +275,7 @@ func (p *place) startAndStop(ctx context.Context) error {
 }
 
 // waitForRecords waits until the hub has acknowledged all records, and checks formats and generations.
-func (p *place) settled(ctx context.Context, first bool, x program) error {
+func (p *testSite) waitForRecords(ctx context.Context, first bool, x program) error {
 	if err := p.wait(ctx, "all records acknowledged", func(s control.Status, w wire.State) bool {
 		return s.Journal > 5 && s.Acked == s.Journal && w.Journal == s.Journal && p.hub.Machines()[0].Held == s.Journal
 	}); err != nil {
@@ -296,7 +296,7 @@ func (p *place) settled(ctx context.Context, first bool, x program) error {
 }
 
 // sameGeneration checks that the first program, the state and the ledger agree on the generation of the journal.
-func (p *place) sameGeneration(ctx context.Context, first bool, x program, inState wire.Generation) error {
+func (p *testSite) sameGeneration(ctx context.Context, first bool, x program, inState wire.Generation) error {
 	all, err := p.hub.Ledger().Generations(ctx, laser)
 	if err != nil || len(all) != 1 || all[0].Generation != inState || inState != p.generated {
 		return fmt.Errorf("journal's generations differ: state has %q, first program created %q, ledger has %+v, %v",
@@ -310,7 +310,7 @@ func (p *place) sameGeneration(ctx context.Context, first bool, x program, inSta
 }
 
 // ask sends a request to the machine's control socket and fails if it is refused.
-func (p *place) ask(ctx context.Context, r control.Request) (control.Reply, error) {
+func (p *testSite) ask(ctx context.Context, r control.Request) (control.Reply, error) {
 	out, err := control.Call(ctx, filepath.Join(p.dir, "m", "s"), r)
 	if err == nil && !out.OK {
 		err = fmt.Errorf("machine refused request %s: %s %s", r.Do, out.Error, out.EN)
@@ -319,7 +319,7 @@ func (p *place) ask(ctx context.Context, r control.Request) (control.Reply, erro
 }
 
 // wait waits until ok accepts the machine's status and the hub's view of the machine's state.
-func (p *place) wait(ctx context.Context, what string, ok func(control.Status, wire.State) bool) error {
+func (p *testSite) wait(ctx context.Context, what string, ok func(control.Status, wire.State) bool) error {
 	var status control.Status
 	var state wire.State
 	var err error

@@ -47,7 +47,7 @@ func (t *test) rows(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.judge("every edge", []*boot{first, second})
+	t.compareWithJournal("every edge", []*boot{first, second})
 	return nil
 }
 
@@ -73,7 +73,7 @@ func (t *test) hub(ctx context.Context) error {
 }
 
 // compareWithJournal compares every edge of the relay's line in all boots with the journal of the last boot.
-func (t *test) judge(name string, boots []*boot) {
+func (t *test) compareWithJournal(name string, boots []*boot) {
 	records := boots[len(boots)-1].records
 	spans, wrong := breaches(boots, records)
 	if len(wrong) > 0 || spans == 0 {
@@ -115,7 +115,7 @@ func (t *test) cutting(ctx context.Context) error {
 		}
 		acks, failed = acks+b.acks, failed || b.failed
 	}
-	t.judge("every edge of all power cuts", boots)
+	t.compareWithJournal("every edge of all power cuts", boots)
 	if !failed {
 		t.pass(
 			"power cuts",

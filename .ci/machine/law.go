@@ -21,7 +21,7 @@ func breaches(boots []*boot, records []wire.Record) (spans int, out []string) {
 			if i+1 < len(b.edges) {
 				down = b.edges[i+1].at
 			}
-			if !covered(b.id, up.at, down, records) {
+			if !isCovered(b.id, up.at, down, records) {
 				out = append(
 					out,
 					fmt.Sprintf("boot %s: line 17 was high from %v to %v, but the journal has no session of that time", b.id,
@@ -35,7 +35,7 @@ func breaches(boots []*boot, records []wire.Record) (spans int, out []string) {
 
 // isCovered reports whether one session covers the period. A record's time is rounded down to whole milliseconds. So a
 // start is never recorded too late, and an end may be recorded up to one millisecond early.
-func covered(boot string, from, to time.Duration, records []wire.Record) bool {
+func isCovered(boot string, from, to time.Duration, records []wire.Record) bool {
 	open, began := "", time.Duration(0)
 	for _, r := range records {
 		at := time.Duration(r.Mono) * time.Millisecond

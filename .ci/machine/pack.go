@@ -14,7 +14,7 @@ func (t *test) pack(ctx context.Context) error {
 	if err := t.site(ctx); err != nil {
 		return err
 	}
-	if err := t.installed(ctx); err != nil {
+	if err := t.addInstalledFiles(ctx); err != nil {
 		return err
 	}
 	modules, err := filepath.Glob(filepath.Join(t.cache, "modules/*.ko"))
@@ -42,7 +42,7 @@ rm -rf light full`
 
 // addInstalledFiles adds the files that the machine will install: the Debian package if the repository can build one,
 // otherwise the package's files.
-func (t *test) installed(ctx context.Context) error {
+func (t *test) addInstalledFiles(ctx context.Context) error {
 	if _, err := os.Stat("packaging/build-deb"); err == nil {
 		// The archive is packed again without compression, because the emulated machine would need half a minute to
 		// decompress it.

@@ -81,7 +81,7 @@ func (m *machine) boot(ctx context.Context, initrd, words string, writes int, mo
 // instructionClock contains QEMU's flags for the machine's clock: 4 ns per instruction, which is 250 million
 // instructions a second. A measured time then depends on the instructions executed, not on the load of the host. The
 // machine has one core, because QEMU would run several cores in turns of 100 ms.
-var counted = []string{"-icount", "shift=2,sleep=on", "-rtc", "clock=vm"}
+var instructionClock = []string{"-icount", "shift=2,sleep=on", "-rtc", "clock=vm"}
 
 // watch contains the functions that the host calls when the agent's messages arrive.
 type watch struct {
@@ -93,7 +93,7 @@ type watch struct {
 func (t *test) follow(ctx context.Context, w watch, args ...string) (*boot, error) {
 	runtime.LockOSThread() // Pdeathsig sends its signal when this thread ends, so the thread must not change
 	defer runtime.UnlockOSThread()
-	args = append(args, counted...)
+	args = append(args, instructionClock...)
 	cmd := exec.Command("qemu-system-aarch64",
 		append(args, "-kernel", t.cache+"/vmlinuz", "-display", "none", "-no-reboot", "-nodefaults", "-serial", "stdio")...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -113,7 +113,7 @@ func (t *test) follow(ctx context.Context, w watch, args ...string) (*boot, erro
 	defer stop()
 	b := &boot{}
 	struck := make(chan bool, 1)
-	err = b.hear(t, out, watch{power: func(func()) { w.power(func() { cmd.Process.Kill(); struck <- true }) },
+	err = b.readConsole(t, out, watch{power: func(func()) { w.power(func() { cmd.Process.Kill(); struck <- true }) },
 		look: func(name string) error {
 			defer io.WriteString(in, "\n")
 			return w.look(name)
@@ -133,7 +133,7 @@ func (t *test) follow(ctx context.Context, w watch, args ...string) (*boot, erro
 }
 
 // readConsole reads the console until the agent reports done or cut, or the console ends.
-func (b *boot) hear(t *test, console io.Reader, w watch) error {
+func (b *boot) readConsole(t *test, console io.Reader, w watch) error {
 	s := bufio.NewScanner(console)
 	s.Buffer(nil, 1<<20)
 	for s.Scan() {

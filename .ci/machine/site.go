@@ -134,7 +134,7 @@ func (t *test) site(ctx context.Context) error {
 	if err := writeAll(dir, files); err != nil {
 		return err
 	}
-	if err := t.orders(hub); err != nil {
+	if err := t.writeTagCommands(hub); err != nil {
 		return err
 	}
 	if err := t.bundle(ctx, dir, "site.bundle", 1); err != nil {
@@ -195,7 +195,7 @@ func manyMore(dir string, issuer *openbadge.Key, now time.Time) error {
 
 // writeTagCommands writes a signed tag command of the hub for each cell of the clock table. A tag does not depend on
 // the clock, so the commands can be signed in advance.
-func (t *test) orders(hubKey string) error {
+func (t *test) writeTagCommands(hubKey string) error {
 	signer, err := note.NewSigner(hubKey)
 	if err != nil {
 		return err

@@ -27,7 +27,7 @@ func newAdmin(base string) (*admin, error) {
 
 // createOwner creates the first owner of a new hub with the code that the hub prints at its start. The client is then
 // signed in as this owner.
-func (a *admin) own(ctx context.Context, code string) error {
+func (a *admin) createOwner(ctx context.Context, code string) error {
 	form := url.Values{"code": {code}, "name": {"ada@bench.example"}, "password": {"a-long-and-odd-password"}}
 	_, err := a.send(ctx, "POST", "/code/owner", "application/x-www-form-urlencoded", []byte(form.Encode()), nil)
 	return err

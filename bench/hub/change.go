@@ -34,7 +34,7 @@ const (
 )
 
 // changeSite is a running hub with a site of many members, and an API client of the site's owner.
-type changed struct {
+type changeSite struct {
 	hub  *hub.Hub
 	http *http.Client   // HTTP client with the owner's session cookie
 	base string         // address of the hub's web pages
@@ -89,9 +89,9 @@ type changeKind struct {
 }
 
 // kinds returns the most frequent changes by administrators.
-func (c *changed) kinds(ctx context.Context) []changeKind {
+func (c *changeSite) kinds(ctx context.Context) []changeKind {
 	return []changeKind{
-		{"one new badge", func(i int) error { return c.award(ctx, i+1, 1) }},
+		{"one new badge", func(i int) error { return c.issueBadges(ctx, i+1, 1) }},
 		{"one new card", func(i int) error {
 			return c.json(ctx, "POST", fmt.Sprintf("/members/m-%05d/cards", i),
 				map[string]string{"number": fmt.Sprintf("hex:05%012X", i)})
@@ -103,7 +103,7 @@ func (c *changed) kinds(ctx context.Context) []changeKind {
 }
 
 // measure makes changeRounds changes of one kind and prints the time from each request until a new bundle is in force.
-func (c *changed) measure(ctx context.Context, kind changeKind, out func(...any)) error {
+func (c *changeSite) measure(ctx context.Context, kind changeKind, out func(...any)) error {
 	var wall, busy []time.Duration
 	for i := range changeRounds {
 		before, cpu := version(c.hub), busyTime()
@@ -153,7 +153,7 @@ func bareBundle(h *hub.Hub, dir string) (time.Duration, error) {
 
 // startChanged starts a hub in an empty folder, and signs its first owner in. The returned function stop ends and
 // closes the hub.
-func startChanged(ctx context.Context, dir string) (*changed, func(), error) {
+func startChanged(ctx context.Context, dir string) (*changeSite, func(), error) {
 	made, err := hub.Create(dir, hub.NewHub{Site: "biklab", Host: "localhost", Web: "127.0.0.1:0"})
 	if err != nil {
 		return nil, nil, err
@@ -183,7 +183,7 @@ func startChanged(ctx context.Context, dir string) (*changed, func(), error) {
 	stop := func() { cancel(); <-done; h.Close() }
 	jar, err := cookiejar.New(nil)
 	if err == nil {
-		c := &changed{
+		c := &changeSite{
 			hub:  h,
 			base: h.WebURL(),
 			http: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error {
@@ -199,7 +199,7 @@ func startChanged(ctx context.Context, dir string) (*changed, func(), error) {
 }
 
 // signIn creates the first owner with the hub's code. The client is then signed in as this owner.
-func (c *changed) signIn(ctx context.Context) error {
+func (c *changeSite) signIn(ctx context.Context) error {
 	form := url.Values{"code": {c.hub.OwnerCode()}, "name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
 	status, body, err := c.do(ctx, "POST", "/code/owner", "application/x-www-form-urlencoded", []byte(form.Encode()), "")
 	if err == nil && status != http.StatusSeeOther {
@@ -210,7 +210,7 @@ func (c *changed) signIn(ctx context.Context) error {
 
 // do sends a request and returns the status and body of the answer. The argument kind is the content type and match is
 // the header If-Match; both may be empty.
-func (c *changed) do(ctx context.Context, method, path, kind string, body []byte, match string) (int, []byte, error) {
+func (c *changeSite) do(ctx context.Context, method, path, kind string, body []byte, match string) (int, []byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
@@ -231,7 +231,7 @@ func (c *changed) do(ctx context.Context, method, path, kind string, body []byte
 }
 
 // api sends a request to the API and decodes the answer into out, unless out is nil.
-func (c *changed) api(ctx context.Context, method, path, kind string, body []byte, match string, out any) error {
+func (c *changeSite) api(ctx context.Context, method, path, kind string, body []byte, match string, out any) error {
 	status, b, err := c.do(ctx, method, "/api/v1"+path, kind, body, match)
 	switch {
 	case err != nil:
@@ -245,7 +245,7 @@ func (c *changed) api(ctx context.Context, method, path, kind string, body []byt
 }
 
 // json sends in as JSON to the API.
-func (c *changed) json(ctx context.Context, method, path string, in any) error {
+func (c *changeSite) json(ctx context.Context, method, path string, in any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return err
@@ -254,7 +254,7 @@ func (c *changed) json(ctx context.Context, method, path string, in any) error {
 }
 
 // publish replaces the current policy.
-func (c *changed) publish(ctx context.Context, text []byte) error {
+func (c *changeSite) publish(ctx context.Context, text []byte) error {
 	var now struct{ Number int64 }
 	if err := c.api(ctx, "GET", "/policy", "", nil, "", &now); err != nil {
 		return err
@@ -267,7 +267,7 @@ func (c *changed) publish(ctx context.Context, text []byte) error {
 }
 
 // await waits until is returns true, or until ctx ends.
-func (c *changed) await(ctx context.Context, is func() bool) error {
+func (c *changeSite) await(ctx context.Context, is func() bool) error {
 	for !is() {
 		select {
 		case <-ctx.Done():
@@ -279,7 +279,7 @@ func (c *changed) await(ctx context.Context, is func() bool) error {
 }
 
 // fill publishes the example's policy, and adds members and their badges.
-func (c *changed) fill(ctx context.Context, members int) error {
+func (c *changeSite) fill(ctx context.Context, members int) error {
 	text, err1 := os.ReadFile("site-example/policy.yaml")
 	key, err2 := os.ReadFile("site-example/keys/DEMO-ONLY-issuer.json")
 	if err := errors.Join(err1, err2); err != nil {
@@ -317,7 +317,7 @@ func (c *changed) fill(ctx context.Context, members int) error {
 	}
 	// Upload the badges in ZIPs.
 	for from := 0; from < members*changeBadges; from += changeZIP {
-		if err := c.award(ctx, from/changeBadges, min(changeZIP, members*changeBadges-from)); err != nil {
+		if err := c.issueBadges(ctx, from/changeBadges, min(changeZIP, members*changeBadges-from)); err != nil {
 			return err
 		}
 	}
@@ -325,7 +325,7 @@ func (c *changed) fill(ctx context.Context, members int) error {
 }
 
 // settle waits until the hub has not built a new bundle for 5 s.
-func (c *changed) settle(ctx context.Context) error {
+func (c *changeSite) settle(ctx context.Context) error {
 	for last, since := version(c.hub), time.Now(); time.Since(since) < 5*time.Second; {
 		if err := c.await(ctx, func() bool {
 			return version(c.hub) != last ||
@@ -342,7 +342,7 @@ func (c *changed) settle(ctx context.Context) error {
 
 // issueBadges issues n badges and uploads them as a ZIP. Each member, beginning with index from, receives changeBadges
 // badges.
-func (c *changed) award(ctx context.Context, from, n int) error {
+func (c *changeSite) issueBadges(ctx context.Context, from, n int) error {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	for i := range n {

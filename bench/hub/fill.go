@@ -120,13 +120,13 @@ func (b *bigSite) membersYAML() []byte {
 // hashedInterval sets which members have a badge that names the recipient by a hashed address: one member in
 // hashedInterval. The other badges name the recipient by a subject. The hub must compare a hashed address with every
 // member; that would take minutes if all badges contained one.
-const hashedOne = 10
+const hashedInterval = 10
 
 // badge issues a badge to a member.
 func (b *bigSite) badge(member int) ([]byte, error) {
 	d := openbadge.Draft{Achievement: openbadge.Achievement{ID: benchAchievement, Name: "User",
 		Description: "May use the machine alone", Criteria: "Has passed"}, ValidFrom: time.Now().Add(-time.Hour)}
-	if member%hashedOne == 0 {
+	if member%hashedInterval == 0 {
 		d.Email = memberMail(member)
 	} else {
 		d.Subject = memberSubject(member)

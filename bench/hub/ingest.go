@@ -30,9 +30,9 @@ const (
 	// short load by other programs does not affect it.
 	ingestRounds = 9
 	// ingestGroup is the number of waiting batches that the hub stores in one transaction (maxTogether in package hub).
-	ingestTogether = 16
+	ingestGroup = 16
 	// ingestMinimum is the smallest accepted ratio of the ledger's speed to the speed of a bare insert.
-	ingestMust = 0.5
+	ingestMinimum = 0.5
 )
 
 // batches contains the messages of ingestMachines machines in turn.
@@ -94,7 +94,7 @@ func ingest(_ context.Context, o options) error {
 			n, ingestMachines, b.bytes/int(n), ingestBatch, ingestRounds),
 	)
 	var failed error
-	for _, group := range []int{1, ingestTogether} {
+	for _, group := range []int{1, ingestGroup} {
 		failed = errors.Join(failed, b.compare(o, group, n))
 	}
 	return failed
@@ -105,7 +105,7 @@ func (b batches) compare(o options, group int, n float64) error {
 	ways := []struct {
 		name string
 		open func(path string) (run, end func() error, err error)
-	}{{"bare", b.bare(group, bareBytes)}, {"same-rows", b.bare(group, bareRows)}, {"ledger", b.take(group)}}
+	}{{"bare", b.bareVariant(group, bareBytes)}, {"same-rows", b.bareVariant(group, bareRows)}, {"ledger", b.ledgerVariant(group)}}
 	// In each round, measure all variants one after the other.
 	costs := map[string][]cost{}
 	for range ingestRounds {
@@ -129,15 +129,15 @@ func (b batches) compare(o options, group int, n float64) error {
 		counts, by = bare.cpu, "by processor time, as the machine is busy"
 	}
 	o.out(fmt.Sprintf("  %2d batches to a commit: ledger is %.2f × the same bytes (processor %.2f), %.2f × the same rows "+
-		"(processor %.2f); must be ≥ %.2f × the same bytes, %s", group, bare.wall, bare.cpu, rows.wall, rows.cpu, ingestMust,
+		"(processor %.2f); must be ≥ %.2f × the same bytes, %s", group, bare.wall, bare.cpu, rows.wall, rows.cpu, ingestMinimum,
 		by))
-	if counts < ingestMust {
+	if counts < ingestMinimum {
 		return fmt.Errorf(
 			"ledger's speed with %d batches to a commit is %.2f × that of a bare insert of the same bytes %s, want at least %.2f",
 			group,
 			counts,
 			by,
-			ingestMust,
+			ingestMinimum,
 		)
 	}
 	return nil
@@ -204,18 +204,18 @@ func cpuTime() time.Duration {
 }
 
 // ledgerVariant returns a variant in which the ledger stores the batches, with group batches in each transaction.
-func (b batches) take(group int) func(path string) (run, end func() error, err error) {
+func (b batches) ledgerVariant(group int) func(path string) (run, end func() error, err error) {
 	return func(path string) (run, end func() error, err error) {
 		l, err := ledger.Open(path, site, b.keys)
 		if err != nil {
 			return nil, nil, err
 		}
-		return func() error { return b.takeAll(l, group) }, l.Close, nil
+		return func() error { return b.storeAll(l, group) }, l.Close, nil
 	}
 }
 
 // storeAll stores all batches and checks that all their records are new.
-func (b batches) takeAll(l *ledger.Ledger, group int) error {
+func (b batches) storeAll(l *ledger.Ledger, group int) error {
 	for some := range slices.Chunk(b.taken, group) {
 		for _, r := range l.TakeAll(some) {
 			if r.Err != nil {
@@ -276,7 +276,7 @@ var bareRows = bareTable{
 }
 
 // bareVariant returns a variant that inserts rows without checks, with group batches in each transaction.
-func (b batches) bare(group int, t bareTable) func(path string) (run, end func() error, err error) {
+func (b batches) bareVariant(group int, t bareTable) func(path string) (run, end func() error, err error) {
 	return func(path string) (run, end func() error, err error) {
 		q := url.Values{
 			"_txlock": {"immediate"},

@@ -36,7 +36,7 @@ const (
 )
 
 // killFolder is a folder in which child processes store batches and make changes until they are killed.
-type killed struct {
+type killFolder struct {
 	dir     string
 	machine []policy.MachineID
 	Keys    map[policy.MachineID]string
@@ -103,8 +103,8 @@ func kill(ctx context.Context, o options) error {
 }
 
 // newKilled creates a folder with signed batches for the children, and an empty database.
-func newKilled(dir string) (*killed, error) {
-	k := &killed{dir: dir, Keys: map[policy.MachineID]string{}, Batches: map[policy.MachineID][][]byte{},
+func newKilled(dir string) (*killFolder, error) {
+	k := &killFolder{dir: dir, Keys: map[policy.MachineID]string{}, Batches: map[policy.MachineID][][]byte{},
 		roots: map[policy.MachineID][]tlog.Hash{}, acked: map[policy.MachineID]uint64{}, did: map[string]map[string]bool{}}
 	var err error
 	if k.Private, k.Public, err = hubKey(); err != nil {
@@ -140,7 +140,7 @@ func newKilled(dir string) (*killed, error) {
 }
 
 // makeTables creates the database, and two extra tables that one change modifies together.
-func (k *killed) makeTables() error {
+func (k *killFolder) makeTables() error {
 	db, err := store.Open(context.Background(), k.path())
 	if err != nil {
 		return err
@@ -160,16 +160,16 @@ func (k *killed) makeTables() error {
 }
 
 // path returns the file of the database.
-func (k *killed) path() string { return filepath.Join(k.dir, store.Name) }
+func (k *killFolder) path() string { return filepath.Join(k.dir, store.Name) }
 
 // run starts and kills children until all kills are done or the folder's batches are used up. The result is the number
 // of kills so far.
-func (k *killed) run(ctx context.Context, self string, from, to int) (n int, err error) {
+func (k *killFolder) run(ctx context.Context, self string, from, to int) (n int, err error) {
 	for n = from; n < to; n++ {
 		if err := ctx.Err(); err != nil {
 			return n, err
 		}
-		ended, err := k.one(ctx, self)
+		ended, err := k.killOneChild(ctx, self)
 		if err != nil {
 			return n, err
 		}
@@ -185,7 +185,7 @@ func (k *killed) run(ctx context.Context, self string, from, to int) (n int, err
 
 // killOneChild starts a child, reads some of its output lines, and kills the child. The result ended is true if the
 // child exited before the kill.
-func (k *killed) one(ctx context.Context, self string) (ended bool, err error) {
+func (k *killFolder) killOneChild(ctx context.Context, self string) (ended bool, err error) {
 	c := exec.CommandContext(ctx, self, childArgument, k.dir)
 	c.Stderr = os.Stderr
 	out, err := c.StdoutPipe()
@@ -200,12 +200,12 @@ func (k *killed) one(ctx context.Context, self string) (ended bool, err error) {
 		if !lines.Scan() {
 			break
 		}
-		k.heard(lines.Text())
+		k.recordLine(lines.Text())
 	}
 	time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond) // a random delay, so that the kill may interrupt a transaction
 	killErr := c.Process.Kill()
 	for lines.Scan() { // read the remaining lines that the child wrote before the kill
-		k.heard(lines.Text())
+		k.recordLine(lines.Text())
 	}
 	err = c.Wait()
 	if errors.Is(killErr, os.ErrProcessDone) || c.ProcessState.Exited() {
@@ -215,7 +215,7 @@ func (k *killed) one(ctx context.Context, self string) (ended bool, err error) {
 }
 
 // recordLine records one output line of a child: an acknowledgement, a change, or an id created by a service.
-func (k *killed) heard(line string) {
+func (k *killFolder) recordLine(line string) {
 	var m policy.MachineID
 	var seq uint64
 	var n int64
@@ -232,7 +232,7 @@ func (k *killed) heard(line string) {
 }
 
 // check verifies the data that the killed processes stored.
-func (k *killed) check() (err error) {
+func (k *killFolder) check() (err error) {
 	keys, err := k.keys()
 	if err != nil {
 		return err
@@ -263,7 +263,7 @@ func (k *killed) check() (err error) {
 }
 
 // checkStore verifies the data of the services.
-func (k *killed) checkStore() (err error) {
+func (k *killFolder) checkStore() (err error) {
 	db, err := store.Open(context.Background(), k.path())
 	if err != nil {
 		return err
@@ -273,7 +273,7 @@ func (k *killed) checkStore() (err error) {
 }
 
 // checkMachine verifies that a machine's records are complete, in order, and match the root of the tree.
-func (k *killed) checkMachine(l *ledger.Ledger, m policy.MachineID) error {
+func (k *killFolder) checkMachine(l *ledger.Ledger, m policy.MachineID) error {
 	head, err := l.Head(m)
 	if err != nil {
 		return err
@@ -307,7 +307,7 @@ func (k *killed) checkMachine(l *ledger.Ledger, m policy.MachineID) error {
 }
 
 // keys returns the verifiers of the machines.
-func (k *killed) keys() (ledger.Keys, error) {
+func (k *killFolder) keys() (ledger.Keys, error) {
 	out := ledger.Keys{}
 	for m, text := range k.Keys {
 		v, err := note.NewVerifier(text)
@@ -342,7 +342,7 @@ func child(ctx context.Context, args []string, out, errs io.Writer) int {
 
 // work stores batches while a clerk concurrently changes the services' data.
 func work(ctx context.Context, dir string, out io.Writer) error {
-	k := killed{dir: dir}
+	k := killFolder{dir: dir}
 	b, err := os.ReadFile(filepath.Join(dir, "batches.json"))
 	if err != nil {
 		return err
@@ -376,7 +376,7 @@ func work(ctx context.Context, dir string, out io.Writer) error {
 }
 
 // takeBatches stores all batches, and changes the two tables after each round.
-func (k *killed) takeBatches(ctx context.Context, s *store.Site, keys ledger.Keys, out io.Writer) error {
+func (k *killFolder) takeBatches(ctx context.Context, s *store.Site, keys ledger.Keys, out io.Writer) error {
 	l := ledger.New(s, keys)
 	for {
 		// Find the next batch of each machine.

@@ -215,7 +215,7 @@ func allMade() []made {
 
 // checkServices verifies that every reported change is stored, with all its rows and one entry in the audit log, and
 // that the audit log is valid.
-func (k *killed) checkServices(ctx context.Context, s *store.Site) error {
+func (k *killFolder) checkServices(ctx context.Context, s *store.Site) error {
 	log, err := newAudit(s, k.Private, k.Public)
 	if err != nil {
 		return err
@@ -265,7 +265,7 @@ func idsOf(ctx context.Context, s *store.Site, query string) (map[string]bool, e
 }
 
 // checkAudit verifies the exported audit log, and counts its entries by act.
-func (k *killed) checkAudit(ctx context.Context, s *store.Site, log *audit.Log) (map[actor.Act]int, error) {
+func (k *killFolder) checkAudit(ctx context.Context, s *store.Site, log *audit.Log) (map[actor.Act]int, error) {
 	by := actor.System("bench")
 	var text bytes.Buffer
 	if err := log.Export(ctx, by, &text); err != nil {

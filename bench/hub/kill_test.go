@@ -43,7 +43,7 @@ func TestKillChecksDetectMissingAndPartialData(t *testing.T) {
 		t.Fatal(err)
 	}
 	for k.changed == 0 || k.acked[k.machine[0]] == 0 {
-		if _, err := k.one(t.Context(), self); err != nil {
+		if _, err := k.killOneChild(t.Context(), self); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -73,7 +73,7 @@ func (r *machinesRun) prepare(ctx context.Context) (err error) {
 	if r.admin, err = newAdmin(r.site.web); err != nil {
 		return err
 	}
-	err = r.admin.own(ctx, r.hub.code)
+	err = r.admin.createOwner(ctx, r.hub.code)
 	if err == nil {
 		err = r.site.fill(ctx, r.admin, func(string) {})
 	}
@@ -100,7 +100,7 @@ func (r *machinesRun) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.fleet.give(r.store(), m); err != nil {
+	if err := r.fleet.preload(r.store(), m); err != nil {
 		return err
 	}
 	r.o.out(
@@ -150,7 +150,7 @@ func (r *machinesRun) store() wire.Store {
 }
 
 // require records an error if ok is false.
-func (r *machinesRun) must(kept bool, format string, a ...any) {
+func (r *machinesRun) require(kept bool, format string, a ...any) {
 	if !kept {
 		r.fails = append(r.fails, fmt.Errorf(format, a...))
 	}
@@ -164,7 +164,7 @@ func (r *machinesRun) measure(ctx context.Context) error {
 		return err
 	}
 	if err := r.fleet.await(ctx, machinesWait, "first connection",
-		func() bool { return r.everyone(m.Version) }); err != nil {
+		func() bool { return r.allConnected(m.Version) }); err != nil {
 		return err
 	}
 	r.o.out(
@@ -174,7 +174,7 @@ func (r *machinesRun) measure(ctx context.Context) error {
 			r.hubUsage(),
 		),
 	)
-	if err := r.quiet(ctx); err != nil {
+	if err := r.waitUntilIdle(ctx); err != nil {
 		return err
 	}
 	for _, c := range r.changes() {
@@ -192,13 +192,13 @@ func (r *machinesRun) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.must(u.peak <= machinesMemory, "hub with broker had %d MB resident, want at most %d", u.peak>>20, machinesMemory>>20)
+	r.require(u.peak <= machinesMemory, "hub with broker had %d MB resident, want at most %d", u.peak>>20, machinesMemory>>20)
 	return nil
 }
 
 // waitUntilIdle waits until the hub's processor use stays below 5 % for 3 s. A started hub first verifies all badges,
 // for its first bundle and for the directory.
-func (r *machinesRun) quiet(ctx context.Context) error {
+func (r *machinesRun) waitUntilIdle(ctx context.Context) error {
 	began := time.Now()
 	for calm := 0; calm < 3 && time.Since(began) < machinesWait && !r.o.quick; {
 		before, err := r.hub.usage()
@@ -239,7 +239,7 @@ func (r *machinesRun) bare(ctx context.Context) error {
 }
 
 // allConnected reports whether all machines are connected and caught up with a bundle version.
-func (r *machinesRun) everyone(version uint64) bool {
+func (r *machinesRun) allConnected(version uint64) bool {
 	for _, m := range r.fleet.all {
 		if !m.caughtUp(version) {
 			return false
@@ -326,11 +326,11 @@ func (r *machinesRun) change(ctx context.Context, c siteChange) error {
 		sizes = append(sizes, bytes[len(bytes)/2])
 		r.o.out(fmt.Sprintf("  %-6s answered in %4d ms, manifest out after %4d ms; in force p50 %5d ms, p99 %5d ms, "+
 			"last %5d ms; %.1f KB to each; processor %.2f s hub, %.2f s machines; load %s", c.name, answered.Milliseconds(),
-			r.fleet.toldAfter(at).Milliseconds(), times[len(times)/2].Milliseconds(), p99.Milliseconds(),
+			r.fleet.firstManifestAfter(at).Milliseconds(), times[len(times)/2].Milliseconds(), p99.Milliseconds(),
 			times[len(times)-1].Milliseconds(), float64(most)/1024, (now.cpu - used.cpu).Seconds(), (cpuTime() - own).Seconds(),
 			load()))
-		r.must(p99 <= machinesP99, "%s: in force p99 after %v, want %v", c.name, p99.Round(time.Millisecond), machinesP99)
-		r.must(
+		r.require(p99 <= machinesP99, "%s: in force p99 after %v, want %v", c.name, p99.Round(time.Millisecond), machinesP99)
+		r.require(
 			!c.member || most <= machinesBytes,
 			"%s: %d bytes came to a machine, want at most %d",
 			c.name,
@@ -373,7 +373,7 @@ func (r *machinesRun) restart(ctx context.Context) error {
 		return err
 	}
 	ready := time.Since(began)
-	if err := r.fleet.await(ctx, machinesWait, "restart", func() bool { return r.everyone(version) }); err != nil {
+	if err := r.fleet.await(ctx, machinesWait, "restart", func() bool { return r.allConnected(version) }); err != nil {
 		return err
 	}
 	took := time.Since(began)
@@ -392,7 +392,7 @@ func (r *machinesRun) restart(ctx context.Context) error {
 	for _, note := range r.fleet.takeNotes() {
 		r.o.out("    met: " + note)
 	}
-	r.must(
+	r.require(
 		took <= machinesRestart,
 		"after a restart all are back after %v, want %v",
 		took.Round(time.Millisecond),

@@ -47,7 +47,7 @@ func pages(ctx context.Context, o options) (err error) {
 	if err := b.signIn(ctx); err != nil {
 		return err
 	}
-	if err := errors.Join(b.counted(ctx, o), quiet(ctx)); err != nil {
+	if err := errors.Join(b.waitForCounts(ctx, o), waitUntilIdle(ctx)); err != nil {
 		return err
 	}
 	o.out(
@@ -228,7 +228,7 @@ const pagesBundle = 20 * time.Second
 
 // waitForCounts waits until the reports include the newest records. For the bundle of all members, waitForCounts waits
 // at most pagesBundle.
-func (b *pagesBrowser) counted(ctx context.Context, o options) error {
+func (b *pagesBrowser) waitForCounts(ctx context.Context, o options) error {
 	today := "/api/v1/reports/uses?limit=1&from=" + time.Now().AddDate(0, 0, -2).Format(time.DateOnly) + "&to=" +
 		time.Now().Format(time.DateOnly) + "&machine=" + string(pagesMachine(pagesMachines-1))
 	began := time.Now()
@@ -253,7 +253,7 @@ func (b *pagesBrowser) counted(ctx context.Context, o options) error {
 
 // waitUntilIdle waits until this process, which also runs the hub, is almost idle, because a started hub verifies all
 // badges.
-func quiet(ctx context.Context) error {
+func waitUntilIdle(ctx context.Context) error {
 	const every, busy, most = 2 * time.Second, 100 * time.Millisecond, 10 * time.Minute
 	for end := time.Now().Add(most); ; {
 		before := cpuTime()
@@ -278,11 +278,11 @@ func (b *pagesBrowser) measure(ctx context.Context, o options, path string, bare
 	if _, _, err := b.get(ctx, path); err != nil { // one request fills the hub's in-memory cache
 		return false, err
 	}
-	hub, err := b.ask(ctx, path)
+	hub, err := b.requestRepeatedly(ctx, path)
 	if err != nil {
 		return false, err
 	}
-	besides, err := bare.browser.ask(ctx, bareOf(path))
+	besides, err := bare.browser.requestRepeatedly(ctx, bareOf(path))
 	if err != nil {
 		return false, err
 	}
@@ -309,7 +309,7 @@ type answers struct {
 }
 
 // requestRepeatedly requests an address pagesTimes times, or until pagesLong has passed.
-func (b *pagesBrowser) ask(ctx context.Context, path string) (out answers, err error) {
+func (b *pagesBrowser) requestRepeatedly(ctx context.Context, path string) (out answers, err error) {
 	began, cpu := time.Now(), cpuTime()
 	for len(out.took) < pagesTimes && time.Since(began) < pagesLong {
 		body, t, err := b.get(ctx, path)

@@ -85,7 +85,7 @@ func (m *simulated) dial(ctx context.Context, network, address string) (net.Conn
 	if err != nil {
 		return nil, err
 	}
-	return counted{c, &m.bytes}, nil
+	return countedConn{c, &m.bytes}, nil
 }
 
 // run keeps a connection to the broker until ctx ends, with the daemon's backoff.
@@ -101,7 +101,7 @@ func (m *simulated) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		m.fleet.note("session", err)
+		m.fleet.countRetried("session", err)
 		if progress {
 			wait = simBackoff
 		}
@@ -170,13 +170,13 @@ func (m *simulated) serve(ctx context.Context, q *mqttConn) (progress bool, err 
 				return progress, err
 			}
 			m.setOnline(true)
-			go m.speak(end, q) // the goroutine ends with the connection
+			go m.publishChanges(end, q) // the goroutine ends with the connection
 		case mqttPublish:
 			topic, data, err := q.message(first, body)
 			if err != nil {
 				return progress, err
 			}
-			progress = m.hear(topic, data) || progress
+			progress = m.handleMessage(topic, data) || progress
 		}
 	}
 }
@@ -184,11 +184,11 @@ func (m *simulated) serve(ctx context.Context, q *mqttConn) (progress bool, err 
 // greet publishes availability and state, and sends the pending batch.
 func (m *simulated) greet(q *mqttConn) error {
 	t := m.topics()
-	return errors.Join(q.publish(t.Availability(m.id), true, []byte(wire.Online)), m.show(q), m.send(q))
+	return errors.Join(q.publish(t.Availability(m.id), true, []byte(wire.Online)), m.publishState(q), m.send(q))
 }
 
 // publishState publishes the machine's state.
-func (m *simulated) show(q *mqttConn) error {
+func (m *simulated) publishState(q *mqttConn) error {
 	m.mu.Lock()
 	journal := uint64(m.n)
 	m.mu.Unlock()
@@ -214,7 +214,7 @@ func (m *simulated) send(q *mqttConn) error {
 }
 
 // publishChanges publishes changes and repeats a pending batch, until the connection ends.
-func (m *simulated) speak(ctx context.Context, q *mqttConn) {
+func (m *simulated) publishChanges(ctx context.Context, q *mqttConn) {
 	ping, again := time.NewTicker(mqttPingEvery), time.NewTicker(m.fleet.again)
 	defer ping.Stop()
 	defer again.Stop()
@@ -228,9 +228,9 @@ func (m *simulated) speak(ctx context.Context, q *mqttConn) {
 			err = q.write(mqttPing, nil)
 		case <-again.C:
 			err = m.send(q) // repeat an unacknowledged batch, as the daemon does after 10 s
-		case <-m.fleet.speak(m):
+		case <-m.fleet.changesOf(m):
 			if v := m.version.Load(); v != shown {
-				shown, err = v, m.show(q)
+				shown, err = v, m.publishState(q)
 			}
 			err = errors.Join(err, m.send(q))
 		}
@@ -242,7 +242,7 @@ func (m *simulated) speak(ctx context.Context, q *mqttConn) {
 }
 
 // handleMessage handles a message, and reports whether the message is an acknowledgement of the hub.
-func (m *simulated) hear(topic string, data []byte) bool {
+func (m *simulated) handleMessage(topic string, data []byte) bool {
 	switch topic {
 	case m.topics().Bundle():
 		m.mu.Lock()
@@ -255,7 +255,7 @@ func (m *simulated) hear(topic string, data []byte) bool {
 	case m.topics().Ack(m.id):
 		a, err := wire.OpenAck(data, m.hub.keys, m.hub.site, m.id)
 		if err != nil {
-			m.fleet.note("acknowledgement", err)
+			m.fleet.countRetried("acknowledgement", err)
 			return false
 		}
 		m.mu.Lock()
@@ -287,11 +287,11 @@ func (m *simulated) install(ctx context.Context) {
 		manifest := m.manifest
 		m.mu.Unlock()
 		for tries := 0; ctx.Err() == nil; tries++ {
-			err := m.take(ctx, manifest)
+			err := m.fetchBundle(ctx, manifest)
 			if err == nil || tries == 3 {
 				break
 			}
-			m.fleet.note("bundle", err)
+			m.fleet.countRetried("bundle", err)
 		}
 	}
 }

@@ -20,12 +20,12 @@ import (
 // verifies the hash of each answer. If several machines have the same chunk, the library splits the chunk only once.
 type library struct {
 	mu       sync.Mutex
-	chunks   map[string]*shelved
-	outlines map[string]*heldOutline // stored answers, by hash
+	chunks   map[string]*storedChunk
+	outlines map[string]*storedOutline // stored answers, by hash
 }
 
 // storedChunk is a chunk in the library, with results that are computed only once.
-type shelved struct {
+type storedChunk struct {
 	bytes []byte
 
 	split sync.Once
@@ -38,7 +38,7 @@ type shelved struct {
 }
 
 // storedOutline is an outline in the library, which is parsed only once.
-type heldOutline struct {
+type storedOutline struct {
 	read    sync.Once
 	outline wire.Outline
 	err     error
@@ -46,11 +46,11 @@ type heldOutline struct {
 
 // newLibrary returns an empty library.
 func newLibrary() *library {
-	return &library{chunks: map[string]*shelved{}, outlines: map[string]*heldOutline{}}
+	return &library{chunks: map[string]*storedChunk{}, outlines: map[string]*storedOutline{}}
 }
 
 // chunk returns a stored chunk; nil if no machine has it.
-func (l *library) chunk(sha string) *shelved {
+func (l *library) chunk(sha string) *storedChunk {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.chunks[sha]
@@ -61,7 +61,7 @@ func (l *library) add(sha string, b []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.chunks[sha] == nil {
-		l.chunks[sha] = &shelved{bytes: b}
+		l.chunks[sha] = &storedChunk{bytes: b}
 	}
 }
 
@@ -71,7 +71,7 @@ func (l *library) outline(b []byte) (wire.Outline, error) {
 	l.mu.Lock()
 	o := l.outlines[sha]
 	if o == nil {
-		o = &heldOutline{}
+		o = &storedOutline{}
 		l.outlines[sha] = o
 	}
 	l.mu.Unlock()
@@ -80,7 +80,7 @@ func (l *library) outline(b []byte) (wire.Outline, error) {
 }
 
 // partsOf returns the hashes of a chunk's parts; nil if the chunk has no parts.
-func (s *shelved) partsOf() map[string]bool {
+func (s *storedChunk) partsOf() map[string]bool {
 	s.split.Do(func() {
 		var err error
 		if s.parts, err = wire.SplitChunk(s.bytes); err != nil {
@@ -95,14 +95,14 @@ func (s *shelved) partsOf() map[string]bool {
 }
 
 // badges returns the outline of the badges chunk that belongs to this roster chunk.
-func (s *shelved) badges() (wire.Outline, error) {
+func (s *storedChunk) badges() (wire.Outline, error) {
 	s.outlined.Do(func() { s.outline, s.err = wire.BadgesOutline(s.bytes) })
 	return s.outline, s.err
 }
 
 // join builds a chunk from the parts of the previous chunk and the received parts, and verifies the hash, once for all
 // machines.
-func (l *library) join(c wire.Chunk, o wire.Outline, before *shelved, came map[string][]byte) error {
+func (l *library) join(c wire.Chunk, o wire.Outline, before *storedChunk, came map[string][]byte) error {
 	if l.chunk(c.SHA256) != nil {
 		return nil
 	}
@@ -124,7 +124,7 @@ func (l *library) join(c wire.Chunk, o wire.Outline, before *shelved, came map[s
 
 // fetchBundle brings a bundle into force: it fetches the missing parts and verifies their hashes, like wire.Assembler
 // and cmd/internal/hublink.
-func (m *simulated) take(ctx context.Context, manifest []byte) error {
+func (m *simulated) fetchBundle(ctx context.Context, manifest []byte) error {
 	b, err := m.fleet.open(manifest)
 	if err != nil {
 		return err
@@ -137,7 +137,7 @@ func (m *simulated) take(ctx context.Context, manifest []byte) error {
 		if was.SHA256 == c.SHA256 {
 			continue
 		}
-		if err := m.want(ctx, b, was, c); err != nil {
+		if err := m.fetchChunk(ctx, b, was, c); err != nil {
 			return err
 		}
 	}
@@ -148,7 +148,7 @@ func (m *simulated) take(ctx context.Context, manifest []byte) error {
 }
 
 // fetchChunk fetches only the parts of a chunk that the previous chunk does not have, or the whole chunk.
-func (m *simulated) want(ctx context.Context, b *wire.Manifest, was, c wire.Chunk) error {
+func (m *simulated) fetchChunk(ctx context.Context, b *wire.Manifest, was, c wire.Chunk) error {
 	before := m.fleet.library.chunk(was.SHA256)
 	if before == nil || before.partsOf() == nil {
 		return m.whole(ctx, c)
@@ -268,13 +268,13 @@ func (f *fleet) unpack(resp *http.Response) ([]byte, error) {
 }
 
 // countedConn is a connection that counts the received bytes, including those of TLS.
-type counted struct {
+type countedConn struct {
 	net.Conn
 	n *atomic.Int64
 }
 
 // Read implements net.Conn.
-func (c counted) Read(b []byte) (int, error) {
+func (c countedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.n.Add(int64(n))
 	return n, err

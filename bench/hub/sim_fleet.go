@@ -71,7 +71,7 @@ func (f *fleet) open(signed []byte) (*wire.Manifest, error) {
 
 // preload stores the chunks of a bundle on every machine, but not the bundle's version. Each machine therefore brings
 // the current bundle into force once the machine is connected.
-func (f *fleet) give(s wire.Store, m wire.Manifest) error {
+func (f *fleet) preload(s wire.Store, m wire.Manifest) error {
 	for _, c := range m.Chunks {
 		b, err := s.Chunk(m, c.Name)
 		if err != nil {
@@ -89,7 +89,7 @@ func (f *fleet) give(s wire.Store, m wire.Manifest) error {
 var addresses = regexp.MustCompile(`[0-9.]+:[0-9]+(->[0-9.]+:[0-9]+)?`)
 
 // countRetried counts an error that a retry solves.
-func (f *fleet) note(what string, err error) {
+func (f *fleet) countRetried(what string, err error) {
 	text := what + ": " + fmt.Sprintf("%.80s", addresses.ReplaceAllString(fmt.Sprint(err), "…"))
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -128,7 +128,7 @@ func (f *fleet) notify(m *simulated) {
 }
 
 // changesOf returns the channel that signals a machine to publish its changes.
-func (f *fleet) speak(m *simulated) <-chan struct{} { return f.news[m] }
+func (f *fleet) changesOf(m *simulated) <-chan struct{} { return f.news[m] }
 
 // changed wakes all running calls of await.
 func (f *fleet) changed() {
@@ -166,7 +166,7 @@ func (f *fleet) await(ctx context.Context, most time.Duration, what string, done
 				"condition %q was not met within %v; %d of %d machines are connected; errors: %v",
 				what,
 				most,
-				f.there(),
+				f.connected(),
 				len(f.all),
 				f.takeNotes(),
 			)
@@ -176,7 +176,7 @@ func (f *fleet) await(ctx context.Context, most time.Duration, what string, done
 }
 
 // connected returns the number of connected machines.
-func (f *fleet) there() (n int) {
+func (f *fleet) connected() (n int) {
 	for _, m := range f.all {
 		m.mu.Lock()
 		if m.online {
@@ -196,7 +196,7 @@ func (f *fleet) watch(version uint64) {
 }
 
 // firstManifestAfter returns the time from at until the first machine received the newest manifest.
-func (f *fleet) toldAfter(at time.Time) time.Duration {
+func (f *fleet) firstManifestAfter(at time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.told.Sub(at)

@@ -14,7 +14,7 @@ import (
 )
 
 // auditResult is the result of «audit verify» as JSON.
-type auditFound struct {
+type auditResult struct {
 	Verdict string   `json:"verdict"`        // valid or invalid
 	Reasons []reason `json:"reasons"`        // reason why the log is invalid; empty for a valid log
 	Log     string   `json:"log,omitempty"`  // portillon-audit/<site>
@@ -48,7 +48,7 @@ func auditVerify(_ context.Context, w stdio, args []string) error {
 	defer f.Close()
 	// audit.Verify returns the counts of an invalid log too, so the counts are printed in both cases.
 	v, err := audit.Verify(f, key)
-	out := auditFound{Verdict: "valid", Reasons: []reason{}, Log: v.Origin, Entries: v.Entries, Erased: v.Erased}
+	out := auditResult{Verdict: "valid", Reasons: []reason{}, Log: v.Origin, Entries: v.Entries, Erased: v.Erased}
 	if !v.Last.IsZero() {
 		out.Last = v.Last.Format(time.RFC3339)
 	}
@@ -71,7 +71,7 @@ func auditVerify(_ context.Context, w stdio, args []string) error {
 }
 
 // printAudit prints the result for a person.
-func printAudit(w stdio, x auditFound) {
+func printAudit(w stdio, x auditResult) {
 	fmt.Fprintln(w.out, x.Verdict)
 	for _, r := range x.Reasons {
 		fmt.Fprintf(w.out, "%-10s %s\n", "reason", harmless(r.Detail))

@@ -52,11 +52,11 @@ func (i *issuing) declare(fs *flag.FlagSet) {
 		"a site's directory: issue to members of its members.yaml, under its policy; with --all-who")
 	fs.Func("all-who",
 		"with --members: all, hold:BADGE or lack:BADGE; may be repeated, and all must hold. Who has the badge already "+
-			"is passed over", i.choose)
+			"is passed over", i.parseChoice)
 	fs.StringVar(&i.draft.ID, "id", "", "the badge's id; default: a fresh urn:uuid")
 	fs.StringVar(&i.evidence, "evidence", "", "an evidence file (evidence export) that the badge is earned by")
 	fs.StringVar(&i.hub, "hub", "", "with --evidence: the hub.yaml whose hub and machines signed it")
-	fs.Func("evidence-note", "in your own words, what it was earned by; may be repeated", i.note)
+	fs.Func("evidence-note", "in your own words, what it was earned by; may be repeated", i.addNote)
 	fs.StringVar(&i.form, "form", "", "json (eddsa-rdfc-2022) or jwt (VC-JWT); default: json, and jwt with an RSA key")
 	fs.BoolVar(&i.jwt, "jwt", false, "the same as --form jwt")
 	fs.BoolVar(&i.draft.HeaderKey, "header-key", false, "the JWT's header holds the public key too, as some wallets want")
@@ -66,7 +66,7 @@ func (i *issuing) declare(fs *flag.FlagSet) {
 }
 
 // addNote adds a sentence of evidence (--evidence-note).
-func (i *issuing) note(s string) error {
+func (i *issuing) addNote(s string) error {
 	i.draft.Evidence = append(i.draft.Evidence, openbadge.Evidence{Narrative: s})
 	return nil
 }
@@ -82,7 +82,7 @@ func badgeIssue(ctx context.Context, w stdio, args []string) error {
 	if i.members != "" && i.policy == "" {
 		i.policy = filepath.Join(i.members, "policy.yaml")
 	}
-	if err := i.complete(); err != nil {
+	if err := i.checkComplete(); err != nil {
 		return err
 	}
 	// Read the key first, because the remaining checks depend on the kind of key.
@@ -122,9 +122,9 @@ func (i *issuing) issueOne(k *openbadge.Key, w stdio, write func([]byte) error) 
 }
 
 // checkComplete returns one error that names every missing flag.
-func (i *issuing) complete() error {
+func (i *issuing) checkComplete() error {
 	a := i.draft.Achievement
-	if err := i.consistent(); err != nil {
+	if err := i.checkConsistent(); err != nil {
 		return err
 	}
 	needs := []need{
@@ -149,7 +149,7 @@ func (i *issuing) complete() error {
 }
 
 // checkConsistent rejects flags that contradict each other.
-func (i *issuing) consistent() error {
+func (i *issuing) checkConsistent() error {
 	one := i.draft.Email != "" || i.draft.Subject != "" || i.draft.ID != "" || i.evidence != "" || i.place.index >= 0
 	switch {
 	case i.place.none && (i.place.list != "" || i.draft.Status != "" || i.place.url != ""):
@@ -194,7 +194,7 @@ func (i *issuing) prepare(ctx context.Context, k *openbadge.Key) (err error) {
 		}
 	}
 	if i.policy != "" {
-		if err := i.named(k); err != nil {
+		if err := i.fromPolicy(k); err != nil {
 			return err
 		}
 	}
@@ -205,14 +205,14 @@ func (i *issuing) prepare(ctx context.Context, k *openbadge.Key) (err error) {
 		i.draft.Achievement.Description = i.draft.Achievement.Name
 	}
 	if i.evidence != "" {
-		return i.rest(ctx)
+		return i.useEvidence(ctx)
 	}
 	return nil
 }
 
 // fromPolicy fills the draft from a badge of the policy. The policy must pin the key for the badge's issuer, because
 // machines reject badges that another key signed.
-func (i *issuing) named(k *openbadge.Key) error {
+func (i *issuing) fromPolicy(k *openbadge.Key) error {
 	p, err := readPolicy(i.policy)
 	if err != nil {
 		return err
@@ -222,7 +222,7 @@ func (i *issuing) named(k *openbadge.Key) error {
 		return wrong("--badge: the policy has no badge %q", i.badge)
 	}
 	is, _ := p.Issuer(b.Issuer)
-	if !pinned(is.Keys, k) {
+	if !mayBePinned(is.Keys, k) {
 		return wrong("the key %s is not among the keys of the issuer %s in %s", k.Name(), is.ID, i.policy).
 			hinted("no machine accepts a badge that this key signs")
 	}
@@ -241,7 +241,7 @@ func (i *issuing) named(k *openbadge.Key) error {
 
 // mayBePinned reports whether one of the pinned keys may be k. A key that is pinned by value must equal k. A key that
 // is pinned by a web address is accepted without fetching the document.
-func pinned(keys []string, k *openbadge.Key) bool {
+func mayBePinned(keys []string, k *openbadge.Key) bool {
 	return slices.ContainsFunc(keys, func(s string) bool {
 		return s == k.Name() || s == k.DID() && s != "" || strings.HasPrefix(s, "did:web:") ||
 			strings.HasPrefix(s, "https://")
@@ -250,7 +250,7 @@ func pinned(keys []string, k *openbadge.Key) bool {
 
 // useEvidence bases the badge on an evidence file, after verifying the signatures of the hub and of the machines and
 // checking that the interventions satisfy the badge's rule.
-func (i *issuing) rest(ctx context.Context) error {
+func (i *issuing) useEvidence(ctx context.Context) error {
 	c, err := hub.ReadConfig(i.hub)
 	if err != nil {
 		return err
@@ -278,12 +278,12 @@ func (i *issuing) rest(ctx context.Context) error {
 		return no("the evidence is not complete: %d of %d interventions count", len(progress.Counted), progress.Needed)
 	}
 	i.draft.Evidence = append(i.draft.Evidence, evidenceOf(f, progress)...)
-	return i.earnedBy(f.Member)
+	return i.checkRecipient(f.Member)
 }
 
 // checkRecipient checks that the recipient is the member whose interventions the evidence file lists. The file
 // members.yaml beside the policy contains the member's addresses.
-func (i *issuing) earnedBy(id policy.MemberID) error {
+func (i *issuing) checkRecipient(id policy.MemberID) error {
 	path := filepath.Join(filepath.Dir(i.policy), "members.yaml")
 	data, err := os.ReadFile(path)
 	if err != nil {

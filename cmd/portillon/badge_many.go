@@ -22,7 +22,7 @@ type choice struct {
 }
 
 // parseChoice parses a value of --all-who. The value "all" adds no condition.
-func (i *issuing) choose(s string) error {
+func (i *issuing) parseChoice(s string) error {
 	verb, badge, _ := strings.Cut(s, ":")
 	switch {
 	case s == "all":
@@ -84,7 +84,7 @@ func (i *issuing) issueTo(w stdio, k *openbadge.Key, m site.Member, dir string) 
 		i.draft.Subject = m.Subjects[0]
 	}
 	err = i.issueOne(k, w, func(b []byte) (err error) {
-		path, err = writeBeside(dir, string(m.ID)+"-"+i.badge, i.form, b)
+		path, err = writeUnused(dir, string(m.ID)+"-"+i.badge, i.form, b)
 		return err
 	})
 	return path, err
@@ -92,7 +92,7 @@ func (i *issuing) issueTo(w stdio, k *openbadge.Key, m site.Member, dir string) 
 
 // writeUnused writes a badge to a new file: name, or name-2 to name-999. Files of expired badges of the same member
 // remain.
-func writeBeside(dir, name, form string, b []byte) (string, error) {
+func writeUnused(dir, name, form string, b []byte) (string, error) {
 	ending := ".json"
 	if form == "jwt" {
 		ending = ".jwt"

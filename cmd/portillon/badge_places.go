@@ -67,7 +67,7 @@ func (p *place) byPolicy(policyFile string, is *policy.Issuer, achievement strin
 		data, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			p.list = path
-			return p.make(is, achievement, name, k)
+			return p.signNew(is, achievement, name, k)
 		}
 		if err != nil {
 			return wrong("%w", err)
@@ -90,7 +90,7 @@ func (p *place) byPolicy(policyFile string, is *policy.Issuer, achievement strin
 }
 
 // signNew signs a new list. Method write later stores the list together with the list's first badge.
-func (p *place) make(is *policy.Issuer, achievement, name string, k *openbadge.Key) (err error) {
+func (p *place) signNew(is *policy.Issuer, achievement, name string, k *openbadge.Key) (err error) {
 	at := p.url
 	if at == "" {
 		if at = statusURL(name, is.Profile, achievement); at == "" {

@@ -141,11 +141,11 @@ func (p page) dates(b *openbadge.Badge) {
 		p.line("valable", "until", say(p.lang, "sans date de fin", "no end date"))
 		return
 	}
-	p.line("jusqu’au", "until", day(p.lang, b.ValidUntil)+p.left(b.ValidUntil))
+	p.line("jusqu’au", "until", day(p.lang, b.ValidUntil)+p.remaining(b.ValidUntil))
 }
 
 // remaining returns a text about the remaining validity, or about the time since the badge has expired.
-func (p page) left(until time.Time) string {
+func (p page) remaining(until time.Time) string {
 	days := int(until.Sub(p.at).Hours() / 24)
 	switch {
 	case p.at.After(until) && days == 0:

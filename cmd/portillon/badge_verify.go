@@ -70,7 +70,7 @@ func badgeVerify(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	return x.exit(rest[0], v)
+	return x.verdictError(rest[0], v)
 }
 
 // options reads the trust file and the folders.
@@ -81,7 +81,7 @@ func (x *verifying) options(ctx context.Context) (o openbadge.Options, err error
 	if o.Trust, err = readTrust(x.trust); err != nil {
 		return o, err
 	}
-	x.status, x.documents = x.beside(x.status, "status"), x.beside(x.documents, "documents")
+	x.status, x.documents = x.folderOf(x.status, "status"), x.folderOf(x.documents, "documents")
 	if o.Status, err = readDocuments(x.status); err != nil {
 		return o, err
 	}
@@ -89,7 +89,7 @@ func (x *verifying) options(ctx context.Context) (o openbadge.Options, err error
 		return o, err
 	}
 	if x.online {
-		x.ask(ctx, &o)
+		x.goOnline(ctx, &o)
 	}
 	if x.recipient != "" {
 		o.Recipient = &openbadge.Recipient{Emails: []string{x.recipient}, Subjects: []string{x.recipient}}
@@ -101,7 +101,7 @@ func (x *verifying) options(ctx context.Context) (o openbadge.Options, err error
 // folderOf returns the named folder, or otherwise the folder with the default name beside the trust file, if that
 // folder exists. With --online, the result is never a default folder: documents are fetched from the web, because a
 // copy may be old.
-func (x *verifying) beside(named, folder string) string {
+func (x *verifying) folderOf(named, folder string) string {
 	dir := filepath.Join(filepath.Dir(x.trust), folder)
 	if i, err := os.Stat(dir); named != "" || x.online || err != nil || !i.IsDir() {
 		return named
@@ -111,7 +111,7 @@ func (x *verifying) beside(named, folder string) string {
 
 // goOnline makes the verifier fetch documents from the web unless a folder was named, and also use the badge's refresh
 // service.
-func (x *verifying) ask(ctx context.Context, o *openbadge.Options) {
+func (x *verifying) goOnline(ctx context.Context, o *openbadge.Options) {
 	web := fetch.New(fetch.Options{}).For(ctx)
 	if x.documents == "" {
 		o.Documents = web
@@ -124,7 +124,7 @@ func (x *verifying) ask(ctx context.Context, o *openbadge.Options) {
 
 // verdictError maps a verdict to an error with an exit code. A file that cannot be parsed as a document counts as
 // unreadable input.
-func (x *verifying) exit(path string, v openbadge.Verdict) error {
+func (x *verifying) verdictError(path string, v openbadge.Verdict) error {
 	switch {
 	case v.State == openbadge.Valid:
 		return nil
@@ -133,7 +133,7 @@ func (x *verifying) exit(path string, v openbadge.Verdict) error {
 			hinted("--documents names a folder with copies of it; --online asks the web")
 	case v.State == openbadge.Indeterminate:
 		return errCannotSay
-	case unreadable(v):
+	case isUnreadable(v):
 		return wrong("%s cannot be read: %s", path, v.Why())
 	}
 	return errNo
@@ -145,7 +145,7 @@ func hasReason(v openbadge.Verdict, code string) bool {
 }
 
 // isUnreadable reports whether the file could not even be parsed as a document.
-func unreadable(v openbadge.Verdict) bool {
+func isUnreadable(v openbadge.Verdict) bool {
 	return len(v.Checks) == 1 && v.Checks[0].Name == "form" && v.Checks[0].Outcome == "malformed"
 }
 

@@ -81,7 +81,7 @@ func readSigner(path string, kind keykind.Kind) (note.Signer, error) {
 	if err != nil {
 		return nil, wrong("%w", err)
 	}
-	if err := keyFits("--key", path, string(b), keykind.Place{Kind: kind, Private: true}); err != nil {
+	if err := checkKind("--key", path, string(b), keykind.Place{Kind: kind, Private: true}); err != nil {
 		return nil, err
 	}
 	s, err := note.NewSigner(strings.TrimSpace(string(b)))
@@ -101,7 +101,7 @@ func readCardKey(path string) ([]byte, error) {
 	if err != nil {
 		return nil, wrong("%w", err)
 	}
-	if err := keyFits("--card-key", path, string(b), keykind.Place{Kind: keykind.Card, Private: true}); err != nil {
+	if err := checkKind("--card-key", path, string(b), keykind.Place{Kind: keykind.Card, Private: true}); err != nil {
 		return nil, err
 	}
 	key, err := hex.DecodeString(strings.TrimSpace(string(b)))
@@ -173,10 +173,10 @@ func (w stdio) bundle(dir, out string, o site.Order, strict bool, checks func(*s
 	if err := sameKeys(out, o); err != nil {
 		return err
 	}
-	if err := keptPromises(s.Policy, dir, o.Issued); err != nil {
+	if err := checkPromises(s.Policy, dir, o.Issued); err != nil {
 		return err
 	}
-	if err := w.sound(s.Policy, filepath.Join(dir, "policy.yaml"), o.Issued); err != nil {
+	if err := w.checkLaws(s.Policy, filepath.Join(dir, "policy.yaml"), o.Issued); err != nil {
 		return err
 	}
 	b, err := s.Build(o)
@@ -210,7 +210,7 @@ func (w stdio) bundle(dir, out string, o site.Order, strict bool, checks func(*s
 
 // checkPromises rejects a policy whose examples fail, or that breaks a rule under never:. Such a policy must not be
 // sent to a machine.
-func keptPromises(p *policy.Policy, dir string, at time.Time) error {
+func checkPromises(p *policy.Policy, dir string, at time.Time) error {
 	failed := len(analysis.Breaches(p, at))
 	for _, r := range policyfile.RunTests(p) {
 		if r.Problem != (policy.Text{}) {
@@ -226,7 +226,7 @@ func keptPromises(p *policy.Policy, dir string, at time.Time) error {
 
 // checkLaws prints the same warnings as «policy check», and returns an error if the policy breaks a law that every
 // policy must satisfy. Too many cases to check are only a warning, because the policy may be right.
-func (w stdio) sound(p *policy.Policy, path string, at time.Time) error {
+func (w stdio) checkLaws(p *policy.Policy, path string, at time.Time) error {
 	where, l := placesIn(path), environment()
 	warnings, err := analysis.Warnings(p, at)
 	for _, x := range warnings {
@@ -366,7 +366,7 @@ func bundleVerifier(pub string, policyApart bool) (note.Verifier, error) {
 	if policyApart {
 		kind = keykind.Hub
 	}
-	if err := keyFits("--pub", "", pub, keykind.Place{Kind: kind}); err != nil {
+	if err := checkKind("--pub", "", pub, keykind.Place{Kind: kind}); err != nil {
 		return nil, err
 	}
 	v, err := note.NewVerifier(pub)

@@ -49,7 +49,7 @@ func keyName(id, kind, name string) (string, error) {
 
 // checkKind rejects a key of the wrong kind. The argument path is the file of the key, or empty if the flag contains
 // the key itself.
-func keyFits(flag, path, text string, p keykind.Place) error {
+func checkKind(flag, path, text string, p keykind.Place) error {
 	err := p.Check(text)
 	switch {
 	case err == nil:
@@ -70,7 +70,7 @@ func checkedSigner(path, hubFile string, kind keykind.Kind) func(*site.Site) err
 			return wrong("%w", err)
 		}
 		id := string(s.Policy.Site)
-		if err := keyFits("--key", path, string(b), keykind.Place{Kind: kind, Private: true, ID: id}); err != nil {
+		if err := checkKind("--key", path, string(b), keykind.Place{Kind: kind, Private: true, ID: id}); err != nil {
 			return err
 		}
 		public, err := keykind.PublicHalf(string(b))
@@ -166,7 +166,7 @@ func readIssuerKey(path string) (*openbadge.Key, error) {
 		return k, nil
 	}
 	if b, rerr := os.ReadFile(path); rerr == nil {
-		if err := keyFits("--key", path, string(b), keykind.Place{Kind: keykind.Issuer, Private: true}); err != nil {
+		if err := checkKind("--key", path, string(b), keykind.Place{Kind: keykind.Issuer, Private: true}); err != nil {
 			return nil, err
 		}
 	}

@@ -92,9 +92,9 @@ func cardCheck(ctx context.Context, w stdio, args []string) error {
 	if _, err := flags(w, "card check", args, 0, x.declare); err != nil {
 		return err
 	}
-	return x.with(ctx, w, func(s strong.Site, t talker, u rfid.UID) error {
+	return x.withCard(ctx, w, func(s strong.Site, t talker, u rfid.UID) error {
 		r, err := s.Check(ctx, t, u)
-		return x.tell(w, x.answer(r, u, err))
+		return x.printAnswer(w, x.answer(r, u, err))
 	})
 }
 
@@ -118,18 +118,18 @@ func cardPersonalise(ctx context.Context, w stdio, args []string) error {
 			return err
 		}
 	}
-	return x.with(ctx, w, func(s strong.Site, t talker, u rfid.UID) error {
+	return x.withCard(ctx, w, func(s strong.Site, t talker, u rfid.UID) error {
 		err := s.Personalise(ctx, t, u, old)
 		var r strong.Report
 		if err == nil {
 			r, err = s.Check(ctx, t, u)
 		}
-		return x.tell(w, x.answer(r, u, err))
+		return x.printAnswer(w, x.answer(r, u, err))
 	})
 }
 
 // withCard reads the key, opens the reader, waits for a card and calls do.
-func (x *carding) with(ctx context.Context, w stdio, do func(strong.Site, talker, rfid.UID) error) error {
+func (x *carding) withCard(ctx context.Context, w stdio, do func(strong.Site, talker, rfid.UID) error) error {
 	if err := missing("--reader pn532:/dev/ttyUSB0 --key strong.key", need{"--reader", x.reader != ""},
 		need{"--key", x.key != ""}); err != nil {
 		return err
@@ -161,7 +161,7 @@ func readStrongKey(path string) (strong.Key, error) {
 	if err != nil {
 		return strong.Key{}, wrong("%w", err)
 	}
-	if err := keyFits("--key", path, string(b), keykind.Place{Kind: keykind.AES, Private: true}); err != nil {
+	if err := checkKind("--key", path, string(b), keykind.Place{Kind: keykind.AES, Private: true}); err != nil {
 		return strong.Key{}, err
 	}
 	k, err := strong.ParseKey(b)
@@ -279,7 +279,7 @@ func (x *carding) answer(r strong.Report, u rfid.UID, err error) cardAnswer {
 }
 
 // printAnswer prints the answer and returns the error that sets the exit code.
-func (x *carding) tell(w stdio, a cardAnswer) error {
+func (x *carding) printAnswer(w stdio, a cardAnswer) error {
 	if x.json {
 		return errors.Join(printJSON(w.out, a), a.exit)
 	}

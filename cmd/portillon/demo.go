@@ -69,14 +69,14 @@ func demoVerb(ctx context.Context, w stdio, args []string) error {
 		page.Close()
 		return errors.Join(err, d.close())
 	}
-	d.welcome(w, page.Addr())
+	d.printWelcome(w, page.Addr())
 	err = d.serve(ctx, page)
 	fmt.Fprintln(w.out, "\nthe demo has ended; nothing is left of it")
 	return errors.Join(err, d.close())
 }
 
 // printWelcome prints suggestions of what to try in the demo.
-func (d *demo) welcome(w stdio, a net.Addr) {
+func (d *demo) printWelcome(w stdio, a net.Addr) {
 	fmt.Fprintf(w.out, `portillon demo: three machines of the site %s, one hub, no hardware
 
   open   http://%s
@@ -138,12 +138,12 @@ func (d *demo) issue(ctx context.Context, member policy.MemberID, badge policy.B
 		return err
 	}
 	evidence, at := d.path(string(member)+".evidence"), d.now().UTC().Format(time.RFC3339)
-	if _, err := d.run(ctx, evidenceExport, d.hubFile(), "--site", d.path("site"), "--member", string(member),
+	if _, err := d.runVerb(ctx, evidenceExport, d.hubFile(), "--site", d.path("site"), "--member", string(member),
 		"--badge", string(badge), "--at", at, "-o", evidence); err != nil {
 		return err
 	}
 	name := string(member) + "-" + string(badge) + ".json"
-	if _, err := d.run(ctx, badgeIssue, "--key", d.path("site/keys/DEMO-ONLY-issuer.json"),
+	if _, err := d.runVerb(ctx, badgeIssue, "--key", d.path("site/keys/DEMO-ONLY-issuer.json"),
 		"--policy", d.path("site/policy.yaml"), "--badge", string(badge), "--recipient", m.Emails[0],
 		"--evidence", evidence, "--hub", d.hubFile(), "--from", at,
 		"--criteria", "Cinq interventions validées par un mainteneur", "-o", d.path("site/badges", name)); err != nil {

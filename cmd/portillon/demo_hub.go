@@ -203,12 +203,12 @@ func (d *demo) startMachines(ctx context.Context, origin string) error {
 		})
 	}
 	all.Wait()
-	return errors.Join(append(errs, d.nameKeys(ctx))...)
+	return errors.Join(append(errs, d.writeKeys(ctx))...)
 }
 
 // writeKeys writes the machines' public keys into hub.yaml, in which «evidence export» and «badge issue» look them up.
 // The running hub has the keys from the enrolment.
-func (d *demo) nameKeys(ctx context.Context) error {
+func (d *demo) writeKeys(ctx context.Context) error {
 	all, err := d.hub.Enrol().Machines.Enrolled(ctx)
 	if err != nil {
 		return err

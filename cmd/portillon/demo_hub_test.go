@@ -208,7 +208,7 @@ func TestChangesAtTheDemosHubTakeEffectAtTheMachine(t *testing.T) {
 	}
 	eventually(t, "Rosa's new card", func() bool {
 		rep := fdm.ask(ctx, control.Request{Do: "tap", Card: strangerCard(0)})
-		return rep.OK && strings.Contains(rep.EN, "Rosa") && fdm.lit()
+		return rep.OK && strings.Contains(rep.EN, "Rosa") && fdm.isPinHigh()
 	})
 	s, err := d.site(ctx)
 	if err != nil {
@@ -231,6 +231,6 @@ func TestChangesAtTheDemosHubTakeEffectAtTheMachine(t *testing.T) {
 	eventually(t, "Pauline, who has her first steps, works alone", func() bool {
 		fdm.ask(ctx, control.Request{Do: "tap", Card: "2200F7C05A"})
 		st := fdm.ask(ctx, control.Request{Do: "status"}).Status
-		return st != nil && st.Member == "m-ae0699" && st.Role == "user" && fdm.lit()
+		return st != nil && st.Member == "m-ae0699" && st.Role == "user" && fdm.isPinHigh()
 	})
 }

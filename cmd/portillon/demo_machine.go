@@ -119,7 +119,7 @@ func (m *demoMachine) start(d *demo, origin string) error {
 		}
 		cmd.Wait()
 		close(ended)
-		m.again()
+		m.restartKilled()
 	}(m.ended)
 	select {
 	case m.panel = <-ready:
@@ -132,7 +132,7 @@ func (m *demoMachine) start(d *demo, origin string) error {
 }
 
 // restartKilled restarts a killed daemon, as systemd does on a real machine.
-func (m *demoMachine) again() {
+func (m *demoMachine) restartKilled() {
 	m.mu.Lock()
 	quit := m.quit
 	m.mu.Unlock()
@@ -155,7 +155,7 @@ func (m *demoMachine) ask(ctx context.Context, r control.Request) control.Reply 
 }
 
 // isPinHigh returns the level of the relay's pin, from the pin itself, because the daemon might report another state.
-func (m *demoMachine) lit() bool {
+func (m *demoMachine) isPinHigh() bool {
 	on, err := sim.Level(filepath.Join(m.dir, "pin"))
 	return err == nil && on
 }
@@ -200,7 +200,7 @@ func (m *demoMachine) stop() error {
 }
 
 // runVerb calls one of the tool's verbs as the command line does, and returns the verb's output.
-func (d *demo) run(ctx context.Context, verb func(context.Context, stdio, []string) error,
+func (d *demo) runVerb(ctx context.Context, verb func(context.Context, stdio, []string) error,
 	args ...string) (string, error) {
 	var out, errs bytes.Buffer
 	if err := verb(ctx, stdio{out: &out, err: &errs}, args); err != nil {

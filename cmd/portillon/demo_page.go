@@ -181,12 +181,12 @@ func (p *demoPage) order(do func(context.Context, *demoMachine, demoOrder) polic
 		}
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(do(r.Context(), m, o))
-		p.look(r.Context())
+		p.rebuild(r.Context())
 	}
 }
 
 // replySentence returns a daemon's reply as a sentence.
-func (p *demoPage) say(r control.Reply) policy.Text {
+func (p *demoPage) replySentence(r control.Reply) policy.Text {
 	if r.Error != "" {
 		return policy.Text{FR: r.Error, EN: r.Error}
 	}
@@ -203,22 +203,22 @@ func (p *demoPage) tap(ctx context.Context, m *demoMachine, o demoOrder) policy.
 	if who, ok := s.member(o.Member); ok {
 		card = p.d.numberOf(who)
 	}
-	return p.say(m.ask(ctx, control.Request{Do: "tap", Card: card}))
+	return p.replySentence(m.ask(ctx, control.Request{Do: "tap", Card: card}))
 }
 
 // log logs an intervention of 10 minutes.
 func (p *demoPage) log(ctx context.Context, m *demoMachine, o demoOrder) policy.Text {
-	return p.say(m.ask(ctx, control.Request{Do: "log", Kind: o.Kind, Minute: 10}))
+	return p.replySentence(m.ask(ctx, control.Request{Do: "log", Kind: o.Kind, Minute: 10}))
 }
 
 // tag tags the machine out.
 func (p *demoPage) tag(ctx context.Context, m *demoMachine, _ demoOrder) policy.Text {
-	return p.say(m.ask(ctx, control.Request{Do: "tag", Reason: "courroie usée"}))
+	return p.replySentence(m.ask(ctx, control.Request{Do: "tag", Reason: "courroie usée"}))
 }
 
 // untag returns the machine to service.
 func (p *demoPage) untag(ctx context.Context, m *demoMachine, _ demoOrder) policy.Text {
-	return p.say(m.ask(ctx, control.Request{Do: "untag"}))
+	return p.replySentence(m.ask(ctx, control.Request{Do: "untag"}))
 }
 
 // estop presses or releases the emergency stop.
@@ -271,7 +271,7 @@ func (p *demoPage) watch(ctx context.Context) {
 	t := time.NewTicker(250 * time.Millisecond)
 	defer t.Stop()
 	for {
-		p.look(ctx)
+		p.rebuild(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -281,7 +281,7 @@ func (p *demoPage) watch(ctx context.Context) {
 }
 
 // rebuild creates a new view, and wakes method events if the view has changed.
-func (p *demoPage) look(ctx context.Context) {
+func (p *demoPage) rebuild(ctx context.Context) {
 	site, err := p.d.site(ctx)
 	if err != nil || site.policy == nil {
 		return // try again next time, because the hub may be ending or its database may be busy
@@ -293,7 +293,7 @@ func (p *demoPage) look(ctx context.Context) {
 	v.Clock = policy.Text{FR: days[now.Weekday()] + now.Format(" 15 h 04"), EN: now.Format("Monday 15:04")}
 	// Ask each daemon for its state, and read the pins.
 	for _, m := range p.d.machines {
-		place := demoPlace{ID: m.id, Name: m.name, Panel: m.panel, Relay: m.lit(), EStop: m.estopOpen(),
+		place := demoPlace{ID: m.id, Name: m.name, Panel: m.panel, Relay: m.isPinHigh(), EStop: m.estopOpen(),
 			Kinds: site.kinds(m.id), Page: m.hubPage()}
 		if s := m.ask(ctx, control.Request{Do: "status"}).Status; s != nil {
 			place.Phase, place.Tagged = s.Phase, len(s.Tags) > 0
@@ -303,7 +303,7 @@ func (p *demoPage) look(ctx context.Context) {
 	// Add new records and the progress towards badges.
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.hear(ctx)
+	p.addRecords(ctx)
 	for _, r := range p.seen {
 		v.Records = append(v.Records, site.record(r))
 	}
@@ -337,7 +337,7 @@ func (s demoSite) kinds(id policy.MachineID) []demoKind {
 
 // addRecords adds the records that the hub has committed since the last call, newest first. The page shows the last 14
 // records.
-func (p *demoPage) hear(ctx context.Context) {
+func (p *demoPage) addRecords(ctx context.Context) {
 	for _, m := range p.d.machines {
 		p.d.hub.Ledger().Records(ctx, ledger.Query{Machine: m.id, After: p.last[m.id]}, func(e ledger.Entry) error {
 			p.last[m.id] = e.Seq

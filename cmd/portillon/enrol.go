@@ -50,7 +50,7 @@ func (x *enrolling) declareSite(fs *flag.FlagSet) {
 }
 
 // checkSource returns an error unless exactly one of --hub and --socket was given.
-func (x *enrolling) where() error {
+func (x *enrolling) checkSource() error {
 	if (x.socket == "") == (x.hub == "") {
 		return wrong("one of --hub and --socket is needed").
 			hinted("--hub hub.yaml at the hub, --socket /run/portillon/MACHINE.sock beside the machine")
@@ -59,7 +59,7 @@ func (x *enrolling) where() error {
 }
 
 // seenCards returns the taps of unknown cards of the last 24 hours.
-func (x *enrolling) seen(ctx context.Context) ([]seenCard, error) {
+func (x *enrolling) seenCards(ctx context.Context) ([]seenCard, error) {
 	if x.socket != "" {
 		return seenBySocket(ctx, x.socket)
 	}
@@ -190,7 +190,7 @@ func (x *enrolling) find(ctx context.Context, text string) ([]seenCard, error) {
 	if err != nil {
 		return nil, wrong("%w", err).hinted("the panel shows it after the card is tapped: Carte inconnue : code 7F3K9Q")
 	}
-	all, err := x.seen(ctx)
+	all, err := x.seenCards(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +203,7 @@ func cardFind(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
 	rest, err := flags(w, "card find", args, 1, x.declare)
 	if err == nil {
-		err = x.where()
+		err = x.checkSource()
 	}
 	if err != nil {
 		return err
@@ -228,7 +228,7 @@ func memberAddCard(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
 	rest, err := flags(w, "member add-card", args, 2, x.declareSite)
 	if err == nil {
-		err = errors.Join(x.where(), missing("--site SITE", need{"--site", x.site != ""}))
+		err = errors.Join(x.checkSource(), missing("--site SITE", need{"--site", x.site != ""}))
 	}
 	if err != nil {
 		return err
@@ -241,11 +241,11 @@ func memberAddCard(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	return x.add(w, found, who)
+	return x.addCard(w, found, who)
 }
 
 // addCard writes a card into members.yaml, and prints when machines will accept the card.
-func (x *enrolling) add(w stdio, found []seenCard, who site.Member) error {
+func (x *enrolling) addCard(w stdio, found []seenCard, who site.Member) error {
 	path := filepath.Join(x.site, "members.yaml")
 	before, err := os.ReadFile(path)
 	if err != nil {
@@ -281,7 +281,7 @@ func cardLearn(ctx context.Context, w stdio, args []string) error {
 		spanFlag(fs, &x.wait, "wait", time.Minute, "how long to wait for the card; default: 1m")
 	})
 	if err == nil {
-		err = errors.Join(x.where(), missing("--site SITE, and with --hub --machine ID", need{"--site", x.site != ""},
+		err = errors.Join(x.checkSource(), missing("--site SITE, and with --hub --machine ID", need{"--site", x.site != ""},
 			need{"--machine", x.machine != "" || x.hub == ""}))
 	}
 	if err != nil {
@@ -291,16 +291,16 @@ func cardLearn(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	before, err := x.seen(ctx)
+	before, err := x.seenCards(ctx)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(w.err, say(*x.lang, "présenter maintenant la carte à la machine", "tap the card at the machine now"))
-	found, err := x.next(ctx, before)
+	found, err := x.nextCard(ctx, before)
 	if err != nil {
 		return err
 	}
-	return x.add(w, found, who)
+	return x.addCard(w, found, who)
 }
 
 // member finds a member of members.yaml by id, or by full name if only one member has that name. Case is ignored.
@@ -336,7 +336,7 @@ func (x *enrolling) member(given string) (site.Member, error) {
 }
 
 // nextCard waits for a tap of an unknown card that is not in before.
-func (x *enrolling) next(ctx context.Context, before []seenCard) ([]seenCard, error) {
+func (x *enrolling) nextCard(ctx context.Context, before []seenCard) ([]seenCard, error) {
 	ctx, stop := context.WithTimeout(ctx, x.wait)
 	defer stop()
 	clock := time.NewTicker(learnEvery)
@@ -353,14 +353,14 @@ func (x *enrolling) next(ctx context.Context, before []seenCard) ([]seenCard, er
 			}
 		case <-clock.C:
 		}
-		now, err := x.seen(ctx)
+		now, err := x.seenCards(ctx)
 		if ctx.Err() != nil {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		if found, err := x.fresh(now, before); found != nil || err != nil {
+		if found, err := x.newTaps(now, before); found != nil || err != nil {
 			return found, err
 		}
 	}
@@ -368,7 +368,7 @@ func (x *enrolling) next(ctx context.Context, before []seenCard) ([]seenCard, er
 
 // newTaps returns the taps that are not in before, or nil without new taps. New taps of two different cards are an
 // error.
-func (x *enrolling) fresh(now, before []seenCard) (out []seenCard, err error) {
+func (x *enrolling) newTaps(now, before []seenCard) (out []seenCard, err error) {
 	for _, c := range now {
 		if !slices.ContainsFunc(before, func(b seenCard) bool { return b.tap == c.tap }) {
 			out = append(out, c)

@@ -57,14 +57,14 @@ func TestCardLearnIgnoresCardsTappedBeforeItStarted(t *testing.T) {
 	now := append(before, seenCard{EnrolCard: wire.EnrolCard{Code: "000000", Card: "b"}, At: at, tap: "2"})
 	english := policy.English
 	x := enrolling{lang: &english}
-	if found, err := x.fresh(before, before); found != nil || err != nil {
+	if found, err := x.newTaps(before, before); found != nil || err != nil {
 		t.Errorf("a card tapped before was taken: %v, %v", found, err)
 	}
-	if found, err := x.fresh(now, before); err != nil || len(found) != 1 || found[0].Card != "b" {
+	if found, err := x.newTaps(now, before); err != nil || len(found) != 1 || found[0].Card != "b" {
 		t.Errorf("%v, %v", found, err)
 	}
 	now = append(now, seenCard{EnrolCard: wire.EnrolCard{Code: "000001", Card: "c"}, At: at, tap: "3"})
-	if found, err := x.fresh(now, before); found != nil || err == nil ||
+	if found, err := x.newTaps(now, before); found != nil || err == nil ||
 		!strings.Contains(err.Error(), "two cards were tapped") {
 		t.Errorf("%v, %v", found, err)
 	}

@@ -36,7 +36,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 }
 
 // checkAbsent fails if a file below dir contains one of these texts, in upper or lower case.
-func nowhere(t *testing.T, dir string, texts ...string) {
+func checkAbsent(t *testing.T, dir string, texts ...string) {
 	t.Helper()
 	files := 0
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
@@ -98,7 +98,7 @@ func TestUnknownCardIsEnrolledByItsCodeAndStartsASession(t *testing.T) {
 		d.now().Sub(found[0].At).Abs() > enrolDeadline {
 		t.Errorf("%+v", found[0])
 	}
-	nowhere(t, d.dir, number, code, found[0].Card)
+	checkAbsent(t, d.dir, number, code, found[0].Card)
 
 	var out, errs bytes.Buffer
 	err = memberAddCard(ctx, stdio{out: &out, err: &errs},
@@ -124,7 +124,7 @@ func TestUnknownCardIsEnrolledByItsCodeAndStartsASession(t *testing.T) {
 	if s := laser.ask(ctx, control.Request{Do: "status"}).Status; s.Member != lea || s.Session == "" {
 		t.Errorf("%+v", s)
 	}
-	learned(t, d, d.machines[1])
+	runLearn(t, d, d.machines[1])
 	if err := laser.stop(); err != nil { // after the stop, no goroutine writes the daemon's log
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestUnknownCardIsEnrolledByItsCodeAndStartsASession(t *testing.T) {
 }
 
 // runLearn runs «card learn», which adds the next unknown card of a machine.
-func learned(t *testing.T, d *demo, m *demoMachine) {
+func runLearn(t *testing.T, d *demo, m *demoMachine) {
 	const before, next, member = "DEADBEEF02", "DEADBEEF03", "m-9d017e"
 	m.ask(t.Context(), control.Request{Do: "tap", Card: before})
 	read, asks := io.Pipe()

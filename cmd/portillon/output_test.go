@@ -27,7 +27,7 @@ func TestAnIssuerKeyMayBePinnedByValueOrByWebAddress(t *testing.T) {
 		"":                           false,
 		"http://lab.example":         false,
 	} {
-		if pinned([]string{pin}, k) != want {
+		if mayBePinned([]string{pin}, k) != want {
 			t.Errorf("%q: %v", pin, !want)
 		}
 	}
@@ -128,7 +128,7 @@ func TestRemainingValidityOfABadgeIsPrinted(t *testing.T) {
 		-40:  ": expired 40 days ago",
 	} {
 		if got := (page{lang: policy.English,
-			at: at}).left(at.Add(time.Duration(days * 24 * float64(time.Hour)))); got != want {
+			at: at}).remaining(at.Add(time.Duration(days * 24 * float64(time.Hour)))); got != want {
 			t.Errorf("%v: %q, want %q", days, got, want)
 		}
 	}

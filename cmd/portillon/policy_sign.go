@@ -73,10 +73,10 @@ func (w stdio) signPolicy(path string, o site.Order) ([]byte, wire.SignedPolicy,
 		return fail(err)
 	}
 	// Refuse a policy that «bundle build» would refuse.
-	if err := keptPromises(p, filepath.Dir(file), o.Issued); err != nil {
+	if err := checkPromises(p, filepath.Dir(file), o.Issued); err != nil {
 		return fail(err)
 	}
-	if err := w.sound(p, file, o.Issued); err != nil {
+	if err := w.checkLaws(p, file, o.Issued); err != nil {
 		return fail(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "members.yaml")); errors.Is(err, fs.ErrNotExist) && dir != path {
@@ -108,7 +108,7 @@ func readPolicyKey(flag, path string) (note.Signer, error) {
 	if err != nil {
 		return nil, wrong("%w", err)
 	}
-	if err := keyFits(flag, path, string(b), keykind.Place{Kind: keykind.Policy, Private: true}); err != nil {
+	if err := checkKind(flag, path, string(b), keykind.Place{Kind: keykind.Policy, Private: true}); err != nil {
 		return nil, err
 	}
 	s, err := note.NewSigner(strings.TrimSpace(string(b)))
@@ -186,7 +186,7 @@ func policyOf(m wire.Manifest, key string) (*policyInfo, string, error) {
 	}
 	p, err := wire.PeekPolicy([]byte(m.SignedPolicy))
 	if key != "" {
-		if err := keyFits("--policy-pub", "", key, keykind.Place{Kind: keykind.Policy, ID: string(m.Site)}); err != nil {
+		if err := checkKind("--policy-pub", "", key, keykind.Place{Kind: keykind.Policy, ID: string(m.Site)}); err != nil {
 			return nil, "", err
 		}
 		v, verr := note.NewVerifier(key)

@@ -127,7 +127,7 @@ func acceptanceList(w stdio, l policy.Language, files []string) error {
 
 // verifyProtocol verifies a signed acceptance protocol. It exits with 1 if the machine did not pass.
 func verifyProtocol(w stdio, l policy.Language, path, pub string) error {
-	if err := keyFits("--pub", "", pub, keykind.Place{Kind: keykind.Machine}); err != nil {
+	if err := checkKind("--pub", "", pub, keykind.Place{Kind: keykind.Machine}); err != nil {
 		return err
 	}
 	v, err := note.NewVerifier(pub)

@@ -67,7 +67,7 @@ func cuts(m *machine) error {
 	if _, err := startAlone(alone); err != nil {
 		return err
 	}
-	if err := first(func() error { return m.stays(0, 0) }, keptAcknowledged, nothingOpen); err != nil {
+	if err := runSteps(func() error { return m.staysOff(0, 0) }, keptAcknowledged, nothingOpen); err != nil {
 		return fmt.Errorf("check after the power cut: %w", err)
 	}
 	if commandLine("last") != "" {
@@ -194,7 +194,7 @@ func pi() error {
 	if err := look("all killed"); err != nil {
 		return err
 	}
-	if !knows("-off") {
+	if !hasFlag("-off") {
 		say("SKIP Pi, portillond -off: it has no such flag yet")
 		return nil
 	}

@@ -37,7 +37,7 @@ func startBroker() (*broker, error) { return (&broker{}).start() }
 // startHub starts a broker whose listener acknowledges records as a hub does.
 func startHub() (*broker, error) {
 	b := &broker{}
-	if err := b.playHub(); err != nil {
+	if err := b.acknowledgeRecords(); err != nil {
 		return nil, err
 	}
 	return b.start()
@@ -114,7 +114,7 @@ func (b *broker) acknowledge(payload []byte) ([]byte, error) {
 }
 
 // acknowledgeRecords makes the listener acknowledge records from now on, as a hub does.
-func (b *broker) playHub() error {
+func (b *broker) acknowledgeRecords() error {
 	key, err := os.ReadFile("/rig/site/hub.key")
 	if err != nil {
 		return err
@@ -136,7 +136,7 @@ func (b *broker) note(payload []byte, lost error) {
 // waitFor waits until the received records contain text. Without a hub's acknowledgements the machine repeats records
 // after 10 s, 20 s, … at most 5 min (uplink.Config.StallMax), which limits the wait.
 func (b *broker) waitFor(text, what string) error {
-	err := within(6*time.Minute, what, func() bool { return b.has(text) })
+	err := within(6*time.Minute, what, func() bool { return b.received(text) })
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err != nil {
@@ -146,7 +146,7 @@ func (b *broker) waitFor(text, what string) error {
 }
 
 // received reports whether the received records contain text.
-func (b *broker) has(text string) bool {
+func (b *broker) received(text string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return bytes.Contains(b.heard, []byte(text))

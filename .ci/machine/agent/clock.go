@@ -72,7 +72,7 @@ func (r reference) set(off time.Duration) error {
 // clockTable sends the machine a signed tag of the hub while the machine's clock is wrong, corrects the clock, and
 // removes the tag. The tag must arrive, and the record of the tag's removal must contain the correct time.
 func clockTable(m *machine) (string, error) {
-	if err := m.fresh(); err != nil {
+	if err := m.reset(); err != nil {
 		return "", err
 	}
 	b, err := startBroker()
@@ -86,14 +86,14 @@ func clockTable(m *machine) (string, error) {
 		vouch(true)
 		systemctl("restart", service) // a restart resets the daemon's reconnection delay
 	}()
-	if err := first(func() error { return systemctl("stop", service) }, startDaemon); err != nil {
+	if err := runSteps(func() error { return systemctl("stop", service) }, startDaemon); err != nil {
 		// the broker is restarted so that the machine connects without a delay
 		return "", err
 	}
 	cases := clockCases(commandLine("full") != "")
 	worst := time.Duration(0)
 	for i, c := range cases {
-		late, err := c.play(m, b, ref, i)
+		late, err := c.testCell(m, b, ref, i)
 		if err != nil {
 			return "", fmt.Errorf("%v: %w", c, err)
 		}
@@ -105,7 +105,7 @@ func clockTable(m *machine) (string, error) {
 
 // testCell tests one cell with the signed tag number i, and returns the difference between the record's time and the
 // true time.
-func (c clockCase) play(m *machine, b *broker, ref reference, i int) (time.Duration, error) {
+func (c clockCase) testCell(m *machine, b *broker, ref reference, i int) (time.Duration, error) {
 	order, err := os.ReadFile(fmt.Sprintf("/etc/portillon/orders/%d.note", i))
 	if err != nil {
 		return 0, err
@@ -115,19 +115,19 @@ func (c clockCase) play(m *machine, b *broker, ref reference, i int) (time.Durat
 		stop := func() error { return systemctl("stop", service) }
 		steps = append([]func() error{stop}, append(steps, startDaemon)...)
 	}
-	if err := first(steps...); err != nil {
+	if err := runSteps(steps...); err != nil {
 		return 0, err
 	}
 	tag := fmt.Sprintf("clock-%d", i)
 	// The status of a tag consists of its id, a space and the reason.
 	hangs := func(text string) bool { return strings.HasPrefix(text, tag+" ") }
-	if err := b.order(order, func() bool {
+	if err := b.sendUntil(order, func() bool {
 		s, err := status()
 		return err == nil && slices.ContainsFunc(s.Tags, hangs)
 	}); err != nil {
 		return 0, fmt.Errorf("hub's tag is missing on the machine while its clock is wrong: %w", err)
 	}
-	if err := first(func() error { return ref.set(0) }, func() error { return vouch(c.ntp) }); err != nil {
+	if err := runSteps(func() error { return ref.set(0) }, func() error { return vouch(c.ntp) }); err != nil {
 		return 0, err
 	}
 	return c.untag(ref, tag)
@@ -175,7 +175,7 @@ func startDaemon() error {
 
 // sendUntil publishes a command every second until arrived returns true, because a machine that is not connected misses
 // a command.
-func (b *broker) order(data []byte, arrived func() bool) error {
+func (b *broker) sendUntil(data []byte, arrived func() bool) error {
 	next := uptime()
 	return within(90*time.Second, "the order", func() bool {
 		if uptime() >= next {

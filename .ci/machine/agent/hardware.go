@@ -45,7 +45,7 @@ func mount(what, where, kind string) error {
 }
 
 // setUpHardware loads the kernel modules, starts the trace of line 17, creates the chip, and mounts the data disk.
-func hardware() error {
+func setUpHardware() error {
 	modules, err := filepath.Glob("/rig/modules/*.ko")
 	if err != nil || len(modules) == 0 {
 		return fmt.Errorf("folder /rig/modules has no kernel modules: %w", err)

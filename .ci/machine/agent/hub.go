@@ -12,7 +12,7 @@ const (
 	hubProgram = "/rig/files/hub-bench"
 	// maxHubMemory is the limit of the resident memory, in MB, of a hub with its broker and 20 machines on a Raspberry
 	// Pi 3.
-	hubMost = 150
+	maxHubMemory = 150
 )
 
 // hubFigure matches the output line in which the hub's benchmark reports the hub's resident memory.
@@ -39,9 +39,9 @@ func hubJob() error {
 		}
 		most = max(most, n)
 	}
-	if most > hubMost {
-		return fmt.Errorf("hub uses %d MB of resident memory, want at most %d", most, hubMost)
+	if most > maxHubMemory {
+		return fmt.Errorf("hub uses %d MB of resident memory, want at most %d", most, maxHubMemory)
 	}
-	say("PASS hub with 20 machines: %d MB resident at most, of %d", most, hubMost)
+	say("PASS hub with 20 machines: %d MB resident at most, of %d", most, maxHubMemory)
 	return nil
 }

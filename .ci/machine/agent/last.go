@@ -58,7 +58,7 @@ func upgraded(m *machine) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	figure, err := m.systemd(install, func() error { return phase("off", 60*time.Second) })
+	figure, err := m.endOrderly(install, func() error { return waitForPhase("off", 60*time.Second) })
 	if err != nil {
 		return "", err
 	}
@@ -79,5 +79,5 @@ func removed(m *machine) (string, error) {
 	if debianPackage() == "" {
 		return "", errSkip("there is no package")
 	}
-	return m.systemd(func() error { return sh("dpkg", "-r", "portillon") }, func() error { return nil })
+	return m.endOrderly(func() error { return sh("dpkg", "-r", "portillon") }, func() error { return nil })
 }

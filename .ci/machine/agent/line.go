@@ -97,7 +97,7 @@ func (l *line) high() bool { return read(fmt.Sprintf("%s/sim_gpio%d/value", l.ch
 
 // waitForEdge waits for the first edge to the given level after the time since, and returns the time from since to that
 // edge. A time longer than limit is an error.
-func (l *line) after(since time.Duration, high bool, limit time.Duration) (time.Duration, error) {
+func (l *line) waitForEdge(since time.Duration, high bool, limit time.Duration) (time.Duration, error) {
 	for end := uptime() + limit + 2*time.Second; uptime() < end; time.Sleep(2 * time.Millisecond) {
 		for _, e := range l.since(since) {
 			if e.high != high {
@@ -144,7 +144,7 @@ func newContact(chip string, line int, open func() bool) *contact {
 				c.mu.Unlock()
 				return
 			}
-			if want := c.wanted(); read(c.pull) != want {
+			if want := c.wantedPull(); read(c.pull) != want {
 				write(c.pull, want)
 			}
 			c.mu.Unlock()
@@ -154,7 +154,7 @@ func newContact(chip string, line int, open func() bool) *contact {
 }
 
 // wantedPull returns the pull that represents the contact's position.
-func (c *contact) wanted() string {
+func (c *contact) wantedPull() string {
 	if c.open() {
 		return "pull-up"
 	}
@@ -184,6 +184,6 @@ func (c *contact) follow(open func() bool) time.Duration {
 	defer c.mu.Unlock()
 	c.open = open
 	at := uptime()
-	write(c.pull, c.wanted())
+	write(c.pull, c.wantedPull())
 	return at
 }

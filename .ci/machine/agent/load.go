@@ -25,7 +25,7 @@ const (
 // while the program verifies the badges. The previous bundle must remain in force until the new bundle is verified
 // completely, so a tap waits for one signature at most.
 func firstLoad(*machine) (string, error) {
-	if err := first(
+	if err := runSteps(
 		func() error { return os.MkdirAll("/tmp/many", 0o755) },
 		func() error { return sh("cp", "/etc/portillon/site.bundle", "/tmp/many/site.bundle") },
 	); err != nil {
@@ -50,7 +50,7 @@ func firstLoad(*machine) (string, error) {
 
 // maxTapTime is the maximum time of a tap on this emulated computer, which is many times slower than a Pi and shares
 // its processor with all other programs. A daemon that blocks taps while it loads a bundle takes longer.
-const answerMost = 3 * time.Second
+const maxTapTime = 3 * time.Second
 
 // tapsDuringLoad replaces the bundle, presents a card every 2.1 s until the new bundle is in force, and returns how
 // long the taps took.
@@ -91,8 +91,8 @@ func tapsDuringLoad() (string, error) {
 		return "", fmt.Errorf("bundle was loaded in %[2]v, during %[1]d taps; the test needs at least 3 taps", len(waits), took)
 	}
 	longest := waits[len(waits)-1]
-	if longest > answerMost {
-		return "", fmt.Errorf("tap while the bundle is loaded took %v, want at most %v", longest, answerMost)
+	if longest > maxTapTime {
+		return "", fmt.Errorf("tap while the bundle is loaded took %v, want at most %v", longest, maxTapTime)
 	}
 	return fmt.Sprintf("%d taps in %.0f s, median %s, longest %s", len(waits), took.Seconds(), ms(waits[len(waits)/2]),
 		ms(longest)), nil

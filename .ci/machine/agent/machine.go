@@ -175,13 +175,13 @@ func within(limit time.Duration, what string, holds func() bool) error {
 }
 
 // waitForPhase waits until the machine is in the phase want.
-func phase(want string, limit time.Duration) error {
+func waitForPhase(want string, limit time.Duration) error {
 	return within(limit, "phase "+want, func() bool { s, err := status(); return err == nil && s.Phase == want })
 }
 
 // reset brings the machine to rest: the daemon runs, the reader is plugged in, all contacts are connected, and no
 // session is running.
-func (m *machine) fresh() (err error) {
+func (m *machine) reset() (err error) {
 	m.estop.set(false)
 	m.mirror.follow(m.line.high)
 	if m.keys == nil {
@@ -202,7 +202,7 @@ func (m *machine) fresh() (err error) {
 	if _, err := ask(control.Request{Do: "stop"}); err != nil {
 		return err
 	}
-	return phase("off", 15*time.Second)
+	return waitForPhase("off", 15*time.Second)
 }
 
 // settle waits until another presentation of the same card counts as a new tap, which takes two seconds.
@@ -219,12 +219,12 @@ func (m *machine) tap() error {
 	if err != nil || !rep.OK {
 		return fmt.Errorf("tap of Léa's card was answered with %+v, want a session: %v", rep, err)
 	}
-	_, err = m.line.after(at, true, time.Second)
+	_, err = m.line.waitForEdge(at, true, time.Second)
 	return err
 }
 
 // session brings the machine to rest and starts a session.
-func (m *machine) session() error { return first(m.fresh, m.tap) }
+func (m *machine) session() error { return runSteps(m.reset, m.tap) }
 
 // refused presents Léa's card, checks that it is refused, and returns the English text she reads.
 func (m *machine) refused() (string, error) {
@@ -241,7 +241,7 @@ func (m *machine) refused() (string, error) {
 }
 
 // staysOff waits, and then checks that the relay has not closed after a given time since boot.
-func (m *machine) stays(since time.Duration, wait time.Duration) error {
+func (m *machine) staysOff(since time.Duration, wait time.Duration) error {
 	time.Sleep(wait)
 	for _, e := range m.line.since(since) {
 		if e.high {
@@ -313,7 +313,7 @@ func install() error {
 	} else if err := sh("cp", "-R", "/rig/files/.", "/"); err != nil {
 		return err
 	}
-	return first(standIn, func() error { return systemctl("daemon-reload") })
+	return runSteps(adjustUnit, func() error { return systemctl("daemon-reload") })
 }
 
 // debianPackage returns the path of the Debian package, or "" without a package.
@@ -323,8 +323,8 @@ func debianPackage() string {
 }
 
 // adjustUnit adjusts systemd's unit for an older daemon that neither has the flag -off nor notifies systemd.
-func standIn() error {
-	if knows("-off") {
+func adjustUnit() error {
+	if hasFlag("-off") {
 		return nil
 	}
 	dir := "/etc/systemd/system/portillond@.service.d"
@@ -335,7 +335,7 @@ func standIn() error {
 }
 
 // hasFlag reports whether the installed portillond has a flag.
-func knows(flag string) bool {
+func hasFlag(flag string) bool {
 	out, _ := exec.Command(program, "-h").CombinedOutput()
 	return bytes.Contains(out, []byte("\n  "+flag+"\n")) || bytes.Contains(out, []byte("\n  "+flag+"\t"))
 }

@@ -69,12 +69,12 @@ func run(job string) (err error) {
 	}
 	switch job {
 	case "early":
-		return hardware()
+		return setUpHardware()
 	case "init":
 		if commandLine("rig") == "pi" {
 			return pi()
 		}
-		if err := hardware(); err != nil {
+		if err := setUpHardware(); err != nil {
 			return err
 		}
 		return withMachine(map[string]func(*machine) error{"cuts": cuts}[commandLine("rig")])

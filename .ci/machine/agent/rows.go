@@ -20,8 +20,8 @@ type row struct {
 // rows holds the rows in the order of the run, all in one boot. The first two rows always run. The row "clock table" is
 // the last, because it leaves a clock that no other row can use.
 var rows = []row{
-	{"install", (*machine).installed},
-	{"off before the first card", func(m *machine) (string, error) { return "", m.stays(0, 0) }},
+	{"install", (*machine).installService},
+	{"off before the first card", func(m *machine) (string, error) { return "", m.staysOff(0, 0) }},
 	{"setup", setUp},
 	{"keyboard tap", keyboardTap},
 	{"daemon killed", daemonKilled},
@@ -37,8 +37,8 @@ var rows = []row{
 	{"clock not trusted", clockUntrusted},
 	{"broker gone", brokerGone},
 	{"reader unplugged", readerUnplugged},
-	{"restart", restarted},
-	{"stop", stopped},
+	{"restart", restartService},
+	{"stop", stopService},
 	{"memory", memory},
 	{"first load", firstLoad},
 	{"upgrade", upgraded},
@@ -59,7 +59,7 @@ func rowsJob(m *machine) error {
 			m.playRow(r)
 		}
 	}
-	if err := first(tellJournal, m.beforeCut); err != nil {
+	if err := runSteps(tellJournal, m.beforeCut); err != nil {
 		return err
 	}
 	say("cut")
@@ -79,7 +79,7 @@ func chosen(name, words string) bool {
 func (m *machine) beforeCut() error {
 	if _, err := os.Stat(saved); err == nil {
 		(&bench{m: m}).wire()
-		if err := restored(); err != nil {
+		if err := restoreSettings(); err != nil {
 			return err
 		}
 	}
@@ -96,7 +96,7 @@ func (m *machine) playRow(r row) {
 		say("SKIP %s: %v", r.name, skip)
 	case err != nil:
 		say("FAIL %s: %v", r.name, err)
-		for _, line := range lastSaid(time.Since(at)) {
+		for _, line := range lastLog(time.Since(at)) {
 			say("said %s", line)
 		}
 	default:
@@ -105,7 +105,7 @@ func (m *machine) playRow(r row) {
 }
 
 // lastLog returns the end of the daemon's log and the duration of the row.
-func lastSaid(row time.Duration) []string {
+func lastLog(row time.Duration) []string {
 	out, err := exec.Command("journalctl", "--unit", service, "--lines", "60", "--no-pager", "--output",
 		"short-monotonic").CombinedOutput()
 	if err != nil {
@@ -116,7 +116,7 @@ func lastSaid(row time.Duration) []string {
 }
 
 // runSteps runs steps in order until one fails.
-func first(steps ...func() error) error {
+func runSteps(steps ...func() error) error {
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
@@ -128,10 +128,10 @@ func first(steps ...func() error) error {
 // revivedJob runs the rows of the boot after the power cut, the last of which removes the package.
 func revivedJob(m *machine) error {
 	m.playRow(row{"power cut in a session", func(m *machine) (string, error) {
-		if _, err := m.installed(); err != nil {
+		if _, err := m.installService(); err != nil {
 			return "", err
 		}
-		if err := m.stays(0, time.Second); err != nil {
+		if err := m.staysOff(0, time.Second); err != nil {
 			return "", err
 		}
 		return "no session started by itself, the interrupted one ended as power-lost", ended(wire.CausePowerLost)
@@ -142,13 +142,13 @@ func revivedJob(m *machine) error {
 }
 
 // installService is the row that installs, configures and starts the service.
-func (m *machine) installed() (string, error) {
+func (m *machine) installService() (string, error) {
 	at := uptime()
-	if err := first(install, configure); err != nil {
+	if err := runSteps(install, configure); err != nil {
 		return "", err
 	}
 	took := uptime() - at
-	return "in " + took.Round(time.Second).String(), m.fresh()
+	return "in " + took.Round(time.Second).String(), m.reset()
 }
 
 // ms formats a duration in milliseconds.

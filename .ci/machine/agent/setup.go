@@ -35,7 +35,7 @@ const lampQuestion = "Is the lamp lit?"
 const typedHere = dataFolder + "/.commands"
 
 // recordCommand records a command that a person would type at this machine.
-func command(format string, a ...any) error {
+func recordCommand(format string, a ...any) error {
 	f, err := os.OpenFile(typedHere, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func (b *bench) stop(pressed bool) {
 func (b *bench) press() { b.latched = b.m.line.high() && !b.pressed }
 
 // typeCard presents Léa's card to the keyboard reader, which types the card's number.
-func (b *bench) typed() error {
+func (b *bench) typeCard() error {
 	b.m.settle()
 	if err := b.m.keys.types(lea + "\n"); err != nil {
 		return err
@@ -92,7 +92,7 @@ var noHardware = map[string]string{
 
 // followInstruction carries out an instruction of the acceptance list. A step that needs missing hardware is skipped
 // with the reason.
-func (b *bench) act(step, text string) (line string, err error) {
+func (b *bench) followInstruction(step, text string) (line string, err error) {
 	if reason := noHardware[step]; reason != "" {
 		return "s " + reason, nil
 	}
@@ -109,10 +109,10 @@ func (b *bench) act(step, text string) (line string, err error) {
 	case has("Without a card, press the start button"):
 		b.press()
 	case has("Do not touch the start button"), has("Tap the same card"), has("Tap the card"):
-		return "", b.typed()
+		return "", b.typeCard()
 	case has("then press the machine’s start button"):
 		defer func() { b.press() }()
-		return "", b.typed()
+		return "", b.typeCard()
 	case has("Press the machine’s start button"):
 		b.press()
 	case has("Press the emergency stop"):
@@ -153,7 +153,7 @@ func (b *bench) act(step, text string) (line string, err error) {
 }
 
 // answerQuestion answers a question of the acceptance list from the state of the hardware.
-func (b *bench) look(step, text string) (string, error) {
+func (b *bench) answerQuestion(step, text string) (string, error) {
 	yes := map[bool]string{true: "y", false: "n"}
 	switch {
 	case strings.Contains(text, lampQuestion):
@@ -172,8 +172,8 @@ func (b *bench) look(step, text string) (string, error) {
 
 // runSetup runs portillon setup and answers its questions as a person would, until setup ends or asks for the power
 // cut.
-func (b *bench) play(args ...string) (said string, cut bool, err error) {
-	if err := command("sudo portillon setup %s", strings.Join(args, " ")); err != nil {
+func (b *bench) runSetup(args ...string) (said string, cut bool, err error) {
+	if err := recordCommand("sudo portillon setup %s", strings.Join(args, " ")); err != nil {
 		return "", false, err
 	}
 	cmd := exec.Command("/usr/bin/portillon", append([]string{"setup", "--lang", "en"}, args...)...)
@@ -220,9 +220,9 @@ func (b *bench) answer(step, ask string) (line string, cut bool, err error) {
 	case strings.HasSuffix(ask, "(cut it now) > "):
 		return "", true, nil
 	case strings.HasSuffix(ask, "(y/n) > ") && step != "isolation" && step != "lid-without-portillon":
-		line, err = b.look(step, ask)
+		line, err = b.answerQuestion(step, ask)
 	default:
-		line, err = b.act(step, ask)
+		line, err = b.followInstruction(step, ask)
 	}
 	return line, false, err
 }
@@ -243,17 +243,17 @@ func (b *bench) unwire() {
 // setUp is the row that runs setup from the installation of the package to the power cut of the acceptance test.
 func setUp(m *machine) (string, error) {
 	// Remove all settings, so that only the package and the journal remain.
-	if err := first(m.fresh, func() error { return systemctl("disable", "--now", service) }, bareSettings,
+	if err := runSteps(m.reset, func() error { return systemctl("disable", "--now", service) }, resetSettings,
 		func() error { return os.MkdirAll("/boot/firmware", 0o755) },
 		func() error { return os.WriteFile("/boot/firmware/config.txt", []byte("dtparam=audio=on\n"), 0o644) },
-		func() error { return command("sudo apt install ./portillon.deb") }); err != nil { // an earlier row has already installed the package
+		func() error { return recordCommand("sudo apt install ./portillon.deb") }); err != nil { // an earlier row has already installed the package
 		return "", err
 	}
 	b := &bench{m: m}
 	b.wire()
 	defer b.unwire()
 	at := uptime()
-	said, cut, err := b.play("--machine", "laser", "--site", "rig", "--bundle-key", read("/rig/site/hub.pub"),
+	said, cut, err := b.runSetup("--machine", "laser", "--site", "rig", "--bundle-key", read("/rig/site/hub.pub"),
 		"--broker", "none", "--reader", "usb", "--port", "/dev/input/portillon-reader",
 		"--format", "hex", "--relay", "high", "--inputs", "e-stop,door,feedback,busy,exhaust", "--card-key",
 		"/rig/site/keys/card.key", "--bundle", "/rig/site/site.bundle", "--by", "agent", "--yes", "--yes-lamp", "--no-reboot")
@@ -264,17 +264,17 @@ func setUp(m *machine) (string, error) {
 		return "", fmt.Errorf("%w; setup wrote: %s", err, tail([]byte(said)))
 	}
 	took := uptime() - at
-	err = first(func() error { return os.RemoveAll(saved) }, func() error { return os.MkdirAll(saved, 0o700) },
+	err = runSteps(func() error { return os.RemoveAll(saved) }, func() error { return os.MkdirAll(saved, 0o700) },
 		func() error { return sh("cp", append([]string{"-a", "--parents"}, append(settings, saved)...)...) },
 		func() error { unix.Sync(); return nil }, // a power cut loses data that is not yet on the disk
-		configure, func() error { return systemctl("restart", service) }, m.fresh)
+		configure, func() error { return systemctl("restart", service) }, m.reset)
 	return fmt.Sprintf("to the power cut in %v", took.Round(time.Second)), err
 }
 
 // restoreSettings restores the files that would have survived on the SD card of a real Pi, and starts the configured
 // machine.
-func restored() error {
-	err := first(bareSettings, func() error { return sh("cp", "-a", saved+"/etc/.", "/etc/") },
+func restoreSettings() error {
+	err := runSteps(resetSettings, func() error { return sh("cp", "-a", saved+"/etc/.", "/etc/") },
 		func() error { return systemctl("restart", service) })
 	if err != nil { // the unit's configuration check prints the reason of the failure
 		out, _ := exec.Command(program, "-config", "/etc/portillon/laser.yaml", "-check").CombinedOutput()
@@ -284,9 +284,9 @@ func restored() error {
 }
 
 // resetSettings deletes all settings that the package does not install.
-func bareSettings() error {
+func resetSettings() error {
 	for _, dir := range settings {
-		if err := emptied(dir); err != nil {
+		if err := emptyFolder(dir); err != nil {
 			return err
 		}
 	}
@@ -300,10 +300,10 @@ func setUpAfterCut(m *machine) (string, error) {
 	}
 	b := &bench{m: m}
 	b.wire()
-	if err := first(restored, m.fresh); err != nil {
+	if err := runSteps(restoreSettings, m.reset); err != nil {
 		return "", err
 	}
-	said, _, err := b.play("--yes", "--yes-lamp")
+	said, _, err := b.runSetup("--yes", "--yes-lamp")
 	if err != nil {
 		return "", fmt.Errorf("%w; setup wrote: %s", err, tail([]byte(said)))
 	}
@@ -338,7 +338,7 @@ func between(s, from, to string) string {
 }
 
 // emptyFolder removes the files below a folder. Subfolders remain, with the group and mode that the package has set.
-func emptied(dir string) error {
+func emptyFolder(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			err = os.Remove(path)

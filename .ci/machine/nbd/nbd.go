@@ -171,7 +171,7 @@ func (d *Disk) Serve(l net.Listener) error {
 // ServeConn serves one client until the client disconnects.
 func (d *Disk) ServeConn(c io.ReadWriter) error {
 	w := wire{c}
-	if d.gone() {
+	if d.isOff() {
 		return errDead
 	}
 	if err := d.greet(w); err != nil {
@@ -242,7 +242,7 @@ func (d *Disk) answer(w wire) error {
 	if m != askMagic {
 		return fmt.Errorf("nbd: request begins with the unknown magic %x", m)
 	}
-	inside := d.holds(at, length)
+	inside := d.isInside(at, length)
 	var out []byte
 	bad := uint32(0)
 	switch {
@@ -267,20 +267,20 @@ func (d *Disk) answer(w wire) error {
 	default:
 		bad = errInvalid
 	}
-	if d.gone() {
+	if d.isOff() {
 		return errDead
 	}
 	return w.send(uint32(answerMagic), bad, handle, out)
 }
 
 // isInside reports whether a request lies within the disk and is not longer than maxRequest.
-func (d *Disk) holds(at uint64, length uint32) bool {
+func (d *Disk) isInside(at uint64, length uint32) bool {
 	size := uint64(len(d.seen))
 	return length <= maxRequest && at <= size && uint64(length) <= size-at
 }
 
 // isOff reports whether the power is off.
-func (d *Disk) gone() bool {
+func (d *Disk) isOff() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.dead

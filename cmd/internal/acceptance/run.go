@@ -108,13 +108,13 @@ func Next(plan []Step, p Progress, in Input) (Progress, Output) {
 	r := run{plan: plan, p: p, in: in}
 	switch {
 	case in.Event == Line:
-		r.line()
+		r.handleLine()
 	case in.Event == Seen:
-		r.seen()
+		r.compareSight()
 	case in.Event == Did && in.Err != "":
 		r.fail(in.Err)
 	case in.Event == Did:
-		r.pass()
+		r.passBeat()
 	default:
 		r.resume()
 	}
@@ -158,7 +158,7 @@ func (r *run) resume() {
 	switch before := r.plan[r.p.At].Beats[:r.beatIndex()]; {
 	case off(r.beat()) && r.p.Boot != "" && r.p.Boot != r.in.Boot: // a different boot ID proves that the Pi was without power
 		r.p.Boot = ""
-		r.pass()
+		r.passBeat()
 	case !slices.ContainsFunc(before, off):
 		r.p.Beat, r.p.Since = 0, time.Time{}
 	}
@@ -177,13 +177,13 @@ func (r *run) repeat() {
 }
 
 // passBeat continues with the next beat, or ends the step as passed.
-func (r *run) pass() {
+func (r *run) passBeat() {
 	if r.over() {
 		return
 	}
 	r.p.Since = time.Time{}
 	if r.p.Beat++; r.p.Beat >= len(r.plan[r.p.At].Beats) {
-		r.end(Passed, "")
+		r.endStep(Passed, "")
 	}
 }
 
@@ -194,14 +194,14 @@ func (r *run) fail(why string) {
 }
 
 // endStep records the step's result and continues with the next step.
-func (r *run) end(v Verdict, why string) {
+func (r *run) endStep(v Verdict, why string) {
 	r.p.Results = append(slices.Clone(r.p.Results), Result{Step: r.plan[r.p.At].ID, Verdict: v, At: r.in.Now,
 		By: r.p.By, Why: why})
 	r.p.At, r.p.Beat, r.p.Failure, r.p.Boot, r.p.Since = r.p.At+1, 0, "", "", time.Time{}
 }
 
 // handleLine handles the line that the person typed.
-func (r *run) line() {
+func (r *run) handleLine() {
 	if r.over() {
 		return
 	}
@@ -218,7 +218,7 @@ func (r *run) line() {
 		r.again = t("Pour passer une étape il faut une raison : s la machine n’a pas de capot",
 			"To skip a step takes a reason: s the machine has no lid")
 	case word == "s":
-		r.end(Skipped, rest)
+		r.endStep(Skipped, rest)
 	default:
 		r.answered(word)
 	}
@@ -229,7 +229,7 @@ func (r *run) decided(word string) {
 		r.again = t("Entrée ou r", "Enter or r")
 		return
 	}
-	r.end(Failed, r.p.Failure)
+	r.endStep(Failed, r.p.Failure)
 }
 
 func (r *run) answered(word string) {
@@ -239,7 +239,7 @@ func (r *run) answered(word string) {
 			r.again = t("Appuyez seulement sur Entrée quand c’est fait", "Press only Enter when it is done")
 			return
 		}
-		r.pass()
+		r.passBeat()
 	case Ask:
 		yes, no := slices.Contains([]string{"y", "yes", "o", "oui"}, word), slices.Contains([]string{"n", "no",
 			"non"}, word)
@@ -247,7 +247,7 @@ func (r *run) answered(word string) {
 		case !yes && !no:
 			r.again = t("Répondez o (oui) ou n (non)", "Answer y (yes) or n (no)")
 		case yes == b.Want:
-			r.pass()
+			r.passBeat()
 		default:
 			r.fail(b.Say.EN + " " + map[bool]string{true: "yes", false: "no"}[yes])
 		}
@@ -270,7 +270,7 @@ func (r *run) answered(word string) {
 }
 
 // compareSight compares the daemon's status with the sight that the beat requires.
-func (r *run) seen() {
+func (r *run) compareSight() {
 	if r.over() || r.beat().Kind != Observe {
 		return
 	}
@@ -280,7 +280,7 @@ func (r *run) seen() {
 	}
 	switch {
 	case b.Sight.in(r.in.Status):
-		r.pass()
+		r.passBeat()
 	case r.in.Now.Sub(r.p.Since) > time.Duration(b.Within)*time.Second:
 		r.fail("not seen: " + string(b.Sight) + " (" + r.in.Status.String() + ")")
 	}

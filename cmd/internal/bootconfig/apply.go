@@ -137,7 +137,7 @@ func Missing(config string, need []Line, b Board) (out []Line) {
 	if b.Known() {
 		have := Settings(config, b)
 		for _, l := range need {
-			if l.appliesTo(b) && !holds(have, canonicalLine(l.Text)) {
+			if l.appliesTo(b) && !certainlyHas(have, canonicalLine(l.Text)) {
 				out = append(out, l)
 			}
 		}
@@ -150,7 +150,7 @@ func Missing(config string, need []Line, b Board) (out []Line) {
 	}
 	for _, l := range need {
 		for i, b := range boards {
-			if l.appliesTo(b) && !holds(have[i], canonicalLine(l.Text)) {
+			if l.appliesTo(b) && !certainlyHas(have[i], canonicalLine(l.Text)) {
 				out = append(out, l)
 				break
 			}
@@ -163,7 +163,7 @@ func (l Line) appliesTo(b Board) bool { return l.Model == "all" || slices.Contai
 
 // canonicalLine returns one of our lines in the form that Settings uses. Each of our lines sets one property.
 func canonicalLine(text string) string {
-	if s := put(nil, Setting{Text: each(text)[0]}); len(s) == 1 {
+	if s := put(nil, Setting{Text: splitSettings(text)[0]}); len(s) == 1 {
 		return s[0].Text
 	}
 	return text

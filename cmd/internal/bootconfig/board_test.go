@@ -69,7 +69,7 @@ func TestRevisionAndSerialNumberFiltersMatchTheBoard(t *testing.T) {
 	for text, want := range map[string]truth{"[board-type=0x18]": yes, "[board-type=0x1a]": no, "[0x12345678]": yes,
 		"[0x87654321]": no} {
 		got := no
-		if l := lines(text+"\nx=1\n", b); len(l) == 1 {
+		if l := rawLines(text+"\nx=1\n", b); len(l) == 1 {
 			got = l[0].when
 		}
 		if got != want {

@@ -52,7 +52,7 @@ func Edit(root *os.Root, m Machine) (Plan, error) {
 	} else if err != nil {
 		return Plan{}, err
 	}
-	if p.Path == "boot/config.txt" && movedAway(root, config) {
+	if p.Path == "boot/config.txt" && isMovedNote(root, config) {
 		return Plan{}, errors.New("/boot/config.txt is not the file that the firmware reads: that is " +
 			"/boot/firmware/config.txt, and it is not there: mount the boot partition at /boot/firmware (sudo mount -a)")
 	}
@@ -81,7 +81,7 @@ func Edit(root *os.Root, m Machine) (Plan, error) {
 
 // isMovedNote reports whether boot/config.txt is only a note that the file has moved to boot/firmware, as in Raspberry
 // Pi OS since Bookworm. The note is then the only config.txt if the boot partition is not mounted at boot/firmware.
-func movedAway(root *os.Root, config string) bool {
+func isMovedNote(root *os.Root, config string) bool {
 	dir, err := root.Lstat("boot/firmware")
 	return err == nil && dir.IsDir() || strings.Contains(config, "moved to /boot/firmware/config.txt")
 }
@@ -176,12 +176,12 @@ func (p *Plan) Write(root *os.Root, now time.Time) error {
 		if is, err := readRegular(root, name, maxConfig); err != nil || is != c.old {
 			return errors.Join(fmt.Errorf("%s has changed since the comparison, run the command again", c.Path), err)
 		}
-		saved, err := keep(root, name+now.Format(".20060102-150405"), c.old)
+		saved, err := writeCopy(root, name+now.Format(".20060102-150405"), c.old)
 		if err != nil {
 			return fmt.Errorf("%[1]s is unchanged, because its backup copy cannot be written: %[2]w", c.Path, err)
 		}
 		c.Copy = "/" + saved
-		if err := replace(root, name, c.new); err != nil {
+		if err := replaceFile(root, name, c.new); err != nil {
 			return fmt.Errorf("%s is unchanged, because the new text cannot be written: %w", c.Path, err)
 		}
 	}
@@ -193,7 +193,7 @@ const maxCopies = 9
 
 // writeCopy writes a backup copy under an unused name. The name has no colons, because the boot partition is FAT
 // (Microsoft FAT specification, long directory entries).
-func keep(root *os.Root, name, text string) (saved string, err error) {
+func writeCopy(root *os.Root, name, text string) (saved string, err error) {
 	saved = name + ".old"
 	for n := 2; n <= maxCopies; n++ {
 		if err = writeFile(root, saved, text); !errors.Is(err, fs.ErrExist) {
@@ -207,7 +207,7 @@ func keep(root *os.Root, name, text string) (saved string, err error) {
 // replaceFile replaces the content of a file. After a power cut, the file has either the old or the new content. The
 // FAT specification does not make a rename atomic, but Linux writes the one directory sector that contains both names.
 // Should the file system be damaged all the same, the backup copy is complete.
-func replace(root *os.Root, name, text string) error {
+func replaceFile(root *os.Root, name, text string) error {
 	temporary := name + ".new"
 	if err := root.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) { // remove a temporary file that a power cut has left
 		return err

@@ -83,13 +83,13 @@ func (f filters) next(filter string, b Board) filters {
 			f.board = maybe
 		}
 	default: // filters that cannot be evaluated here: EDID=…, gpio4=1, HDMI:0, tryboot, partition=…, and those of a later firmware
-		f.other = f.otherAnd(strings.TrimRight(strings.SplitN(key, ":", 2)[0], "0123456789"))
+		f.other = f.withOther(strings.TrimRight(strings.SplitN(key, ":", 2)[0], "0123456789"))
 	}
 	return f
 }
 
 // withOther returns a copy of f.other with one more type of filter that this program cannot evaluate.
-func (f filters) otherAnd(kind string) map[string]truth {
+func (f filters) withOther(kind string) map[string]truth {
 	other := map[string]truth{kind: maybe}
 	for k, v := range f.other {
 		if k != kind {
@@ -146,14 +146,14 @@ func hexadecimal(s string) (uint32, bool) {
 }
 
 // rawLine is a line of config.txt with a setting, and the result of the filters that apply to the line.
-type raw struct {
+type rawLine struct {
 	text string
 	line int
 	when truth
 }
 
 // rawLines returns the lines of a config.txt that contain a setting and apply, or may apply, to this board.
-func lines(config string, b Board) (out []raw) {
+func rawLines(config string, b Board) (out []rawLine) {
 	f, n := noFilters(), 0
 	for text := range strings.Lines(config) {
 		n++
@@ -168,7 +168,7 @@ func lines(config string, b Board) (out []raw) {
 			continue
 		}
 		if when := f.match(); when != no {
-			out = append(out, raw{text, n, when})
+			out = append(out, rawLine{text, n, when})
 		}
 	}
 	return out
@@ -178,8 +178,8 @@ func lines(config string, b Board) (out []raw) {
 // one applies. A setting whose filter may or may not match is listed, but does not override an earlier setting.
 func Settings(config string, b Board) (out []Setting) {
 	byKey, n := map[string][]Setting{}, 0 // one list per key, because a single list would take minutes for a file of 64 KiB
-	for _, l := range lines(config, b) {
-		for _, text := range each(l.text) {
+	for _, l := range rawLines(config, b) {
+		for _, text := range splitSettings(l.text) {
 			n++
 			key := settingOf(text)
 			byKey[key] = put(byKey[key], Setting{Text: text, Line: l.line, Maybe: l.when == maybe, key: key, nth: n})
@@ -201,7 +201,7 @@ func put(out []Setting, s Setting) []Setting {
 	}
 	if n, how, ok := lineOf(s.Text); ok {
 		_, before, _ := lineOf(was)
-		s.Text = fmt.Sprintf("gpio=%d=%s", n, ways(n, before+","+how))
+		s.Text = fmt.Sprintf("gpio=%d=%s", n, canonicalWords(n, before+","+how))
 	}
 	switch {
 	case !s.Maybe: // this setting overrides all earlier settings
@@ -213,7 +213,7 @@ func put(out []Setting, s Setting) []Setting {
 }
 
 // certainlyHas reports whether a setting certainly applies and no later line may override it.
-func holds(have []Setting, text string) bool {
+func certainlyHas(have []Setting, text string) bool {
 	key, found := settingOf(text), false
 	for _, s := range have {
 		switch {
@@ -237,7 +237,7 @@ func lineOf(setting string) (line int, how string, ok bool) {
 // canonicalWords reduces the words of a gpio setting to the resulting state: direction, level, pull. The last word of
 // each kind applies. Without any word, a line is an input with the chip's default pull (BCM2835 ARM Peripherals, table
 // 6-31).
-func ways(line int, words string) string {
+func canonicalWords(line int, words string) string {
 	is, drives, pull := "ip", "", "pd"
 	if line <= 8 {
 		pull = "pu"
@@ -266,7 +266,7 @@ const maxGPIO = 57
 
 // splitSettings splits a line with several settings, such as gpio=16-18,20=op,dl or dtparam=strict_gpiod,watchdog=on,
 // into one line for each setting.
-func each(line string) (out []string) {
+func splitSettings(line string) (out []string) {
 	if params, ok := strings.CutPrefix(line, "dtparam="); ok {
 		for p := range strings.SplitSeq(params, ",") {
 			out = append(out, canonical("dtparam="+strings.TrimSpace(p)))

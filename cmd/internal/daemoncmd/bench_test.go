@@ -52,7 +52,7 @@ func signer(b testing.TB, name string) (note.Signer, note.Verifier) {
 
 // loadRoster reads, from a signed bundle, the roster of a site with the given number of members, 15 badges and 20
 // machines.
-func loaded(b testing.TB, members int) *roster.Roster {
+func loadRoster(b testing.TB, members int) *roster.Roster {
 	b.Helper()
 	dir := b.TempDir()
 	if err := sitetest.Make(dir, members, time.Now()); err != nil {
@@ -103,10 +103,10 @@ func BenchmarkTap(b *testing.B) {
 			Now:     func() time.Time { return time.Now().Add(offset) },
 			Trusted: func() bool { return true },
 			NewID:   newID,
-			Journal: records{j},
+			Journal: diskJournal{j},
 			Switch:  relay,
 			Panel:   panel.New(panel.Config{}),
-			Roster:  loaded(b, 1000),
+			Roster:  loadRoster(b, 1000),
 		},
 	)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -69,7 +69,7 @@ func TestOffOpensARelayWhoseBoardIsRejected(t *testing.T) {
 			t.Errorf("%+v is not refused", r)
 		}
 		synctest.Test(t, func(t *testing.T) { // the command off retries for a second
-			err := (Config{Relay: r}).off()
+			err := (Config{Relay: r}).switchOff()
 			if err == nil || !strings.HasPrefix(err.Error(), "relay: pin: ") { // the computer has no chip of this name
 				t.Errorf("%+v: %v", r, err)
 			}

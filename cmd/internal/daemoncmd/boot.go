@@ -33,7 +33,7 @@ func (c Config) Boot() []BootLine {
 	case rfid.I2C:
 		add("all", why, "dtparam=i2c_arm=on")
 	case rfid.Serial:
-		if !c.Reader.onboard() {
+		if !c.Reader.isOnboardPort() {
 			break
 		}
 		add("all", why, "enable_uart=1")
@@ -76,4 +76,6 @@ func (c Config) ApplyBoot(config, cmdline string, b bootconfig.Board) (bootconfi
 }
 
 // Serial reports whether the reader needs the Pi's own serial port.
-func (c Config) Serial() bool { return c.Reader.wiring().Bus == rfid.Serial && c.Reader.onboard() }
+func (c Config) Serial() bool {
+	return c.Reader.wiring().Bus == rfid.Serial && c.Reader.isOnboardPort()
+}

@@ -55,7 +55,7 @@ func TestScreensFragmentCombinesWithEveryWiring(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"dtoverlay=vc4-kms-v3d", "display_auto_detect=1", "disable_splash=1"} {
-		if !settles(string(screen), "Raspberry Pi 4 Model B", want) {
+		if !certainlySets(string(screen), "Raspberry Pi 4 Model B", want) {
 			t.Errorf("there is no %s", want)
 		}
 	}
@@ -71,7 +71,7 @@ func TestScreensFragmentCombinesWithEveryWiring(t *testing.T) {
 		}
 		for _, whole := range []string{string(wiring) + string(screen), string(screen) + string(wiring)} {
 			if m := c.Missing(whole, bootconfig.BoardOf("Raspberry Pi 5 Model B", nil)); len(m) > 0 ||
-				!settles(whole, "Raspberry Pi 5 Model B", "dtoverlay=vc4-kms-v3d") {
+				!certainlySets(whole, "Raspberry Pi 5 Model B", "dtoverlay=vc4-kms-v3d") {
 				t.Errorf("%s beside the screen's lacks %v", p, m)
 			}
 		}
@@ -82,7 +82,7 @@ func TestScreensFragmentCombinesWithEveryWiring(t *testing.T) {
 }
 
 // certainlySets reports whether a config.txt contains a setting that certainly applies to a board.
-func settles(config, model, text string) bool {
+func certainlySets(config, model, text string) bool {
 	return slices.ContainsFunc(bootconfig.Settings(config, bootconfig.BoardOf(model, nil)),
 		func(s bootconfig.Setting) bool {
 			return s.Text == text && !s.Maybe
@@ -158,7 +158,7 @@ func TestEachShippedFileIsReadByATest(t *testing.T) {
 					t.Errorf("%s: nobody reads it", path)
 				}
 			case ".svg":
-				drawing(t, path)
+				checkDrawing(t, path)
 			default:
 				t.Errorf("%s: nobody reads it", path)
 			}
@@ -171,7 +171,7 @@ func TestEachShippedFileIsReadByATest(t *testing.T) {
 }
 
 // checkDrawing checks that an SVG is well-formed, has a title for screen readers, and loads nothing from the network.
-func drawing(t *testing.T, path string) {
+func checkDrawing(t *testing.T, path string) {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {

@@ -24,7 +24,7 @@ const reopenEvery = 5 * time.Second
 // openBroken serves the panel and the control socket of a machine whose journal cannot be opened. The panel shows the
 // reason. No guard is started, so the relay stays off and no card starts the machine.
 func (d *Daemon) openBroken(why error) (err error) {
-	d.broken, d.brokenStamp = fmt.Errorf("%w; %s", why, d.c.cureJournal()), d.stamp()
+	d.broken, d.brokenStamp = fmt.Errorf("%w; %s", why, d.c.cureJournal()), d.journalStamp()
 	d.log.Error("journal cannot be opened, the machine stays off", "err", d.broken)
 	d.panel = d.newPanel(refuseAll{})
 	d.panel.Show(panel.JournalUnusable())
@@ -74,9 +74,9 @@ func (d *Daemon) runBroken(ctx context.Context) error {
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	work.Go(func() { _ = page.Serve(web) })
 	work.Go(func() { <-ctx.Done(); page.Close() })
-	d.lights(ctx, &work)
+	d.runLights(ctx, &work)
 	fmt.Printf("ready panel=http://%s/\n", d.web.Addr())
-	go tellSystemd(ctx, func() bool { return true })
+	go notifySystemd(ctx, func() bool { return true })
 	t := time.NewTicker(reopenEvery)
 	defer t.Stop()
 	for {
@@ -93,7 +93,7 @@ func (d *Daemon) runBroken(ctx context.Context) error {
 
 // canOpen reports whether the journal can be opened again.
 func (d *Daemon) canOpen(ctx context.Context) bool {
-	k, errs := d.c.keys(d.c.secrets())
+	k, errs := d.c.readKeys(d.c.secrets())
 	if len(errs) > 0 {
 		return false
 	}
@@ -102,11 +102,11 @@ func (d *Daemon) canOpen(ctx context.Context) bool {
 		return j.Close() == nil
 	}
 	// the file was replaced, so the restarted daemon will try to salvage the new file
-	return journal.IsDamaged(err) && d.stamp() != d.brokenStamp
+	return journal.IsDamaged(err) && d.journalStamp() != d.brokenStamp
 }
 
 // journalStamp returns the size and the modification time of the journal's file.
-func (d *Daemon) stamp() string {
+func (d *Daemon) journalStamp() string {
 	fi, err := os.Stat(d.c.journalFile())
 	if err != nil {
 		return err.Error()

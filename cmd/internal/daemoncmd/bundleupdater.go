@@ -60,7 +60,7 @@ type bundleUpdater struct {
 type wrongKeyTexts struct{ stored, file, manifest string }
 
 // checkInterval is the interval between two checks of the bundle file for a change.
-const look = 2 * time.Second
+const checkInterval = 2 * time.Second
 
 // firstRoster returns the roster for the start, from the stored bundle or from a newer bundle file. Without a bundle,
 // both results are nil.
@@ -68,7 +68,7 @@ const look = 2 * time.Second
 // A start verifies few credentials, because systemd and members wait for it. Method run loads a bundle with more
 // unverified credentials while the daemon already works. Until then, the previous bundle is used, or the panel shows
 // that the list is being verified.
-func (u *bundleUpdater) first() (*roster.Roster, error) {
+func (u *bundleUpdater) firstRoster() (*roster.Roster, error) {
 	u.options.MaxUnverified = unverifiedAtStart
 	defer func() { u.options.MaxUnverified = 0 }()
 	r, why := u.fromFile()
@@ -161,17 +161,17 @@ func (u *bundleUpdater) fromFile() (_ *roster.Roster, err error) {
 	}
 	fi, err := os.Stat(u.conf.File)
 	if err != nil {
-		return nil, once(&u.lastFile, err.Error(), err)
+		return nil, oncePerMark(&u.lastFile, err.Error(), err)
 	}
 	if !fi.Mode().IsRegular() { // only a regular file is opened, because opening a pipe would wait for its writer
-		return nil, once(&u.lastFile, "not regular", fmt.Errorf("bundle: file: %s is not a regular file", u.conf.File))
+		return nil, oncePerMark(&u.lastFile, "not regular", fmt.Errorf("bundle: file: %s is not a regular file", u.conf.File))
 	}
 	mark := fmt.Sprint(fi.Size(), fi.ModTime().UnixNano())
 	if mark == u.lastFile {
 		return nil, nil
 	}
 	u.lastFile = mark
-	defer func() { u.wrongKey.file = refusalOf(err) }()
+	defer func() { u.wrongKey.file = wrongKeyText(err) }()
 	f, err := os.Open(u.conf.File)
 	if err != nil {
 		return nil, err
@@ -192,7 +192,7 @@ func (u *bundleUpdater) fromFile() (_ *roster.Roster, err error) {
 }
 
 // oncePerMark returns err at the first call with this mark, and nil at further calls with the same mark.
-func once(last *string, mark string, err error) error {
+func oncePerMark(last *string, mark string, err error) error {
 	if *last == mark {
 		return nil
 	}
@@ -214,7 +214,7 @@ func (u *bundleUpdater) fromManifest(ctx context.Context, manifest []byte) (*ros
 	if bytes.Equal(manifest, signedManifest(u.store)) {
 		return nil, nil
 	}
-	fetch, err := u.chunksOf(ctx, manifest)
+	fetch, err := u.chunkFetcher(ctx, manifest)
 	if err != nil || fetch == nil {
 		return nil, err
 	}
@@ -232,7 +232,7 @@ func (u *bundleUpdater) fromManifest(ctx context.Context, manifest []byte) (*ros
 
 // chunkFetcher returns the function that fetches the chunks of a bundle, or nil if the machine reads its bundles from a
 // file.
-func (u *bundleUpdater) chunksOf(ctx context.Context, manifest []byte) (wire.Fetch, error) {
+func (u *bundleUpdater) chunkFetcher(ctx context.Context, manifest []byte) (wire.Fetch, error) {
 	switch {
 	case u.conf.From != "":
 		return func(sha string) ([]byte, error) { return fetchChunk(ctx, u.conf.From, sha) }, nil
@@ -265,7 +265,7 @@ func (u *bundleUpdater) offer(manifest []byte) {
 // run looks for newer bundles until ctx ends. It passes each installed bundle to take, and each rejection that should
 // be recorded to refuse.
 func (u *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refuse func(error)) {
-	t := time.NewTicker(look)
+	t := time.NewTicker(checkInterval)
 	defer t.Stop()
 	if r := u.verifyInForce(ctx, refuse); r != nil {
 		u.log.Info("bundle", "version", r.Version, "members", r.Size(), "verified", r.Verified)
@@ -322,7 +322,7 @@ func (u *bundleUpdater) withNewCardKeys(ctx context.Context) (*roster.Roster, er
 // periodic fetches missing chunks again, or reads the bundle file, or repairs the bundle on the disk. The result again
 // is true if the same manifest was rejected before.
 func (u *bundleUpdater) periodic(ctx context.Context) (r *roster.Roster, again bool, err error) {
-	if m := u.unfetched.due(); m != nil {
+	if m := u.unfetched.dueManifest(); m != nil {
 		return u.fromNetwork(ctx, m)
 	}
 	if r, err = u.fromFile(); r == nil {
@@ -352,7 +352,7 @@ type unfetched struct {
 }
 
 // dueManifest returns the manifest if the pause before the next fetch is over, otherwise nil.
-func (u unfetched) due() []byte {
+func (u unfetched) dueManifest() []byte {
 	if u.manifest == nil || time.Since(u.at) < fetchAgain {
 		return nil
 	}
@@ -363,7 +363,7 @@ func (u unfetched) due() []byte {
 // manifest was rejected before.
 func (u *bundleUpdater) fromNetwork(ctx context.Context, m []byte) (r *roster.Roster, again bool, err error) {
 	r, err = u.fromManifest(ctx, m)
-	u.wrongKey.manifest, u.unfetched = refusalOf(err), unfetched{}
+	u.wrongKey.manifest, u.unfetched = wrongKeyText(err), unfetched{}
 	u.returns.answer(ctx, u.store, m, err)
 	if err == nil {
 		return r, false, nil

@@ -66,7 +66,7 @@ func (c Config) CardKeys(store string) [][]byte {
 }
 
 // cardKeyRing returns the card keys that the machine uses.
-func (k keys) ring() [][]byte {
+func (k keys) cardKeyRing() [][]byte {
 	if len(k.given) > 0 {
 		return k.given
 	}

@@ -53,7 +53,7 @@ const maxSocket = 107
 func (c Config) Check(on Computer) Checked {
 	x := checker{c: c, on: on}
 	s := secrets{unit: on.Unit, store: on.Credstore, instance: c.instance}
-	k, errs := c.keys(s)
+	k, errs := c.readKeys(s)
 	for _, err := range errs {
 		x.fault(err)
 	}
@@ -62,16 +62,16 @@ func (c Config) Check(on Computer) Checked {
 		x.bundleFile(k)
 		x.store(k)
 	}
-	x.out.warn(c.checkApart()...)
+	x.out.warn(c.checkSeparateKey()...)
 	x.journal()
 	x.fault(c.CheckWires())
 	x.fault(c.checkData())
 	x.control()
 	x.lines()
 	x.modes()
-	x.eStop()
+	x.checkEStop()
 	x.out.PCSC = c.checkPCSC(on)
-	x.pi()
+	x.checkPi()
 	return x.out
 }
 
@@ -115,7 +115,7 @@ func (x *checker) bundleFile(k keys) {
 	if x.c.Bundle.File == "" {
 		return
 	}
-	err := x.takeBundle(k)
+	err := x.tryBundle(k)
 	if err == nil {
 		return
 	}
@@ -159,7 +159,7 @@ func (x *checker) control() {
 
 // tryBundle installs the bundle in a temporary folder as a daemon would. The installation checks the site, the key, the
 // members and the machine.
-func (x *checker) takeBundle(k keys) error {
+func (x *checker) tryBundle(k keys) error {
 	dir, err := os.MkdirTemp("", "portillond-check-")
 	if err != nil {
 		return err
@@ -175,7 +175,7 @@ func (x *checker) takeBundle(k keys) error {
 	}
 	r, err := keep.fromFile()
 	if err != nil {
-		return fmt.Errorf("bundle: file: %w", x.c.explain(err))
+		return fmt.Errorf("bundle: file: %w", x.c.withExpectedKey(err))
 	}
 	if r != nil {
 		x.out.warn(x.c.checkBindings(r.Policy)...)
@@ -204,7 +204,7 @@ func (c Config) checkData() error {
 
 // lines checks that the computer's GPIO chips have the lines that the file names.
 func (x *checker) lines() {
-	for _, p := range x.c.pins() {
+	for _, p := range x.c.namedPins() {
 		label, line, err := gpioLine(p.pin)
 		if err != nil {
 			continue // the pin is simulated, or CheckWires reports the fault
@@ -245,7 +245,7 @@ func (c Checked) Err() error { return errors.Join(c.Faults...) }
 func (c Checked) Notes() []string {
 	out := slices.Concat(c.Warnings, c.Unseen)
 	if c.PCSC != nil {
-		out = append(out, c.PCSC.note())
+		out = append(out, c.PCSC.oneLine())
 	}
 	return out
 }

@@ -61,7 +61,7 @@ func newBench(t *testing.T) *bench {
 	os.Mkdir(filepath.Join(b.dir, "data"), 0o700)
 	b.c = b.read(t, public)
 	b.on = Computer{Now: time.Now(), Credstore: filepath.Join(b.dir, "credstore"),
-		Line: func(string, int) error { return nil }, Root: wellPi(t, "4-bookworm")}
+		Line: func(string, int) error { return nil }, Root: configuredPi(t, "4-bookworm")}
 	return b
 }
 

@@ -104,7 +104,7 @@ func (v *clockTrust) restore(fact []byte, boot string) {
 
 // watchClock checks the clock once a minute until ctx ends, and stores each synchronisation. A time server may be
 // reachable only for a short time between two taps.
-func (v *clockTrust) listen(ctx context.Context, boot string, keep func(map[string][]byte) error) {
+func (v *clockTrust) watchClock(ctx context.Context, boot string, keep func(map[string][]byte) error) {
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
 	kept := time.Duration(-1)

@@ -81,7 +81,7 @@ func TestSynchronisationIsStoredWhileTheKernelReportsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, fact, writes := clocks{wall: time.Date(2026, 11, 28, 20, 0, 0, 0, time.UTC), mono: 2 * time.Hour}, []byte(nil), 0
 		ctx, cancel := context.WithCancel(t.Context())
-		go c.daemon().listen(ctx, "boot", func(facts map[string][]byte) error {
+		go c.daemon().watchClock(ctx, "boot", func(facts map[string][]byte) error {
 			fact = facts[factClockSync]
 			writes++
 			return nil

@@ -93,8 +93,8 @@ func parse(r yamlfile.Node, dir string) Config {
 	b := r.Get("bundle").Required().Only("key", "file", "from")
 	c.Bundle = BundleConfig{Key: b.Get("key").Required().Str(), File: beside(b.Get("file")), From: b.Get("from").Str()}
 	c.PolicyKey = r.Get("policy-key").Str()
-	rightKind(r.Get("policy-key"), keykind.Place{Kind: keykind.Policy, ID: c.Site})
-	rightKind(b.Get("key"), keykind.Place{Kind: c.bundleKind(), ID: c.Site})
+	checkKeyKind(r.Get("policy-key"), keykind.Place{Kind: keykind.Policy, ID: c.Site})
+	checkKeyKind(b.Get("key"), keykind.Place{Kind: c.bundleKind(), ID: c.Site})
 	c.Hub = parseHub(r.Get("hub"))
 	if b.Present() && c.Bundle.File == "" && c.Bundle.From == "" && !r.Get("hub").Present() {
 		b.Fault("file: for a bundle file, from: for a folder or an https URL", "names no source")
@@ -121,7 +121,7 @@ func parseMQTT(n yamlfile.Node, beside func(yamlfile.Node) string, site string) 
 	}
 	if n.Present() {
 		checkBroker(n.Get("broker").Required())
-		rightKind(n.Get("hub-key").Required(), keykind.Place{Kind: keykind.Hub, ID: site})
+		checkKeyKind(n.Get("hub-key").Required(), keykind.Place{Kind: keykind.Hub, ID: site})
 	}
 	return c
 }

@@ -165,13 +165,13 @@ func TestOffOpensTheRelayThatAnyProgramHolds(t *testing.T) {
 	}
 	held.Relay.Out(gpio.High)
 	time.AfterFunc(100*time.Millisecond, func() { held.Relay.Halt(); held.Exhaust.Halt() }) // while off retries
-	if err := c.off(); err != nil {
+	if err := c.switchOff(); err != nil {
 		t.Fatal(err)
 	}
 	if on, _ := sim.Level(filepath.Join(dir, "pin")); on {
 		t.Error("the relay is closed")
 	}
-	if err := (Config{Relay: RelayConfig{Pin: "gpio:none/17"}}).off(); err == nil {
+	if err := (Config{Relay: RelayConfig{Pin: "gpio:none/17"}}).switchOff(); err == nil {
 		t.Error("a pin that is not there is said to be off")
 	}
 }

@@ -41,8 +41,8 @@ func (c *limitedListener) Accept() (net.Conn, error) {
 		if at.IsLoopback() {
 			return conn, nil
 		}
-		if c.enter(at) {
-			return &countedConn{Conn: conn, leave: sync.OnceFunc(func() { c.left(at) })}, nil
+		if c.admit(at) {
+			return &countedConn{Conn: conn, leave: sync.OnceFunc(func() { c.release(at) })}, nil
 		}
 		conn.Close()
 	}
@@ -50,7 +50,7 @@ func (c *limitedListener) Accept() (net.Conn, error) {
 
 // admit counts a new connection from an address. The result false means that the limit is reached and that the caller
 // must close the connection.
-func (c *limitedListener) enter(at netip.Addr) bool {
+func (c *limitedListener) admit(at netip.Addr) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	screen := slices.Contains(c.screens, at)
@@ -65,7 +65,7 @@ func (c *limitedListener) enter(at netip.Addr) bool {
 }
 
 // release removes a connection from the count.
-func (c *limitedListener) left(at netip.Addr) {
+func (c *limitedListener) release(at netip.Addr) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !slices.Contains(c.screens, at) {

@@ -66,7 +66,7 @@ func (c Config) store(k keys) wire.Store {
 
 // rosterOptions returns this machine's options for reading bundles, without the options for files in the data folder.
 func (c Config) rosterOptions(k keys) roster.Options {
-	ring := k.ring()
+	ring := k.cardKeyRing()
 	return roster.Options{
 		Machine:       policy.MachineID(c.Machine),
 		CardKey:       ring[0],
@@ -78,12 +78,12 @@ func (c Config) rosterOptions(k keys) roster.Options {
 
 // Open assembles the daemon. The relay is off when Open returns.
 func Open(ctx context.Context, c Config, clk clock, log *slog.Logger) (*Daemon, error) {
-	k, errs := c.keys(c.secrets())
+	k, errs := c.readKeys(c.secrets())
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
 	d := &Daemon{c: c, clock: clk, log: log, taps: make(chan rfid.Event, 8)}
-	d.local = &localJournal{c: c, clock: clk, log: log, onDamage: d.damaged}
+	d.local = &localJournal{c: c, clock: clk, log: log, onDamage: d.reportDamage}
 	if err := d.open(ctx, k); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -180,7 +180,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	}
 	guarded := make(chan error, 1)
 	go func() { guarded <- d.guard.start(ctx) }() // the guard starts while the bundle is loaded, which saves time
-	first, refused := d.bundles.first()
+	first, refused := d.bundles.firstRoster()
 	// Sessions are counted in days of the site's time zone.
 	zone := time.UTC
 	if first != nil {
@@ -201,7 +201,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	}
 	// Compare the tags in the facts with the tags in the records. A tag that exists only in the records is in force
 	// too.
-	was, unread := d.local.facts()
+	was, unread := d.local.readFacts()
 	why, err := d.local.compareTags(&was, unread)
 	if err != nil {
 		return err
@@ -251,7 +251,7 @@ func (d *Daemon) machineConfig(was facts) daemon.Config {
 		HasBusy:       d.c.Relay.Busy != "",
 		Ignore:        d.c.Relay.Ignore,
 		Reader:        d.c.Reader.Kind != noReader,
-		Journal:       records{d.journal},
+		Journal:       diskJournal{d.journal},
 		Switch:        d.guard,
 		Panel:         d.panel,
 		Logger:        d.log,
@@ -295,12 +295,12 @@ func (d *Daemon) album() *panel.Album {
 func (d *Daemon) guardCommand() *exec.Cmd {
 	args := []string{"portillond", "guard"}
 	args = append(args, guardFlags(d.c.wiring())...)
-	return &exec.Cmd{Path: self(), Args: args, Stderr: os.Stderr}
+	return &exec.Cmd{Path: executablePath(), Args: args, Stderr: os.Stderr}
 }
 
 // executablePath returns the path of the running executable. On Linux the path leads to the running program even if an
 // upgrade has replaced the file, because daemon and guard must have the same version.
-func self() string {
+func executablePath() string {
 	const running = "/proc/self/exe"
 	if _, err := os.Stat(running); err == nil {
 		return running
@@ -323,7 +323,7 @@ func (d *Daemon) openUplink(k keys) error {
 	if err != nil {
 		return err
 	}
-	tlsOfHub, resolve := d.hub.way()
+	tlsOfHub, resolve := d.hub.brokerRoute()
 	d.uplink, err = uplink.New(
 		uplink.Config{
 			TLS:          tlsOfHub,
@@ -342,13 +342,13 @@ func (d *Daemon) openUplink(k keys) error {
 		d.journal,
 		uplink.Handlers{
 			Bundle:  func(_ context.Context, m []byte) { d.bundles.offer(m) },
-			Command: d.command,
-			Acked:   func(signed []byte) { d.local.keepAck(signed); d.keepSeal(signed, k) },
+			Command: d.executeCommand,
+			Acked:   func(signed []byte) { d.local.storeAck(signed); d.storeSeal(signed, k) },
 			Other: func(o uplink.Other) {
 				d.machine.SetJournalMismatch(daemon.JournalMismatch{Hub: o.Hub, Here: o.Here, New: o.New})
 			},
 			Fits:   func() { d.machine.JournalFits() },
-			Former: d.local.isFormer,
+			Former: d.local.replaced,
 		},
 	)
 	return err
@@ -370,7 +370,7 @@ func (d *Daemon) hubHealth() daemon.HubHealth {
 
 // executeCommand executes a command that arrived over MQTT, and returns the reply. A refusal contains the reason, which
 // the hub shows. Commands from other senders than the hub, and commands for other machines, get no reply.
-func (d *Daemon) command(ctx context.Context, order []byte) []byte {
+func (d *Daemon) executeCommand(ctx context.Context, order []byte) []byte {
 	if wire.IsRestore(order) {
 		return d.restore(ctx, order)
 	}
@@ -414,7 +414,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	d.serve(rest, &work)
 	fmt.Printf("ready panel=http://%s/\n", d.web.Addr())
-	go tellSystemd(ctx, d.machine.Alive)
+	go notifySystemd(ctx, d.machine.Alive)
 	d.loop.Store(d.machine)
 	work.Go(func() {
 		debug.SetGCPercent(idleGCPercent)
@@ -434,7 +434,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 
 // serve starts all goroutines that communicate with the machine's loop.
 func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
-	if open := d.c.Reader.opener(); open != nil {
+	if open := d.c.Reader.readerOpener(); open != nil {
 		work.Go(func() { rfid.Watch(ctx, open, d.taps) })
 	}
 	if d.uplink != nil {
@@ -453,7 +453,7 @@ func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 		work.Go(func() { d.hub.run(ctx) })
 	}
 	if v := d.clock.trust; v != nil {
-		work.Go(func() { v.listen(ctx, journal.BootID(), d.journal.Keep) })
+		work.Go(func() { v.watchClock(ctx, journal.BootID(), d.journal.Keep) })
 	}
 	web := limitConnections(d.web, d.c.Panel.Screens)
 	page := &http.Server{
@@ -470,7 +470,7 @@ func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 		}
 	})
 	work.Go(func() { <-ctx.Done(); page.Close() })
-	d.lights(ctx, work)
+	d.runLights(ctx, work)
 }
 
 // Close opens the relay, ends the guard and closes the journal.
@@ -492,7 +492,7 @@ func (d *Daemon) Close() error {
 }
 
 // runLights sets the lamps to the state that the panel shows, if lamps are wired.
-func (d *Daemon) lights(ctx context.Context, work *sync.WaitGroup) {
+func (d *Daemon) runLights(ctx context.Context, work *sync.WaitGroup) {
 	for _, set := range d.c.lamps() {
 		if l := set.open(outputPin, d.log); l != (panel.Lights{}) {
 			work.Go(func() { l.Follow(ctx, d.panel, d.log) })
@@ -501,10 +501,10 @@ func (d *Daemon) lights(ctx context.Context, work *sync.WaitGroup) {
 }
 
 // diskJournal implements daemon.Journal with the journal on the disk.
-type records struct{ *journal.Journal }
+type diskJournal struct{ *journal.Journal }
 
 // Append implements daemon.Journal.
-func (r records) Append(e session.Record, facts map[string][]byte) error {
+func (r diskJournal) Append(e session.Record, facts map[string][]byte) error {
 	_, err := r.Journal.Append(journal.Entry{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body,
 		Facts: facts})
 	return err

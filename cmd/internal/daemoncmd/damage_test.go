@@ -114,12 +114,12 @@ clock: trusted
 	if f.config, err = ReadConfig(path); err != nil {
 		t.Fatal(err)
 	}
-	f.live(t)
+	f.createHistory(t)
 	return f
 }
 
 // createHistory runs the machine so that its journal contains records and a tag.
-func (f *machineFolder) live(t *testing.T) {
+func (f *machineFolder) createHistory(t *testing.T) {
 	t.Helper()
 	refusedTaps := func(d *Daemon, n int) {
 		for i := range n {
@@ -149,7 +149,7 @@ func (f *machineFolder) live(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.local.keepAck(ack)
+		d.local.storeAck(ack)
 		if err := d.journal.SetCursor("hub", f.length); err != nil {
 			t.Fatal(err)
 		}
@@ -261,7 +261,7 @@ func TestEachDamagedFileOfAMachineIsHarmlessOrReported(t *testing.T) {
 	}
 	for _, name := range names {
 		for how, damage := range damages {
-			if !tried(how) {
+			if !isTried(how) {
 				continue
 			}
 			if how == "one byte changed" && len(read(t, filepath.Join(f.data, name))) == 0 {
@@ -276,8 +276,8 @@ func TestEachDamagedFileOfAMachineIsHarmlessOrReported(t *testing.T) {
 				}
 				checked := c.checkJournal()
 				f.run(t, c, func(d *Daemon) {
-					f.judge(t, d, checked)
-					if want := wantJournal(name, how); !slices.Contains(want, d.journalFate()) {
+					f.checkResult(t, d, checked)
+					if want := allowedFates(name, how); !slices.Contains(want, d.journalFate()) {
 						t.Errorf("the journal is %s, want one of %q", d.journalFate(), want)
 					}
 				})
@@ -296,7 +296,7 @@ const (
 
 // allowedFates returns the possible results for the journal if a file is damaged. If the pages were just copied from
 // the log into the file, one of two results is possible.
-func wantJournal(name, how string) []string {
+func allowedFates(name, how string) []string {
 	switch name + "/" + how {
 	case "journal.db/one byte changed":
 		return []string{salvaged}
@@ -341,7 +341,7 @@ func TestOlderCopyOfTheJournalIsReplacedByANewOne(t *testing.T) {
 	var g wire.Generation
 	for start := range 2 {
 		f.run(t, c, func(d *Daemon) {
-			f.judge(t, d, errors.New("checked"))
+			f.checkResult(t, d, errors.New("checked"))
 			if begun := d.local.renewal != nil; begun != (start == 0) || start > 0 && d.journal.Generation() != g {
 				t.Errorf("start %d: began anew %t, generation %s, was %s", start, begun, d.journal.Generation(), g)
 			}
@@ -418,7 +418,7 @@ func TestTagMissingInTheFactsIsRestoredFromTheRecords(t *testing.T) {
 }
 
 // checkResult checks that the rule permits the result of a start.
-func (f *machineFolder) judge(t *testing.T, d *Daemon, checked error) {
+func (f *machineFolder) checkResult(t *testing.T, d *Daemon, checked error) {
 	t.Helper()
 	r := d.answerOrDo(t, control.Request{Do: "status"})
 	if r.Status == nil {

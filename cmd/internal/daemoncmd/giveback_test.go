@@ -15,12 +15,12 @@ import (
 )
 
 // returnedData records the data that a machine sent back to the hub.
-type returned struct {
+type returnedData struct {
 	manifests, policies [][]byte
 	err                 error
 }
 
-func (r *returned) Return(_ context.Context, manifest, policy []byte) error {
+func (r *returnedData) Return(_ context.Context, manifest, policy []byte) error {
 	r.manifests, r.policies = append(r.manifests, manifest), append(r.policies, policy)
 	return r.err
 }
@@ -76,7 +76,7 @@ func TestMachineReturnsItsBundleToAHubThatOffersAnOlderOne(t *testing.T) {
 		"again after two minutes":        {older.Signed, tooOld, 2 * time.Minute, nil, true, false},
 		"to a hub that does not take it": {older.Signed, tooOld, 0, errors.New("refused"), true, false},
 	} {
-		hub := &returned{err: c.fails}
+		hub := &returnedData{err: c.fails}
 		k.returns = hubReturns{to: hub, log: k.log}
 		if c.last > 0 {
 			k.returns.last = time.Now().Add(-c.last)

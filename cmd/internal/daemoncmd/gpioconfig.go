@@ -99,12 +99,12 @@ type Wire struct {
 // Wires returns all lines of the Pi's own chip that the file uses, including the lines of the reader's bus.
 func (c Config) Wires() []Wire {
 	var out []Wire
-	for _, x := range c.pins() {
+	for _, x := range c.namedPins() {
 		if _, line, err := gpioLine(x.pin); err == nil {
 			out = append(out, Wire{x.key, line, x.use})
 		}
 	}
-	for _, line := range c.Reader.lines() {
+	for _, line := range c.Reader.busLines() {
 		out = append(out, Wire{"reader.port", line, "bus"})
 	}
 	return out
@@ -116,15 +116,15 @@ func (c Config) Simulated() bool {
 }
 
 // namedPin is a pin in machine.yaml: its key, its name, and its use as in Wire.
-type pinned struct{ key, pin, use string }
+type namedPin struct{ key, pin, use string }
 
 // namedPins returns all pins that the machine.yaml names.
-func (c Config) pins() []pinned {
+func (c Config) namedPins() []namedPin {
 	off := "out"
 	if c.Relay.ActiveLow {
 		off = "out-high"
 	}
-	out := []pinned{
+	out := []namedPin{
 		{"relay.pin", c.Relay.Pin, off},
 		{"relay.exhaust", c.Relay.Exhaust, off},
 		{"relay.e-stop", c.Relay.EStop, "pull-up"},
@@ -135,35 +135,35 @@ func (c Config) pins() []pinned {
 	for _, k := range c.Reader.spec().Keys {
 		switch k.Type {
 		case rfid.InputPin:
-			out = append(out, pinned{"reader." + k.Name, c.Reader.Values[k.Name], "pull-up"})
+			out = append(out, namedPin{"reader." + k.Name, c.Reader.Values[k.Name], "pull-up"})
 		case rfid.OutputPin:
-			out = append(out, pinned{"reader." + k.Name, c.Reader.Values[k.Name], "out"})
+			out = append(out, namedPin{"reader." + k.Name, c.Reader.Values[k.Name], "out"})
 		}
 	}
 	return append(out,
-		pinned{"lights.red", c.Lights.Red, "out"},
-		pinned{"lights.amber", c.Lights.Amber, "out"},
-		pinned{"lights.green", c.Lights.Green, "out"},
-		pinned{"lights.buzzer", c.Lights.Buzzer, "out"},
+		namedPin{"lights.red", c.Lights.Red, "out"},
+		namedPin{"lights.amber", c.Lights.Amber, "out"},
+		namedPin{"lights.green", c.Lights.Green, "out"},
+		namedPin{"lights.buzzer", c.Lights.Buzzer, "out"},
 	)
 }
 
 // busLines returns the GPIO lines of the reader's bus (BCM2835 ARM Peripherals, table 6-31, ALT0): 8 to 11 for SPI0, 2
 // and 3 for I2C1, 14 and 15 for the serial port.
-func (c ReaderConfig) lines() []int {
+func (c ReaderConfig) busLines() []int {
 	switch bus := c.wiring().Bus; {
 	case bus == rfid.SPI:
 		return []int{8, 9, 10, 11}
 	case bus == rfid.I2C:
 		return []int{2, 3}
-	case bus == rfid.Serial && c.onboard():
+	case bus == rfid.Serial && c.isOnboardPort():
 		return []int{14, 15}
 	}
 	return nil
 }
 
 // isOnboardPort reports whether the serial port belongs to the Pi itself and not to a USB adapter.
-func (c ReaderConfig) onboard() bool {
+func (c ReaderConfig) isOnboardPort() bool {
 	for _, own := range []string{"ttyAMA", "ttyS", "serial0", "serial1"} {
 		if strings.Contains(c.Port(), own) {
 			return true
@@ -175,7 +175,7 @@ func (c ReaderConfig) onboard() bool {
 // CheckWires returns an error for each pin that cannot work, and for each line that is used twice.
 func (c Config) CheckWires() error {
 	var errs []error
-	for _, p := range c.pins() {
+	for _, p := range c.namedPins() {
 		if p.pin == "" || strings.HasPrefix(p.key, "relay.") { // relay.Wiring checks the relay's pins
 			continue
 		}

@@ -80,7 +80,7 @@ func guardFlags(w relay.Wiring) []string {
 // switchOff retries for a second. A relay board that a daemon would reject (relay.LevelFault) is switched off too:
 // switchOff drives the line to the level that opens the relay and ignores the settings of resistors, supply and charge
 // pump.
-func (c Config) off() error {
+func (c Config) switchOff() error {
 	w := c.wiring()
 	w.PullUp, w.Supply, w.Heartbeat = w.ActiveLow, relay.Supply33, false
 	p, err := w.Open()
@@ -133,12 +133,12 @@ func (h *guardClient) listen(ctx context.Context, s *relay.Switch, events <-chan
 		if e.What == relay.Lost {
 			break
 		}
-		h.tell(ctx, daemon.Signal{What: e.What, On: e.On, Why: e.Why})
+		h.passSignal(ctx, daemon.Signal{What: e.What, On: e.On, Why: e.Why})
 	}
 	if ctx.Err() != nil {
 		return
 	}
-	h.tell(ctx, daemon.Signal{What: relay.Lost, Why: "the guard has ended"})
+	h.passSignal(ctx, daemon.Signal{What: relay.Lost, Why: "the guard has ended"})
 	for wait := time.Duration(0); ctx.Err() == nil; wait = again { // the first attempt is immediate, because a member may be waiting
 		select {
 		case <-time.After(wait):
@@ -149,14 +149,14 @@ func (h *guardClient) listen(ctx context.Context, s *relay.Switch, events <-chan
 			h.log.Error("starting the guard failed", "err", err)
 			continue
 		}
-		h.tell(ctx, daemon.Signal{What: daemon.GuardBack})
+		h.passSignal(ctx, daemon.Signal{What: daemon.GuardBack})
 		return
 	}
 }
 
 // passSignal passes a signal to the machine's loop and waits until the loop has received the signal, so that no signal
 // is lost.
-func (h *guardClient) tell(ctx context.Context, s daemon.Signal) {
+func (h *guardClient) passSignal(ctx context.Context, s daemon.Signal) {
 	select {
 	case h.signals <- s:
 	case <-ctx.Done():

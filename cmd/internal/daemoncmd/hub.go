@@ -107,7 +107,7 @@ func (h *hubWatch) chunks() wire.PartSource {
 
 // brokerRoute returns how the hub's broker is verified and how its address is found. Both results are nil for a machine
 // that was not enrolled, whose machine.yaml names the broker.
-func (h *hubWatch) way() (*tls.Config, func(string) string) {
+func (h *hubWatch) brokerRoute() (*tls.Config, func(string) string) {
 	if h == nil {
 		return nil, nil
 	}
@@ -150,7 +150,7 @@ func (h *hubWatch) run(ctx context.Context) {
 		if failed {
 			pause = hubAgain
 		}
-		if !h.wait(ctx, pause/2+rand.N(pause)) { // the pause is random, so that the machines of a site do not send requests at the same time
+		if !h.waitForCheck(ctx, pause/2+rand.N(pause)) { // the pause is random, so that the machines of a site do not send requests at the same time
 			return
 		}
 	}
@@ -158,7 +158,7 @@ func (h *hubWatch) run(ctx context.Context) {
 
 // waitForCheck waits until the pause is over or the connection to the broker is lost. The result is false if ctx has
 // ended.
-func (h *hubWatch) wait(ctx context.Context, pause time.Duration) bool {
+func (h *hubWatch) waitForCheck(ctx context.Context, pause time.Duration) bool {
 	soonest, late := time.NewTimer(hubSoonest/2+rand.N(hubSoonest)), time.NewTimer(pause)
 	defer soonest.Stop()
 	defer late.Stop()

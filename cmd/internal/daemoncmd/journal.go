@@ -47,7 +47,7 @@ func (l *localJournal) options(signer note.Signer) journal.Options {
 }
 
 // reportDamage reports damage that is found while the journal is in use to the machine.
-func (d *Daemon) damaged(err error) {
+func (d *Daemon) reportDamage(err error) {
 	if m := d.loop.Load(); m != nil {
 		m.SetJournalDamage(err.Error())
 	}
@@ -101,7 +101,7 @@ type salvage struct {
 }
 
 // recordText returns the text of the record about the damage.
-func (m salvage) sentence() string {
+func (m salvage) recordText() string {
 	parts := []string{
 		fmt.Sprintf("the journal was damaged: %d records are kept, %d could be read; the damaged file is kept as %s",
 			m.Records, m.Read, filepath.Base(m.Kept)),
@@ -149,7 +149,7 @@ func (l *localJournal) lastAck(k keys) (wire.Ack, bool) {
 
 // storeAck stores an acknowledgement that the hub has signed. The file is not synced, because the hub repeats its
 // acknowledgement at each connection.
-func (l *localJournal) keepAck(signed []byte) {
+func (l *localJournal) storeAck(signed []byte) {
 	path := l.c.ackFile()
 	write := func() error {
 		if err := os.WriteFile(path+".new", signed, 0o600); err != nil {
@@ -173,7 +173,7 @@ func (l *localJournal) keepAck(signed []byte) {
 func (l *localJournal) olderThanAcked(k keys) *daemon.JournalMismatch {
 	a, ok := l.lastAck(k)
 	switch n := l.journal.Len(); {
-	case !ok || a.Seq == 0 || l.isFormer(a.Generation):
+	case !ok || a.Seq == 0 || l.replaced(a.Generation):
 		return nil
 	case a.Seq > n || a.Generation != l.journal.Generation():
 		return &daemon.JournalMismatch{Hub: a.Seq, Here: n, New: a.Generation != l.journal.Generation()}
@@ -245,7 +245,7 @@ func (l *localJournal) restoreFacts(ctx context.Context) error {
 func (l *localJournal) faultRecords(was facts, why []string) (out []journal.Entry) {
 	if l.salvaged != nil {
 		out = append(out, journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "journal",
-			Why: l.salvaged.sentence()}})
+			Why: l.salvaged.recordText()}})
 	}
 	if len(why) > 0 {
 		e := journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "tags", Why: strings.Join(why, "; ")}}

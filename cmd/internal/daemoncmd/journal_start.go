@@ -27,7 +27,7 @@ func (l *localJournal) endOpenSession(zone *time.Location) ([]daemon.Owed, error
 	l.log.Warn("session that the last daemon left open has been ended", "cause", cause)
 	// The session lasted at least until its state was last stored (UnderWay). Only the time until then counts as
 	// practice.
-	was, _ := l.facts() // compareTags handles unreadable tags
+	was, _ := l.readFacts() // compareTags handles unreadable tags
 	e := journal.Entry{
 		Kind:    wire.SessionEnd,
 		Session: left.Start.Session,
@@ -84,7 +84,7 @@ type facts struct {
 }
 
 // readFacts reads the facts. Unreadable tags are an error; other unreadable facts are left out without an error.
-func (l *localJournal) facts() (facts, error) {
+func (l *localJournal) readFacts() (facts, error) {
 	out := facts{practice: map[policy.MemberID]policy.Practice{}, done: map[string]policy.Done{}}
 	all, err := l.journal.Facts("")
 	if err != nil {

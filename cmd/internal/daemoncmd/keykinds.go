@@ -12,7 +12,7 @@ import (
 )
 
 // checkKeyKind adds an error if a public key is of the wrong kind.
-func rightKind(n yamlfile.Node, p keykind.Place) {
+func checkKeyKind(n yamlfile.Node, p keykind.Place) {
 	if !n.Present() || !n.IsScalar() {
 		return
 	}
@@ -30,7 +30,7 @@ func (c *Config) remember(path string, root yamlfile.Node) {
 }
 
 // positionOf returns the position of a field, for example laser.yaml:7: card-key.
-func (c Config) at(field string) string {
+func (c Config) positionOf(field string) string {
 	if c.lines[field] == 0 {
 		return field
 	}
@@ -38,7 +38,7 @@ func (c Config) at(field string) string {
 }
 
 // requiredKind returns the kind of key that a field needs.
-func (c Config) place(field string) keykind.Place {
+func (c Config) requiredKind(field string) keykind.Place {
 	switch field {
 	case "card-key":
 		return keykind.Place{Kind: keykind.Card, Private: true}
@@ -49,23 +49,23 @@ func (c Config) place(field string) keykind.Place {
 }
 
 // requireKind returns an error if a key file contains a key of another kind than the field needs.
-func (c Config) fits(field, named, text string) error {
-	if err := c.place(field).Check(text); err != nil {
-		return fmt.Errorf("%s: %s: %w", c.at(field), named, err)
+func (c Config) requireKind(field, named, text string) error {
+	if err := c.requiredKind(field).Check(text); err != nil {
+		return fmt.Errorf("%s: %s: %w", c.positionOf(field), named, err)
 	}
 	return nil
 }
 
 // requireDifferent returns an error for each pair of keys that must differ but are the same. Keys from older releases
 // do not have their kind in the name. An argument is empty if the key could not be read.
-func (c Config) differ(machine, card, aes string) (errs []error) {
+func (c Config) requireDifferent(machine, card, aes string) (errs []error) {
 	if public, err := keykind.PublicHalf(machine); err == nil {
 		for _, x := range [...]struct{ field, what, key string }{
 			{"bundle: key", "site key", c.Bundle.Key}, {"mqtt: hub-key", "hub key", c.MQTT.HubKey},
 			{"policy-key", "policy key", c.PolicyKey}} {
 			if keykind.Same(public, x.key) {
 				errs = append(errs, fmt.Errorf("%s: %s: the machine key %q is the %s too (%s: %q), want a key that "+
-					"this machine alone has", c.at("machine-key"), c.MachineKey, keykind.NameOf(public), x.what, c.at(x.field),
+					"this machine alone has", c.positionOf("machine-key"), c.MachineKey, keykind.NameOf(public), x.what, c.positionOf(x.field),
 					keykind.NameOf(x.key)))
 				break
 			}
@@ -73,7 +73,7 @@ func (c Config) differ(machine, card, aes string) (errs []error) {
 	}
 	if a, err := hex.DecodeString(aes); err == nil && len(a) > 0 && strings.EqualFold(card, aes) {
 		errs = append(errs, fmt.Errorf("%s: %s: card key (%s) and AES key are the same key, want two different keys",
-			c.at("reader: aes-key"), c.Reader.AESKey(), c.CardKey))
+			c.positionOf("reader: aes-key"), c.Reader.AESKey(), c.CardKey))
 	}
 	return errs
 }
@@ -87,7 +87,7 @@ func isWrongKey(err error) bool {
 }
 
 // withExpectedKey adds the expected key to the error about a rejected bundle.
-func (c Config) explain(err error) error {
+func (c Config) withExpectedKey(err error) error {
 	var r *wire.Refusal
 	if err == nil || !errors.As(err, &r) {
 		return err
@@ -107,15 +107,15 @@ func (c Config) checkCardKey(k keys) error {
 	if err != nil {
 		return nil // another check reports this fault
 	}
-	if _, _, err := wire.ChooseCardKey(m, k.ring()...); err != nil {
-		return fmt.Errorf("%s: bundle version %d does not fit the card key: %w", c.at("card-key"), m.Version, err)
+	if _, _, err := wire.ChooseCardKey(m, k.cardKeyRing()...); err != nil {
+		return fmt.Errorf("%s: bundle version %d does not fit the card key: %w", c.positionOf("card-key"), m.Version, err)
 	}
 	return nil
 }
 
 // wrongKeyText returns a text for an operator about a bundle that was rejected because of a key, or "" for other
 // errors.
-func refusalOf(err error) string {
+func wrongKeyText(err error) string {
 	if err == nil || !isWrongKey(err) {
 		return ""
 	}

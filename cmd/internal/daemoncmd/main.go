@@ -41,7 +41,7 @@ func Main(args []string) int {
 		return 2
 	}
 	if fs.NArg() > 0 {
-		return complain(fmt.Errorf("argument %q is unknown, want only flags", fs.Arg(0)), "portillond -config machine.yaml")
+		return printError(fmt.Errorf("argument %q is unknown, want only flags", fs.Arg(0)), "portillond -config machine.yaml")
 	}
 	if *version {
 		fmt.Println("portillond", Version)
@@ -49,10 +49,10 @@ func Main(args []string) int {
 	}
 	c, err := ReadConfig(*config)
 	if *off && c.Relay.Pin != "" { // runs even if the machine.yaml has other faults, because the relay must open
-		err = errors.Join(err, c.off())
+		err = errors.Join(err, c.switchOff())
 	}
 	if err != nil {
-		return complain(err, Samples())
+		return printError(err, Samples())
 	}
 	if *off {
 		return 0
@@ -63,14 +63,14 @@ func Main(args []string) int {
 	}
 	clock, err := newClock(c.Clock, *start)
 	if err != nil {
-		return complain(err, "")
+		return printError(err, "")
 	}
 	if *check {
 		language, err := languageOf(*lang, os.Getenv)
 		if err != nil {
-			return complain(err, "")
+			return printError(err, "")
 		}
-		return say(c, c.Check(Here(clock.now())), language)
+		return printCheck(c, c.Check(Here(clock.now())), language)
 	}
 	return run(c, clock)
 }
@@ -84,7 +84,7 @@ func run(c Config, clock clock) int {
 		if err := serve(ctx, c, clock, log); err == nil {
 			return 0
 		} else if !errors.Is(err, errReopen) {
-			return complain(err, "")
+			return printError(err, "")
 		}
 	}
 }
@@ -104,12 +104,12 @@ func serve(ctx context.Context, c Config, clock clock, log *slog.Logger) error {
 
 // printCheck prints the result of a check and, if the machine.yaml has no faults, the summary of what Portillon does at
 // this machine.
-func say(c Config, found Checked, l policy.Language) int {
+func printCheck(c Config, found Checked, l policy.Language) int {
 	for _, n := range found.Notes() {
 		fmt.Fprintf(os.Stderr, "portillond: warning: %s\n", n)
 	}
 	if err := found.Err(); err != nil {
-		return complain(err, "")
+		return printError(err, "")
 	}
 	fmt.Println(policy.Text{FR: "portillond : le fichier est en ordre", EN: "portillond: the file is sound"}.In(l))
 	fmt.Println(c.KeySituation().In(l))
@@ -129,7 +129,7 @@ func Samples() string {
 }
 
 // printError prints an error and a hint, and returns exit code 2.
-func complain(err error, hint string) int {
+func printError(err error, hint string) int {
 	fmt.Fprintf(os.Stderr, "portillond: %v\n", err)
 	if hint != "" {
 		fmt.Fprintf(os.Stderr, "portillond: hint: %s\n", hint)

@@ -122,14 +122,14 @@ func StorageOf(root fs.FS, dir string) (Storage, Mount) {
 	case seen && upper.Point != "/" && upper.Type != "overlay":
 		return OnDisk, m
 	}
-	if bootsOverlaid(root) {
+	if bootsWithOverlay(root) {
 		return Overlaid, m
 	}
 	return StorageUnknown, m
 }
 
 // bootsWithOverlay reports whether the kernel's command line requests an overlay in memory.
-func bootsOverlaid(root fs.FS) bool {
+func bootsWithOverlay(root fs.FS) bool {
 	cmdline, _ := bootconfig.Read(root, "proc/cmdline", maxMounts)
 	for word := range strings.FieldsSeq(cmdline) {
 		if word == "boot=overlay" || strings.HasPrefix(word, "overlayroot=tmpfs") {

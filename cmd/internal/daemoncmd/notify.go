@@ -12,7 +12,7 @@ import (
 // loop runs and the journal stores records in time. Without these reports, systemd kills the daemon. The relay does not
 // depend on the reports, because the guard's lease ends within a second. Outside systemd the function only waits until
 // ctx ends.
-func tellSystemd(ctx context.Context, alive func() bool) {
+func notifySystemd(ctx context.Context, alive func() bool) {
 	sd.SdNotify(false, sd.SdNotifyReady)
 	defer sd.SdNotify(false, sd.SdNotifyStopping)
 	wait, err := sd.SdWatchdogEnabled(false)

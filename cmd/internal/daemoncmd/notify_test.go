@@ -26,7 +26,7 @@ func TestWatchdogGetsReportsOnlyWhileTheLoopRuns(t *testing.T) {
 	var alive atomic.Bool
 	alive.Store(true)
 	ctx, cancel := context.WithCancel(t.Context())
-	go tellSystemd(ctx, alive.Load)
+	go notifySystemd(ctx, alive.Load)
 	next := func(wait time.Duration) string {
 		b := make([]byte, 100)
 		s.SetReadDeadline(time.Now().Add(wait))

@@ -32,7 +32,7 @@ func TestBrokersPasswordIsReadFromACredential(t *testing.T) {
 	}
 	defer l.Close()
 	b.c.MQTT.Broker = "tcp://" + l.Addr().String()
-	k, errs := b.c.keys(b.c.secrets())
+	k, errs := b.c.readKeys(b.c.secrets())
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}

@@ -33,14 +33,14 @@ func (c Config) checkPCSC(on Computer) *PCSCFault {
 		return nil
 	}
 	look := pcscLook{prefix: c.Reader.Port(), inUnit: on.Unit != "",
-		installed: on.holds("usr/sbin/pcscd"),
-		kernel:    on.holds("sys/module/pn533_usb")}
+		installed: on.hasFile("usr/sbin/pcscd"),
+		kernel:    on.hasFile("sys/module/pn533_usb")}
 	look.readers, look.err = on.PCSC()
 	return look.fault()
 }
 
 // hasFile reports whether a file with this path exists on the computer.
-func (on Computer) holds(path string) bool {
+func (on Computer) hasFile(path string) bool {
 	if on.Root == nil {
 		return false
 	}
@@ -55,7 +55,7 @@ func (l pcscLook) fault() *PCSCFault {
 	}
 	switch {
 	case l.err == nil:
-		return l.missing(say)
+		return l.missingReader(say)
 	case errors.Is(l.err, pcsc.ErrNoService) && !l.installed:
 		return say("pcscd n’est pas installé : aucun lecteur PC/SC ne peut marcher",
 			"sudo apt install pcscd libccid",
@@ -87,7 +87,7 @@ func (l pcscLook) fault() *PCSCFault {
 }
 
 // missingReader returns the reason why pcscd does not list the reader, and the repair.
-func (l pcscLook) missing(say func(frFact, frCure, enFact, enCure string) *PCSCFault) *PCSCFault {
+func (l pcscLook) missingReader(say func(frFact, frCure, enFact, enCure string) *PCSCFault) *PCSCFault {
 	if slices.ContainsFunc(l.readers, func(name string) bool { return strings.HasPrefix(name, l.prefix) }) {
 		return nil
 	}
@@ -111,4 +111,4 @@ func (l pcscLook) missing(say func(frFact, frCure, enFact, enCure string) *PCSCF
 }
 
 // oneLine returns the fault as one line of text.
-func (f PCSCFault) note() string { return "reader: " + f.Fact.EN + ": " + f.Cure.EN }
+func (f PCSCFault) oneLine() string { return "reader: " + f.Fact.EN + ": " + f.Cure.EN }

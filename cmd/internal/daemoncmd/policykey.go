@@ -40,9 +40,9 @@ func (c Config) KeySituation() policy.Text {
 }
 
 // checkSeparateKey warns if the machine pins a separate policy key but the hub has the same key.
-func (c Config) checkApart() []string {
+func (c Config) checkSeparateKey() []string {
 	if c.PolicyApart() && keykind.Same(c.PolicyKey, c.MQTT.HubKey) {
-		return []string{c.at("policy-key") + ": is the hub key too (mqtt: hub-key): whoever breaks into the hub " +
+		return []string{c.positionOf("policy-key") + ": is the hub key too (mqtt: hub-key): whoever breaks into the hub " +
 			"can change the policy; make a policy key that stays on another computer: portillon bundle keygen " + c.Site +
 			" --kind policy -o policy.key"}
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // readerOpener returns a function that opens the reader, or nil for a machine without a reader.
-func (c ReaderConfig) opener() func() (rfid.Reader, error) {
+func (c ReaderConfig) readerOpener() func() (rfid.Reader, error) {
 	s := c.spec()
 	if s.Open == nil {
 		return nil
@@ -70,14 +70,14 @@ func fallingEdges(pin0, pin1 string) (rfid.FallingEdges, error) {
 	if err != nil {
 		return nil, err
 	}
-	return edges{f}, nil
+	return edgeWatcher{f}, nil
 }
 
 // edgeWatcher reports the falling edges of lines of this computer.
-type edges struct{ *pins.Falls }
+type edgeWatcher struct{ *pins.Falls }
 
 // Next implements rfid.FallingEdges.
-func (e edges) Next(timeout time.Duration) (rfid.Edge, bool, error) {
+func (e edgeWatcher) Next(timeout time.Duration) (rfid.Edge, bool, error) {
 	f, ok, err := e.Falls.Next(timeout)
 	return rfid.Edge{At: f.At, Line: f.Line, Lost: f.Lost}, ok, err
 }

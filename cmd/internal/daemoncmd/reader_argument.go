@@ -27,7 +27,7 @@ func ReaderHint() string {
 func ReaderArgument(arg string, options rfid.Values) (ReaderConfig, error) {
 	if strings.HasSuffix(arg, ".yaml") {
 		c, err := ReadConfig(arg)
-		if err == nil && c.Reader.opener() == nil {
+		if err == nil && c.Reader.readerOpener() == nil {
 			err = fmt.Errorf("%s: reader: kind is none, want a machine.yaml with a reader", arg)
 		}
 		return c.Reader, err
@@ -66,7 +66,7 @@ func (c ReaderConfig) Line() string {
 // input that is not a card number.
 func (c ReaderConfig) OpenFor(heard func(string), unread func(rfid.Unread)) (rfid.Reader, error) {
 	c.host.Heard, c.host.Unread = heard, unread
-	open := c.opener()
+	open := c.readerOpener()
 	if open == nil {
 		return nil, errors.New("reader: kind is none, want the kind of a reader")
 	}

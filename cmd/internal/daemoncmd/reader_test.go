@@ -18,7 +18,7 @@ import (
 
 // startPN532 connects a simulated PN532 with one card in its field to a pseudo-terminal, and returns the path of the
 // terminal.
-func wired(t *testing.T, card *pn532test.Card) string {
+func startPN532(t *testing.T, card *pn532test.Card) string {
 	t.Helper()
 	line, path, err := rfidtest.OpenPTY()
 	if err != nil {
@@ -61,14 +61,14 @@ var ats = []byte{6, 0x77, 0x77, 0x71, 2, 0x80}
 // tapOf opens the reader that a machine.yaml names, and reads one tap.
 func tapOf(t *testing.T, card *strongtest.Card, key string) rfid.Tap {
 	t.Helper()
-	path := wired(t, &pn532test.Card{UID: card.UID[:], SAK: 0x20, ATS: ats, Say: card.Exchange})
+	path := startPN532(t, &pn532test.Card{UID: card.UID[:], SAK: 0x20, ATS: ats, Say: card.Exchange})
 	c := Config{Reader: ReaderConfig{Kind: "pn532", Values: rfid.Values{"port": "serial:" + path, "aes-key": key}}}
-	prove, err := c.strong(secrets{})
+	prove, err := c.proofVerifier(secrets{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Reader.host.Prove = prove
-	r, err := c.Reader.opener()()
+	r, err := c.Reader.readerOpener()()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -107,7 +107,7 @@ func readKey(n yamlfile.Node, k rfid.Key, beside func(yamlfile.Node) string) (st
 	v := ""
 	switch k.Type {
 	case rfid.Device:
-		v = besideFile(n, beside)
+		v = devicePath(n, beside)
 	case rfid.KeyFile:
 		v = beside(n)
 	case rfid.Word:
@@ -126,7 +126,7 @@ func readKey(n yamlfile.Node, k rfid.Key, beside func(yamlfile.Node) string) (st
 
 // devicePath returns the path of a device file, preceded by the bus if the kind has several buses. A relative path is
 // relative to the folder of machine.yaml.
-func besideFile(n yamlfile.Node, beside func(yamlfile.Node) string) string {
+func devicePath(n yamlfile.Node, beside func(yamlfile.Node) string) string {
 	if s := n.Str(); strings.Contains(s, ":") {
 		return s
 	}

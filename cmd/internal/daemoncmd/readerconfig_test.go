@@ -83,7 +83,7 @@ func TestTheCheckRejectsWhatOpeningWouldReject(t *testing.T) {
 		if (refused == nil) != want {
 			t.Errorf("%s: %v, want it taken: %v", text, refused, want)
 		}
-		open := c.opener()
+		open := c.readerOpener()
 		if refused != nil || open == nil {
 			return
 		}
@@ -121,7 +121,7 @@ func TestUnreadInputOfAReaderIsPassedOn(t *testing.T) {
 	}
 	said := make(chan string, 8)
 	c.host.Unread = func(u rfid.Unread) { said <- u.Raw }
-	r, err := c.opener()()
+	r, err := c.readerOpener()()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ type renewal struct {
 }
 
 // recordText returns the text of the record about the renewal.
-func (r renewal) sentence() string {
+func (r renewal) recordText() string {
 	return fmt.Sprintf("the journal began anew: %v; the file before is kept as %s", r.why, filepath.Base(r.kept))
 }
 
@@ -32,7 +32,7 @@ func (l *localJournal) renew(k keys) error {
 	carried := map[string][]byte{} // facts that are written to the new journal
 	var tags []session.Tag
 	if x := l.olderThanAcked(k); x != nil && !x.New && l.renewal == nil {
-		was, unread := l.facts()
+		was, unread := l.readFacts()
 		if _, err := l.compareTags(&was, unread); err != nil {
 			return err
 		}
@@ -69,19 +69,19 @@ func (l *localJournal) renew(k keys) error {
 	_, err := l.journal.Append(
 		journal.Entry{
 			Kind:  wire.Faulted,
-			Body:  wire.FaultBody{What: "journal", Why: wire.OneLine(l.renewal.sentence(), 2000)},
+			Body:  wire.FaultBody{What: "journal", Why: wire.OneLine(l.renewal.recordText(), 2000)},
 			Facts: carried,
 		},
 	)
 	if err != nil {
 		return err
 	}
-	return l.carryTags(tags)
+	return l.copyTags(tags)
 }
 
 // copyTags copies the old journal's tags to the new journal, each with a record. Tags that an earlier renewal has set
 // are left out, because this renewal sets a new tag.
-func (l *localJournal) carryTags(tags []session.Tag) error {
+func (l *localJournal) copyTags(tags []session.Tag) error {
 	var on []session.Tag
 	for _, t := range tags {
 		if daemon.IsJournalTag(t.ID) {
@@ -113,7 +113,7 @@ func (l *localJournal) restoreFlags() (awaits, restored bool, err error) {
 }
 
 // replaced reports whether this journal has replaced the machine's journal of generation g.
-func (l *localJournal) isFormer(g wire.Generation) bool {
+func (l *localJournal) replaced(g wire.Generation) bool {
 	facts, err := l.journal.Facts(daemon.FactRestored)
 	return err == nil && daemon.IsFormer(facts[daemon.FactRestored], g)
 }

@@ -47,7 +47,7 @@ func (u *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Rost
 	if err == nil {
 		damage := u.repair(ctx, m, network)
 		r, lerr := u.load(m)
-		u.wrongKey.stored = refusalOf(lerr)
+		u.wrongKey.stored = wrongKeyText(lerr)
 		u.setState(daemon.BundleState{Version: m.Version, Damage: damage})
 		if lerr == nil {
 			return r, nil

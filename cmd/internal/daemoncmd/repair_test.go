@@ -25,7 +25,7 @@ import (
 var everyDamage = flag.Bool("damages", false, "damage each file in all six ways, not in three")
 
 // isTried reports whether this test run uses this kind of damage.
-func tried(how string) bool {
+func isTried(how string) bool {
 	return *everyDamage || how == "one byte changed" || how == "deleted" || how == "older copy"
 }
 
@@ -87,7 +87,7 @@ func stop(t *testing.T) *stopped {
 	t.Helper()
 	k, build := exampleUpdater(t)
 	s := &stopped{k: k, older: map[string][]byte{}, data: t.TempDir(), folder: t.TempDir()}
-	s.at(s.data)
+	s.copyTo(s.data)
 	if err := os.MkdirAll(filepath.Join(s.folder, "chunks"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func stop(t *testing.T) *stopped {
 }
 
 // copyTo copies the machine's files to this folder.
-func (s *stopped) at(data string) {
+func (s *stopped) copyTo(data string) {
 	s.k.store.Dir, s.k.options.Memory = filepath.Join(data, "bundle"), filepath.Join(data, "verdicts")
 }
 
@@ -181,7 +181,7 @@ func (s *stopped) restart(
 		k.conf.From = s.folder
 	}
 	k.verifiedAt, k.repairedAt = time.Time{}, time.Time{}
-	r, err := k.first()
+	r, err := k.firstRoster()
 	if better := k.upkeep(t.Context()); better != nil {
 		r = better
 	}
@@ -196,7 +196,7 @@ func TestEachDamagedFileIsRepairedOrReported(t *testing.T) {
 	for _, source := range []string{"file", "folder", "none"} {
 		for _, name := range s.files(t) {
 			for how, damage := range damages {
-				if !tried(how) {
+				if !isTried(how) {
 					continue
 				}
 				t.Run(source+"/"+filepath.Base(name)+"/"+how, func(t *testing.T) {
@@ -310,7 +310,7 @@ func TestBundleFileThatIsAPipeIsRejected(t *testing.T) {
 	}
 	k := *s.k
 	k.conf, k.lastFile = BundleConfig{File: pipe}, ""
-	r, err := k.first()
+	r, err := k.firstRoster()
 	if r == nil || r.Version != 2 || err == nil || !strings.Contains(err.Error(), "is not a regular file") {
 		t.Errorf("%v, %v", r != nil, err)
 	}

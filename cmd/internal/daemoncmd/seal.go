@@ -27,7 +27,7 @@ func (s *sealKey) set(public string) {
 }
 
 // storeSeal stores the seal key of an acknowledgement.
-func (d *Daemon) keepSeal(signed []byte, k keys) {
+func (d *Daemon) storeSeal(signed []byte, k keys) {
 	if a, err := wire.OpenAck(signed, k.hub, policy.SiteID(d.c.Site), policy.MachineID(d.c.Machine)); err == nil {
 		d.seal.set(a.Seal)
 	}

@@ -101,7 +101,7 @@ type keys struct {
 }
 
 // readKeys reads all keys, and returns an error for each key that cannot be used.
-func (c Config) keys(s secrets) (k keys, errs []error) {
+func (c Config) readKeys(s secrets) (k keys, errs []error) {
 	fail := func(err error) {
 		if err != nil {
 			errs = append(errs, err)
@@ -109,12 +109,12 @@ func (c Config) keys(s secrets) (k keys, errs []error) {
 	}
 	var card, machine, aes string
 	var err error
-	k.card, card, err = c.cardKey(s)
+	k.card, card, err = c.readCardKey(s)
 	fail(err)
 	if k.given, err = c.givenCardKeys(); err != nil {
 		k.given = nil // without the stored keys the daemon starts, and the hub sends the keys again
 	}
-	k.signer, machine, err = c.machineKey(s)
+	k.signer, machine, err = c.readMachineKey(s)
 	fail(err)
 	k.bundle, err = verifier("bundle: key", c.Bundle.Key)
 	fail(err)
@@ -123,7 +123,7 @@ func (c Config) keys(s secrets) (k keys, errs []error) {
 		fail(err)
 	}
 	if c.Reader.AESKey() != "" {
-		k.strong, err = c.strong(s)
+		k.strong, err = c.proofVerifier(s)
 		fail(err)
 		aes, _ = s.read("reader: aes-key", c.Reader.AESKey())
 	}
@@ -131,15 +131,15 @@ func (c Config) keys(s secrets) (k keys, errs []error) {
 		k.hub, err = verifier("mqtt: hub-key", c.MQTT.HubKey)
 		fail(err)
 	}
-	return k, append(errs, c.differ(machine, card, aes)...)
+	return k, append(errs, c.requireDifferent(machine, card, aes)...)
 }
 
 // readCardKey reads the site's card key. The result text is empty if the file cannot be read.
-func (c Config) cardKey(s secrets) (key []byte, text string, err error) {
+func (c Config) readCardKey(s secrets) (key []byte, text string, err error) {
 	if text, err = s.read("card-key", c.CardKey); err != nil {
 		return nil, text, err
 	}
-	if err = c.fits("card-key", c.CardKey, text); err != nil {
+	if err = c.requireKind("card-key", c.CardKey, text); err != nil {
 		return nil, text, err
 	}
 	if key, err = hex.DecodeString(text); err != nil || len(key) < 16 {
@@ -149,11 +149,11 @@ func (c Config) cardKey(s secrets) (key []byte, text string, err error) {
 }
 
 // readMachineKey reads the machine's own key. The result text is empty if the file cannot be read.
-func (c Config) machineKey(s secrets) (signer note.Signer, text string, err error) {
+func (c Config) readMachineKey(s secrets) (signer note.Signer, text string, err error) {
 	if text, err = s.read("machine-key", c.MachineKey); err != nil {
 		return nil, text, err
 	}
-	if err = c.fits("machine-key", c.MachineKey, text); err != nil {
+	if err = c.requireKind("machine-key", c.MachineKey, text); err != nil {
 		return nil, text, err
 	}
 	if signer, err = note.NewSigner(text); err != nil {
@@ -173,12 +173,12 @@ func verifier(field, key string) (note.Verifiers, error) {
 }
 
 // proofVerifier returns the function that checks a card's proof of the site's AES key.
-func (c Config) strong(s secrets) (rfid.Prove, error) {
+func (c Config) proofVerifier(s secrets) (rfid.Prove, error) {
 	text, err := s.read("reader: aes-key", c.Reader.AESKey())
 	if err != nil {
 		return nil, err
 	}
-	if err := c.fits("reader: aes-key", c.Reader.AESKey(), text); err != nil {
+	if err := c.requireKind("reader: aes-key", c.Reader.AESKey(), text); err != nil {
 		return nil, err
 	}
 	key, err := strong.ParseKey([]byte(text))

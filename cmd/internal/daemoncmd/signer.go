@@ -26,7 +26,7 @@ func (c Config) Signer(store string) (note.Signer, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	if err := c.fits("machine-key", path, string(b)); err != nil {
+	if err := c.requireKind("machine-key", path, string(b)); err != nil {
 		return nil, "", err
 	}
 	s, err := note.NewSigner(strings.TrimSpace(string(b)))

@@ -23,11 +23,11 @@ func (p *points) doesNot(fr, en string, a ...any) { p.add(false, fr, en, a) }
 
 func (p *points) add(does bool, fr, en string, a []any) {
 	*p = append(*p, Point{Does: does, Text: policy.Text{
-		FR: spoken(policy.French, fr, a), EN: spoken(policy.English, en, a)}})
+		FR: formatSentence(policy.French, fr, a), EN: formatSentence(policy.English, en, a)}})
 }
 
 // formatSentence formats a sentence in one language.
-func spoken(l policy.Language, format string, a []any) string {
+func formatSentence(l policy.Language, format string, a []any) string {
 	in := make([]any, len(a))
 	for i, x := range a {
 		in[i] = x
@@ -203,7 +203,7 @@ func writeSummary(w io.Writer, c Config, l policy.Language) {
 }
 
 // checkEStop warns if the relay switches a machine but no emergency-stop input is wired.
-func (x *checker) eStop() {
+func (x *checker) checkEStop() {
 	if strings.HasPrefix(x.c.Relay.Pin, "gpio:") && x.c.Relay.EStop == "" {
 		x.out.warn("relay.e-stop: is missing: releasing the emergency stop may restart " +
 			"the machine while the session lives; " +

@@ -69,12 +69,12 @@ func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 		}
 		wait("publish", c.Publish(topics.Ack("laser"), 1, true, signed))
 	}
-	u, _ := w.uplink(url, records)
+	u, _ := w.startUplink(url, records)
 	g := w.journal.Generation()
 	// the acknowledgement of no records makes the machine send all records
 	say(wire.Ack{Site: "biklab", Machine: "laser", Root: emptyRoot, Generation: g}, thief)
 	var stolen wire.Checkpoint
-	w.until("all records at the thief", func() bool {
+	w.waitUntil("all records at the thief", func() bool {
 		select {
 		case data := <-batches:
 			batch, all, err := wire.ParseBatch(data)
@@ -112,7 +112,7 @@ func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 		say(a, x.by)
 		// the machine must answer once more, because its previous answer was already read
 		say(wire.Ack{Site: "biklab", Machine: "laser", Root: emptyRoot, Generation: g}, thief)
-		w.until("the next batch after an acknowledgement "+name, func() bool {
+		w.waitUntil("the next batch after an acknowledgement "+name, func() bool {
 			select {
 			case <-batches:
 				return true
@@ -125,7 +125,7 @@ func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 		}
 	}
 	say(genuine, thief)
-	w.until("the machine believes that all is held", func() bool { return u.Acked() == records })
+	w.waitUntil("the machine believes that all is held", func() bool { return u.Acked() == records })
 	if n := w.journal.Len(); n != records {
 		t.Errorf("the journal has %d records, want %d", n, records)
 	}

@@ -202,12 +202,12 @@ func (s *thiefSite) ownBadges() {
 			d.ID, d.Status = "urn:x:plain", plainListURL
 		}),
 	)
-	s.write("status/1.json", s.list(thiefNow))
+	s.write("status/1.json", s.statusList(thiefNow))
 	s.write("status/plain.json", plainList("urn:x:other"))
 }
 
 // statusList returns the lab's signed status list with this date.
-func (s *thiefSite) list(made time.Time, revoked ...int) []byte {
+func (s *thiefSite) statusList(made time.Time, revoked ...int) []byte {
 	s.t.Helper()
 	b, err := openbadge.IssueStatusList(openbadge.StatusListDraft{ID: listURL, Set: revoked}, s.lab, made)
 	if err != nil {
@@ -338,7 +338,7 @@ func (v *victim) restart() {
 		now:       func() time.Time { return v.now },
 		manifests: make(chan []byte, 1),
 	}
-	if r, err := v.k.first(); err == nil {
+	if r, err := v.k.firstRoster(); err == nil {
 		v.r = r
 	}
 }
@@ -366,7 +366,7 @@ func (v *victim) offer(b *site.Built) error {
 
 // offerGenuine offers a genuine bundle, which the machine must accept. The first bundle of a machine is installed once
 // and then copied for each further machine, because syncing each file to the disk is slow.
-func (v *victim) genuine(b *site.Built) {
+func (v *victim) offerGenuine(b *site.Built) {
 	v.s.t.Helper()
 	copied := func(from, to string) {
 		if err := os.CopyFS(to, os.DirFS(from)); err != nil {
@@ -390,7 +390,7 @@ func (v *victim) genuine(b *site.Built) {
 }
 
 // startsLaser reports whether a card switches the laser on.
-func (v *victim) opens(card string) bool {
+func (v *victim) startsLaser(card string) bool {
 	v.s.t.Helper()
 	uid, err := rfid.ParseUID(card)
 	if err != nil {
@@ -435,7 +435,7 @@ func (f forgery) sign(s *thiefSite) *site.Built {
 }
 
 // putChunk replaces or adds a chunk.
-func (f forgery) put(name string, data []byte) {
+func (f forgery) putChunk(name string, data []byte) {
 	c := wire.Chunk{Name: name, SHA256: wire.Hash(data), Size: int64(len(data))}
 	f.b.Chunks[c.SHA256] = data
 	if i := slices.IndexFunc(f.b.Manifest.Chunks, func(x wire.Chunk) bool { return x.Name == name }); i >= 0 {
@@ -458,11 +458,11 @@ func change[T any](f forgery, name string, do func(*T)) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.put(name, data)
+	f.putChunk(name, data)
 }
 
 // changeMember changes a member of the roster.
-func (f forgery) member(name string, do func(*wire.Member)) forgery {
+func (f forgery) changeMember(name string, do func(*wire.Member)) forgery {
 	f.t.Helper()
 	id := memberID(name)
 	change(f, wire.RosterChunk(wire.Bucket(policy.MemberID(id))), func(b *wire.RosterBucket) {
@@ -476,15 +476,15 @@ func (f forgery) member(name string, do func(*wire.Member)) forgery {
 }
 
 // addBadge adds a credential to a member.
-func (f forgery) badge(name string, credential []byte) forgery {
+func (f forgery) addBadge(name string, credential []byte) forgery {
 	f.t.Helper()
 	change(f, wire.BadgesChunk(wire.Bucket(policy.MemberID(memberID(name)))),
 		func(b *wire.BadgesBucket) { b.Credentials = append(b.Credentials, credential) })
-	return f.member(name, func(m *wire.Member) { m.Badges = append(m.Badges, wire.Hash(credential)) })
+	return f.changeMember(name, func(m *wire.Member) { m.Badges = append(m.Badges, wire.Hash(credential)) })
 }
 
 // setDocument replaces the content of a URL in the chunk of documents or status lists.
-func (f forgery) stands(chunk, url string, body []byte) forgery {
+func (f forgery) setDocument(chunk, url string, body []byte) forgery {
 	f.t.Helper()
 	change(f, chunk, func(b *wire.StatusBucket) {
 		b.Lists = slices.DeleteFunc(b.Lists, func(l wire.StatusList) bool { return l.URL == url })

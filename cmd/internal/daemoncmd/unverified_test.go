@@ -62,7 +62,7 @@ func largeSite(t *testing.T) (k *bundleUpdater, build func(version uint64, membe
 }
 
 // hasCard reports whether a roster contains a member's card.
-func knows(t *testing.T, r *roster.Roster, member int) bool {
+func hasCard(t *testing.T, r *roster.Roster, member int) bool {
 	t.Helper()
 	uid, err := rfid.ParseUID(sitetest.Card(member))
 	if err != nil {
@@ -84,11 +84,11 @@ func TestPreviousBundleIsUsedWhileTheNextIsVerified(t *testing.T) {
 	if err := wire.WriteFile(k.conf.File, bundleOf(t, build(2, 1000)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r, err := k.first()
-	if err != nil || r == nil || r.Version != 1 || !knows(t, r, 3) || knows(t, r, 30) {
+	r, err := k.firstRoster()
+	if err != nil || r == nil || r.Version != 1 || !hasCard(t, r, 3) || hasCard(t, r, 30) {
 		t.Fatalf("start: %v, a roster %t; want version 1", err, r != nil)
 	}
-	if got := rosterOf(t, k); got == nil || got.Version != 2 || !knows(t, got, 30) {
+	if got := firstRosterOf(t, k); got == nil || got.Version != 2 || !hasCard(t, got, 30) {
 		t.Error("run does not guardClient over version 2")
 	}
 }
@@ -104,27 +104,27 @@ func TestStartDoesNotWaitForThousandsOfUnverifiedBadges(t *testing.T) {
 	}
 	var states []daemon.BundleState
 	k.onState = func(s daemon.BundleState) { states = append(states, s) }
-	r, err := k.first()
+	r, err := k.firstRoster()
 	if err != nil || r != nil {
 		t.Fatalf("start: %v, a roster %t; want none yet", err, r != nil)
 	}
 	if len(states) == 0 || !states[len(states)-1].Verifying || states[len(states)-1].Refused != "" {
 		t.Errorf("told %+v, want verifying", states)
 	}
-	if r := rosterOf(t, k); r == nil || r.Version != 1 || !knows(t, r, 30) {
+	if r := firstRosterOf(t, k); r == nil || r.Version != 1 || !hasCard(t, r, 30) {
 		t.Error("run does not guardClient over version 1")
 	}
 	if last := states[len(states)-1]; last != (daemon.BundleState{Version: 1}) {
 		t.Errorf("told at the end %+v", last)
 	}
 	k.state = daemon.BundleState{}
-	if r, err := k.first(); err != nil || r == nil || r.Verified != 0 {
+	if r, err := k.firstRoster(); err != nil || r == nil || r.Verified != 0 {
 		t.Errorf("the next start: %v, a roster %t", err, r != nil)
 	}
 }
 
 // firstRosterOf returns the first roster that method run delivers.
-func rosterOf(t *testing.T, k *bundleUpdater) *roster.Roster {
+func firstRosterOf(t *testing.T, k *bundleUpdater) *roster.Roster {
 	t.Helper()
 	var got *roster.Roster
 	synctest.Test(t, func(t *testing.T) {
@@ -139,7 +139,7 @@ func rosterOf(t *testing.T, k *bundleUpdater) *roster.Roster {
 				}
 			}, func(err error) { t.Error(err) })
 		}()
-		<-time.After(2 * look) // the waiting time passes on the clock of the synctest bubble
+		<-time.After(2 * checkInterval) // the waiting time passes on the clock of the synctest bubble
 		synctest.Wait()
 		cancel()
 		<-done

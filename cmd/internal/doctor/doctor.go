@@ -99,12 +99,12 @@ func Examine(ctx context.Context, c daemoncmd.Config, s System) []Finding {
 	x.daemon(ctx)
 	x.broker(ctx)
 	x.bundle()
-	x.accepted()
+	x.checkAccepted()
 	return x.out
 }
 
 // addFinding adds a finding. A finding without a fault has no cure.
-func (x *exam) say(look string, s State, fact, cure policy.Text) {
+func (x *exam) addFinding(look string, s State, fact, cure policy.Text) {
 	if s == Well {
 		cure = policy.Text{}
 	}
@@ -158,25 +158,25 @@ func (x *exam) check() {
 		}
 		why := strings.ReplaceAll(err.Error(), "\n", "; ")
 		x.noBundle = x.noBundle || strings.HasPrefix(why, "bundle:")
-		x.say("check", Ill, tf("portillond refuserait : %s", "portillond would refuse: %s", why), mend)
+		x.addFinding("check", Ill, tf("portillond refuserait : %s", "portillond would refuse: %s", why), mend)
 	}
 	for _, w := range found.Warnings {
 		said = true
 		if !strings.HasPrefix(w, daemoncmd.KeptWarning) || !ill("persist") {
-			x.say("check", Ill, tf("portillond avertit : %s", "portillond warns: %s", w), mend)
+			x.addFinding("check", Ill, tf("portillond avertit : %s", "portillond warns: %s", w), mend)
 		}
 	}
 	for _, w := range found.Unseen {
 		said = true
-		x.say("check", Unknown, tf("Pas visible d’ici : %s", "Not to be seen from here: %s", w),
+		x.addFinding("check", Unknown, tf("Pas visible d’ici : %s", "Not to be seen from here: %s", w),
 			t("Relancer sur le Pi, avec sudo", "Run again on the Pi, with sudo"))
 	}
 	if f := found.PCSC; f != nil {
 		said = true
-		x.say("reader", map[bool]State{false: Ill, true: Unknown}[f.Unseen], f.Fact, f.Cure)
+		x.addFinding("reader", map[bool]State{false: Ill, true: Unknown}[f.Unseen], f.Fact, f.Cure)
 	}
 	if !said {
-		x.say("check", Well, t("portillond trouve le fichier, les clés et les broches en ordre",
+		x.addFinding("check", Well, t("portillond trouve le fichier, les clés et les broches en ordre",
 			"portillond finds the file, the keys and the pins sound"), policy.Text{})
 	}
 	x.out = append(x.out, pi...)
@@ -187,30 +187,30 @@ func (x *exam) check() {
 func (x *exam) boot() {
 	config, path, err := x.first("boot/firmware/config.txt", "boot/config.txt")
 	if err != nil {
-		x.say("boot", Unknown, t("Pas de config.txt : ce n’est pas un Raspberry Pi OS, ou il n’est pas lisible",
+		x.addFinding("boot", Unknown, t("Pas de config.txt : ce n’est pas un Raspberry Pi OS, ou il n’est pas lisible",
 			"No config.txt: this is no Raspberry Pi OS, or it cannot be read"), t("Sur un Pi : relancer avec sudo",
 			"On a Pi: run again with sudo"))
 		return
 	}
 	text, errs := bootconfig.Expand(x.s.Root, path, config)
 	for _, err := range errs {
-		x.say("boot", Unknown, tf("config.txt inclut un fichier qui ne se lit pas : %v",
+		x.addFinding("boot", Unknown, tf("config.txt inclut un fichier qui ne se lit pas : %v",
 			"config.txt includes a file that cannot be read: %v", err),
 			t("Vérifier son nom ; relancer avec sudo", "Check its name; run again with sudo"))
 	}
 	apply := tf("sudo portillon firmware apply %s, puis redémarrer", "sudo portillon firmware apply %s, and reboot",
-		x.file())
+		x.machineFile())
 	if missing := x.c.Missing(text, x.board()); len(missing) == 0 {
-		x.say("boot", Well, tf("/%s convient au câblage", "/%s fits the wiring", path), policy.Text{})
+		x.addFinding("boot", Well, tf("/%s convient au câblage", "/%s fits the wiring", path), policy.Text{})
 	} else {
 		var lines []string
 		for _, l := range missing {
 			lines = append(lines, l.Text)
 		}
-		x.say("boot", Ill, tf("Il manque dans /%s : %s", "/%s lacks: %s", path, strings.Join(lines, ", ")), apply)
+		x.addFinding("boot", Ill, tf("Il manque dans /%s : %s", "/%s lacks: %s", path, strings.Join(lines, ", ")), apply)
 	}
 	for _, c := range x.c.BootMachine().Clashes(text, x.board()) {
-		x.say("boot", Ill, tf("Dans /%s, une ligne contredit le câblage : %s", "In /%s a line contradicts the wiring: %s",
+		x.addFinding("boot", Ill, tf("Dans /%s, une ligne contredit le câblage : %s", "In /%s a line contradicts the wiring: %s",
 			path, c),
 			t("Retirer ou corriger cette ligne, puis redémarrer", "Take this line out or correct it, and reboot"))
 	}
@@ -228,17 +228,17 @@ func (x *exam) console() {
 	}
 	for word := range strings.FieldsSeq(line) {
 		if bootconfig.SerialConsole(word) {
-			x.say("console", Ill, tf("Linux parle sur le port série du lecteur (%s)",
+			x.addFinding("console", Ill, tf("Linux parle sur le port série du lecteur (%s)",
 				"Linux speaks on the reader’s serial port (%s)", word), tf("sudo portillon firmware apply %s, puis redémarrer",
-				"sudo portillon firmware apply %s, and reboot", x.file()))
+				"sudo portillon firmware apply %s, and reboot", x.machineFile()))
 			return
 		}
 	}
-	x.say("console", Well, t("Le port série est au lecteur seul", "The serial port is the reader’s alone"), policy.Text{})
+	x.addFinding("console", Well, t("Le port série est au lecteur seul", "The serial port is the reader’s alone"), policy.Text{})
 }
 
 // daemonTrustsClock asks the daemon whether its clock is trusted, because the daemon stores past synchronisations.
-func (x *exam) believed(ctx context.Context) bool {
+func (x *exam) daemonTrustsClock(ctx context.Context) bool {
 	st, err := x.s.Status(ctx)
 	return err == nil && st.Clock == string(wire.ClockTrusted)
 }
@@ -248,16 +248,16 @@ func (x *exam) believed(ctx context.Context) bool {
 func (x *exam) clock(ctx context.Context) {
 	switch {
 	case x.c.Clock == "trusted":
-		x.say("clock", Well, t("L’heure est tenue pour juste (clock: trusted)",
+		x.addFinding("clock", Well, t("L’heure est tenue pour juste (clock: trusted)",
 			"The clock is taken at its word (clock: trusted)"), policy.Text{})
 	case x.s.Synchronised():
-		x.say("clock", Well, t("L’horloge est synchronisée", "The clock is synchronised"), policy.Text{})
-	case x.believed(ctx):
-		x.say("clock", Well, t("L’horloge a été synchronisée et ne l’est plus : elle est crue un mois, si personne ne la "+
+		x.addFinding("clock", Well, t("L’horloge est synchronisée", "The clock is synchronised"), policy.Text{})
+	case x.daemonTrustsClock(ctx):
+		x.addFinding("clock", Well, t("L’horloge a été synchronisée et ne l’est plus : elle est crue un mois, si personne ne la "+
 			"change", "The clock was synchronised and no longer is: it is believed for a month, unless somebody sets it"),
 			policy.Text{})
 	default:
-		x.say("clock", Ill, t("L’horloge n’est pas synchronisée : les règles d’horaires et de dates refusent",
+		x.addFinding("clock", Ill, t("L’horloge n’est pas synchronisée : les règles d’horaires et de dates refusent",
 			"The clock is not synchronised: rules on hours and dates refuse"),
 			t("Donner accès à un serveur de temps (timedatectl), ou monter une horloge RTC",
 				"Give access to a time server (timedatectl), or fit a real-time clock"))
@@ -277,27 +277,27 @@ func (x *exam) disk() {
 	free, took, err := x.s.Disk(x.c.Data)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		x.say("disk", Unknown, tf("%s n’existe pas encore : portillond n’a jamais démarré ici",
+		x.addFinding("disk", Unknown, tf("%s n’existe pas encore : portillond n’a jamais démarré ici",
 			"%s is not there yet: portillond has never started here", x.c.Data),
 			tf("Le démarrer une fois : %s", "Start it once: %[1]s", x.start()))
 	case errors.Is(err, fs.ErrPermission):
-		x.say("disk", Unknown, tf("%s n’est pas à vous", "%s is not yours", x.c.Data),
+		x.addFinding("disk", Unknown, tf("%s n’est pas à vous", "%s is not yours", x.c.Data),
 			t("Relancer avec sudo", "Run again with sudo"))
 	case err != nil:
-		x.say("disk", Ill, tf("On ne peut pas écrire dans %s : %v. Aucune session ne démarre",
+		x.addFinding("disk", Ill, tf("On ne peut pas écrire dans %s : %v. Aucune session ne démarre",
 			"%s cannot be written: %v. No session starts", x.c.Data,
 			err), t("Libérer de la place, remonter en écriture, ou changer la carte mémoire",
 			"Free some room, mount it writable, or replace the memory card"))
 	case free < roomy:
-		x.say("disk", Ill, tf("Il reste %d Mo pour le journal", "%d MB are left for the journal", free>>20),
+		x.addFinding("disk", Ill, tf("Il reste %d Mo pour le journal", "%d MB are left for the journal", free>>20),
 			t("Libérer de la place", "Free some room"))
 	case took > slow:
-		x.say("disk", Ill, tf("La carte mémoire met %v pour écrire une ligne : elle s’use",
+		x.addFinding("disk", Ill, tf("La carte mémoire met %v pour écrire une ligne : elle s’use",
 			"The memory card takes %v to write a line: it is wearing out", took.Round(10*time.Millisecond)),
 			t("La remplacer par une carte « industrial » ou « endurance » ; le journal se copie avec /var/lib/portillon",
 				"Replace it by an “industrial” or “endurance” card; the journal is copied with /var/lib/portillon"))
 	default:
-		x.say("disk", Well, tf("Le journal s’écrit en %v, %d Mo sont libres",
+		x.addFinding("disk", Well, tf("Le journal s’écrit en %v, %d Mo sont libres",
 			"The journal is written in %v, %d MB are free", took.Round(time.Millisecond), free>>20), policy.Text{})
 	}
 }
@@ -309,7 +309,7 @@ func (x *exam) wear() {
 	for _, p := range paths {
 		v, err := x.read(p)
 		if v = strings.TrimSpace(v); err == nil && (v == "0x02" || v == "0x03") {
-			x.say("wear", Ill, t("La mémoire dit elle-même qu’elle est presque usée",
+			x.addFinding("wear", Ill, t("La mémoire dit elle-même qu’elle est presque usée",
 				"The memory says itself that it is nearly worn out"), t("La remplacer bientôt", "Replace it soon"))
 			return
 		}
@@ -321,7 +321,7 @@ func (x *exam) wear() {
 func (x *exam) daemon(ctx context.Context) {
 	st, err := x.s.Status(ctx)
 	if err != nil {
-		x.say("daemon", Ill, tf("portillond ne répond pas pour « %s »", "portillond does not answer for “%s”", x.c.Machine),
+		x.addFinding("daemon", Ill, tf("portillond ne répond pas pour « %s »", "portillond does not answer for “%s”", x.c.Machine),
 			tf("Le démarrer (%s) ; systemctl status portillond@%s dit pourquoi ; avec sudo si le socket %s ne s’ouvre pas",
 				"Start it (%s); systemctl status portillond@%s says why not; with sudo if the socket %s does not open", x.start(),
 				x.c.Machine, x.c.Control))
@@ -329,13 +329,13 @@ func (x *exam) daemon(ctx context.Context) {
 		return
 	}
 	if len(st.Faults) > 0 {
-		x.say("daemon", Ill, tf("La machine est arrêtée : %s", "The machine is held off: %s",
+		x.addFinding("daemon", Ill, tf("La machine est arrêtée : %s", "The machine is held off: %s",
 			strings.Join(st.Faults, ", ")), t("Voir le panneau de la machine", "See the machine’s panel"))
 	} else {
-		x.say("daemon", Well, t("portillond répond", "portillond answers"), policy.Text{})
+		x.addFinding("daemon", Well, t("portillond répond", "portillond answers"), policy.Text{})
 	}
 	if st.BundleRefused != "" {
-		x.say(
+		x.addFinding(
 			"bundle",
 			Ill,
 			tf("La machine refuse un bundle à cause d’une clé : %s", "The machine refuses a bundle because of a key: %s",
@@ -356,17 +356,17 @@ func (x *exam) daemon(ctx context.Context) {
 func (x *exam) journalState(st control.Status) {
 	switch {
 	case st.NewJournal != "" && st.Alone:
-		x.say("journal", Ill, tf("Le journal a recommencé (%s) et aucun hub n’est configuré",
+		x.addFinding("journal", Ill, tf("Le journal a recommencé (%s) et aucun hub n’est configuré",
 			"The journal began anew (%s), and no hub is configured", st.NewJournal),
 			tf("Vérifier la machine, puis : portillon machine untag --socket %s",
 				"Check the machine, then: portillon machine untag --socket %s", x.c.Control))
 	case st.NewJournal != "":
-		x.say("journal", Ill, tf("Le journal a recommencé (%s) : étiquettes, heures et pratiques sont au hub",
+		x.addFinding("journal", Ill, tf("Le journal a recommencé (%s) : étiquettes, heures et pratiques sont au hub",
 			"The journal began anew (%s): tags, hours and practice are at the hub", st.NewJournal),
 			tf("Au hub : portillon machine replace %s --hub hub.yaml",
 				"At the hub: portillon machine replace %s --hub hub.yaml", x.c.Machine))
 	case st.JournalDamage != "":
-		x.say(
+		x.addFinding(
 			"journal",
 			Ill,
 			tf("Le journal : %s", "The journal: %s", st.JournalDamage),
@@ -383,13 +383,13 @@ func (x *exam) readerState(st control.Status) {
 	switch {
 	case st.NoReader:
 	case st.Reader:
-		x.say("reader", Well, t("Le lecteur répond", "The reader answers"), policy.Text{})
+		x.addFinding("reader", Well, t("Le lecteur répond", "The reader answers"), policy.Text{})
 	case x.c.Reader.Kind == "pcsc":
-		x.say("reader", Ill, t("Le lecteur de cartes ne répond pas", "The card reader does not answer"),
+		x.addFinding("reader", Ill, t("Le lecteur de cartes ne répond pas", "The card reader does not answer"),
 			tf("Vérifier son câble USB ; journalctl -u portillond@%s dit pourquoi",
 				"Check its USB cable; journalctl -u portillond@%s says why", x.c.Machine))
 	default:
-		x.say("reader", Ill, t("Le lecteur de cartes ne répond pas", "The card reader does not answer"),
+		x.addFinding("reader", Ill, t("Le lecteur de cartes ne répond pas", "The card reader does not answer"),
 			tf("Vérifier son câble et %s ; journalctl -u portillond@%s dit ce qu’il répond",
 				"Check its wires and %s; journalctl -u portillond@%s says what it answers", x.c.Reader.Port(), x.c.Machine))
 	}
@@ -413,7 +413,7 @@ func (x *exam) port() {
 		return
 	}
 	if _, err := fs.Stat(x.s.Root, strings.TrimPrefix(path.Clean(p), "/")); err != nil {
-		x.say("reader", Ill, tf("Le lecteur n’est pas là : %s", "The reader is not there: %s", p),
+		x.addFinding("reader", Ill, tf("Le lecteur n’est pas là : %s", "The reader is not there: %s", p),
 			t("Vérifier son câble ; « portillon machine ports » liste ce qui est branché",
 				"Check its wires; “portillon machine ports” lists what is plugged in"))
 	}
@@ -421,11 +421,13 @@ func (x *exam) port() {
 
 // certificateWarning is the remaining validity below which a certificate is reported. Certificates are renewed
 // automatically 30 days before the end.
-const soon = 14 * 24 * time.Hour
+const certificateWarning = 14 * 24 * time.Hour
 
 // bundleWarning returns the remaining validity below which a bundle is reported: a third of the total validity, at most
 // a week. With a fixed limit of two weeks, a bundle of the usual 30 days would be reported half of the time.
-func soonFor(issued, until time.Time) time.Duration { return min(until.Sub(issued)/3, 7*24*time.Hour) }
+func bundleWarning(issued, until time.Time) time.Duration {
+	return min(until.Sub(issued)/3, 7*24*time.Hour)
+}
 
 // broker connects to the hub's broker like the daemon, and checks the dates of its certificate.
 func (x *exam) broker(ctx context.Context) {
@@ -434,15 +436,15 @@ func (x *exam) broker(ctx context.Context) {
 	}
 	until, err := x.s.Broker(ctx, x.c.MQTT.Broker)
 	if err != nil {
-		x.say("broker", Ill, tf("Le courtier %s n’est pas joignable : %v. Les cartes marchent, rien ne remonte",
+		x.addFinding("broker", Ill, tf("Le courtier %s n’est pas joignable : %v. Les cartes marchent, rien ne remonte",
 			"The broker %s cannot be reached: %v. Cards work, nothing is reported", x.c.MQTT.Broker, err),
 			t("Vérifier le réseau, le nom et le port dans mqtt: broker:",
 				"Check the network, and the name and port in mqtt: broker:"))
 		return
 	}
-	x.say("broker", Well, tf("Le courtier %s répond", "The broker %s answers", x.c.MQTT.Broker), policy.Text{})
-	if !until.IsZero() && until.Sub(x.s.Now) < soon {
-		x.say("certificate", Ill, tf("Le certificat du courtier expire le %s", "The broker’s certificate ends on %s",
+	x.addFinding("broker", Well, tf("Le courtier %s répond", "The broker %s answers", x.c.MQTT.Broker), policy.Text{})
+	if !until.IsZero() && until.Sub(x.s.Now) < certificateWarning {
+		x.addFinding("certificate", Ill, tf("Le certificat du courtier expire le %s", "The broker’s certificate ends on %s",
 			until.Format(time.DateOnly)), t("Le renouveler", "Renew it"))
 	}
 }
@@ -456,19 +458,19 @@ func (x *exam) bundle() {
 	switch {
 	case err != nil && x.noBundle:
 	case errors.Is(err, fs.ErrPermission):
-		x.say("bundle", Unknown, tf("%s n’est pas lisible", "%s cannot be read", x.c.Bundle.File),
+		x.addFinding("bundle", Unknown, tf("%s n’est pas lisible", "%s cannot be read", x.c.Bundle.File),
 			t("Relancer avec sudo", "Run again with sudo"))
 	case err != nil:
-		x.say("bundle", Ill, tf("Le bundle ne se lit pas : %v", "The bundle cannot be read: %v", err),
+		x.addFinding("bundle", Ill, tf("Le bundle ne se lit pas : %v", "The bundle cannot be read: %v", err),
 			t("Le refaire : portillon bundle build", "Make it again: portillon bundle build"))
 	case until.Before(x.s.Now):
-		x.say("bundle", Ill, tf("Le bundle est périmé depuis le %s", "The bundle ended on %s", until.Format(time.DateOnly)),
+		x.addFinding("bundle", Ill, tf("Le bundle est périmé depuis le %s", "The bundle ended on %s", until.Format(time.DateOnly)),
 			t("Le refaire : portillon bundle build", "Make it again: portillon bundle build"))
-	case until.Sub(x.s.Now) < soonFor(issued, until):
-		x.say("bundle", Ill, tf("Le bundle expire le %s", "The bundle ends on %s", until.Format(time.DateOnly)),
+	case until.Sub(x.s.Now) < bundleWarning(issued, until):
+		x.addFinding("bundle", Ill, tf("Le bundle expire le %s", "The bundle ends on %s", until.Format(time.DateOnly)),
 			t("Le refaire : portillon bundle build", "Make it again: portillon bundle build"))
 	default:
-		x.say("bundle", Well, tf("Le bundle vaut jusqu’au %s", "The bundle is good until %s", until.Format(time.DateOnly)),
+		x.addFinding("bundle", Well, tf("Le bundle vaut jusqu’au %s", "The bundle is good until %s", until.Format(time.DateOnly)),
 			policy.Text{})
 	}
 }

@@ -24,8 +24,8 @@ const patience = 5 * time.Second
 // Here returns the running computer, for the machine of c.
 func Here(c daemoncmd.Config) System {
 	return System{Root: os.DirFS("/"), Real: daemoncmd.RealPath, Watchdog: runtimeWatchdog, Now: time.Now(),
-		Synchronised: daemoncmd.Synchronised, Disk: disk, Life: life,
-		Broker: func(ctx context.Context, address string) (time.Time, error) { return broker(ctx, address, c) },
+		Synchronised: daemoncmd.Synchronised, Disk: testDisk, Life: bundleDates,
+		Broker: func(ctx context.Context, address string) (time.Time, error) { return connectBroker(ctx, address, c) },
 		Check:  func() daemoncmd.Checked { return c.Check(daemoncmd.Here(time.Now())) },
 		Status: func(ctx context.Context) (control.Status, error) {
 			rep, err := control.Call(ctx, c.Control, control.Request{Do: "status"})
@@ -49,7 +49,7 @@ func runtimeWatchdog(ctx context.Context) (string, error) {
 
 // connectBroker connects like the daemon of c and reads the broker's certificate, if any. No MQTT packet is sent, so no
 // password is needed.
-func broker(ctx context.Context, address string, c daemoncmd.Config) (time.Time, error) {
+func connectBroker(ctx context.Context, address string, c daemoncmd.Config) (time.Time, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return time.Time{}, err
@@ -93,7 +93,7 @@ func broker(ctx context.Context, address string, c daemoncmd.Config) (time.Time,
 }
 
 // testDisk writes a file in the journal's folder, with the same sync as for a record, and removes the file.
-func disk(dir string) (free uint64, took time.Duration, err error) {
+func testDisk(dir string) (free uint64, took time.Duration, err error) {
 	f, err := os.CreateTemp(dir, ".doctor-*")
 	if err != nil {
 		return 0, 0, err
@@ -116,7 +116,7 @@ func disk(dir string) (free uint64, took time.Duration, err error) {
 }
 
 // bundleDates returns the dates in a bundle file. The signature is not verified here, but by check.
-func life(path string) (issued, until time.Time, err error) {
+func bundleDates(path string) (issued, until time.Time, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return issued, until, err

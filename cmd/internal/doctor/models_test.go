@@ -18,7 +18,7 @@ import (
 )
 
 // shippedWirings returns all shipped wirings except the simulated wiring.
-func shipped(t *testing.T) map[string]daemoncmd.Config {
+func shippedWirings(t *testing.T) map[string]daemoncmd.Config {
 	t.Helper()
 	paths, _ := filepath.Glob("../../../firmware-config/*.yaml")
 	out := map[string]daemoncmd.Config{}
@@ -42,7 +42,7 @@ func shipped(t *testing.T) map[string]daemoncmd.Config {
 //
 //	UPDATE=1 go test ./cmd/internal/doctor -run Model
 func TestReportsOfEveryWiringOnEveryModelEqualTestdata(t *testing.T) {
-	wirings, names := shipped(t), pitest.Names()
+	wirings, names := shippedWirings(t), pitest.Names()
 	if len(names) != 14 {
 		t.Errorf("%d trees, want 7 models × 2 OS", len(names))
 	}
@@ -50,7 +50,7 @@ func TestReportsOfEveryWiringOnEveryModelEqualTestdata(t *testing.T) {
 		var b strings.Builder
 		for _, file := range sortedKeys(wirings) {
 			fmt.Fprintf(&b, "== %s\n", file)
-			wiring(t, &b, name, wirings[file])
+			writeResults(t, &b, name, wirings[file])
 		}
 		golden := filepath.Join("testdata/models", name+".txt")
 		if os.Getenv("UPDATE") != "" {
@@ -74,14 +74,14 @@ func sortedKeys[V any](m map[string]V) (out []string) {
 }
 
 // writeResults writes the results for one wiring on one Pi.
-func wiring(t *testing.T, b *strings.Builder, name string, c daemoncmd.Config) {
+func writeResults(t *testing.T, b *strings.Builder, name string, c daemoncmd.Config) {
 	t.Helper()
 	root, err := pitest.Tree(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.WriteString("-- as shipped\n")
-	looks(t, b, c, root)
+	writeReports(t, b, c, root)
 	board := bootconfig.ReadBoard(root)
 	r, err := c.ApplyBoot(string(root[config].Data), string(root[cmdline].Data), board)
 	if err != nil {
@@ -102,7 +102,7 @@ func wiring(t *testing.T, b *strings.Builder, name string, c daemoncmd.Config) {
 		t.Errorf("%s, %s: a second time it changes something: %v", name, c.Machine, err)
 	}
 	b.WriteString("-- after the reboot\n")
-	looks(t, b, c, root)
+	writeReports(t, b, c, root)
 }
 
 const (
@@ -135,7 +135,7 @@ func reboot(root fstest.MapFS, r bootconfig.Result, b bootconfig.Board) {
 
 // writeReports writes the reports of the check and of the doctor about the computer. Other tests cover keys, bundle,
 // daemon and broker.
-func looks(t *testing.T, b *strings.Builder, c daemoncmd.Config, root fstest.MapFS) {
+func writeReports(t *testing.T, b *strings.Builder, c daemoncmd.Config, root fstest.MapFS) {
 	t.Helper()
 	span := strings.TrimSpace(string(root[pitest.Watchdog].Data))
 	found := c.CheckPi(daemoncmd.Computer{Root: root})
@@ -148,7 +148,7 @@ func looks(t *testing.T, b *strings.Builder, c daemoncmd.Config, root fstest.Map
 	for _, u := range found.Unseen {
 		fmt.Fprintf(b, "unseen    %s\n", u)
 	}
-	_, s := pi(t)
+	_, s := healthyPi(t)
 	s.Root, s.Check = root, func() daemoncmd.Checked { return found }
 	s.Watchdog = func(context.Context) (string, error) { return span, nil }
 	for _, f := range Examine(t.Context(), c, s) {

@@ -14,7 +14,7 @@ import (
 )
 
 // machineFile returns the path of the machine.yaml, for a command in a text.
-func (x *exam) file() string { return "/etc/portillon/" + x.c.Machine + ".yaml" }
+func (x *exam) machineFile() string { return "/etc/portillon/" + x.c.Machine + ".yaml" }
 
 // persist checks whether the driver of the relay's chip releases a line after the line's program has died.
 func (x *exam) persist() {
@@ -23,18 +23,18 @@ func (x *exam) persist() {
 		return
 	}
 	cure := tf("sudo portillon firmware apply %s (il écrit dtparam=strict_gpiod dans config.txt), puis redémarrer",
-		"sudo portillon firmware apply %s (it writes dtparam=strict_gpiod into config.txt), and reboot", x.file())
+		"sudo portillon firmware apply %s (it writes dtparam=strict_gpiod into config.txt), and reboot", x.machineFile())
 	switch kept, driver := bootconfig.Outputs(x.s.Root, label, line, x.board()); kept {
 	case bootconfig.Released:
-		x.say("persist", Well, tf("Une sortie retombe quand son programme meurt (%s)",
+		x.addFinding("persist", Well, tf("Une sortie retombe quand son programme meurt (%s)",
 			"An output falls when its program dies (%s)", driver), policy.Text{})
 	case bootconfig.Kept:
-		x.say("persist", Ill,
+		x.addFinding("persist", Ill,
 			tf("Le pilote GPIO %s garde les sorties après la mort du programme : un gardien tué laisserait le relais fermé",
 				"The GPIO driver %s keeps outputs after their program’s death: a killed guard would leave the relay "+
 					"closed", driver), cure)
 	default:
-		x.say("persist", Unknown, t("Le pilote GPIO ne dit pas ce que devient une sortie quand son programme meurt",
+		x.addFinding("persist", Unknown, t("Le pilote GPIO ne dit pas ce que devient une sortie quand son programme meurt",
 			"The GPIO driver does not say what becomes of an output when its program dies"),
 			t("Vérifier une fois, machine débranchée : tuer portillond et son gardien, et regarder le relais",
 				"Check once, with the machine unplugged: kill portillond and its guard, and look at the relay"))
@@ -43,7 +43,7 @@ func (x *exam) persist() {
 
 // minWatchdog is the minimum safe watchdog timeout. A daemon-reload, which every package installation runs, took 13.5 s
 // on an idle Zero W (measured by a third party, pihero), and systemd does not reset the watchdog meanwhile.
-const shortest = 30 * time.Second
+const minWatchdog = 30 * time.Second
 
 // watchdog checks that the watchdog resets a Pi whose kernel hangs. systemd resets the watchdog at the interval set by
 // RuntimeWatchdogSec. Since Trixie, Raspberry Pi OS sets RuntimeWatchdogSec to 1m in a drop-in (raspberrypi-sys-mods,
@@ -53,10 +53,10 @@ func (x *exam) watchdog(ctx context.Context) {
 	state, err := x.read("sys/class/watchdog/watchdog0/state")
 	if errors.Is(err, fs.ErrNotExist) {
 		if entries, _ := fs.Glob(x.s.Root, "sys/class/watchdog/watchdog0"); len(entries) == 0 {
-			x.say("watchdog", Ill, t("Il n’y a pas de chien de garde : un noyau bloqué garderait le relais fermé",
+			x.addFinding("watchdog", Ill, t("Il n’y a pas de chien de garde : un noyau bloqué garderait le relais fermé",
 				"There is no watchdog: a kernel that hangs would keep the relay closed"),
 				tf("sudo portillon firmware apply %s (il écrit dtparam=watchdog=on dans config.txt), puis redémarrer",
-					"sudo portillon firmware apply %s (it writes dtparam=watchdog=on into config.txt), and reboot", x.file()))
+					"sudo portillon firmware apply %s (it writes dtparam=watchdog=on into config.txt), and reboot", x.machineFile()))
 			return
 		}
 	}
@@ -69,14 +69,14 @@ func (x *exam) watchdog(ctx context.Context) {
 		"Put [Manager] and RuntimeWatchdogSec=1m into /etc/systemd/system.conf.d/90-watchdog.conf, and reboot")
 	switch {
 	case werr != nil || perr != nil:
-		x.say("watchdog", Unknown, t("systemd ne dit pas s’il nourrit le chien de garde",
+		x.addFinding("watchdog", Unknown, t("systemd ne dit pas s’il nourrit le chien de garde",
 			"systemd does not say whether it feeds the watchdog"),
 			t("Regarder : systemctl show -p RuntimeWatchdogUSec", "Look: systemctl show -p RuntimeWatchdogUSec"))
 	case fed == 0 || state != "" && state != "active":
-		x.say("watchdog", Ill, t("Personne ne nourrit le chien de garde : un noyau bloqué garderait le relais fermé",
+		x.addFinding("watchdog", Ill, t("Personne ne nourrit le chien de garde : un noyau bloqué garderait le relais fermé",
 			"Nobody feeds the watchdog: a kernel that hangs would keep the relay closed"), cure)
-	case fed < shortest:
-		x.say("watchdog", Ill,
+	case fed < minWatchdog:
+		x.addFinding("watchdog", Ill,
 			tf("Le chien de garde n’attend que %v : un Zero W met 13,5 s à recharger systemd, et redémarrerait pendant une "+
 				"mise à jour",
 				"The watchdog waits for %v only: a Zero W takes 13.5 s to reload systemd, and would reset in the middle of an "+
@@ -86,7 +86,7 @@ func (x *exam) watchdog(ctx context.Context) {
 				"Take the shorter RuntimeWatchdogSec out (systemd-analyze cat-config systemd/system.conf shows it), or set it "+
 					"to 1m, and reboot"))
 	default:
-		x.say("watchdog", Well, tf("Le chien de garde veille sur le noyau (RuntimeWatchdogSec=%s)",
+		x.addFinding("watchdog", Well, tf("Le chien de garde veille sur le noyau (RuntimeWatchdogSec=%s)",
 			"The watchdog looks after the kernel (RuntimeWatchdogSec=%s)", text), policy.Text{})
 	}
 }
@@ -142,15 +142,15 @@ func (x *exam) bus() {
 		"Set the PN532 to SPI (its two switches) and write port: \"spi:/dev/spidev0.0\", or take a serial adapter on USB")
 	switch b := x.board(); {
 	case b.Family == bootconfig.RP1:
-		x.say("bus", Well, tf("L’I²C de ce modèle convient au PN532 (%s)", "The I²C of this model bears a PN532 (%s)",
+		x.addFinding("bus", Well, tf("L’I²C de ce modèle convient au PN532 (%s)", "The I²C of this model bears a PN532 (%s)",
 			b.Model), policy.Text{})
 	case b.Known():
-		x.say("bus", Ill,
+		x.addFinding("bus", Ill,
 			tf("Un PN532 en I²C ne marche que sur un Pi 5 ou un Compute Module 5 ; l’I²C de ce modèle (%s) n’attend pas la puce",
 				"A PN532 on I²C works on a Pi 5 or Compute Module 5 only; the I²C of this model (%s) does not wait for the "+
 					"chip", b.Model), cure)
 	default:
-		x.say("bus", Unknown,
+		x.addFinding("bus", Unknown,
 			t("Un PN532 en I²C ne marche que sur un Pi 5 ou un Compute Module 5, et ce modèle n’est pas connu",
 				"A PN532 on I²C works on a Pi 5 or Compute Module 5 only, and this model is not known"), cure)
 	}

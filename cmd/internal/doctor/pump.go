@@ -22,11 +22,11 @@ const (
 	lookEach       = 5 * time.Millisecond
 	// dischargeTime is the time after which a pump with one broken R2 is discharged: 2.5 times its time constant of 1.2
 	// s.
-	emptied     = 3 * time.Second
-	afterEdges  = 500 * time.Millisecond
-	levelHeld   = 2 * time.Second
-	beaten      = 2 * time.Second
-	mostOpening = 3 * time.Second
+	dischargeTime = 3 * time.Second
+	afterEdges    = 500 * time.Millisecond
+	levelHeld     = 2 * time.Second
+	beaten        = 2 * time.Second
+	mostOpening   = 3 * time.Second
 )
 
 // PumpBench is a charge pump with its relay and the feedback contact. No other process may use the pump's line.
@@ -84,14 +84,14 @@ func (x *edgeTest) watch(ctx context.Context, d time.Duration) (ever, last bool,
 		if !time.Now().Before(end) || x.r.Stopped {
 			return ever, last, nil
 		}
-		if err := pass(ctx, lookEach); err != nil {
+		if err := sleep(ctx, lookEach); err != nil {
 			return ever, last, err
 		}
 	}
 }
 
 // sleep waits for d, or returns the error of ctx.
-func pass(ctx context.Context, d time.Duration) error {
+func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -107,7 +107,7 @@ func (x *edgeTest) rest(ctx context.Context) error {
 	if err := x.b.Drive(false); err != nil {
 		return err
 	}
-	_, last, err := x.watch(ctx, emptied)
+	_, last, err := x.watch(ctx, dischargeTime)
 	x.r.AtRest = last
 	return err
 }
@@ -119,7 +119,7 @@ func (x *edgeTest) edges(ctx context.Context) error {
 			if err := x.b.Drive(i%2 == 0); err != nil {
 				return err
 			}
-			if err := pass(ctx, betweenEdge); err != nil {
+			if err := sleep(ctx, betweenEdge); err != nil {
 				return err
 			}
 		}
@@ -128,7 +128,7 @@ func (x *edgeTest) edges(ctx context.Context) error {
 			return err
 		}
 		x.r.Edges[n] = ever
-		if err := x.empty(ctx); err != nil {
+		if err := x.discharge(ctx); err != nil {
 			return err
 		}
 	}
@@ -136,11 +136,11 @@ func (x *edgeTest) edges(ctx context.Context) error {
 }
 
 // discharge waits with the line low until the pump is discharged.
-func (x *edgeTest) empty(ctx context.Context) error {
+func (x *edgeTest) discharge(ctx context.Context) error {
 	if err := x.b.Drive(false); err != nil {
 		return err
 	}
-	_, _, err := x.watch(ctx, emptied)
+	_, _, err := x.watch(ctx, dischargeTime)
 	return err
 }
 
@@ -154,7 +154,7 @@ func (x *edgeTest) level(ctx context.Context) error {
 		return err
 	}
 	x.r.Level = last
-	return x.empty(ctx)
+	return x.discharge(ctx)
 }
 
 // beat sends the heartbeat, stops with the line high, and measures how long the contactor stays closed.
@@ -187,7 +187,7 @@ func (x *edgeTest) beat(ctx context.Context) error {
 			x.r.Stuck = true
 			return nil
 		}
-		if err := pass(ctx, lookEach); err != nil {
+		if err := sleep(ctx, lookEach); err != nil {
 			return err
 		}
 	}

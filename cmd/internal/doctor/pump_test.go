@@ -19,7 +19,7 @@ import (
 )
 
 // simulatedPump simulates the drawn pump with a contactor behind the relay. The test controls the time.
-type calculated struct {
+type simulatedPump struct {
 	t      *testing.T
 	p      *circuit.Pump
 	high   bool
@@ -32,7 +32,7 @@ type calculated struct {
 // lag is the time that the contactor needs to move.
 const lag = 50 * time.Millisecond
 
-func (c *calculated) advance() {
+func (c *simulatedPump) advance() {
 	for now := time.Now(); c.at.Before(now); {
 		d := min(now.Sub(c.at), 5*time.Millisecond)
 		if _, _, err := c.p.Hold(c.high, d.Seconds()); err != nil {
@@ -49,20 +49,20 @@ func (c *calculated) advance() {
 }
 
 // Drive implements PumpBench.
-func (c *calculated) Drive(high bool) error {
+func (c *simulatedPump) Drive(high bool) error {
 	c.advance()
 	c.high = high
 	return nil
 }
 
 // Closed implements PumpBench.
-func (c *calculated) Closed() bool { c.advance(); return c.closed }
+func (c *simulatedPump) Closed() bool { c.advance(); return c.closed }
 
 // Stopped implements PumpBench.
-func (c *calculated) Stopped() bool { return false }
+func (c *simulatedPump) Stopped() bool { return false }
 
 // drawnPump builds the pump of the drawing with these faults.
-func drawnPump(t *testing.T, corner circuit.Corner, faults ...circuit.Fault) *calculated {
+func drawnPump(t *testing.T, corner circuit.Corner, faults ...circuit.Fault) *simulatedPump {
 	t.Helper()
 	svg, err := os.ReadFile("../../../firmware-config/charge-pump.svg")
 	if err != nil {
@@ -76,7 +76,7 @@ func drawnPump(t *testing.T, corner circuit.Corner, faults ...circuit.Fault) *ca
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &calculated{t: t, p: p, at: time.Now(), since: time.Now()}
+	return &simulatedPump{t: t, p: p, at: time.Now(), since: time.Now()}
 }
 
 func open(part string) circuit.Fault    { return circuit.Fault{Part: part} }
@@ -127,13 +127,13 @@ func TestEachFaultOfThePumpIsReportedAndAHealthyPumpPasses(t *testing.T) {
 }
 
 // immediatePump is a pump whose contactor follows the line immediately, so that the test reaches the heartbeat.
-type obedient struct {
+type immediatePump struct {
 	high, stop atomic.Bool
 	fails      atomic.Bool
 }
 
 // Drive implements PumpBench.
-func (o *obedient) Drive(high bool) error {
+func (o *immediatePump) Drive(high bool) error {
 	o.high.Store(high)
 	if o.fails.Load() {
 		return errors.New("the board burnt")
@@ -142,23 +142,23 @@ func (o *obedient) Drive(high bool) error {
 }
 
 // Closed implements PumpBench.
-func (o *obedient) Closed() bool { return o.high.Load() }
+func (o *immediatePump) Closed() bool { return o.high.Load() }
 
 // Stopped implements PumpBench.
-func (o *obedient) Stopped() bool { return o.stop.Load() }
+func (o *immediatePump) Stopped() bool { return o.stop.Load() }
 
 func TestPumpTestAlwaysLeavesTheLineLow(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: tries every answer of the hardware")
 	}
-	for name, end := range map[string]func(*obedient, context.CancelFunc){
-		"the emergency stop is pressed": func(o *obedient, _ context.CancelFunc) { o.stop.Store(true) },
-		"it is ended":                   func(_ *obedient, cancel context.CancelFunc) { cancel() },
-		"the line fails":                func(o *obedient, _ context.CancelFunc) { o.fails.Store(true) },
+	for name, end := range map[string]func(*immediatePump, context.CancelFunc){
+		"the emergency stop is pressed": func(o *immediatePump, _ context.CancelFunc) { o.stop.Store(true) },
+		"it is ended":                   func(_ *immediatePump, cancel context.CancelFunc) { cancel() },
+		"the line fails":                func(o *immediatePump, _ context.CancelFunc) { o.fails.Store(true) },
 	} {
 		for after := time.Second; after < 27*time.Second; after += 900 * time.Millisecond {
 			synctest.Test(t, func(t *testing.T) {
-				o := &obedient{}
+				o := &immediatePump{}
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				var r Reaction
@@ -184,7 +184,7 @@ func TestPumpTestAlwaysLeavesTheLineLow(t *testing.T) {
 }
 
 func TestPumpTestIsRefusedIfUnsafeOrWithoutFeedback(t *testing.T) {
-	c, s := pi(t)
+	c, s := healthyPi(t)
 	c.Relay.Heartbeat, c.Relay.Feedback = true, "gpio:pinctrl-/23"
 	s.Status = func(context.Context) (control.Status, error) { return control.Status{}, errors.New("no daemon") }
 	none := func(daemoncmd.Config) (PumpBench, func(), error) {
@@ -224,7 +224,7 @@ func TestPumpTestIsRefusedIfUnsafeOrWithoutFeedback(t *testing.T) {
 // The test uses the pins of the file. The pump's line is low from the beginning and is released at the end.
 func TestPumpTestUsesThePinsOfTheMachineFile(t *testing.T) {
 	dir := t.TempDir()
-	c, _ := pi(t)
+	c, _ := healthyPi(t)
 	c.Relay = daemoncmd.RelayConfig{Pin: "sim:" + dir + "/relay", Feedback: "sim:" + dir + "/mirror", EStop: "sim:" + dir +
 		"/stop", Heartbeat: true}
 	b, done, err := OpenPump(c)

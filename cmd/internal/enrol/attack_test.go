@@ -153,7 +153,7 @@ func TestSecretsAreSentOnlyToTheVerifiedHub(t *testing.T) {
 // A request that was signed for one connection is rejected on another connection, so an eavesdropper cannot replay it.
 func TestSignedRequestsAreBoundToTheirConnection(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	signer, _, err := c.Signer(e.store())
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +190,7 @@ func insecure() *http.Client {
 // Manifest, chunks and credentials contain names of members, so only enrolled machines may read them.
 func TestBundleIsOnlyForEnrolledMachines(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	stranger := insecure()
 	_, forged := certificate(t, "laser")
 	impostor := &http.Client{
@@ -199,7 +199,7 @@ func TestBundleIsOnlyForEnrolledMachines(t *testing.T) {
 		},
 	}
 	other := newWorld(t)
-	oe, oc := other.joined(t, "laser")
+	oe, oc := other.enrolled(t, "laser")
 	pair, err := tls.LoadX509KeyPair(oc.HubDir()+"/machine.crt", oc.HubDir()+"/machine.key")
 	if err != nil {
 		t.Fatal(err)

@@ -152,7 +152,7 @@ func (b *browser) member(name string) string {
 
 // recognises reports whether a daemon recognises the card of a tap. No member of this site has a badge, so every card
 // is refused.
-func (w *world) knows(said *log, card string) bool {
+func (w *world) recognises(said *logBuffer, card string) bool {
 	w.t.Helper()
 	r, err := control.Call(w.t.Context(), said.socket, control.Request{Do: "tap", Card: card})
 	if err != nil || r.Wrong || r.OK || r.EN == "" {
@@ -163,9 +163,9 @@ func (w *world) knows(said *log, card string) bool {
 
 // enrolByTap assigns an unknown card to a new member by a tap, like an administrator. The hub never receives the card's
 // number.
-func (b *browser) enrolByTap(said *log, name, card string) string {
+func (b *browser) enrolByTap(said *logBuffer, name, card string) string {
 	b.t.Helper()
-	if b.w.knows(said, card) {
+	if b.w.recognises(said, card) {
 		b.t.Fatalf("the card %s is known", card)
 	}
 	id := b.member(name)
@@ -188,7 +188,7 @@ func (b *browser) enrolByTap(said *log, name, card string) string {
 func (b *browser) awaitBundle(holds string, is func(members string) bool) {
 	b.t.Helper()
 	await(b.t, "a bundle in force at the machine: "+holds, func() bool {
-		version, members := b.w.bundled() // both are read from the same bundle, because the next bundle may arrive at any moment
+		version, members := b.w.cardsInBundle() // both are read from the same bundle, because the next bundle may arrive at any moment
 		if !is(members) {
 			return false
 		}
@@ -199,7 +199,7 @@ func (b *browser) awaitBundle(holds string, is func(members string) bool) {
 }
 
 // cardsInBundle returns all cards of the bundle in force at the hub.
-func (w *world) bundled() (version uint64, members string) {
+func (w *world) cardsInBundle() (version uint64, members string) {
 	w.t.Helper()
 	m, s := w.inForce()
 	var out strings.Builder
@@ -261,9 +261,9 @@ func readKey(t *testing.T, path string) []byte {
 func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 	w, b := managedWorld(t)
 	const numbered, tapped, idle = "04A22400000001", "04A22400000002", "04A22400000003"
-	e, c := w.joined(t, "laser")
-	_, stolen := w.joined(t, "machine-1") // enrol a second machine, which will be stolen
-	said := e.daemon(t, c)
+	e, c := w.enrolled(t, "laser")
+	_, stolen := w.enrolled(t, "machine-1") // enrol a second machine, which will be stolen
+	said := e.startDaemon(t, c)
 	b.awaitBundle("any", func(string) bool { return true })
 	await(t, "a seal key", func() bool {
 		for _, m := range w.Machines() {
@@ -283,7 +283,7 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 		return strings.Contains(s, hashUnder(t, old, numbered)) && strings.Contains(s, hashUnder(t, old, tapped)) &&
 			strings.Contains(s, hashUnder(t, old, idle))
 	})
-	if !w.knows(said, tapped) || w.knows(said, "04A22400000009") {
+	if !w.recognises(said, tapped) || w.recognises(said, "04A22400000009") {
 		t.Fatal("before the change: the machine knows the wrong cards")
 	}
 
@@ -323,10 +323,10 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 	}
 
 	// Both kinds of cards are valid. The tap of the second card binds it to the new key.
-	if !w.knows(said, numbered) {
+	if !w.recognises(said, numbered) {
 		t.Error("a card that the hub knows by its number is unknown during the change")
 	}
-	if !w.knows(said, tapped) {
+	if !w.recognises(said, tapped) {
 		t.Error("a card that the hub knows by its HMAC is unknown during the change")
 	}
 	await(t, "the tapped card is bound to the new key", func() bool { s, _ = b.cardKey(); return s.Left == 1 })
@@ -334,7 +334,7 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 		"the card under the new key",
 		func(s string) bool { return strings.Contains(s, hashUnder(t, fresh, tapped)) },
 	)
-	if !w.knows(said, tapped) {
+	if !w.recognises(said, tapped) {
 		t.Error("the card is unknown once it is bound to the new key")
 	}
 
@@ -352,21 +352,21 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 	b.awaitBundle("without the old key", func(s string) bool {
 		return !strings.Contains(s, hashUnder(t, old, idle)) && strings.Contains(s, hashUnder(t, fresh, tapped))
 	})
-	if w.knows(said, idle) {
+	if w.recognises(said, idle) {
 		t.Error("a card of the dropped key is known")
 	}
-	if !w.knows(said, tapped) || !w.knows(said, numbered) {
+	if !w.recognises(said, tapped) || !w.recognises(said, numbered) {
 		t.Error("after the end a card of the new key is unknown")
 	}
 	if left, err := os.Stat(w.config.Join.CardKey + ".before"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the old key is still there: %v %v", left, err)
 	}
-	w.thiefOfAMachineReadsNothingNew(stolen, old, numbered, tapped, idle)
-	w.machineKeepsItsKeys(said, e, c, fresh)
+	w.checkStolenMachine(stolen, old, numbered, tapped, idle)
+	w.checkStoredKeys(said, e, c, fresh)
 }
 
 // checkStolenMachine tries to read the new bundle with the files of a stolen machine, which must fail.
-func (w *world) thiefOfAMachineReadsNothingNew(c daemoncmd.Config, old []byte, cards ...string) {
+func (w *world) checkStolenMachine(c daemoncmd.Config, old []byte, cards ...string) {
 	w.t.Helper()
 	m, s := w.inForce()
 	_, err := roster.Load(s, m, roster.Options{CardKey: old, Now: time.Now()})
@@ -374,7 +374,7 @@ func (w *world) thiefOfAMachineReadsNothingNew(c daemoncmd.Config, old []byte, c
 	if !errors.As(err, &other) || other.Here != wire.MarkOf(old) || other.Bundle != m.CardCheck {
 		w.t.Errorf("the new bundle with the old key: %v, want both check values", err)
 	}
-	_, text := w.bundled()
+	_, text := w.cardsInBundle()
 	for _, card := range cards {
 		if strings.Contains(text, hashUnder(w.t, old, card)) {
 			w.t.Errorf("the new bundle has the card %s under the old key", card)
@@ -391,7 +391,7 @@ func (w *world) thiefOfAMachineReadsNothingNew(c daemoncmd.Config, old []byte, c
 
 // checkStoredKeys checks the card keys on the machine's disk: only the machine's user can read them, and they suffice
 // for a start without the hub.
-func (w *world) machineKeepsItsKeys(said *log, e *Enrolment, c daemoncmd.Config, fresh []byte) {
+func (w *world) checkStoredKeys(said *logBuffer, e *Enrolment, c daemoncmd.Config, fresh []byte) {
 	w.t.Helper()
 	path := filepath.Join(c.HubDir(), daemoncmd.CardKeysFile)
 	fi, err := os.Stat(path)

@@ -27,7 +27,7 @@ import (
 )
 
 // largeSite is a hub that serves a site with many members, and a machine of that site.
-type many struct {
+type largeSite struct {
 	*world
 	t       *testing.T
 	key     *openbadge.Key
@@ -46,18 +46,18 @@ type many struct {
 }
 
 // countedConn is a connection that counts the transferred bytes.
-type counted struct {
+type countedConn struct {
 	net.Conn
 	n *atomic.Int64
 }
 
-func (c counted) Read(b []byte) (int, error) {
+func (c countedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.n.Add(int64(n))
 	return n, err
 }
 
-func (c counted) Write(b []byte) (int, error) {
+func (c countedConn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
 	c.n.Add(int64(n))
 	return n, err
@@ -65,9 +65,9 @@ func (c counted) Write(b []byte) (int, error) {
 
 // newLargeSite creates a site of n members with the given number of badges each. The policy of package sitetest names
 // these badges.
-func newMany(t *testing.T, n, badges int) *many {
+func newLargeSite(t *testing.T, n, badges int) *largeSite {
 	t.Helper()
-	s := &many{world: newWorld(t), t: t, version: 1}
+	s := &largeSite{world: newWorld(t), t: t, version: 1}
 	text, err := os.ReadFile("../../../site-example/policy.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func newMany(t *testing.T, n, badges int) *many {
 }
 
 // award issues the k-th badge of the policy to the i-th member.
-func (s *many) award(i, k int) {
+func (s *largeSite) award(i, k int) {
 	s.t.Helper()
 	p := s.policy
 	b := p.Badges[k%len(p.Badges)]
@@ -111,7 +111,7 @@ func (s *many) award(i, k int) {
 	s.badges = append(s.badges, site.File{Name: fmt.Sprintf("badges/%d-%d-%d.json", i, k, len(s.badges)), Data: data})
 }
 
-func (s *many) site() *site.Site {
+func (s *largeSite) site() *site.Site {
 	out, err := site.New(s.text, s.members, s.badges, nil, nil)
 	if err != nil {
 		s.t.Fatal(err)
@@ -120,7 +120,7 @@ func (s *many) site() *site.Site {
 }
 
 // publish builds the site's bundle, makes the hub serve the bundle, and returns the signed manifest.
-func (s *many) publish() []byte {
+func (s *largeSite) publish() []byte {
 	s.t.Helper()
 	s.version++
 	now := time.Now()
@@ -140,12 +140,12 @@ func (s *many) publish() []byte {
 }
 
 // enrol enrols a machine whose connections are counted.
-func (s *many) enrol(t *testing.T) {
+func (s *largeSite) enrol(t *testing.T) {
 	t.Helper()
-	e, c := s.joined(t, "laser")
+	e, c := s.enrolled(t, "laser")
 	e.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
-		return counted{conn, &s.bytes}, err
+		return countedConn{conn, &s.bytes}, err
 	}
 	s.link, s.hubDir = e.link(t, c, true), c.HubDir()
 	m, err := s.Bundles().Current()
@@ -161,7 +161,7 @@ func (s *many) enrol(t *testing.T) {
 
 // fetchBundle fetches the manifest and the chunks of the bundle in force over a new connection, like a machine after a
 // notification, and returns the number of transferred bytes.
-func (s *many) take() int64 {
+func (s *largeSite) fetchBundle() int64 {
 	s.t.Helper()
 	before := s.bytes.Load()
 	signed, err := s.link.Manifest(context.Background())
@@ -179,13 +179,13 @@ func (s *many) take() int64 {
 }
 
 func TestNewBadgeAndCardAreFetchedByTheirOwnHashes(t *testing.T) {
-	s := newMany(t, 200, 1)
+	s := newLargeSite(t, 200, 1)
 	s.publish()
 	s.enrol(t)
 	s.award(7, 1)
 	s.members[9].Cards = append(s.members[9].Cards, "05AABBCCDDEEFF")
 	s.publish()
-	if n := s.take(); n > 40<<10 {
+	if n := s.fetchBundle(); n > 40<<10 {
 		t.Errorf("%d bytes", n)
 	}
 	m, err := s.store.Current()
@@ -222,7 +222,7 @@ func TestNewBadgeAndCardAreFetchedByTheirOwnHashes(t *testing.T) {
 	if code, _ := get("credentials/" + wire.Hash(last)); code != http.StatusNotFound {
 		t.Errorf("a credential that is in force no more: %d", code)
 	}
-	if n := s.take(); n > 40<<10 {
+	if n := s.fetchBundle(); n > 40<<10 {
 		t.Errorf("%d bytes when a badge is gone", n)
 	}
 }
@@ -240,12 +240,12 @@ const maxChange = 64 << 10
 // including the TLS handshake and the manifest.
 //
 //	go test ./cmd/internal/enrol -run ChangeTransfers -v -members 10000
-func TestFiguresOfOneChange(t *testing.T) {
+func TestChangeTransfersAtMostMaxChange(t *testing.T) {
 	n := *figureMembers
 	if n == 0 {
 		n = 300
 	}
-	s := newMany(t, n, 5)
+	s := newLargeSite(t, n, 5)
 	signed := s.publish()
 	began := time.Now()
 	s.enrol(t)
@@ -279,7 +279,7 @@ func TestFiguresOfOneChange(t *testing.T) {
 		built := time.Since(began)
 		s.link.Close()
 		began = time.Now()
-		cost := s.take()
+		cost := s.fetchBundle()
 		t.Logf(
 			"%-34s %6d bytes (built and installed at the hub in %v, taken in %v)",
 			c.name,

@@ -14,27 +14,27 @@ import (
 )
 
 // logBuffer collects the log lines of a daemon.
-type log struct {
+type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 
 	socket string // path of the daemon's control socket
 }
 
-func (l *log) Write(p []byte) (int, error) {
+func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-func (l *log) String() string {
+func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
 }
 
 // startDaemon runs portillond with the files of an enrolment, as the systemd unit does, but below another root folder.
-func (e *Enrolment) daemon(t *testing.T, c daemoncmd.Config) *log {
+func (e *Enrolment) startDaemon(t *testing.T, c daemoncmd.Config) *logBuffer {
 	t.Helper()
 	file := e.path(filepath.Join(e.Dir, c.Machine+".yaml"))
 	text, err := os.ReadFile(file)
@@ -62,7 +62,7 @@ func (e *Enrolment) daemon(t *testing.T, c daemoncmd.Config) *log {
 	}
 	cmd := exec.Command(os.Args[0], "-config", file)
 	cmd.Env = append(os.Environ(), "PORTILLON_TEST_DAEMON=1", "CREDENTIALS_DIRECTORY="+credentials)
-	said := &log{socket: filepath.Join(short, "c.sock")}
+	said := &logBuffer{socket: filepath.Join(short, "c.sock")}
 	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -102,8 +102,8 @@ func await(t *testing.T, what string, is func() bool) {
 // next bundle is fetched over HTTPS with the machine's certificate.
 func TestEnrolledDaemonWorksWithItsHub(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
-	e.daemon(t, c)
+	e, c := w.enrolled(t, "laser")
+	e.startDaemon(t, c)
 	await(t, "records at the hub", func() bool {
 		h, err := w.Ledger().Head("laser")
 		return err == nil && h.Seq > 0
@@ -122,7 +122,7 @@ func TestEnrolledDaemonWorksWithItsHub(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, members, strings.Replace(string(text), "Member 0", "Renamed", 1)) // the new member is in a chunk that the machine must fetch
-	w.bundle(2)
+	w.buildBundle(2)
 	await(t, "the machine takes bundle 2", func() bool { return standing() == 2 })
 	m, err := w.Enrol().Machines.Get(t.Context(), admin, "laser")
 	if err != nil || m.Fetched != 2 || !m.Standing.Online || m.Standing.Clock != "trusted" {

@@ -67,7 +67,7 @@ func (e *Enrolment) path(p string) string { return filepath.Join(e.Root, p) }
 func (e *Enrolment) store() string { return e.path("etc/credstore") }
 
 // isLive reports whether Root is the root of the running computer.
-func (e *Enrolment) live() bool { return e.Folder == "" && filepath.Clean(e.Root) == "/" }
+func (e *Enrolment) isLive() bool { return e.Folder == "" && filepath.Clean(e.Root) == "/" }
 
 // file returns the path of a machine's machine.yaml.
 func (e *Enrolment) file(id policy.MachineID) string {
@@ -112,12 +112,12 @@ func (e *Enrolment) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := e.keep(m, j, answer); err != nil {
+	if err := e.storeAnswer(m, j, answer); err != nil {
 		return err
 	}
 	e.say("Clés, certificat et compte : en place. Fichier : %s",
 		"Keys, certificate and account are in place. File: %s", m.file)
-	if err := e.bundle(ctx, m); err != nil {
+	if err := e.fetchBundle(ctx, m); err != nil {
 		e.say("Le paquet d’accès n’est pas encore là (%v) : le démon le prendra au hub.",
 			"The bundle is not here yet (%v): the daemon takes it from the hub.", err)
 	}
@@ -134,7 +134,7 @@ type machine struct {
 	tlsKey []byte
 }
 
-// prepare creates the machine.yaml and the keys in memory. Method store writes them to the disk.
+// prepare creates the machine.yaml and the keys in memory. Method storeAnswer writes them to the disk.
 func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error) {
 	m := &machine{file: e.file(j.Code.Machine)}
 	wiring, err := e.wiring(m.file)
@@ -151,10 +151,10 @@ func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error
 	}
 	m.text = a.Enrolled(wiring, setup.HubAnswers{Address: address, Name: j.Identity.Name, BrokerPort: port,
 		HubKey: j.Identity.HubKey, Beside: e.Folder != ""})
-	if m.config, err = e.sound(m); err != nil {
+	if m.config, err = e.parse(m); err != nil {
 		return nil, fmt.Errorf("the wiring does not make a valid machine.yaml: %w", err)
 	}
-	m.config = e.rooted(m.config)
+	m.config = e.belowRoot(m.config)
 	if err := e.machineKey(m); err != nil {
 		return nil, err
 	}
@@ -163,7 +163,7 @@ func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error
 }
 
 // parse parses m.text as a machine.yaml.
-func (e *Enrolment) sound(m *machine) (daemoncmd.Config, error) {
+func (e *Enrolment) parse(m *machine) (daemoncmd.Config, error) {
 	if e.Folder == "" {
 		return setup.Sound(filepath.Base(m.file), m.text)
 	}
@@ -204,9 +204,9 @@ func (e *Enrolment) wiring(file string) (string, error) {
 }
 
 // belowRoot returns the configuration with all paths below Root.
-func (e *Enrolment) rooted(c daemoncmd.Config) daemoncmd.Config {
+func (e *Enrolment) belowRoot(c daemoncmd.Config) daemoncmd.Config {
 	for _, p := range []*string{&c.Data, &c.Control} {
-		if e.Folder == "" && !e.live() && !strings.HasPrefix(*p, filepath.Clean(e.Root)+"/") {
+		if e.Folder == "" && !e.isLive() && !strings.HasPrefix(*p, filepath.Clean(e.Root)+"/") {
 			*p = e.path(*p)
 		}
 	}
@@ -229,7 +229,7 @@ func (e *Enrolment) machineKey(m *machine) error {
 		if err != nil {
 			return err
 		}
-		if err := secret(path, private); err != nil {
+		if err := writeSecret(path, private); err != nil {
 			return err
 		}
 	}
@@ -244,13 +244,13 @@ func (e *Enrolment) machineKey(m *machine) error {
 }
 
 // writeSecret writes a secret of one line to a file that only the file's owner can read.
-func secret(path, text string) error {
+func writeSecret(path, text string) error {
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), wire.WriteFile(path, []byte(text+"\n"), 0o600))
 }
 
-// store stores the hub's answer. The machine.yaml is written last, so that the old machine.yaml stays in force until
+// storeAnswer stores the hub's answer. The machine.yaml is written last, so that the old machine.yaml stays in force until
 // all other files are stored.
-func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer) error {
+func (e *Enrolment) storeAnswer(m *machine, j *hublink.Joining, answer wire.JoinAnswer) error {
 	signer := j.CA
 	if len(answer.Authority) > 0 {
 		var err error
@@ -261,7 +261,7 @@ func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer)
 	if err := hublink.CheckCertificate(answer.Certificate, signer, m.tlsKey); err != nil {
 		return err
 	}
-	if err := e.cardKey(m, answer.CardKey); err != nil {
+	if err := e.storeCardKey(m, answer.CardKey); err != nil {
 		return err
 	}
 	password, err := m.config.KeyFile(e.store(), m.config.MQTT.PasswordFile)
@@ -271,7 +271,7 @@ func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer)
 	if answer.Username != m.config.Machine || answer.Password == "" || strings.ContainsAny(answer.Password, "\r\n") {
 		return errors.New("the hub answers without an account at its broker")
 	}
-	if err := secret(password, answer.Password); err != nil {
+	if err := writeSecret(password, answer.Password); err != nil {
 		return err
 	}
 	if err := hublink.WriteLink(m.config.HubDir(), j.CA, answer.Certificate); err != nil {
@@ -302,7 +302,7 @@ func (e *Enrolment) writeConfig(m *machine) error {
 }
 
 // storeCardKey stores the site's card key, which all machines on one computer share.
-func (e *Enrolment) cardKey(m *machine, text string) error {
+func (e *Enrolment) storeCardKey(m *machine, text string) error {
 	if key, err := hex.DecodeString(text); err != nil || len(key) < 16 {
 		return errors.New("the hub answers without a card key, want at least 32 hexadecimal digits")
 	}
@@ -316,11 +316,11 @@ func (e *Enrolment) cardKey(m *machine, text string) error {
 		}
 		e.say("%s contenait une autre clé : copie dans %[1]s.old", "%s held another key: a copy is in %[1]s.old", path)
 	}
-	return secret(path, text)
+	return writeSecret(path, text)
 }
 
 // fetchBundle fetches the bundle in force, so that the machine's first start needs no network.
-func (e *Enrolment) bundle(ctx context.Context, m *machine) error {
+func (e *Enrolment) fetchBundle(ctx context.Context, m *machine) error {
 	link, err := m.config.HubLinkBy(e.Dial, m.signer, e.Host.Now, func() bool { return false })
 	if err != nil {
 		return err
@@ -348,8 +348,8 @@ func (e *Enrolment) bundle(ctx context.Context, m *machine) error {
 }
 
 // setOwner makes the daemon's user the owner of the files.
-func (e *Enrolment) own(m *machine) error {
-	if !e.live() {
+func (e *Enrolment) setOwner(m *machine) error {
+	if !e.isLive() {
 		return nil
 	}
 	var all []string
@@ -370,14 +370,14 @@ const patience = 70 * time.Second
 
 // start checks the machine.yaml as the unit does, and starts the unit.
 func (e *Enrolment) start(ctx context.Context, m *machine) error {
-	if err := e.own(m); err != nil {
+	if err := e.setOwner(m); err != nil {
 		return err
 	}
 	c, err := daemoncmd.ReadConfig(m.file)
 	if err != nil {
 		return err
 	}
-	m.config = e.rooted(c)
+	m.config = e.belowRoot(c)
 	on := daemoncmd.Here(e.Host.Now())
 	on.Unit, on.Credstore = "", e.store()
 	found := m.config.Check(on)
@@ -393,7 +393,7 @@ func (e *Enrolment) start(ctx context.Context, m *machine) error {
 			"The files are ready. Start the machine with: portillond -config %s", m.file)
 		return nil
 	}
-	if !e.live() || e.NoStart {
+	if !e.isLive() || e.NoStart {
 		e.say("Les fichiers sont prêts.", "The files are ready.")
 		return nil
 	}

@@ -31,7 +31,7 @@ func (e *Enrolment) link(t *testing.T, c daemoncmd.Config, trusted bool) *hublin
 // After an enrolment, each file that the unit needs exists, and no other user can read it.
 func TestMachineJoinsByItsCode(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	if c.Site != "big" || c.Machine != "laser" || c.Bundle.Key != w.config.Bundle.Public || c.Hub.Name != "hub.test" ||
 		c.MQTT.Username != "laser" || c.MQTT.PasswordFile != "credential:mqtt-password" || c.Bundle.File != "" {
 		t.Errorf("%+v", c)
@@ -136,7 +136,7 @@ func TestMissingWiringIsReportedBeforeTheCodeIsUsed(t *testing.T) {
 // A revoked machine loses its requests, its account at the broker and its codes.
 func TestRevokedMachineLosesAllAccess(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	l := e.link(t, c, true)
 	mq := e.mqtt(t, w, c)
 	if !mq.connect() {
@@ -179,7 +179,7 @@ func TestRevokedMachineLosesAllAccess(t *testing.T) {
 
 func TestEnrolledMachinesStayEnrolledAfterARestart(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	w.stop()
 	w.start()
 	if !e.mqtt(t, w, c).connect() {

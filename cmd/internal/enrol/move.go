@@ -37,7 +37,7 @@ func (e *Enrolment) Move(ctx context.Context, address string, finder hublink.Fin
 		if err != nil || c.Hub == (daemoncmd.HubConfig{}) || c.Machine+".yaml" != filepath.Base(file) {
 			continue
 		}
-		if err := e.move(ctx, e.rooted(c), address, finder); err != nil {
+		if err := e.moveOne(ctx, e.belowRoot(c), address, finder); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", c.Machine, err))
 			continue
 		}
@@ -50,7 +50,7 @@ func (e *Enrolment) Move(ctx context.Context, address string, finder hublink.Fin
 }
 
 // moveOne sets the new address for one machine.
-func (e *Enrolment) move(ctx context.Context, c daemoncmd.Config, address string, finder hublink.Finder) error {
+func (e *Enrolment) moveOne(ctx context.Context, c daemoncmd.Config, address string, finder hublink.Finder) error {
 	link, err := c.HubLinkBy(e.Dial, nil, e.Host.Now, func() bool { return false })
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func (e *Enrolment) move(ctx context.Context, c daemoncmd.Config, address string
 	for _, at := range tried {
 		if err = link.Move(ctx, at); err == nil {
 			e.say("%s : le hub est à %s", "%s: the hub is at %s", c.Machine, at)
-			if !e.live() || e.NoStart {
+			if !e.isLive() || e.NoStart {
 				return nil
 			}
 			if err := e.Host.Own(filepath.Join(c.HubDir(), "address")); err != nil &&

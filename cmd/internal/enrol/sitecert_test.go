@@ -87,13 +87,13 @@ func (a authority) server(dir, name string) (c hub.JoinConfig) {
 // replace its certificate by such a certificate.
 func TestMachinesJoinAHubWithTheSitesOwnCertificate(t *testing.T) {
 	w := newWorld(t)
-	_, before := w.joined(t, "machine-1") // this machine pins the hub's own authority
+	_, before := w.enrolled(t, "machine-1") // this machine pins the hub's own authority
 	w.stop()
 	site := newAuthority(t)
 	own := site.server(w.dir, "hub.test")
 	w.config.Join.Cert, w.config.Join.CertKey, w.config.Join.Authority = own.Cert, own.CertKey, own.Authority
 	w.start()
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	l := e.link(t, c, true)
 	if _, err := l.Manifest(t.Context()); err != nil {
 		t.Error("manifest: ", err)

@@ -14,7 +14,7 @@ import (
 // state. The hub does not report the machine as online, and takes no action because of the stored state.
 func TestLastStateOfAMachineSurvivesARestartOfTheHub(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	m := e.mqtt(t, w, c)
 	client := mqtt.NewClient(m.o)
 	if tok := client.Connect(); !tok.WaitTimeout(soon) || tok.Error() != nil {

@@ -104,7 +104,7 @@ func newWorld(t *testing.T) *world {
 	if err := sitetest.Make(filepath.Join(w.dir, "site"), 1, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	w.bundle(1)
+	w.buildBundle(1)
 	v, err := note.NewVerifier(public)
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func newWorld(t *testing.T) *world {
 }
 
 // buildBundle builds the site's bundle with the given version number.
-func (w *world) bundle(version uint64) {
+func (w *world) buildBundle(version uint64) {
 	w.t.Helper()
 	s, err := site.Read(filepath.Join(w.dir, "site"))
 	if err != nil {
@@ -239,7 +239,7 @@ func (w *world) enrolment(t *testing.T, code string) (*Enrolment, *bytes.Buffer)
 }
 
 // enrolled enrols a machine and returns the machine's configuration.
-func (w *world) joined(t *testing.T, id policy.MachineID) (*Enrolment, daemoncmd.Config) {
+func (w *world) enrolled(t *testing.T, id policy.MachineID) (*Enrolment, daemoncmd.Config) {
 	t.Helper()
 	e, out := w.enrolment(t, w.code(id, false).Text)
 	if err := e.Run(t.Context()); err != nil {
@@ -254,5 +254,5 @@ func (e *Enrolment) read(t *testing.T, id policy.MachineID) daemoncmd.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return e.rooted(c)
+	return e.belowRoot(c)
 }

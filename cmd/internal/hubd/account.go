@@ -24,30 +24,30 @@ import (
 func accountVerb(ctx context.Context, args []string, out, errs io.Writer) int {
 	const usage = "portillon-hub account reset [-config hub.yaml] NAME"
 	if len(args) == 0 || args[0] != "reset" {
-		return complain(errs, errors.New("account: the one verb is reset"), usage)
+		return printError(errs, errors.New("account: the one verb is reset"), usage)
 	}
 	fs := flag.NewFlagSet("portillon-hub account reset", flag.ContinueOnError)
 	fs.SetOutput(errs)
-	config := fs.String("config", thereConfig(), "the hub's file")
+	config := fs.String("config", runningConfig(), "the hub's file")
 	if err := fs.Parse(args[1:]); errors.Is(err, flag.ErrHelp) {
 		return 0
 	} else if err != nil {
 		return 2
 	}
 	if fs.NArg() != 1 {
-		return complain(errs, fmt.Errorf("account reset: %d names given, want one", fs.NArg()), usage)
+		return printError(errs, fmt.Errorf("account reset: %d names given, want one", fs.NArg()), usage)
 	}
 	c, err := hub.ReadConfig(*config)
 	if err != nil {
-		return complain(errs, err, "")
+		return printError(errs, err, "")
 	}
 	code, err := resetAccount(ctx, c, fs.Arg(0))
 	if missing := (*fault.NotFound)(nil); errors.As(err, &missing) {
-		return complain(errs, err,
+		return printError(errs, err,
 			"the name that the account signs in with; a hub without an owner prints a code when it starts")
 	}
 	if err != nil {
-		return complain(errs, err, "")
+		return printError(errs, err, "")
 	}
 	fmt.Fprintf(out, "%s sets a new password with this code, within an hour, on the page “new password”:\n\n  %s\n\n"+
 		"All sessions and API tokens of the account have ended.\n", fs.Arg(0), code)

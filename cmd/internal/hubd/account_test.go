@@ -20,7 +20,7 @@ func TestAccountResetWorksWhileTheHubIsRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	verb := func(args ...string) (int, string) {
-		var out, errs buffer
+		var out, errs safeBuffer
 		code := run(context.Background(), append([]string{"account"}, args...), &out, &errs)
 		return code, out.String() + errs.String()
 	}

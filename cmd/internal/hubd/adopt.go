@@ -37,7 +37,7 @@ func adopt(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 2
 	}
 	if fs.NArg() != 2 {
-		return complain(errs, errors.New("the site's folder or hub.yaml is missing"),
+		return printError(errs, errors.New("the site's folder or hub.yaml is missing"),
 			"portillon-hub adopt [-to FOLDER] SITE hub.yaml")
 	}
 	a.site, a.config, a.to = fs.Arg(0), fs.Arg(1), filepath.Clean(a.to)
@@ -46,7 +46,7 @@ func adopt(ctx context.Context, args []string, out, errs io.Writer) int {
 		if errors.Is(err, errLeft) {
 			hint = "correct the site's files and build its bundle again, or say -accept; nothing was written"
 		}
-		return complain(errs, fmt.Errorf("adopt: %w", err), hint)
+		return printError(errs, fmt.Errorf("adopt: %w", err), hint)
 	}
 	fmt.Fprintf(out, "portillon-hub: %s keeps the site %s: policy %d, %d members, %d badges, %d machines, %d records\n",
 		a.to, a.conf.Site,
@@ -100,7 +100,7 @@ func (a *adoption) run(ctx context.Context) (err error) {
 		}
 	}()
 	// takeBundle needs the folder with the bundle in force, which is one of the folders that copyFolders copies.
-	for _, step := range []func(context.Context) error{a.copyFolders, a.takeBundle, a.writeConfig, a.copyDatabase} {
+	for _, step := range []func(context.Context) error{a.copyFolders, a.installBundle, a.writeConfig, a.copyDatabase} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ func (a *adoption) run(ctx context.Context) (err error) {
 	}
 	// A member must not gain or lose a right unnoticed, so reportDifferences fails unless the caller has accepted the
 	// differences.
-	if err := a.say(); err != nil {
+	if err := a.reportDifferences(); err != nil {
 		return err
 	}
 	if err := os.Remove(a.to); err != nil && !errors.Is(err, os.ErrNotExist) { // method read has checked that the folder is empty
@@ -171,7 +171,7 @@ func (a *adoption) read() (*site.Site, error) {
 }
 
 // installBundle installs the bundle file, as the old hub would at its next start, to determine the bundle in force.
-func (a *adoption) takeBundle(context.Context) error {
+func (a *adoption) installBundle(context.Context) error {
 	s := a.store()
 	// If the bundle file is rejected, for example because it is too old, the previously installed bundle remains in
 	// force.
@@ -206,7 +206,7 @@ func (a *adoption) store() wire.Store {
 
 // reportDifferences prints the data that is not copied, and the members who gain or lose rights. If the caller has not
 // accepted these differences, reportDifferences returns an error.
-func (a *adoption) say() error {
+func (a *adoption) reportDifferences() error {
 	changes, err := a.changes()
 	if err != nil {
 		return err
@@ -253,7 +253,7 @@ func (a *adoption) writeConfig(context.Context) error {
 	}
 	// Edit the YAML tree, so that comments and the order of the old file survive.
 	root := doc.Content[0] // hub.ReadConfig has already accepted this mapping
-	set(root, ".", "data")
+	setValue(root, ".", "data")
 	// Files of keys and passwords may be in any folder of the old hub. All of them are copied to keys/.
 	files := map[string][]string{a.conf.Key: {"key"}, a.conf.MQTT.Cert: {"mqtt", "cert"},
 		a.conf.MQTT.CertKey: {"mqtt", "cert-key"},
@@ -270,9 +270,9 @@ func (a *adoption) writeConfig(context.Context) error {
 		}
 	}
 	// The new hub builds the bundle itself.
-	drop(root, "bundle")
-	drop(root, "card-key")
-	add(root, "web", map[string]string{"listen": a.web})
+	dropKey(root, "bundle")
+	dropKey(root, "card-key")
+	addKey(root, "web", map[string]string{"listen": a.web})
 	card, err := os.ReadFile(a.cardKey)
 	if err != nil {
 		return err
@@ -280,9 +280,9 @@ func (a *adoption) writeConfig(context.Context) error {
 	if err := os.WriteFile(filepath.Join(a.new, "keys", "card.key"), card, 0o600); err != nil {
 		return err
 	}
-	add(root, "card-key", filepath.Join("keys", "card.key"))
+	addKey(root, "card-key", filepath.Join("keys", "card.key"))
 	if a.conf.Bundle.PolicyPublic != "" {
-		add(root, "policy-key", a.conf.Bundle.PolicyPublic)
+		addKey(root, "policy-key", a.conf.Bundle.PolicyPublic)
 	}
 	out, err := yaml.Marshal(&doc)
 	if err != nil {
@@ -303,12 +303,12 @@ func (a *adoption) copyKey(root *yaml.Node, path, name string, at ...string) err
 	if err != nil {
 		return err
 	}
-	set(root, filepath.Join("keys", name), at...)
+	setValue(root, filepath.Join("keys", name), at...)
 	return os.WriteFile(filepath.Join(a.new, "keys", name), b, 0o600)
 }
 
 // setValue changes an existing value.
-func set(n *yaml.Node, value string, at ...string) {
+func setValue(n *yaml.Node, value string, at ...string) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value != at[0] {
 			continue
@@ -317,12 +317,12 @@ func set(n *yaml.Node, value string, at ...string) {
 			n.Content[i+1].SetString(value)
 			return
 		}
-		set(n.Content[i+1], value, at[1:]...)
+		setValue(n.Content[i+1], value, at[1:]...)
 	}
 }
 
 // dropKey removes a key from a mapping.
-func drop(n *yaml.Node, key string) {
+func dropKey(n *yaml.Node, key string) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == key {
 			n.Content = append(n.Content[:i], n.Content[i+2:]...)
@@ -332,7 +332,7 @@ func drop(n *yaml.Node, key string) {
 }
 
 // addKey appends a key to a mapping. A value that contains only texts can always be encoded.
-func add(n *yaml.Node, key string, value any) {
+func addKey(n *yaml.Node, key string, value any) {
 	var k, v yaml.Node
 	if k.Encode(key) == nil && v.Encode(value) == nil {
 		n.Content = append(n.Content, &k, &v)

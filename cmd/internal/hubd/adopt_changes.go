@@ -19,11 +19,11 @@ func (a *adoption) changes() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	before, err := a.load(s, a.before)
+	before, err := a.loadRoster(s, a.before)
 	if err != nil {
 		return nil, err
 	}
-	after, err := a.load(s, now)
+	after, err := a.loadRoster(s, now)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (a *adoption) changes() ([]string, error) {
 }
 
 // loadRoster reads a bundle as a machine does.
-func (a *adoption) load(s wire.Store, m wire.Manifest) (*roster.Roster, error) {
+func (a *adoption) loadRoster(s wire.Store, m wire.Manifest) (*roster.Roster, error) {
 	return roster.Load(s, m, roster.Options{CardKey: a.keyHex, Now: a.now(), Policy: s.Policy})
 }
 

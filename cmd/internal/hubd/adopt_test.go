@@ -174,7 +174,7 @@ func (o *oldHub) policyPublic() (hub.Config, note.Verifier) {
 }
 
 // startAdopted starts the adopted hub.
-func (o *oldHub) adopted(to string) *hub.Hub {
+func (o *oldHub) startAdopted(to string) *hub.Hub {
 	o.t.Helper()
 	c, err := hub.ReadConfig(filepath.Join(to, "hub.yaml"))
 	if err != nil {
@@ -200,7 +200,7 @@ func (o *oldHub) adopted(to string) *hub.Hub {
 }
 
 // installFrom makes a machine install the bundle of the manifest that the hub serves.
-func (o *oldHub) takes(m wire.Store, h *hub.Hub) wire.Manifest {
+func (o *oldHub) installFrom(m wire.Store, h *hub.Hub) wire.Manifest {
 	o.t.Helper()
 	signed, _ := h.Manifest()
 	got, err := m.Install(signed, func(sha string) ([]byte, error) {
@@ -230,13 +230,13 @@ func TestMachinesAndMembersContinueWithAnAdoptedHub(t *testing.T) {
 			if _, err := os.Stat(to + ".new"); err == nil {
 				t.Error("the folder of the adoption is left")
 			}
-			h := o.adopted(to)
+			h := o.startAdopted(to)
 			text, _ := os.ReadFile(filepath.Join(o.files, "policy.yaml"))
 			number := int64(1)
 			if apart {
 				number = 7
 			}
-			now := o.takes(machine, h)
+			now := o.installFrom(machine, h)
 			if chunk, err := machine.Chunk(now, wire.PolicyChunk); now.Version <= 100 || err != nil || !bytes.Equal(chunk,
 				text) {
 				t.Errorf("bundle %d, policy %v", now.Version, err)
@@ -413,7 +413,7 @@ func TestAdoptionListsLostDataAndChangedRights(t *testing.T) {
 				t.Errorf("there are %v, %v", left, err)
 			}
 			o.adopt(0, to, "-accept")
-			o.takes(o.machineStore(), o.adopted(to))
+			o.installFrom(o.machineStore(), o.startAdopted(to))
 		})
 	}
 }

@@ -47,13 +47,13 @@ type about struct {
 }
 
 // backupFiles contains the paths of the files of a backup.
-type backedUp struct {
+type backupFiles struct {
 	base           string // the folder of hub.yaml
 	plain, secrets []string
 }
 
 // name returns a file's path in a backup.
-func (b backedUp) name(path string) (string, error) {
+func (b backupFiles) name(path string) (string, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return "", err
@@ -67,7 +67,7 @@ func (b backedUp) name(path string) (string, error) {
 // filesOf lists the files of a hub for a backup. The list excludes the database, which is copied separately, the
 // broker's retained messages, which the hub publishes again, the keys of sealed cards, which must not survive in a
 // copy, and the recovery phrase.
-func filesOf(config string, c hub.Config) (b backedUp, err error) {
+func filesOf(config string, c hub.Config) (b backupFiles, err error) {
 	abs, err := filepath.Abs(config)
 	if err != nil {
 		return b, err
@@ -120,7 +120,7 @@ func existing(paths []string) (out []string) {
 func backup(ctx context.Context, args []string, out, errs io.Writer) int {
 	fs := flag.NewFlagSet("portillon-hub backup", flag.ContinueOnError)
 	fs.SetOutput(errs)
-	config := fs.String("config", thereConfig(), "the hub's file")
+	config := fs.String("config", runningConfig(), "the hub's file")
 	withSecrets := fs.Bool("with-secrets", false, "with keys and passwords, encrypted to the recovery phrase")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
@@ -128,12 +128,12 @@ func backup(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 2
 	}
 	if fs.NArg() != 1 {
-		return complain(errs, errors.New("the backup's file is missing"),
+		return printError(errs, errors.New("the backup's file is missing"),
 			"portillon-hub backup [-config hub.yaml] [-with-secrets] FILE")
 	}
 	a, err := writeBackup(ctx, *config, fs.Arg(0), *withSecrets, out)
 	if err != nil {
-		return complain(errs, fmt.Errorf("backup: %w", err), "")
+		return printError(errs, fmt.Errorf("backup: %w", err), "")
 	}
 	fmt.Fprintf(out, "portillon-hub: backup %s of the site %s is written\n", fs.Arg(0), a.Site)
 	for _, name := range a.Lacks {
@@ -172,7 +172,7 @@ func writeBackup(ctx context.Context, config, to string, withSecrets bool, out i
 	if err != nil {
 		return a, err
 	}
-	err = b.write(ctx, f, c, a, withSecrets, out)
+	err = b.writeTar(ctx, f, c, a, withSecrets, out)
 	// Remove an incomplete file, because it could be mistaken for a backup.
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return a, errors.Join(err, os.Remove(to))
@@ -184,7 +184,7 @@ func writeBackup(ctx context.Context, config, to string, withSecrets bool, out i
 }
 
 // writeTar writes the tar.
-func (b backedUp) write(ctx context.Context, f io.Writer, c hub.Config, a about, withSecrets bool,
+func (b backupFiles) writeTar(ctx context.Context, f io.Writer, c hub.Config, a about, withSecrets bool,
 	out io.Writer) error {
 	t := tar.NewWriter(f)
 	text, err := json.MarshalIndent(a, "", "\t")
@@ -210,12 +210,12 @@ func (b backedUp) write(ctx context.Context, f io.Writer, c hub.Config, a about,
 	if err := addFile(t, name, copied); err != nil {
 		return err
 	}
-	if err := b.add(t, b.plain); err != nil {
+	if err := b.addFiles(t, b.plain); err != nil {
 		return err
 	}
 	// Encrypted files come last, as one file in the tar.
 	if withSecrets {
-		sealed, err := b.sealed(c, out)
+		sealed, err := b.encryptSecrets(c, out)
 		if err != nil {
 			return err
 		}
@@ -227,7 +227,7 @@ func (b backedUp) write(ctx context.Context, f io.Writer, c hub.Config, a about,
 }
 
 // addFiles adds files to the tar.
-func (b backedUp) add(t *tar.Writer, paths []string) error {
+func (b backupFiles) addFiles(t *tar.Writer, paths []string) error {
 	for _, path := range paths {
 		name, err := b.name(path)
 		if err != nil {
@@ -269,7 +269,7 @@ func addBytes(t *tar.Writer, name string, b []byte) error {
 }
 
 // encryptSecrets returns a tar of the secrets, encrypted with the recovery phrase (age with a passphrase: scrypt).
-func (b backedUp) sealed(c hub.Config, out io.Writer) ([]byte, error) {
+func (b backupFiles) encryptSecrets(c hub.Config, out io.Writer) ([]byte, error) {
 	phrase, made, err := RecoveryPhrase(c.Data)
 	if err != nil {
 		return nil, err
@@ -289,7 +289,7 @@ func (b backedUp) sealed(c hub.Config, out io.Writer) ([]byte, error) {
 		return nil, err
 	}
 	t := tar.NewWriter(w)
-	if err := errors.Join(b.add(t, b.secrets), t.Close(), w.Close()); err != nil {
+	if err := errors.Join(b.addFiles(t, b.secrets), t.Close(), w.Close()); err != nil {
 		return nil, err
 	}
 	return sealed.Bytes(), nil

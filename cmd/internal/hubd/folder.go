@@ -17,7 +17,7 @@ import (
 const systemConfig = "/etc/portillon/hub.yaml"
 
 // runningConfig returns the configuration of an existing hub: the hub.yaml of this folder, or otherwise of the system.
-func thereConfig() string {
+func runningConfig() string {
 	if _, err := os.Stat("hub.yaml"); err == nil {
 		return "hub.yaml"
 	}

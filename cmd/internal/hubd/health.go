@@ -43,7 +43,7 @@ func health(ctx context.Context, args []string, out, errs io.Writer) int {
 		err = ready(ctx, c)
 	}
 	if err != nil {
-		return complain(errs, fmt.Errorf("health: %w", err), "")
+		return printError(errs, fmt.Errorf("health: %w", err), "")
 	}
 	fmt.Fprintln(out, "portillon-hub: ready")
 	return 0

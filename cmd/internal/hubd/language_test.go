@@ -131,7 +131,7 @@ func sentencesHere(t *testing.T) (out []sentence) {
 				return true
 			}
 			for _, a := range call.Args {
-				if text := literal(a); text != "" {
+				if text := literalText(a); text != "" {
 					out = append(out, sentence{verb.ReplaceAllString(text, "7"), set.Position(a.Pos()).String()})
 				}
 			}
@@ -152,7 +152,7 @@ func nameOf(e ast.Expr) string {
 }
 
 // literalText returns the text of a string literal or of concatenated literals, with 7 for each value in between.
-func literal(e ast.Expr) string {
+func literalText(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.BasicLit:
 		if e.Kind == token.STRING {
@@ -162,7 +162,7 @@ func literal(e ast.Expr) string {
 			}
 		}
 	case *ast.BinaryExpr:
-		if a, b := literal(e.X), literal(e.Y); a != "" && b != "" {
+		if a, b := literalText(e.X), literalText(e.Y); a != "" && b != "" {
 			return a + b
 		}
 	}

@@ -33,12 +33,12 @@ func restore(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 2
 	}
 	if fs.NArg() != 2 {
-		return complain(errs, errors.New("the backup's file or the folder is missing"),
+		return printError(errs, errors.New("the backup's file or the folder is missing"),
 			"portillon-hub restore [-phrase-file F] FILE FOLDER")
 	}
 	r := restorer{dir: fs.Arg(1)}
 	if err := r.run(ctx, fs.Arg(0), *phrase); err != nil {
-		return complain(errs, fmt.Errorf("restore: %w", err), "")
+		return printError(errs, fmt.Errorf("restore: %w", err), "")
 	}
 	fmt.Fprintf(out, "portillon-hub: the site %s of %s is restored into %s\n", r.about.Site,
 		r.about.Made.Local().Format("2006-01-02 15:04:05"), r.dir)
@@ -76,7 +76,7 @@ func (r *restorer) run(ctx context.Context, file, phraseFile string) error {
 	}
 	defer f.Close()
 	// Write the files that are not encrypted.
-	sealed, err := r.files(tar.NewReader(f))
+	sealed, err := r.writeFiles(tar.NewReader(f))
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
@@ -98,7 +98,7 @@ func (r *restorer) run(ctx context.Context, file, phraseFile string) error {
 }
 
 // writeFiles writes the files of a tar, except the encrypted part, which is returned.
-func (r *restorer) files(t *tar.Reader) (sealed []byte, err error) {
+func (r *restorer) writeFiles(t *tar.Reader) (sealed []byte, err error) {
 	for {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
@@ -119,7 +119,7 @@ func (r *restorer) files(t *tar.Reader) (sealed []byte, err error) {
 			}
 			sealed, err = io.ReadAll(t)
 		default:
-			err = r.file(h, t)
+			err = r.writeFile(h, t)
 		}
 		if err != nil {
 			return nil, err
@@ -128,7 +128,7 @@ func (r *restorer) files(t *tar.Reader) (sealed []byte, err error) {
 }
 
 // writeFile writes one file of the tar.
-func (r *restorer) file(h *tar.Header, from io.Reader) error {
+func (r *restorer) writeFile(h *tar.Header, from io.Reader) error {
 	path := filepath.Join(r.dir, filepath.FromSlash(h.Name))
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -173,7 +173,7 @@ func (r *restorer) secrets(sealed []byte, phraseFile string) error {
 	}
 	// The encrypted tar may contain only secrets, neither a database nor another encrypted part.
 	before := slices.Clone(r.databases)
-	if nested, err := r.files(tar.NewReader(plain)); err != nil || nested != nil || len(r.databases) != len(before) {
+	if nested, err := r.writeFiles(tar.NewReader(plain)); err != nil || nested != nil || len(r.databases) != len(before) {
 		return errors.Join(err, errors.New("the encrypted part could not be written whole"))
 	}
 	return nil

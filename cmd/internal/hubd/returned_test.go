@@ -173,7 +173,7 @@ func (r *restorable) fetch() (wire.Manifest, []byte, error) {
 }
 
 // fetchUntil fetches bundles until is returns true for the manifest in force.
-func (r *restorable) until(is func(wire.Manifest) bool) (m wire.Manifest) {
+func (r *restorable) fetchUntil(is func(wire.Manifest) bool) (m wire.Manifest) {
 	r.t.Helper()
 	end := time.After(30 * time.Second)
 	for {
@@ -229,7 +229,7 @@ func TestRestoredHubPublishesHigherVersionsThanItsMachinesReturn(t *testing.T) {
 			has := func(sha string) func(wire.Manifest) bool {
 				return func(m wire.Manifest) bool { c, _ := m.Chunk(wire.PolicyChunk); return c.SHA256 == sha }
 			}
-			r.until(has(sha))
+			r.fetchUntil(has(sha))
 			if _, _, err := RecoveryPhrase(r.data()); err != nil {
 				t.Fatal(err)
 			}
@@ -241,7 +241,7 @@ func TestRestoredHubPublishesHigherVersionsThanItsMachinesReturn(t *testing.T) {
 					t.Fatal(err)
 				}
 				sha = r.publish(h, fmt.Sprint("after the backup: ", i))
-				r.until(has(sha))
+				r.fetchUntil(has(sha))
 			}
 			highest, err := r.store.Current()
 			if err != nil {
@@ -263,16 +263,16 @@ func TestRestoredHubPublishesHigherVersionsThanItsMachinesReturn(t *testing.T) {
 			if _, _, err := r.fetch(); !errors.As(err, &refused) || refused.Code != "older-version" {
 				t.Fatalf("the restored hub offers nothing older: %v", err)
 			}
-			r.lies(h, kept)
+			r.sendForgeries(h, kept)
 			// Send the bundle back as a machine does (daemoncmd: hubReturns).
 			var policy []byte
 			if apart {
 				policy = r.policyFile(highest)
 			}
-			if err := r.returns(kept, policy); err != nil {
+			if err := r.sendBack(kept, policy); err != nil {
 				t.Fatal(err)
 			}
-			m := r.until(func(m wire.Manifest) bool { return m.Version > highest.Version })
+			m := r.fetchUntil(func(m wire.Manifest) bool { return m.Version > highest.Version })
 			if b, err := h.Publishing().Bundles.Current(t.Context(), actor.Local("test")); err != nil || b.Returned.IsZero() {
 				t.Errorf("an administrator is not told: %+v, %v", b, err)
 			}
@@ -282,20 +282,20 @@ func TestRestoredHubPublishesHigherVersionsThanItsMachinesReturn(t *testing.T) {
 			if m.Version > highest.Version+2 {
 				t.Errorf("version %d is far above %d", m.Version, highest.Version)
 			}
-			r.until(has(r.publish(h, "after the restore")))
+			r.fetchUntil(has(r.publish(h, "after the restore")))
 		})
 	}
 }
 
 // sendBack sends the machine's bundle and policy back, one minute after the previous return.
-func (r *restorable) returns(manifest, policy []byte) error {
+func (r *restorable) sendBack(manifest, policy []byte) error {
 	r.later.Add(int64(time.Minute))
 	return r.link.Return(r.t.Context(), manifest, policy)
 }
 
 // sendForgeries sends forged and damaged manifests, after which the hub must not publish. It then sends the genuine
 // manifest with false policies, after which the hub must publish a higher version.
-func (r *restorable) lies(h *hub.Hub, kept []byte) {
+func (r *restorable) sendForgeries(h *hub.Hub, kept []byte) {
 	r.t.Helper()
 	private, _, err := note.GenerateKey(rand.Reader, r.key.Name())
 	if err != nil {
@@ -331,7 +331,7 @@ func (r *restorable) lies(h *hub.Hub, kept []byte) {
 		"the highest version": sign(last, own), "nothing": nil, "no manifest": []byte("hello\n"),
 		"a changed one": bytes.Replace(kept, []byte("biklab"), []byte("biklob"), 1),
 		"too much":      make([]byte, wire.MaxSigned+1)} {
-		if err := r.returns(manifest, nil); err == nil {
+		if err := r.sendBack(manifest, nil); err == nil {
 			r.t.Errorf("%s is taken", name)
 		}
 	}
@@ -340,7 +340,7 @@ func (r *restorable) lies(h *hub.Hub, kept []byte) {
 	}
 	sum := sha256.Sum256(kept)
 	for name, policy := range map[string][]byte{"a forged policy": sum[:], "an empty one": {}} {
-		if err := r.returns(kept, policy); err == nil {
+		if err := r.sendBack(kept, policy); err == nil {
 			r.t.Errorf("%s is taken", name)
 		}
 	}
@@ -355,7 +355,7 @@ func TestReturnedPolicyIsAcceptedOnlyFromABundleOfTheHub(t *testing.T) {
 	defer stop()
 	r.join(h)
 	sha := r.publish(h, "first")
-	r.until(func(m wire.Manifest) bool { c, _ := m.Chunk(wire.PolicyChunk); return c.SHA256 == sha })
+	r.fetchUntil(func(m wire.Manifest) bool { c, _ := m.Chunk(wire.PolicyChunk); return c.SHA256 == sha })
 	kept, err := r.store.Signed()
 	if err != nil {
 		t.Fatal(err)
@@ -369,7 +369,7 @@ func TestReturnedPolicyIsAcceptedOnlyFromABundleOfTheHub(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.returns(kept, stolen); err == nil {
+		if err := r.sendBack(kept, stolen); err == nil {
 			t.Errorf("policy %d is taken", number)
 		}
 	}

@@ -59,7 +59,7 @@ type dnsReader struct {
 }
 
 // next returns the next n bytes.
-func (r *dnsReader) take(n int) []byte {
+func (r *dnsReader) next(n int) []byte {
 	if r.bad || len(r.message)-r.at < n {
 		r.bad = true
 		return make([]byte, n)
@@ -68,7 +68,7 @@ func (r *dnsReader) take(n int) []byte {
 	return r.message[r.at-n : r.at]
 }
 
-func (r *dnsReader) uint16() uint16 { return binary.BigEndian.Uint16(r.take(2)) }
+func (r *dnsReader) uint16() uint16 { return binary.BigEndian.Uint16(r.next(2)) }
 
 // name reads a name, in lower case with a final dot. A pointer (RFC 1035 §4.1.4) must lead to an earlier offset than
 // the previous pointer, so that a chain of pointers ends.
@@ -76,7 +76,7 @@ func (r *dnsReader) name() string {
 	var b strings.Builder
 	end, before := -1, r.at // end is the offset after the first pointer, where reading continues; before is the limit for the next pointer
 	for !r.bad {
-		length := int(r.take(1)[0])
+		length := int(r.next(1)[0])
 		switch {
 		case length == 0:
 			if end >= 0 {
@@ -84,7 +84,7 @@ func (r *dnsReader) name() string {
 			}
 			return strings.ToLower(b.String()) + map[bool]string{true: "."}[b.Len() == 0]
 		case length >= 0xc0: // a pointer
-			to := (length&0x3f)<<8 | int(r.take(1)[0])
+			to := (length&0x3f)<<8 | int(r.next(1)[0])
 			if end < 0 {
 				end = r.at
 			}
@@ -93,7 +93,7 @@ func (r *dnsReader) name() string {
 		case length > 63:
 			r.bad = true
 		default:
-			b.Write(r.take(length))
+			b.Write(r.next(length))
 			b.WriteByte('.')
 			r.bad = r.bad || b.Len() > maxName
 		}
@@ -104,19 +104,19 @@ func (r *dnsReader) name() string {
 // record reads one resource record (RFC 1035 §4.1.3).
 func (r *dnsReader) record() record {
 	out := record{name: r.name(), kind: r.uint16()}
-	r.take(6) // class and time to live are ignored, because results are used at once and verified by certificate
+	r.next(6) // class and time to live are ignored, because results are used at once and verified by certificate
 	length := int(r.uint16())
 	end := r.at + length
 	switch {
 	case out.kind == typeA && length == 4:
-		out.address = netip.AddrFrom4([4]byte(r.take(4)))
+		out.address = netip.AddrFrom4([4]byte(r.next(4)))
 	case out.kind == typeSRV && length > 6:
-		r.take(4) // priority and weight
+		r.next(4) // priority and weight
 		out.port, out.target = r.uint16(), r.name()
 	case out.kind == typeA, out.kind == typeSRV:
 		r.bad = true
 	default:
-		r.take(length)
+		r.next(length)
 	}
 	r.bad = r.bad || r.at != end
 	return out
@@ -125,7 +125,7 @@ func (r *dnsReader) record() record {
 // parseAnswer reads all records of a response.
 func parseAnswer(message []byte) ([]record, error) {
 	r := &dnsReader{message: message}
-	r.take(2) // id
+	r.next(2) // id
 	flags := r.uint16()
 	questions, records := int(r.uint16()), int(r.uint16())+int(r.uint16())+int(r.uint16())
 	if r.bad || flags&responseFlag == 0 || questions > maxRecords || records > maxRecords {
@@ -133,7 +133,7 @@ func parseAnswer(message []byte) ([]record, error) {
 	}
 	for range questions {
 		r.name()
-		r.take(4) // type and class
+		r.next(4) // type and class
 	}
 	var out []record
 	for range records {

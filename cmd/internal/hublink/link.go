@@ -149,11 +149,11 @@ func publicOf(path string, b []byte) ([]byte, error) {
 // WriteLink writes the files of a Link except its key.
 func WriteLink(dir string, ca *x509.Certificate, cert []byte) error {
 	return errors.Join(os.MkdirAll(dir, 0o700), writePEM(dir, caFile, ca.Raw), writePEM(dir, certFile, cert),
-		removed(filepath.Join(dir, addressFile)))
+		removeFile(filepath.Join(dir, addressFile)))
 }
 
 // removeFile removes a file. A missing file is not an error.
-func removed(path string) error {
+func removeFile(path string) error {
 	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

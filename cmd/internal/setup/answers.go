@@ -67,7 +67,7 @@ var inputs = []input{
 }
 
 // doorAlternative is the door's GPIO number if the reader uses the door's default line.
-const doorBeside = 26
+const doorAlternative = 26
 
 // names returns the name of each item in list.
 func names[T any](list []T, name func(T) string) (out []string) {
@@ -88,7 +88,7 @@ func inputNames() []string { return names(inputs, func(i input) string { return 
 var relays = []string{"high", "transistor", "pump"}
 
 // wiredInputs returns the answer about inputs as a list.
-func (a Answers) wired() []string {
+func (a Answers) wiredInputs() []string {
 	if a.Inputs == "none" {
 		return nil
 	}
@@ -125,7 +125,7 @@ func (a Answers) Check() error {
 			errs = append(errs, invalid(x.flag, x.given, x.want))
 		}
 	}
-	for _, w := range a.wired() {
+	for _, w := range a.wiredInputs() {
 		if !slices.Contains(inputNames(), w) {
 			errs = append(errs, invalid("inputs", w, "none, or some of "+strings.Join(inputNames(), ", ")))
 		}
@@ -204,14 +204,14 @@ func (a Answers) Render() string {
 	var lights []string
 	for _, in := range inputs {
 		switch {
-		case !slices.Contains(a.wired(), in.name):
+		case !slices.Contains(a.wiredInputs(), in.name):
 		case in.name == "lamps":
 			lights = append(lights, `red: "gpio:pinctrl-/12", amber: "gpio:pinctrl-/13", green: "gpio:pinctrl-/19"`)
 		case in.name == "buzzer":
 			lights = append(lights, fmt.Sprintf(`buzzer: "gpio:pinctrl-/%d"`, in.line))
 		default:
 			if slices.Contains(a.offer().Pins, in.line) {
-				in.line = doorBeside
+				in.line = doorAlternative
 			}
 			line("  %s: \"gpio:pinctrl-/%d\"   # %s", in.name, in.line, in.what)
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // restartMark is the path of a file that exists until the Pi has restarted, because /run is in memory.
-const mark = "run/portillon-setup.reboot"
+const restartMark = "run/portillon-setup.reboot"
 
 // boot edits config.txt and cmdline.txt for the wiring, like «portillon firmware apply».
 func (s *Setup) boot(ctx context.Context, c daemoncmd.Config) error {
@@ -60,7 +60,7 @@ func (s *Setup) apply(ctx context.Context, root *os.Root, plan bootconfig.Plan) 
 	if err := os.MkdirAll(s.path("run"), 0o755); err != nil {
 		return err
 	}
-	if err := wire.WriteFile(s.path(mark), []byte("config.txt has changed\n"), 0o644); err != nil {
+	if err := wire.WriteFile(s.path(restartMark), []byte("config.txt has changed\n"), 0o644); err != nil {
 		return err
 	}
 	if err := plan.Write(root, s.Host.Now()); err != nil {

@@ -95,7 +95,7 @@ func SoundIn(dir, name, text string) (daemoncmd.Config, error) {
 	}
 	c, err := readWires(f.Name())
 	if err == nil {
-		err = isOf(name, c)
+		err = checkFileName(name, c)
 	}
 	return c, err
 }
@@ -113,7 +113,7 @@ func Sound(name, text string) (daemoncmd.Config, error) {
 	}
 	c, err := readWires(path)
 	if err == nil {
-		err = isOf(name, c)
+		err = checkFileName(name, c)
 	}
 	return c, err
 }

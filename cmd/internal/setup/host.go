@@ -85,11 +85,11 @@ func (Pi) Own(paths ...string) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	return give(uid, gid, paths...)
+	return setOwner(uid, gid, paths...)
 }
 
 // setOwner changes the owner of files. For a symbolic link, the owner of the link is changed, not that of the target.
-func give(uid, gid int, paths ...string) error {
+func setOwner(uid, gid int, paths ...string) error {
 	var errs []error
 	for _, p := range paths {
 		errs = append(errs, os.Lchown(p, uid, gid))

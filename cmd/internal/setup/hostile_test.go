@@ -15,7 +15,7 @@ import (
 // Setup would start portillond@laser but send kill signals to portillond@saw if it accepted a file laser.yaml that
 // names the machine saw.
 func TestAFileThatNamesAnotherMachineStartsNothing(t *testing.T) {
-	root, o := bare(t)
+	root, o := freshPi(t)
 	saw := o.Answers
 	saw.Machine = "saw"
 	path := filepath.Join(root, "etc/portillon/laser.yaml")
@@ -39,7 +39,7 @@ func TestAFileThatNamesAnotherMachineStartsNothing(t *testing.T) {
 // The mark is written before config.txt changes, so that after an interruption between the two writes the next run
 // still asks for a restart.
 func TestConfigTXTIsNotChangedIfTheRestartCannotBeMarked(t *testing.T) {
-	root, o := bare(t)
+	root, o := freshPi(t)
 	if err := os.WriteFile(filepath.Join(root, "run"), nil, 0o644); err != nil { // create a file where a folder is needed, so that the mark cannot be written
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestPrintableRemovesTerminalControlCharacters(t *testing.T) {
 // Setup makes the daemon's user the owner only of folders that setup itself has created, because the folder of the
 // bundle may be /etc/portillon, or /.
 func TestAnExistingFolderKeepsItsOwner(t *testing.T) {
-	root, o := bare(t)
+	root, o := freshPi(t)
 	if err := os.MkdirAll(filepath.Join(root, "var/lib/portillon"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestChangeOfOwnerDoesNotFollowLinks(t *testing.T) {
 	if err := os.Symlink("nowhere", link); err != nil {
 		t.Fatal(err)
 	}
-	if err := give(os.Getuid(), os.Getgid(), link); err != nil {
+	if err := setOwner(os.Getuid(), os.Getgid(), link); err != nil {
 		t.Errorf("the link is followed: %v", err)
 	}
 }
@@ -132,7 +132,7 @@ func TestTheProtocolsFolderMustNotBeALink(t *testing.T) {
 		os.Symlink(other, filepath.Join(root, "data/acceptance"))); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.run(t, root, Options{}); err == nil || !strings.Contains(err.Error(), "is a link") {
+	if _, err := l.runSetup(t, root, Options{}); err == nil || !strings.Contains(err.Error(), "is a link") {
 		t.Errorf("error is %v", err)
 	}
 	if all, _ := os.ReadDir(other); len(all) > 0 {

@@ -142,7 +142,7 @@ func complete(
 		if *q.into(&a) != "" || !q.when(a) {
 			continue
 		}
-		if err := q.put(&a, ask, show); err != nil {
+		if err := q.askUntilValid(&a, ask, show); err != nil {
 			return a, err
 		}
 	}
@@ -153,13 +153,13 @@ func complete(
 }
 
 // askUntilValid asks one question until the answer is valid.
-func (q question) put(a *Answers, ask func(policy.Text) (string, error), show func(policy.Text)) error {
+func (q question) askUntilValid(a *Answers, ask func(policy.Text) (string, error), show func(policy.Text)) error {
 	for range tries {
 		line, err := ask(q.render())
 		if err != nil {
 			return fmt.Errorf("--%s: %w", q.flag, err)
 		}
-		value, ok := q.read(line)
+		value, ok := q.parseAnswer(line)
 		with := *a
 		if *q.into(&with) = value; ok && with.Check() == nil {
 			*a = with
@@ -196,7 +196,7 @@ func (q question) problem(line string) policy.Text {
 }
 
 // parseAnswer converts a typed line to an answer: a choice by its number or its word, or a text.
-func (q question) read(line string) (value string, ok bool) {
+func (q question) parseAnswer(line string) (value string, ok bool) {
 	line = strings.TrimSpace(line)
 	switch {
 	case line == "":
@@ -206,11 +206,11 @@ func (q question) read(line string) (value string, ok bool) {
 	case q.several && line == "0":
 		return "none", true
 	case !q.several:
-		return q.pick(line)
+		return q.pickChoice(line)
 	}
 	var out []string
 	for _, word := range strings.FieldsFunc(line, func(r rune) bool { return r == ',' || r == ' ' }) {
-		value, ok := q.pick(word)
+		value, ok := q.pickChoice(word)
 		if !ok {
 			return "", false
 		}
@@ -222,7 +222,7 @@ func (q question) read(line string) (value string, ok bool) {
 }
 
 // pickChoice returns the choice with this number or this word.
-func (q question) pick(word string) (string, bool) {
+func (q question) pickChoice(word string) (string, bool) {
 	for i, c := range q.choices {
 		if word == strconv.Itoa(i+1) || word == c.value {
 			return c.value, true

@@ -13,7 +13,7 @@ import (
 
 // reboot restarts the Pi if config.txt has changed since the Pi started.
 func (s *Setup) reboot(ctx context.Context) error {
-	if _, err := os.Stat(s.path(mark)); err != nil {
+	if _, err := os.Stat(s.path(restartMark)); err != nil {
 		return nil
 	}
 	again := t("Le Pi doit redémarrer : config.txt a changé. Ensuite : sudo portillon setup",
@@ -78,7 +78,7 @@ func (s *Setup) fromWiring(ctx context.Context) (string, error) {
 	for _, q := range questions(s.Found) {
 		missing := *q.into(&s.Answers) == ""
 		if missing && !own && sampleAsks(q.flag, text) {
-			if err := q.put(&s.Answers, s.asker(ctx), s.Term.Say); err != nil {
+			if err := q.askUntilValid(&s.Answers, s.asker(ctx), s.Term.Say); err != nil {
 				return "", err
 			}
 		}

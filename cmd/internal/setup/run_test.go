@@ -24,7 +24,7 @@ import (
 
 // freshPi returns the root folder of a Pi 4 after the installation of the package. A USB stick contains the site's card
 // key and bundle.
-func bare(t *testing.T) (root string, o Options) {
+func freshPi(t *testing.T) (root string, o Options) {
 	t.Helper()
 	root = t.TempDir()
 	stick := filepath.Join(root, "stick")
@@ -83,7 +83,7 @@ func run(t *testing.T, l *lab, o Options, typed string) (string, error) {
 }
 
 func TestSetupOfANewPiRestartsItOnceAndEnablesTheDaemon(t *testing.T) {
-	root, o := bare(t)
+	root, o := freshPi(t)
 	l := &lab{now: time.Now()}
 	said, err := run(t, l, o, "y\ny\n")
 	if !errors.Is(err, ErrReboot) || !slices.Equal(l.calls, []string{"reboot"}) {
@@ -104,7 +104,7 @@ func TestSetupOfANewPiRestartsItOnceAndEnablesTheDaemon(t *testing.T) {
 	if said, err = run(t, l, again, "n\n"); !errors.Is(err, ErrIncomplete) || len(l.calls) != 1 {
 		t.Fatalf("%v %q\n%s", err, l.calls, said)
 	}
-	if err := os.Remove(filepath.Join(root, mark)); err != nil { // remove the mark, as a restart does
+	if err := os.Remove(filepath.Join(root, restartMark)); err != nil { // remove the mark, as a restart does
 		t.Fatal(err)
 	}
 	l.dead = true // the daemon answers only after a delay
@@ -115,7 +115,7 @@ func TestSetupOfANewPiRestartsItOnceAndEnablesTheDaemon(t *testing.T) {
 }
 
 func TestSetupStopsWaitingForADaemonThatNeverAnswers(t *testing.T) {
-	_, o := bare(t)
+	_, o := freshPi(t)
 	o.NoReboot = true
 	l := &lab{now: time.Now(), mute: true}
 	if said, err := run(t, l, o, "y\n"); err == nil ||
@@ -125,7 +125,7 @@ func TestSetupStopsWaitingForADaemonThatNeverAnswers(t *testing.T) {
 }
 
 func TestBundleOfAnotherSiteIsNotInstalled(t *testing.T) {
-	root, o := bare(t)
+	root, o := freshPi(t)
 	o.Site = "other"
 	if _, err := run(t, &lab{now: time.Now()}, o, "y\n"); err == nil ||
 		!strings.Contains(err.Error(), "the bundle is of site big, want other") {

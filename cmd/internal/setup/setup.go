@@ -60,14 +60,14 @@ var (
 // Run performs the remaining steps. The error is nil if the machine has passed its acceptance test, or if all steps are
 // done and the test was skipped on request.
 func (s *Setup) Run(ctx context.Context) error {
-	c, path, err := s.file(ctx)
+	c, path, err := s.machineFile(ctx)
 	if err != nil {
 		return err
 	}
 	if err := s.machineKey(c); err != nil {
 		return err
 	}
-	if err := s.put(c); err != nil {
+	if err := s.installFiles(c); err != nil {
 		return err
 	}
 	if err := s.boot(ctx, c); err != nil {
@@ -100,7 +100,7 @@ func (s *Setup) path(p string) string { return filepath.Join(s.Root, p) }
 func (s *Setup) store() string { return s.path("etc/credstore") }
 
 // belowRoot returns a configuration with all paths below Root.
-func (s *Setup) rooted(c daemoncmd.Config) daemoncmd.Config {
+func (s *Setup) belowRoot(c daemoncmd.Config) daemoncmd.Config {
 	if filepath.Clean(s.Root) == "/" {
 		return c
 	}
@@ -113,11 +113,11 @@ func (s *Setup) rooted(c daemoncmd.Config) daemoncmd.Config {
 }
 
 // machineFile creates the machine.yaml, or reads the existing machine.yaml.
-func (s *Setup) file(ctx context.Context) (daemoncmd.Config, string, error) {
+func (s *Setup) machineFile(ctx context.Context) (daemoncmd.Config, string, error) {
 	if err := s.Answers.Check(); err != nil {
 		return daemoncmd.Config{}, "", err
 	}
-	if err := s.only(); err != nil {
+	if err := s.selectOnlyMachine(); err != nil {
 		return daemoncmd.Config{}, "", err
 	}
 	// Leave an existing file unchanged unless an answer or a wiring changes it.
@@ -133,9 +133,9 @@ func (s *Setup) file(ctx context.Context) (daemoncmd.Config, string, error) {
 		s.Term.Say(tf("%s : déjà là, gardé", "%s: is there already, kept", path))
 		c, err := readWires(path)
 		if err == nil {
-			err = isOf(filepath.Base(path), c)
+			err = checkFileName(filepath.Base(path), c)
 		}
-		return s.rooted(c), path, err
+		return s.belowRoot(c), path, err
 	}
 	// Create the text from the answers or from a wiring. The questions may have determined the machine's id, on which
 	// the path depends.
@@ -152,11 +152,11 @@ func (s *Setup) file(ctx context.Context) (daemoncmd.Config, string, error) {
 		return daemoncmd.Config{}, "", err
 	}
 	c, err := readWires(path)
-	return s.rooted(c), path, err
+	return s.belowRoot(c), path, err
 }
 
 // selectOnlyMachine selects the machine of this computer if exactly one exists and the command line names no machine.
-func (s *Setup) only() error {
+func (s *Setup) selectOnlyMachine() error {
 	if s.Machine != "" || s.Wiring != "" {
 		return nil
 	}
@@ -183,7 +183,7 @@ func (s *Setup) text(ctx context.Context) (string, error) {
 
 // write shows the changes of the machine.yaml, copies the old file, and writes the new file.
 func (s *Setup) write(ctx context.Context, path, was, text string) error {
-	if err := sound(filepath.Base(path), text); err != nil {
+	if err := parse(filepath.Base(path), text); err != nil {
 		return err
 	}
 	if was == text {
@@ -232,7 +232,7 @@ func printable(s string) string {
 }
 
 // parse parses a text as a machine.yaml.
-func sound(name, text string) error {
+func parse(name, text string) error {
 	dir, err := os.MkdirTemp("", "portillon-setup-")
 	if err != nil {
 		return err
@@ -244,14 +244,14 @@ func sound(name, text string) error {
 	}
 	c, err := readWires(path)
 	if err == nil {
-		err = isOf(name, c)
+		err = checkFileName(name, c)
 	}
 	return err
 }
 
 // checkFileName returns an error if a file's name differs from the id of the file's machine. The unit is named after
 // the file, so setup would start one machine and send signals to another.
-func isOf(name string, c daemoncmd.Config) error {
+func checkFileName(name string, c daemoncmd.Config) error {
 	if c.Machine+".yaml" == name {
 		return nil
 	}
@@ -308,7 +308,7 @@ func (s *Setup) machineKey(c daemoncmd.Config) error {
 }
 
 // installFiles installs the card key and the bundle if the command line names them.
-func (s *Setup) put(c daemoncmd.Config) error {
+func (s *Setup) installFiles(c daemoncmd.Config) error {
 	if err := s.putCardKey(c); err != nil {
 		return err
 	}
@@ -357,21 +357,21 @@ func (s *Setup) putBundle(c daemoncmd.Config) error {
 	if path == "" {
 		return fmt.Errorf("--bundle: field bundle: file is missing in the machine.yaml")
 	}
-	if err := s.ofSite(b, c); err != nil {
+	if err := s.checkSite(b, c); err != nil {
 		return fmt.Errorf("--bundle: file %s cannot be used: %w", s.Bundle, err)
 	}
 	mine := []string{path}
-	if dir := filepath.Dir(path); !there(dir) { // the owner of an existing folder is not changed
+	if dir := filepath.Dir(path); !exists(dir) { // the owner of an existing folder is not changed
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
 		mine = []string{dir, path}
 	}
-	return errors.Join(wire.WriteFile(path, b, 0o600), s.own(mine...))
+	return errors.Join(wire.WriteFile(path, b, 0o600), s.setOwner(mine...))
 }
 
 // checkSite returns an error if a bundle does not belong to this site.
-func (s *Setup) ofSite(b []byte, c daemoncmd.Config) error {
+func (s *Setup) checkSite(b []byte, c daemoncmd.Config) error {
 	v, err := note.NewVerifier(c.Bundle.Key)
 	if err != nil {
 		return err
@@ -404,13 +404,13 @@ func readSmall(path string) ([]byte, error) {
 }
 
 // exists reports whether a path exists.
-func there(path string) bool {
+func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
 }
 
 // setOwner makes the daemon's user the owner of files.
-func (s *Setup) own(paths ...string) error {
+func (s *Setup) setOwner(paths ...string) error {
 	if !s.Live {
 		return nil
 	}
@@ -448,7 +448,7 @@ func (s *Setup) start(ctx context.Context, c daemoncmd.Config) error {
 	if err := s.Host.Systemctl(ctx, "enable", "--now", unit); err != nil {
 		return err
 	}
-	for end := s.Host.Now().Add(patience); ; s.Host.Pause(ctx, look) {
+	for end := s.Host.Now().Add(patience); ; s.Host.Pause(ctx, pollInterval) {
 		_, err := s.Host.Status(ctx, c.Control)
 		switch {
 		case err == nil:

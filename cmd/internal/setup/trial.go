@@ -21,7 +21,7 @@ import (
 )
 
 // pollInterval is the pause between two requests for the daemon's status.
-const look = 200 * time.Millisecond
+const pollInterval = 200 * time.Millisecond
 
 // unfinished is the name of the file with an unfinished test, in the folder of the protocols.
 const unfinished = "unfinished.json"
@@ -161,7 +161,7 @@ func (r *trial) begin(ctx context.Context, sum string) error {
 }
 
 // storeProgress stores the unfinished test on the disk, because the next step may cut the power.
-func (r *trial) keep() error {
+func (r *trial) storeProgress() error {
 	b, err := json.Marshal(r.p)
 	if err != nil {
 		return err
@@ -184,12 +184,12 @@ func (r *trial) run(ctx context.Context) error {
 		var out acceptance.Output
 		r.p, out = acceptance.Next(r.plan, r.p, in)
 		if out.Call != acceptance.Look { // after reading the status, the progress is not stored, because it has not changed
-			if err := r.keep(); err != nil {
+			if err := r.storeProgress(); err != nil {
 				return err
 			}
 		}
 		if out.First {
-			r.head(out.Step)
+			r.printHead(out.Step)
 		}
 		var err error
 		switch out.Call {
@@ -221,7 +221,7 @@ func (r *trial) run(ctx context.Context) error {
 }
 
 // printHead prints the introduction of a step.
-func (r *trial) head(step acceptance.Step) {
+func (r *trial) printHead(step acceptance.Step) {
 	head := func(l policy.Language) string {
 		return fmt.Sprintf("\n%d/%d  %s (%s)\n  %s\n  → %s", r.p.At+1, len(r.plan), step.Title.In(l), step.ID,
 			step.Do.In(l), step.See.In(l))
@@ -254,7 +254,7 @@ func (r *trial) prompt(ctx context.Context, out acceptance.Output) (acceptance.I
 
 // status asks the daemon for its status, after a short pause.
 func (r *trial) status(ctx context.Context) acceptance.Status {
-	r.Host.Pause(ctx, look)
+	r.Host.Pause(ctx, pollInterval)
 	st, err := r.Host.Status(ctx, r.c.Control)
 	if err != nil {
 		return acceptance.Status{}

@@ -6,15 +6,15 @@ import (
 )
 
 // bilingualAsk is a heading with a list of requests, in both languages.
-type ask struct {
+type bilingualAsk struct {
 	title policy.Text
 	items []policy.Text
 }
 
 // asks returns the requests to the electrician. Clause numbers that could not be checked in the standard itself are
 // marked (check).
-func asks(c daemoncmd.Config) []ask {
-	return []ask{
+func asks(c daemoncmd.Config) []bilingualAsk {
+	return []bilingualAsk{
 		{t("Alimentation", "Supply"), supply()},
 		{t("Démarrage et arrêt", "Start and stop"), startStop()},
 		{t("Circuit de commande 24 V", "24 V control circuit"), control(c)},

@@ -54,9 +54,9 @@ type Sheet struct {
 func For(c daemoncmd.Config, file string, l policy.Language) Sheet {
 	s := Sheet{Lang: l.String(), Machine: c.Machine, Site: c.Site, File: shorten(filepath.Base(file)), W: wordsIn(l)}
 	s.Rows = rows(c, l)
-	s.Relay = in(l, relay(c))
+	s.Relay = sheetIn(l, relay(c))
 	for _, a := range asks(c) {
-		s.Asks = append(s.Asks, Ask{Title: a.title.In(l), Items: in(l, a.items)})
+		s.Asks = append(s.Asks, Ask{Title: a.title.In(l), Items: sheetIn(l, a.items)})
 	}
 	for _, p := range c.Summary() {
 		if !p.Does && p.Wiring {
@@ -67,7 +67,7 @@ func For(c daemoncmd.Config, file string, l policy.Language) Sheet {
 }
 
 // sheetIn returns the sheet's texts in the given language.
-func in(l policy.Language, texts []policy.Text) (out []string) {
+func sheetIn(l policy.Language, texts []policy.Text) (out []string) {
 	for _, t := range texts {
 		out = append(out, t.In(l))
 	}
@@ -76,7 +76,7 @@ func in(l policy.Language, texts []policy.Text) (out []string) {
 
 // withNoBreakSpaces replaces the space between a number and its unit, and the space before a French punctuation mark,
 // by a no-break space.
-func unbroken(s string) string {
+func withNoBreakSpaces(s string) string {
 	s = regexp.MustCompile(`(\d) (V|A|mA|Hz|kΩ|mm|phases)\b`).ReplaceAllString(s, "$1\u00a0$2")
 	return strings.NewReplacer(" :", "\u00a0:", " ;", "\u00a0;", " kΩ", "\u00a0kΩ", "NF C ", "NF\u00a0C\u00a0", "☐ ",
 		"☐\u00a0",
@@ -85,7 +85,7 @@ func unbroken(s string) string {
 
 // HTML returns the whole file, with one page for each language.
 func HTML(c daemoncmd.Config, file string, langs ...policy.Language) ([]byte, error) {
-	t, err := template.New("sheet").Funcs(template.FuncMap{"whole": unbroken}).Parse(page)
+	t, err := template.New("sheet").Funcs(template.FuncMap{"whole": withNoBreakSpaces}).Parse(page)
 	if err != nil {
 		return nil, err
 	}

@@ -292,7 +292,7 @@ func TestNumbersAreNotSeparatedFromTheirUnits(t *testing.T) {
 		"voir : ici ; là": "voir\u00a0: ici\u00a0; là", "NF C 18-510": "NF\u00a0C\u00a018\u2011510",
 		"EN ISO 13850": "EN\u00a0ISO\u00a013850",
 	} {
-		if got := unbroken(in); got != want {
+		if got := withNoBreakSpaces(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
