@@ -62,7 +62,7 @@ func TestKillChecksDetectMissingAndPartialData(t *testing.T) {
 	}
 	k.changed -= 1000
 	k.did["account"] = map[string]bool{"lost": true}
-	if err := k.check(); err == nil || !strings.Contains(err.Error(), "account lost was reported and is missing") {
+	if err := k.check(); err == nil || !strings.Contains(err.Error(), "database has no account lost") {
 		t.Errorf("a lost account: %v", err)
 	}
 	delete(k.did, "account")

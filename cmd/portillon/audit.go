@@ -30,7 +30,7 @@ type auditResult struct {
 func auditVerify(_ context.Context, w stdio, args []string) error {
 	var keyText string
 	asJSON := false
-	rest, err := flags(w, "audit verify", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "audit verify", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&keyText, "key", "", "the public half of the hub's key, or a file that holds it")
 		fs.BoolVar(&asJSON, "json", false, "print the verdict as JSON")
 	})
@@ -74,7 +74,7 @@ func auditVerify(_ context.Context, w stdio, args []string) error {
 func printAudit(w stdio, x auditResult) {
 	fmt.Fprintln(w.out, x.Verdict)
 	for _, r := range x.Reasons {
-		fmt.Fprintf(w.out, "%-10s %s\n", "reason", harmless(r.Detail))
+		fmt.Fprintf(w.out, "%-10s %s\n", "reason", plainLines(r.Detail))
 	}
 	if x.Log != "" {
 		fmt.Fprintf(w.out, "%-10s %s\n", "log", x.Log)

@@ -17,7 +17,7 @@ import (
 func badgeBake(_ context.Context, w stdio, args []string) error {
 	var badge, out string
 	var force bool
-	rest, err := flags(w, "badge bake", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "badge bake", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&badge, "badge", "", "the badge, a file (badge issue)")
 		fs.StringVar(&out, "o", "", "the file for the image with the badge in it")
 		fs.BoolVar(&force, "force", false, "write over a file that exists")

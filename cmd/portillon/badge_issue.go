@@ -76,7 +76,7 @@ func (i *issuing) addNote(s string) error {
 // achievement, and the badge has an index in the issuer's status list, so that the badge can be revoked.
 func badgeIssue(ctx context.Context, w stdio, args []string) error {
 	var i issuing
-	if _, err := flags(w, "badge issue", args, 0, i.declare); err != nil {
+	if _, err := parseFlags(w, "badge issue", args, 0, i.declare); err != nil {
 		return err
 	}
 	if i.members != "" && i.policy == "" {

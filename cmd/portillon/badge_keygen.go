@@ -14,7 +14,7 @@ import (
 func badgeKeygen(_ context.Context, w stdio, args []string) error {
 	var out, text, web, document string
 	var rsa bool
-	if _, err := flags(w, "badge keygen", args, 0, func(fs *flag.FlagSet) {
+	if _, err := parseFlags(w, "badge keygen", args, 0, func(fs *flag.FlagSet) {
 		fs.StringVar(&out, "o", "", "the file for the key (mode 0600)")
 		fs.StringVar(&text, "note", "", "a line in the file for people: whose key this is")
 		fs.BoolVar(&rsa, "rsa", false, "an RSA key of 3072 bits, which signs VC-JWTs with RS256; default: Ed25519")
@@ -92,7 +92,7 @@ func badgePublish(_ context.Context, w stdio, args []string) error {
 	var issuer, name, form, out string
 	var force bool
 	var keys []*openbadge.Key
-	_, err := flags(w, "badge publish", args, 0, func(fs *flag.FlagSet) {
+	_, err := parseFlags(w, "badge publish", args, 0, func(fs *flag.FlagSet) {
 		fs.Func("key", "an issuer's key (badge keygen); may be repeated: old badges need the old key", func(s string) error {
 			k, err := readIssuerKey(s)
 			keys = append(keys, k)

@@ -128,7 +128,7 @@ func (i *issuing) recipients() ([]recipient, error) {
 		}
 	}
 	at := time.Now()
-	r, _, err := believed(i.members, i.policy, at)
+	r, _, err := loadSite(i.members, i.policy, at)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ func badgeShow(_ context.Context, w stdio, args []string) error {
 	var asJSON bool
 	var at string
 	var lang *policy.Language
-	rest, err := flags(w, "badge show", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "badge show", args, 1, func(fs *flag.FlagSet) {
 		fs.BoolVar(&asJSON, "json", false, "print it as JSON")
 		fs.StringVar(&at, "at", "", "the time (RFC 3339) for which it is said whether it has ended; default: now")
 		lang = langFlag(fs)

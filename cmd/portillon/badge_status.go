@@ -33,7 +33,7 @@ func badgeStatusList(_ context.Context, w stdio, args []string) error {
 	var d openbadge.StatusListDraft
 	var key, out, at string
 	var life time.Duration
-	if _, err := flags(w, "badge status-list", args, 0, func(fs *flag.FlagSet) {
+	if _, err := parseFlags(w, "badge status-list", args, 0, func(fs *flag.FlagSet) {
 		fs.StringVar(&key, "key", "", "the issuer's key (badge keygen)")
 		fs.StringVar(&d.ID, "id", "", "the https address at which the list will stand")
 		fs.StringVar(&d.IssuerID, "issuer", "", "the issuer's id, as in the badges; default: the key's did:key")
@@ -109,7 +109,7 @@ func (r *revoking) declare(fs *flag.FlagSet) {
 // list without a change, for lists that expire (--life).
 func badgeRevoke(_ context.Context, w stdio, args []string) error {
 	var r revoking
-	rest, err := flags(w, "badge revoke", args, 1, r.declare)
+	rest, err := parseFlags(w, "badge revoke", args, 1, r.declare)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func (x *verifying) declare(fs *flag.FlagSet) {
 // check.
 func badgeVerify(ctx context.Context, w stdio, args []string) error {
 	var x verifying
-	rest, err := flags(w, "badge verify", args, 1, x.declare)
+	rest, err := parseFlags(w, "badge verify", args, 1, x.declare)
 	if err != nil {
 		return err
 	}

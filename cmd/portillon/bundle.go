@@ -32,7 +32,7 @@ var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 // recognised.
 func bundleKeygen(_ context.Context, w stdio, args []string) error {
 	var out, name, kind string
-	rest, err := flags(w, "bundle keygen", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "bundle keygen", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&out, "o", "", "the file for the signing key (mode 0600)")
 		fs.StringVar(&kind, "kind", "site",
 			"what the key is for: site, policy or hub (where they are not the site's key) or machine; a "+
@@ -120,7 +120,7 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	var life time.Duration
 	var strict bool
 	var pol policyFlags
-	rest, err := flags(w, "bundle build", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "bundle build", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&key, "key", "", "the key that signs the site's bundles")
 		fs.StringVar(&cardKey, "card-key", "", "the site's key for card numbers")
 		fs.StringVar(&out, "o", "", "the bundle file")
@@ -149,7 +149,7 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	if o.Signer, err = readSigner(key, pol.signerKind()); err != nil {
 		return err
 	}
-	if o.Policy, err = pol.order(o.Issued); err != nil {
+	if o.Policy, err = pol.addTo(o.Issued); err != nil {
 		return err
 	}
 	if o.CardKey, err = readCardKey(cardKey); err != nil {
@@ -237,10 +237,10 @@ func (w stdio) checkLaws(p *policy.Policy, path string, at time.Time) error {
 	}
 	var f *analysis.Flaw
 	if errors.As(err, &f) && !f.Broken {
-		w.warn([]string{flawed(err, where, l).Error()})
+		w.warn([]string{withPosition(err, where, l).Error()})
 		return nil
 	}
-	return flawed(err, where, l)
+	return withPosition(err, where, l)
 }
 
 // timeFlag reads a flag with a time (RFC 3339). For an empty flag, timeFlag returns the argument absent.
@@ -299,7 +299,7 @@ type reason struct {
 func bundleVerify(_ context.Context, w stdio, args []string) error {
 	var pub, cardKey, policyPub string
 	var asJSON bool
-	rest, err := flags(w, "bundle verify", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "bundle verify", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&cardKey, "card-key", "",
 			"also compare the site's key for card numbers with the one that the bundle was built with")
 		fs.StringVar(&pub, "pub", "", "the verifier key that bundle keygen printed")
@@ -398,7 +398,7 @@ func inspect(path string, keys note.Verifiers, card []byte) (*wire.Manifest, err
 // bundleShow runs «bundle show», which prints the manifest without verification: site, version, dates, signers, policy,
 // and the chunks with their sizes.
 func bundleShow(_ context.Context, w stdio, args []string) error {
-	rest, err := flags(w, "bundle show", args, 1, nil)
+	rest, err := parseFlags(w, "bundle show", args, 1, nil)
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func openTalker(spec string) (talker, error) {
 // because whoever has the key can make valid cards. Machines with card: aes in the policy need the key.
 func cardKeygen(_ context.Context, w stdio, args []string) error {
 	var out string
-	if _, err := flags(w, "card keygen", args, 0, func(fs *flag.FlagSet) {
+	if _, err := parseFlags(w, "card keygen", args, 0, func(fs *flag.FlagSet) {
 		fs.StringVar(&out, "o", "", "the file for the key (mode 0600)")
 	}); err != nil {
 		return err
@@ -89,7 +89,7 @@ func (x *carding) declare(fs *flag.FlagSet) {
 // code is 0 if both proofs succeed, 1 if one proof fails, and 3 if the card was removed too early.
 func cardCheck(ctx context.Context, w stdio, args []string) error {
 	var x carding
-	if _, err := flags(w, "card check", args, 0, x.declare); err != nil {
+	if _, err := parseFlags(w, "card check", args, 0, x.declare); err != nil {
 		return err
 	}
 	return x.withCard(ctx, w, func(s strong.Site, t talker, u rfid.UID) error {
@@ -104,7 +104,7 @@ func cardCheck(ctx context.Context, w stdio, args []string) error {
 // the others.
 func cardPersonalise(ctx context.Context, w stdio, args []string) error {
 	var x carding
-	if _, err := flags(w, "card personalise", args, 0, func(fs *flag.FlagSet) {
+	if _, err := parseFlags(w, "card personalise", args, 0, func(fs *flag.FlagSet) {
 		x.declare(fs)
 		fs.StringVar(&x.old, "old-key", "",
 			"the AES key that all of the card's keys are now; default: the factory's, which is zero")

@@ -50,7 +50,7 @@ func (d *demo) path(name ...string) string { return filepath.Join(append([]strin
 // removes its folder.
 func demoVerb(ctx context.Context, w stdio, args []string) error {
 	var listen string
-	if _, err := flags(w, "demo", args, 0, func(fs *flag.FlagSet) {
+	if _, err := parseFlags(w, "demo", args, 0, func(fs *flag.FlagSet) {
 		fs.StringVar(&listen, "listen", "127.0.0.1:8036", "the address of the page, on loopback")
 	}); err != nil {
 		return err

@@ -18,7 +18,7 @@ import (
 // firmwareRender runs «firmware render», which prints the lines of config.txt that a wiring needs. The lines are
 // derived from the same machine.yaml as the daemon's configuration, so that both name the same pins.
 func firmwareRender(_ context.Context, w stdio, args []string) error {
-	rest, err := flags(w, "firmware render", args, 1, nil)
+	rest, err := parseFlags(w, "firmware render", args, 1, nil)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func firmwareRender(_ context.Context, w stdio, args []string) error {
 func doctorVerb(ctx context.Context, w stdio, args []string) error {
 	asJSON, pump, lamp, hubFile := false, false, false, ""
 	var lang *policy.Language
-	rest, err := flags(w, "doctor", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "doctor", args, 1, func(fs *flag.FlagSet) {
 		fs.BoolVar(&asJSON, "json", false, "print the findings as JSON")
 		fs.BoolVar(&pump, "pump", false, "test the charge pump with stray edges, a level and the heartbeat; some 25 s")
 		fs.BoolVar(&lamp, "yes-lamp", false,

@@ -201,7 +201,7 @@ func (x *enrolling) find(ctx context.Context, text string) ([]seenCard, error) {
 // number of the card is not shown.
 func cardFind(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
-	rest, err := flags(w, "card find", args, 1, x.declare)
+	rest, err := parseFlags(w, "card find", args, 1, x.declare)
 	if err == nil {
 		err = x.checkSource()
 	}
@@ -212,7 +212,7 @@ func cardFind(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w.out, "%s\n%s\n", found[0].Code, harmless(x.taps(found)))
+	fmt.Fprintf(w.out, "%s\n%s\n", found[0].Code, plainLines(x.taps(found)))
 	way := "--hub " + x.hub
 	if x.socket != "" {
 		way = "--socket " + x.socket
@@ -226,7 +226,7 @@ func cardFind(ctx context.Context, w stdio, args []string) error {
 // the card once they have the next bundle.
 func memberAddCard(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
-	rest, err := flags(w, "member add-card", args, 2, x.declareSite)
+	rest, err := parseFlags(w, "member add-card", args, 2, x.declareSite)
 	if err == nil {
 		err = errors.Join(x.checkSource(), missing("--site SITE", need{"--site", x.site != ""}))
 	}
@@ -263,7 +263,7 @@ func (x *enrolling) addCard(w stdio, found []seenCard, who site.Member) error {
 		"%s : la carte %s est à %s (%s)\n%s\nElle comptera avec le prochain paquet : %s\n",
 		"%s: the card %s is %s's (%s)\n%s\nIt counts from the next bundle on: %s\n",
 	), path, found[0].Code, plain(who.Name), who.ID,
-		harmless(x.taps(found)),
+		plainLines(x.taps(found)),
 		plain("portillon bundle build "+x.site+" --key hub.key --card-key card.key -o site.bundle"))
 	return nil
 }
@@ -275,7 +275,7 @@ const learnEvery = 300 * time.Millisecond
 // verb count. Taps of two different cards are an error, because either card may be meant.
 func cardLearn(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
-	rest, err := flags(w, "card learn", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "card learn", args, 1, func(fs *flag.FlagSet) {
 		x.declareSite(fs)
 		fs.StringVar(&x.machine, "machine", "", "with --hub: the machine at which the card is tapped")
 		spanFlag(fs, &x.wait, "wait", time.Minute, "how long to wait for the card; default: 1m")

@@ -69,7 +69,7 @@ func (d *evidenceQuery) open(path string) (err error) {
 // badge.
 func evidenceList(ctx context.Context, w stdio, args []string) error {
 	var d evidenceQuery
-	rest, err := flags(w, "evidence list", args, 1, d.declare)
+	rest, err := parseFlags(w, "evidence list", args, 1, d.declare)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func evidenceList(ctx context.Context, w stdio, args []string) error {
 // holders marks the members who already have the badge towards which they work. Badges are judged as on a machine. If
 // members or badges cannot be read, holders prints a warning and marks nobody.
 func (d *evidenceQuery) holders(w stdio, all []evidence.Progress) {
-	r, _, err := believed(d.site, filepath.Join(d.site, "policy.yaml"), d.now)
+	r, _, err := loadSite(d.site, filepath.Join(d.site, "policy.yaml"), d.now)
 	if err != nil {
 		w.warn(
 			[]string{
@@ -128,7 +128,7 @@ func progressWords(p evidence.Progress, l policy.Language) string {
 // listed with all their reasons.
 func evidenceShow(ctx context.Context, w stdio, args []string) error {
 	var d evidenceQuery
-	rest, err := flags(w, "evidence show", args, 1, d.declareOne)
+	rest, err := parseFlags(w, "evidence show", args, 1, d.declareOne)
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func describe(r wire.Record, b wire.InterventionBody, minutes int, l policy.Lang
 // verifies all of these.
 func evidenceExport(ctx context.Context, w stdio, args []string) error {
 	var d evidenceQuery
-	rest, err := flags(w, "evidence export", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "evidence export", args, 1, func(fs *flag.FlagSet) {
 		d.declareOne(fs)
 		fs.StringVar(&d.out, "o", "", "the evidence file")
 	})

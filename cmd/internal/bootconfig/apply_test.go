@@ -237,7 +237,7 @@ func TestApplyRejectsFilesThatItCannotEdit(t *testing.T) {
 		config, cmdline, machine, want string
 	}{
 		"binary":              {"a\x00b", cmdline, "laser", "0x00"},
-		"oversize":            {strings.Repeat("#\n", maxConfig/2+1), cmdline, "laser", "bytes, more than"},
+		"oversize":            {strings.Repeat("#\n", maxConfig/2+1), cmdline, "laser", "bytes, want at most"},
 		"two command lines":   {stock, "console=tty1\nroot=x\n", "laser", "more than one line"},
 		"a block without end": {stock + "# portillon laser: begin\n", cmdline, "laser", "has no end"},
 		"an end alone":        {stock + "# portillon laser: end\n", cmdline, "laser", "do not pair"},

@@ -138,9 +138,9 @@ func TestEditRejectsFilesThatTheFirmwareWouldNotRead(t *testing.T) {
 			os.Mkdir(filepath.Join(dir, "boot/firmware/config.txt"), 0o755)
 		}, "is a directory"},
 		"a huge file": {func(dir string) { os.Truncate(filepath.Join(dir, "boot/firmware/config.txt"), 1<<30) },
-			"bytes, more than"},
+			"bytes, want at most"},
 		"binary": {func(dir string) { os.Truncate(filepath.Join(dir, "boot/firmware/config.txt"), 1000) },
-			"not a text file"},
+			"want a text file"},
 		"a folder that leads out": {func(dir string) {
 			os.Rename(filepath.Join(dir, "boot/firmware"), filepath.Join(dir, "elsewhere"))
 			os.Symlink(filepath.Join(dir, "elsewhere"), filepath.Join(dir, "boot/firmware"))

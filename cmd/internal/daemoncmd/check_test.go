@@ -104,7 +104,7 @@ func TestManualCheckFindsTheKeysThatTheUnitWouldGet(t *testing.T) {
 	if err := b.c.Check(b.on).Err(); err == nil ||
 		!strings.Contains(
 			err.Error(),
-			"machine-key: credential:machine-key is not there: put it into /etc/credstore/portillon.laser.machine-key",
+			"machine-key: credential:machine-key is missing, put the file into /etc/credstore/portillon.laser.machine-key",
 		) {
 		t.Error(err)
 	}
@@ -138,7 +138,7 @@ func TestCheckRejectsWhatTheDaemonWouldReject(t *testing.T) {
 		"a long path": {func(_ *testing.T, b *bench) { b.c.Control = "/run/" + strings.Repeat("x", 103) },
 			"control: /run/xxx"},
 		"data is a file": {func(t *testing.T, b *bench) { b.put(t, "file", ""); b.c.Data = filepath.Join(b.dir, "file") },
-			"is a file: a folder goes here, /var/lib/portillon/laser"},
+			"is a file, want a folder such as /var/lib/portillon/laser"},
 		"data under a file": {func(t *testing.T, b *bench) {
 			b.put(t, "file", "")
 			b.c.Data = filepath.Join(b.dir, "file",

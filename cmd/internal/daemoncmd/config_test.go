@@ -97,10 +97,10 @@ lights: { red: "gpio:pinctrl-/12", green: "gpio:pinctrl-/13", buzzer: "gpio:pinc
 func TestWiringThatCannotWorkIsRejectedWithAReason(t *testing.T) {
 	for more, want := range map[string]string{
 		`reader: { kind: mfrc522, port: /dev/spidev0.0 }` + "\n" +
-			`relay: { pin: "gpio:pinctrl-/10" }`: "relay.pin: GPIO 10 is already taken by " +
-			"reader.port|reader.port: GPIO 10 is already taken by relay.pin",
+			`relay: { pin: "gpio:pinctrl-/10" }`: "relay.pin: GPIO 10 is already used by " +
+			"reader.port|reader.port: GPIO 10 is already used by relay.pin",
 		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17" }` + "\n" +
-			`lights: { red: "gpio:pinctrl-/17" }`: "lights.red: GPIO 17 is already taken by relay.pin",
+			`lights: { red: "gpio:pinctrl-/17" }`: "lights.red: GPIO 17 is already used by relay.pin",
 		`reader: { kind: none }` + "\n" +
 			`relay: { pin: "gpio:pinctrl-/17", exhaust: "gpio:pinctrl-/4" }`: "exhaust: GPIO 4 is pulled up",
 		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17" }` + "\n" +

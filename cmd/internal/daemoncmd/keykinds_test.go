@@ -161,7 +161,7 @@ func TestCheckRejectsAWrongCardKeyEvenIfABundleIsInForce(t *testing.T) {
 	for _, err := range b.c.Check(b.on).Faults {
 		said += err.Error() + "\n"
 	}
-	for _, want := range []string{"laser.yaml:6: card-key: bundle version 1: ",
+	for _, want := range []string{"laser.yaml:6: card-key: bundle version 1 does not fit the card key: ",
 		"bundle: file: unusable: bundle was built with card key ",
 		keykind.CheckValue(bytes.Repeat([]byte{0x77}, 32)), keykind.CheckValue(bytes.Repeat([]byte("k"), 16))} {
 		if !strings.Contains(said, want) {

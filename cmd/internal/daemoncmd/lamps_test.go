@@ -54,8 +54,8 @@ func TestWiringContainsTheReadersLEDAndBeeperAsOutputs(t *testing.T) {
 
 func TestReadersLEDAndBeeperAreCheckedLikeOtherOutputs(t *testing.T) {
 	for _, x := range []struct{ old, new, want string }{
-		{"pinctrl-/20", "pinctrl-/17", "GPIO 17 is already taken by"},
-		{"pinctrl-/21", "pinctrl-/20", "GPIO 20 is already taken by"},
+		{"pinctrl-/20", "pinctrl-/17", "GPIO 17 is already used by"},
+		{"pinctrl-/21", "pinctrl-/20", "GPIO 20 is already used by"},
 		{"pinctrl-/20", "pinctrl-/4", "reader.led: GPIO 4 is pulled up from power-on"},
 		{"pinctrl-/21", "pinctrl-/14", "reader.beeper: GPIO 14 is the serial port's output"},
 		{`"gpio:pinctrl-/20"`, `"20"`, `reader.led: "20" names no pin`},

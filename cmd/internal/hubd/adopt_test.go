@@ -451,7 +451,7 @@ func TestAdoptionRejectsHubsWhoseMachinesWouldNeedChanges(t *testing.T) {
 		"another site": {func(o *oldHub) {
 			edited := strings.ReplaceAll(read(t, filepath.Join(o.files, "policy.yaml")), "site: biklab", "site: other")
 			os.WriteFile(filepath.Join(o.files, "policy.yaml"), []byte(edited), 0o600)
-		}, "is the site \"other\"'s"},
+		}, "belongs to site \"other\""},
 		"a hub of its own": {func(o *oldHub) { o.write("hub.yaml", managedConfig(o)) }, "has web: already"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -28,7 +28,7 @@ func TestAFileThatNamesAnotherMachineStartsNothing(t *testing.T) {
 	o.Answers = Answers{}
 	l := &lab{now: time.Now()}
 	said, err := run(t, l, o, "y\ny\n")
-	if err == nil || !strings.Contains(err.Error(), "is of machine saw, want laser") || len(l.calls) > 0 {
+	if err == nil || !strings.Contains(err.Error(), "is for machine saw, want machine laser") || len(l.calls) > 0 {
 		t.Errorf("%v %q\n%s", err, l.calls, said)
 	}
 	if _, err := os.Stat(filepath.Join(root, "etc/credstore")); err == nil {

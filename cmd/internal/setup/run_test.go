@@ -128,7 +128,7 @@ func TestBundleOfAnotherSiteIsNotInstalled(t *testing.T) {
 	root, o := freshPi(t)
 	o.Site = "other"
 	if _, err := run(t, &lab{now: time.Now()}, o, "y\n"); err == nil ||
-		!strings.Contains(err.Error(), "the bundle is of site big, want other") {
+		!strings.Contains(err.Error(), "bundle belongs to site big, want site other") {
 		t.Errorf("%v", err)
 	}
 	o.Site, o.BundleKey = "big", siteKey
