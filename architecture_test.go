@@ -168,7 +168,8 @@ func fileArrows(t *testing.T, dir string) arrows {
 	}
 	info := &types.Info{Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}}
 	check := types.Config{Importer: emptyImports{}, Error: func(error) {}}
-	_, _ = check.Check(dir, goFileSet, files, info) // the checker's errors are ignored, because they concern only imported packages
+	// The checker's errors are ignored, because they concern only imported packages.
+	_, _ = check.Check(dir, goFileSet, files, info)
 
 	declared := map[types.Object]string{} // file that declares each function and method
 	for _, f := range files {

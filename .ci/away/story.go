@@ -109,7 +109,8 @@ func (t *transcriptRun) runStep(ctx context.Context, s step) error {
 		_, err = await(ctx, before, func() (bool, error) { err := t.compare(s.want, p.output()); return err == nil, err })
 		return err
 	}
-	if name, ok := strings.CutPrefix(line, "kill "); ok { // the transcript's command kill ends the last program with that name
+	// The transcript's command kill ends the last program with that name.
+	if name, ok := strings.CutPrefix(line, "kill "); ok {
 		return t.kill(name)
 	}
 	// The machine and the hub react after a delay, so a command that changes nothing is repeated until its output is as

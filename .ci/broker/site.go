@@ -31,7 +31,8 @@ var victims = []policy.MachineID{"vinyl", "press"}
 
 // site is a site with three machines: a hub.yaml, and the machines' keys and passwords.
 type site struct {
-	dir, addr, http string                      // folder of the site, address of the broker, and address of the hub's pages
+	// folder of the site, address of the broker, and address of the hub's pages
+	dir, addr, http string
 	kind            string                      // inside or mosquitto
 	keys            map[policy.MachineID]string // private key of each machine
 	hubKey          note.Verifier               // verifies acknowledgements

@@ -16,7 +16,8 @@ func (c *campaign) checkStored(print bool) error {
 	if err := c.site.get("/broker", &s); err != nil {
 		return err
 	}
-	limit := uint64(broker.MaxStored()) + 1<<20 // 1 MiB for the data of the other accounts, of the hub and of MQTT sessions
+	// 1 MiB for the data of the other accounts, of the hub and of MQTT sessions.
+	limit := uint64(broker.MaxStored()) + 1<<20
 	if s.Stored.Bytes > limit {
 		c.fail("broker stores %d bytes, at most %d are allowed", s.Stored.Bytes, limit)
 	}

@@ -115,7 +115,8 @@ func (c *changeSite) measure(ctx context.Context, kind changeKind, out func(...a
 			return err
 		}
 		wall, busy = append(wall, time.Since(began)), append(busy, busyTime()-cpu)
-		time.Sleep(time.Second) // a bundle's version is its time in seconds, so wait until the next bundle has a higher version
+		// A bundle's version is its time in seconds, so wait until the next bundle has a higher version.
+		time.Sleep(time.Second)
 	}
 	slices.Sort(wall)
 	slices.Sort(busy)
@@ -210,7 +211,8 @@ func (c *changeSite) signIn(ctx context.Context) error {
 
 // do sends a request and returns the status and body of the answer. The argument kind is the content type and match is
 // the header If-Match; both may be empty.
-func (c *changeSite) do(ctx context.Context, method, path, kind string, body []byte, match string) (int, []byte, error) {
+func (c *changeSite) do(ctx context.Context, method, path, kind string, body []byte, match string) (int, []byte,
+	error) {
 	r, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err

@@ -105,7 +105,8 @@ func (b batches) compare(o options, group int, n float64) error {
 	ways := []struct {
 		name string
 		open func(path string) (run, end func() error, err error)
-	}{{"bare", b.bareVariant(group, bareBytes)}, {"same-rows", b.bareVariant(group, bareRows)}, {"ledger", b.ledgerVariant(group)}}
+	}{{"bare", b.bareVariant(group, bareBytes)}, {"same-rows", b.bareVariant(group, bareRows)}, {"ledger",
+		b.ledgerVariant(group)}}
 	// In each round, measure all variants one after the other.
 	costs := map[string][]cost{}
 	for range ingestRounds {
@@ -129,11 +130,13 @@ func (b batches) compare(o options, group int, n float64) error {
 		counts, by = bare.cpu, "by processor time, as the machine is busy"
 	}
 	o.out(fmt.Sprintf("  %2d batches to a commit: ledger is %.2f × the same bytes (processor %.2f), %.2f × the same rows "+
-		"(processor %.2f); must be ≥ %.2f × the same bytes, %s", group, bare.wall, bare.cpu, rows.wall, rows.cpu, ingestMinimum,
+		"(processor %.2f); must be ≥ %.2f × the same bytes, %s",
+		group, bare.wall, bare.cpu, rows.wall, rows.cpu, ingestMinimum,
 		by))
 	if counts < ingestMinimum {
 		return fmt.Errorf(
-			"ledger's speed with %d batches to a commit is %.2f × that of a bare insert of the same bytes %s, want at least %.2f",
+			"ledger's speed with %d batches to a commit is %.2f × that of a bare insert of the same bytes %s, want at least "+
+				"%.2f",
 			group,
 			counts,
 			by,

@@ -202,7 +202,8 @@ func (k *killFolder) killOneChild(ctx context.Context, self string) (ended bool,
 		}
 		k.recordLine(lines.Text())
 	}
-	time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond) // a random delay, so that the kill may interrupt a transaction
+	// A random delay, so that the kill may interrupt a transaction.
+	time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond)
 	killErr := c.Process.Kill()
 	for lines.Scan() { // read the remaining lines that the child wrote before the kill
 		k.recordLine(lines.Text())
@@ -279,7 +280,8 @@ func (k *killFolder) checkMachine(l *ledger.Ledger, m policy.MachineID) error {
 		return err
 	}
 	if head.Seq < k.acked[m] || head.Seq%killRecords != 0 {
-		return fmt.Errorf("database has %d records, want at least the %d acknowledged ones, in complete batches of %d", head.Seq, k.acked[m], killRecords)
+		return fmt.Errorf("database has %d records, want at least the %d acknowledged ones, in complete batches of %d",
+			head.Seq, k.acked[m], killRecords)
 	}
 	next := uint64(1)
 	err = l.Records(context.Background(), ledger.Query{Machine: m}, func(e ledger.Entry) error {

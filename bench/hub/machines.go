@@ -192,7 +192,8 @@ func (r *machinesRun) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.require(u.peak <= machinesMemory, "hub with broker had %d MB resident, want at most %d", u.peak>>20, machinesMemory>>20)
+	r.require(u.peak <= machinesMemory, "hub with broker had %d MB resident, want at most %d",
+		u.peak>>20, machinesMemory>>20)
 	return nil
 }
 

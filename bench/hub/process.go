@@ -52,7 +52,8 @@ func startProcess(ctx context.Context, log io.Writer, args ...string) (*hubProce
 	line, err := bufio.NewReader(out).ReadString('\n')
 	word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 	if word != "ready" {
-		return nil, errors.Join(fmt.Errorf("child process %s did not report that it is ready: %.200q", args[0], line), err, p.kill())
+		return nil, errors.Join(fmt.Errorf("child process %s did not report that it is ready: %.200q",
+			args[0], line), err, p.kill())
 	}
 	p.code = rest
 	return p, nil

@@ -13,19 +13,20 @@ import (
 
 // Control packets of MQTT 3.1.1 §2.2.1, with the flags that a client must set.
 const (
-	mqttConnect    = 0x10
-	mqttConnack    = 0x20
-	mqttPublish    = 0x30
-	mqttPuback     = 0x40
-	mqttSubscribe  = 0x82
-	mqttSuback     = 0x90
-	mqttPing       = 0xc0
-	mqttQoS1       = 0x02
-	mqttRetain     = 0x01
-	mqttKeepAlive  = 30 // seconds, as in the daemon
-	mqttPingEvery  = 20 * time.Second
-	mqttMaxPacket  = 2 << 20
-	mqttFirstFlags = 0x02 | 0x04 | 0x08 | 0x20 | 0x40 | 0x80 // connect flags: clean session, retained will with QoS 1, user, password
+	mqttConnect   = 0x10
+	mqttConnack   = 0x20
+	mqttPublish   = 0x30
+	mqttPuback    = 0x40
+	mqttSubscribe = 0x82
+	mqttSuback    = 0x90
+	mqttPing      = 0xc0
+	mqttQoS1      = 0x02
+	mqttRetain    = 0x01
+	mqttKeepAlive = 30 // seconds, as in the daemon
+	mqttPingEvery = 20 * time.Second
+	mqttMaxPacket = 2 << 20
+	// connect flags: clean session, retained will with QoS 1, user, password
+	mqttFirstFlags = 0x02 | 0x04 | 0x08 | 0x20 | 0x40 | 0x80
 )
 
 // mqttConn is a connection of a simulated machine: a lightweight implementation of the part of MQTT 3.1.1 that the
@@ -78,7 +79,8 @@ func (m *mqttConn) write(first byte, body []byte) error {
 
 // writeLocked sends one packet. The caller must have locked mu.
 func (m *mqttConn) writeLocked(first byte, body []byte) error {
-	packet := append(binary.AppendUvarint([]byte{first}, uint64(len(body))), body...) // the length is a varint of base 128 (§2.2.3)
+	// The length is a varint of base 128 (§2.2.3).
+	packet := append(binary.AppendUvarint([]byte{first}, uint64(len(body))), body...)
 	_, err := m.c.Write(packet)
 	return err
 }

@@ -15,13 +15,14 @@ import (
 
 // auditResult is the result of «audit verify» as JSON.
 type auditResult struct {
-	Verdict string   `json:"verdict"`        // valid or invalid
-	Reasons []reason `json:"reasons"`        // reason why the log is invalid; empty for a valid log
-	Log     string   `json:"log,omitempty"`  // portillon-audit/<site>
-	Entries uint64   `json:"entries"`        // number of entries that were read
-	Erased  uint64   `json:"erased"`         // number of entries whose text was erased on request; the hashes of these entries remain
-	Last    string   `json:"last,omitempty"` // time of the last entry, RFC 3339
-	Root    string   `json:"root,omitempty"` // root hash of the log's tree, if it is valid
+	Verdict string   `json:"verdict"`       // valid or invalid
+	Reasons []reason `json:"reasons"`       // reason why the log is invalid; empty for a valid log
+	Log     string   `json:"log,omitempty"` // portillon-audit/<site>
+	Entries uint64   `json:"entries"`       // number of entries that were read
+	// number of entries whose text was erased on request; the hashes of these entries remain
+	Erased uint64 `json:"erased"`
+	Last   string `json:"last,omitempty"` // time of the last entry, RFC 3339
+	Root   string `json:"root,omitempty"` // root hash of the log's tree, if it is valid
 }
 
 // auditVerify runs «audit verify», which checks that an exported audit log is exactly the log that the hub has signed.

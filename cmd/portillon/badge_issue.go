@@ -287,7 +287,8 @@ func (i *issuing) checkRecipient(id policy.MemberID) error {
 	path := filepath.Join(filepath.Dir(i.policy), "members.yaml")
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return (&failure{code: 3, err: fmt.Errorf("member of the evidence cannot be found, because %s does not exist", path)}).hinted(
+		return (&failure{code: 3, err: fmt.Errorf("member of the evidence cannot be found, because %s does not exist",
+			path)}).hinted(
 			"--policy names the policy.yaml of a site, which has members.yaml beside it",
 		)
 	}

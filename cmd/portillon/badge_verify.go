@@ -129,7 +129,8 @@ func (x *verifying) verdictError(path string, v openbadge.Verdict) error {
 	case v.State == openbadge.Valid:
 		return nil
 	case v.State == openbadge.Indeterminate && hasReason(v, "hosted-unreachable") && !x.online:
-		return (&failure{code: 3, err: fmt.Errorf("verdict on %s needs documents at the issuer's addresses, which were not fetched", path)}).
+		return (&failure{code: 3, err: fmt.Errorf("verdict on %s needs documents at the issuer's addresses, which were "+
+			"not fetched", path)}).
 			hinted("--documents names a folder with copies of it; --online asks the web")
 	case v.State == openbadge.Indeterminate:
 		return errCannotSay

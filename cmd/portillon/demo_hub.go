@@ -155,7 +155,8 @@ func zipped(from fs.FS, patterns ...string) ([]byte, error) {
 
 // startHub runs the hub, and waits until the hub listens for machines and has built its first bundle.
 func (d *demo) startHub(ctx context.Context, _ string) error {
-	run, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the hub has its own context, because it ends after the machines (see close)
+	// The hub has its own context, because it ends after the machines (see close).
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	d.hubEnd, d.hubDone = cancel, make(chan struct{})
 	go func() {
 		defer close(d.hubDone)

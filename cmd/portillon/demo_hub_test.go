@@ -102,7 +102,8 @@ func demoOpensTheHub(t *testing.T, d *demo, v *demoVisitor) {
 		{"maintainer", "/machines/laser", "fr", "/machines/laser", "ines@example.org"},
 		{"mentor", "/", "en", "/today", "Signed in as karim@example.org"},
 		{"member", "/", "fr", "/me", "lea@example.org"},
-		{"administrator", "/", "en", "/today", "Signed in as adrien@biklab.example"}, // the first sign-in has set the account's password
+		// The first sign-in has set the account's password.
+		{"administrator", "/", "en", "/today", "Signed in as adrien@biklab.example"},
 		{"owner", "/machines/vinyl", "en", "/machines/vinyl", "Signed in as olivia@biklab.example"},
 		{"member", "/machines/laser", "en", "/machines/laser", "Signed in as lea@example.org"},
 	} {

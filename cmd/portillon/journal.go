@@ -19,10 +19,11 @@ type journalResult struct {
 	Reasons []reason `json:"reasons"`           // reason why the journal is invalid; empty for a valid journal
 	Journal string   `json:"journal,omitempty"` // its name, portillon/SITE/MACHINE
 	Records uint64   `json:"records"`           // number of valid records, counted from the first
-	Erased  uint64   `json:"erased"`            // number of records whose content was erased; the hashes of these records remain
-	Lost    uint64   `json:"lost,omitempty"`    // number of damaged records of which the hub has copies
-	Last    string   `json:"last,omitempty"`    // time of the last valid record
-	Root    string   `json:"root,omitempty"`    // root hash of the tree, which checkpoints contain
+	// number of records whose content was erased; the hashes of these records remain
+	Erased uint64 `json:"erased"`
+	Lost   uint64 `json:"lost,omitempty"` // number of damaged records of which the hub has copies
+	Last   string `json:"last,omitempty"` // time of the last valid record
+	Root   string `json:"root,omitempty"` // root hash of the tree, which checkpoints contain
 
 	differences []string // differences between the facts and the records
 }

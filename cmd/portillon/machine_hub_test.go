@@ -180,7 +180,10 @@ func TestHubsStatusNamesEachMachinesRefusal(t *testing.T) {
 func TestStatusOfAHubThatDoesNotRunExitsWith3(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
-	for file, code := range map[string]int{writeHubFile(t, strings.TrimPrefix(gone.URL, "http://")): 3, writeHubFile(t, ""): 2} {
+	for file, code := range map[string]int{
+		writeHubFile(t, strings.TrimPrefix(gone.URL, "http://")): 3,
+		writeHubFile(t, ""): 2,
+	} {
 		var out, errs bytes.Buffer
 		if got := run(
 			[]string{"machine", "status", "--hub", file},

@@ -100,7 +100,8 @@ func hintGeneration(err error) error {
 }
 
 // writeReplacement writes the replacement to the ledger, and returns the old and the new generation.
-func (r replacement) writeReplacement(ctx context.Context, c hub.Config) (old ledger.Generation, next wire.Generation, err error) {
+func (r replacement) writeReplacement(ctx context.Context, c hub.Config) (old ledger.Generation, next wire.Generation,
+	err error) {
 	next = wire.Generation(r.generation)
 	if _, err := os.Stat(c.Ledger()); err != nil { // check first, because ledger.Open would create a missing ledger
 		return old, next, &failure{code: 1, err: fmt.Errorf("hub has no ledger: %w", err)}

@@ -155,7 +155,8 @@ func policyTest(_ context.Context, w stdio, args []string) error {
 			continue
 		}
 		failed++
-		fmt.Fprintf(w.out, say(*lang, "%s : %s\n", "%s: %s\n"), withName(at.line("tests", i), r.Test.Name), r.Problem.In(*lang))
+		fmt.Fprintf(w.out, say(*lang, "%s : %s\n", "%s: %s\n"), withName(at.line("tests",
+			i), r.Test.Name), r.Problem.In(*lang))
 	}
 	passed := len(p.Tests) - failed
 	fmt.Fprintln(w.out, say(*lang,

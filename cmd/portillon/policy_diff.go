@@ -86,7 +86,8 @@ func (w stdio) affectedMembers(dir, old, young string, at time.Time) ([]affected
 	var all []analysis.Twin
 	var names []string
 	for p := range after.Everyone() {
-		if same, ok := before.Person(p.Member.ID); ok { // the names under both policies are equal, because both sites have the same members.yaml
+		// The names under both policies are equal, because both sites have the same members.yaml.
+		if same, ok := before.Person(p.Member.ID); ok {
 			all, names = append(all, analysis.Twin{Before: same.Member, After: p.Member}), append(names, p.Name)
 		}
 	}
@@ -159,7 +160,8 @@ func (a affected) lineIn(l policy.Language) string {
 // settingInWords returns a line about a setting that differs.
 func settingInWords(s analysis.Setting, l policy.Language) string {
 	switch {
-	case s.Before != "" && s.After != "" && len(s.Before)+len(s.After) < 300: // longer values are shortened, because they are PEM keys
+	// Longer values are shortened, because they are PEM keys.
+	case s.Before != "" && s.After != "" && len(s.Before)+len(s.After) < 300:
 		return s.Path + say(l, " : ", ": ") + plain(s.Before) + " → " + plain(s.After)
 	case s.Before == "" && s.After != "":
 		return s.Path + say(l, " : nouveau", ": new")

@@ -91,7 +91,8 @@ func policyWho(_ context.Context, w stdio, args []string) error {
 		return err
 	}
 	zone := time.UTC
-	if p, err := readPolicy(filepath.Join(rest[0], "policy.yaml")); err == nil { // function loadSite reports the faults of the file
+	// Function loadSite reports the faults of the file.
+	if p, err := readPolicy(filepath.Join(rest[0], "policy.yaml")); err == nil {
 		zone = p.Zone
 	}
 	when, err := siteTime("--at", at, zone, time.Now())
@@ -110,7 +111,7 @@ func policyWho(_ context.Context, w stdio, args []string) error {
 	if asJSON {
 		return printJSON(w.out, all)
 	}
-	return w.who(r.Policy, all, *lang)
+	return w.printTables(r.Policy, all, *lang)
 }
 
 // warn prints warnings about ignored files. A member may be missing from the list because of such a file.
@@ -164,7 +165,7 @@ func permissions(r *roster.Roster, only policy.MachineID, at time.Time) []may {
 
 // printTables prints a table for each machine, with the members who may use the machine and their hours. The remaining
 // members are counted.
-func (w stdio) who(p *policy.Policy, all []may, l policy.Language) error {
+func (w stdio) printTables(p *policy.Policy, all []may, l policy.Language) error {
 	found := false
 	for _, m := range p.Machines {
 		none := 0

@@ -54,7 +54,8 @@ func readerTest(ctx context.Context, w stdio, args []string) error {
 	for t.left > 0 {
 		tap, err := r.Read(ctx)
 		switch {
-		case err != nil && t.left == 0: // the test is complete, because the last card was recognised in a line that the reader had rejected
+		// The test is complete, because the last card was recognised in a line that the reader had rejected.
+		case err != nil && t.left == 0:
 		case errors.Is(err, context.DeadlineExceeded):
 			return &failure{code: 3, err: fmt.Errorf("reader read no card within %s", wait)}
 		case err != nil:

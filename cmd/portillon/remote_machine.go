@@ -159,7 +159,8 @@ func (x *remote) tagRemotely(ctx context.Context, w stdio, machine, reason strin
 	}
 	q := apiclient.Request{Method: http.MethodPost, Path: apiclient.Path("machines", machine, "tag"),
 		JSON: map[string]string{"reason": reason}}
-	return x.ask(ctx, w, q, x.printerOf(w, "la mise hors service de %s est en route", "the tag is on its way to %s", machine))
+	return x.ask(ctx, w, q, x.printerOf(w, "la mise hors service de %s est en route", "the tag is on its way to %s",
+		machine))
 }
 
 // stopRemotely ends the session of a machine through the hub's API.

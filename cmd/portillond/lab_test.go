@@ -143,7 +143,8 @@ func (l *lab) key(file, name string) string {
 // buildBundle writes the site's bundle to the bundle file, as an operator does.
 func (l *lab) buildBundle(version int) {
 	l.t.Helper()
-	next := l.path("next.bundle") // remove the file first, because «bundle build» does not overwrite a bundle of another key
+	// Remove the file first, because «bundle build» does not overwrite a bundle of another key.
+	next := l.path("next.bundle")
 	out, err := exec.Command(program(l.t, "portillon"), "bundle", "build", l.path("site"), "--key", l.path("hub.key"),
 		"--card-key", l.path("card.key"),
 		"--version", fmt.Sprint(version), "-o", next).

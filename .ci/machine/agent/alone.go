@@ -137,7 +137,8 @@ func nothingOpen() error {
 		case wire.SessionEnd:
 			if lost := strings.Contains(string(r.Body),
 				string(wire.CausePowerLost)); lost != (starts[r.Session].Boot != r.Boot) {
-				return fmt.Errorf("record %d ends a session with %s; the cause must be power-lost exactly if another boot started the session", r.Seq, r.Body)
+				return fmt.Errorf("record %d ends a session with %s; the cause must be power-lost exactly if another boot "+
+					"started the session", r.Seq, r.Body)
 			}
 			delete(starts, r.Session)
 		}

@@ -140,7 +140,8 @@ func (b *broker) waitFor(text, what string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err != nil {
-		return fmt.Errorf("%w; the listener received %d bytes, and the error of its connection is %v", err, len(b.heard), b.lost)
+		return fmt.Errorf("%w; the listener received %d bytes, and the error of its connection is %v",
+			err, len(b.heard), b.lost)
 	}
 	return nil
 }

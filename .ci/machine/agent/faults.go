@@ -89,7 +89,10 @@ func daemonStopped(m *machine) (string, error) {
 	}
 	// If systemd's watchdog monitors the daemon, systemd has ended the daemon by now and SIGCONT has no effect.
 	return "line 17 off after " + ms(took),
-		runSteps(func() error { return waitForPhase("off", 20*time.Second) }, func() error { return m.staysOff(at, time.Second) },
+		runSteps(func() error {
+			return waitForPhase("off",
+				20*time.Second)
+		}, func() error { return m.staysOff(at, time.Second) },
 			func() error { return ended(wire.CauseFault, wire.CauseDaemonLost) })
 }
 
@@ -115,7 +118,10 @@ func guardStopped(m *machine) (string, error) {
 // guardIsBack waits for another guard, and checks that the machine is at rest and that no session has started without a
 // tap.
 func (m *machine) guardIsBack(since time.Duration) error {
-	return runSteps(func() error { return waitForPhase("off", 20*time.Second) }, func() error { return m.staysOff(since, time.Second) },
+	return runSteps(func() error {
+		return waitForPhase("off",
+			20*time.Second)
+	}, func() error { return m.staysOff(since, time.Second) },
 		func() error { return ended(wire.CauseFault) }, m.session)
 }
 
@@ -137,7 +143,10 @@ func estopOpened(m *machine) (string, error) {
 	}
 	m.estop.set(false)
 	return "line 17 off after " + ms(took),
-		runSteps(func() error { return waitForPhase("off", 2*time.Second) }, func() error { return m.staysOff(at, time.Second) },
+		runSteps(func() error {
+			return waitForPhase("off",
+				2*time.Second)
+		}, func() error { return m.staysOff(at, time.Second) },
 			func() error { return ended(wire.CauseFault) })
 }
 
@@ -194,7 +203,10 @@ func contactorLies(m *machine) (string, error) {
 		return "", fmt.Errorf("welded: %w", err)
 	}
 	m.mirror.follow(m.line.high)
-	return relayOff(took), runSteps(m.resetFaults, configure, func() error { return systemctl("restart", service) }, m.reset)
+	return relayOff(took), runSteps(m.resetFaults, configure, func() error {
+		return systemctl("restart",
+			service)
+	}, m.reset)
 }
 
 // relayOff formats the result of a row that measures how fast the relay opens.
@@ -271,7 +283,10 @@ func diskReadOnly(m *machine) (string, error) {
 		return "", err
 	}
 	figure, err := m.withoutDisk()
-	mended := runSteps(func() error { return systemctl("stop", service) }, func() error { return sh("umount", dataFolder) },
+	mended := runSteps(func() error { return systemctl("stop", service) }, func() error {
+		return sh("umount",
+			dataFolder)
+	},
 		mountData, m.reset)
 	if err == nil {
 		err = mended
@@ -363,7 +378,8 @@ func clockUntrusted(m *machine) (string, error) {
 	if _, err := ask(control.Request{Do: "stop"}); err != nil {
 		return "", err
 	}
-	err := runSteps(set(-time.Hour), right(true), tap(true, "a time server"), right(false), tap(true, "its time server gone"),
+	err := runSteps(set(-time.Hour), right(true), tap(true, "a time server"), right(false), tap(true, "its time server "+
+		"gone"),
 		stop, startDaemon, tap(true, "and a new daemon"), set(time.Hour), tap(false, "set by hand"), set(-time.Hour),
 		right(true))
 	return "refused before a time server; allowed with one, without it, and by the next daemon; " +

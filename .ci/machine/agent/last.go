@@ -32,7 +32,8 @@ func memory(m *machine) (string, error) {
 	}
 	figure += fmt.Sprintf("together RSS %.1f MB (PSS %.1f, of their own %.1f)", float64(rss)/1e3, float64(pss)/1e3,
 		float64(anon)/1e3)
-	if pss > 25_000 || pss == 0 { // the proportional set size (PSS), because the two processes run one program and share its pages
+	// The proportional set size (PSS), because the two processes run one program and share its pages.
+	if pss > 25_000 || pss == 0 {
 		return "", fmt.Errorf("daemon and guard use too much memory: %s, want at most 25 MB", figure)
 	}
 	return figure, nil

@@ -18,7 +18,8 @@ const (
 	smallProgram = "/rig/files/portillond-armv6"
 	manyConfig   = "/etc/portillon/many.yaml"
 	manySocket   = "/run/portillon/many.sock"
-	manyBundle   = "/etc/portillon/many.bundle" // a bundle with hundreds of members whose badges no machine has verified yet
+	// a bundle with hundreds of members whose badges no machine has verified yet
+	manyBundle = "/etc/portillon/many.bundle"
 )
 
 // firstLoad runs the program for a Pi Zero (armv6) with a bundle of hundreds of unverified badges, and presents cards
@@ -88,7 +89,8 @@ func tapsDuringLoad() (string, error) {
 	took := uptime() - start
 	slices.Sort(waits)
 	if len(waits) < 3 {
-		return "", fmt.Errorf("bundle was loaded in %[2]v, during %[1]d taps; the test needs at least 3 taps", len(waits), took)
+		return "", fmt.Errorf("bundle was loaded in %[2]v, during %[1]d taps; the test needs at least 3 taps",
+			len(waits), took)
 	}
 	longest := waits[len(waits)-1]
 	if longest > maxTapTime {

@@ -50,9 +50,10 @@ type bench struct {
 	m          *machine // the machine under test
 	door, busy *contact // contact of the door, and contact of the current relay
 	latched    bool     // true: the starter is latched, because its button was pressed while the relay was closed
-	pressed    bool     // true: the emergency stop is pressed; its first contact opens the starter's circuit without any program
-	bridged    bool     // true: the Pi's e-stop input is bridged to ground, so the Pi does not detect the button
-	forced     bool     // true: another source than the Pi energises the contactor's coil
+	// true: the emergency stop is pressed; its first contact opens the starter's circuit without any program
+	pressed bool
+	bridged bool // true: the Pi's e-stop input is bridged to ground, so the Pi does not detect the button
+	forced  bool // true: another source than the Pi energises the contactor's coil
 }
 
 // lit reports whether the lamp, which replaces the machine, is on.
@@ -99,7 +100,8 @@ func (b *bench) followInstruction(step, text string) (line string, err error) {
 	has := func(words string) bool { return strings.Contains(text, words) }
 	b.lit() // releases the starter if the relay is open
 	switch {
-	case has("put the machine itself in the lamp’s place"): // nothing to do, because the simulated starter is already beside the lamp
+	// Nothing to do, because the simulated starter is already beside the lamp.
+	case has("put the machine itself in the lamp’s place"):
 	case has("Bridge the Pi’s input “e-stop”"):
 		b.bridged = true
 		b.stop(true)
@@ -164,7 +166,8 @@ func (b *bench) answerQuestion(step, text string) (string, error) {
 		return yes[read(fmt.Sprintf("%s/sim_gpio%d/value", b.m.line.chip, exhaustLine)) == "1"], nil
 	case strings.Contains(text, "Did the machine refuse the card?"):
 		return yes[!b.m.line.high()], nil
-	case step == "pi-unplugged" || step == "supply-without-pi" || step == "boot": // the trace of this boot shows whether the relay has closed
+	// The trace of this boot shows whether the relay has closed.
+	case step == "pi-unplugged" || step == "supply-without-pi" || step == "boot":
 		return yes[len(b.m.line.since(0)) == 0 && !b.m.line.high()], nil
 	}
 	return "", fmt.Errorf("step %s has the unknown question %q", step, text)
@@ -246,7 +249,8 @@ func setUp(m *machine) (string, error) {
 	if err := runSteps(m.reset, func() error { return systemctl("disable", "--now", service) }, resetSettings,
 		func() error { return os.MkdirAll("/boot/firmware", 0o755) },
 		func() error { return os.WriteFile("/boot/firmware/config.txt", []byte("dtparam=audio=on\n"), 0o644) },
-		func() error { return recordCommand("sudo apt install ./portillon.deb") }); err != nil { // an earlier row has already installed the package
+		// An earlier row has already installed the package.
+		func() error { return recordCommand("sudo apt install ./portillon.deb") }); err != nil {
 		return "", err
 	}
 	b := &bench{m: m}
@@ -317,7 +321,8 @@ func setUpAfterCut(m *machine) (string, error) {
 	}
 	n, err := note.Open([]byte(read(found[0])+"\n"), note.VerifierList(v))
 	if err != nil || !strings.Contains(n.Text, "\nresult: passed") || !strings.Contains(n.Text, "\nby: agent\n") {
-		return "", fmt.Errorf("acceptance report is not a signed report of a passed test by agent: %w: %s", err, read(found[0]))
+		return "", fmt.Errorf("acceptance report is not a signed report of a passed test by agent: %w: %s",
+			err, read(found[0]))
 	}
 	commands := strings.Split(read(typedHere), "\n")
 	for i, c := range commands {

@@ -178,7 +178,7 @@ func (d *Disk) ServeConn(c io.ReadWriter) error {
 		return err
 	}
 	for {
-		if err := d.answer(w); err != nil {
+		if err := d.serveRequest(w); err != nil {
 			return err
 		}
 	}
@@ -207,7 +207,8 @@ func (d *Disk) greet(w wire) error {
 			return err
 		}
 		if m != optMagic || length > 4096 {
-			return fmt.Errorf("nbd: client sent option %d of %d bytes with magic %x, which the disk does not support", option, length, m)
+			return fmt.Errorf("nbd: client sent option %d of %d bytes with magic %x, which the disk does not support",
+				option, length, m)
 		}
 		if err := w.receive(make([]byte, length)); err != nil {
 			return err
@@ -232,7 +233,7 @@ func (d *Disk) greet(w wire) error {
 }
 
 // serveRequest carries out one request and sends the response.
-func (d *Disk) answer(w wire) error {
+func (d *Disk) serveRequest(w wire) error {
 	var m, length uint32
 	var flags, kind uint16
 	var handle, at uint64
@@ -260,7 +261,8 @@ func (d *Disk) answer(w wire) error {
 			break
 		}
 		d.write(int(at), data, flags&flagFUA != 0)
-	case kind == cmdWrite: // the connection must end, because the data of a refused write cannot be distinguished from the next request
+	// The connection must end, because the data of a refused write cannot be distinguished from the next request.
+	case kind == cmdWrite:
 		return fmt.Errorf("nbd: write has %d bytes, want at most 32 MiB", length)
 	case kind == cmdRead && inside:
 		out = d.read(int(at), int(length))

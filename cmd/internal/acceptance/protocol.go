@@ -242,7 +242,8 @@ func Last(folder string, keys note.Verifiers) (Protocol, error) {
 			return p, nil
 		}
 	}
-	return Protocol{}, fmt.Errorf("folder %s contains no protocol signed by this machine’s key: %w", folder, os.ErrNotExist)
+	return Protocol{}, fmt.Errorf("folder %s contains no protocol signed by this machine’s key: %w",
+		folder, os.ErrNotExist)
 }
 
 // Read opens the protocol in a file and verifies its signature.

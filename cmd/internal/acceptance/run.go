@@ -156,7 +156,8 @@ func (r *run) resume() {
 	}
 	off := func(b Beat) bool { return b.Kind == Cut || b.Kind == Halt }
 	switch before := r.plan[r.p.At].Beats[:r.beatIndex()]; {
-	case off(r.beat()) && r.p.Boot != "" && r.p.Boot != r.in.Boot: // a different boot ID proves that the Pi was without power
+	// A different boot ID proves that the Pi was without power.
+	case off(r.beat()) && r.p.Boot != "" && r.p.Boot != r.in.Boot:
 		r.p.Boot = ""
 		r.passBeat()
 	case !slices.ContainsFunc(before, off):

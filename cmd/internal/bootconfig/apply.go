@@ -91,7 +91,8 @@ func (m Machine) place(config string, b Board, expand func(string) string) (stri
 	}
 	block := m.block(expand(outside), newline(withNewline(outside)))
 	there, last := before+block+after, withNewline(outside)+block
-	if old == "" || len(m.missing(expand(there), b)) > 0 { // the block is new, or a later line overrides a line of the block
+	// The block is new, or a later line overrides a line of the block.
+	if old == "" || len(m.missing(expand(there), b)) > 0 {
 		return last, nil
 	}
 	return there, nil

@@ -114,7 +114,8 @@ func cmdlineOf(config, text string, b Board) (string, error) {
 // config_txt: include). A file that cannot be read is left out, and the error is returned.
 func Expand(root fs.FS, file, config string) (string, []error) {
 	var errs []error
-	left, room := 64, 4*maxConfig // limits of the number of included files and bytes, which the limit of the depth does not bound
+	// Limits of the number of included files and bytes, which the limit of the depth does not bound.
+	left, room := 64, 4*maxConfig
 	var walk func(text string, depth int) string
 	walk = func(text string, depth int) string {
 		var out strings.Builder
@@ -209,7 +210,8 @@ func writeCopy(root *os.Root, name, text string) (saved string, err error) {
 // Should the file system be damaged all the same, the backup copy is complete.
 func replaceFile(root *os.Root, name, text string) error {
 	temporary := name + ".new"
-	if err := root.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) { // remove a temporary file that a power cut has left
+	// Remove a temporary file that a power cut has left.
+	if err := root.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := writeFile(root, temporary, text); err != nil {

@@ -116,7 +116,7 @@ func TestFileChangedSinceThePlanIsNotOverwritten(t *testing.T) {
 	}
 	path := filepath.Join(dir, "boot/firmware/config.txt")
 	os.WriteFile(path, []byte("other=1\n"), 0o644)
-	if err := p.Write(root, noon); err == nil || !strings.Contains(err.Error(), "changed meanwhile") ||
+	if err := p.Write(root, noon); err == nil || !strings.Contains(err.Error(), "has changed since the comparison") ||
 		content(t, path) != "other=1\n" {
 		t.Errorf("%v: %q", err, content(t, path))
 	}
@@ -231,7 +231,7 @@ func TestIncludedFilesShareOneSizeLimit(t *testing.T) {
 	files["boot/firmware/config.txt"] = strings.Repeat("include more.txt\n", 5)
 	files["boot/firmware/more.txt"] = strings.Repeat("# a comment\n", 5000) // 60,000 bytes
 	_, root := rootWith(t, files)
-	if _, err := Edit(root, laser()); err == nil || !strings.Contains(err.Error(), "more than 262144 bytes together") {
+	if _, err := Edit(root, laser()); err == nil || !strings.Contains(err.Error(), "more than 262144 bytes in total") {
 		t.Errorf("error is %v", err)
 	}
 }

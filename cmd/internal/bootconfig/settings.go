@@ -12,9 +12,10 @@ const maxLine = 98
 
 // Setting is one setting of a config.txt in canonical form, for one line or one parameter: gpio=17=op,dl,pd.
 type Setting struct {
-	Text  string
-	Line  int  // line number in config.txt, from 1; for a setting of an included file, the number of the include line
-	Maybe bool // true: the setting's filter depends on an unknown property, such as a monitor, a pin's level or a serial number
+	Text string
+	Line int // line number in config.txt, from 1; for a setting of an included file, the number of the include line
+	// true: the setting's filter depends on an unknown property, such as a monitor, a pin's level or a serial number
+	Maybe bool
 
 	key string // key of the property that the setting changes; see settingOf
 	nth int    // index of the setting in the file
@@ -82,7 +83,9 @@ func (f filters) next(filter string, b Board) filters {
 		if f.board == no && f.model != no {
 			f.board = maybe
 		}
-	default: // filters that cannot be evaluated here: EDID=…, gpio4=1, HDMI:0, tryboot, partition=…, and those of a later firmware
+	// Filters that cannot be evaluated here: EDID=…, gpio4=1, HDMI:0, tryboot, partition=…, and those of a later
+	// firmware.
+	default:
 		f.other = f.withOther(strings.TrimRight(strings.SplitN(key, ":", 2)[0], "0123456789"))
 	}
 	return f
@@ -177,7 +180,8 @@ func rawLines(config string, b Board) (out []rawLine) {
 // Settings returns the settings of a config.txt that apply to this board. Of two values for the same setting, the last
 // one applies. A setting whose filter may or may not match is listed, but does not override an earlier setting.
 func Settings(config string, b Board) (out []Setting) {
-	byKey, n := map[string][]Setting{}, 0 // one list per key, because a single list would take minutes for a file of 64 KiB
+	// One list per key, because a single list would take minutes for a file of 64 KiB.
+	byKey, n := map[string][]Setting{}, 0
 	for _, l := range rawLines(config, b) {
 		for _, text := range splitSettings(l.text) {
 			n++
@@ -206,7 +210,8 @@ func put(out []Setting, s Setting) []Setting {
 	switch {
 	case !s.Maybe: // this setting overrides all earlier settings
 		return append(out[:0], s)
-	case was == s.Text, len(out) > 0 && out[len(out)-1].Text == s.Text: // the setting has the same value as an earlier setting
+	// The setting has the same value as an earlier setting.
+	case was == s.Text, len(out) > 0 && out[len(out)-1].Text == s.Text:
 		return out
 	}
 	return append(out, s)

@@ -43,7 +43,8 @@ func TestConditionalFiltersMatchLikeTheFirmware(t *testing.T) {
 			""},
 		{"[board-type=0x12]\nx=1", "Zero 2 W", ""},
 		{"[board-type=0x14]\nx=1", "Compute Module 4", ""},
-		{"[board-type=0x18]\nx=1", "", "Compute Module 5"}, // the board is a Compute Module or its Lite model, if the revision is unknown
+		// The board is a Compute Module or its Lite model, if the revision is unknown.
+		{"[board-type=0x18]\nx=1", "", "Compute Module 5"},
 		{"[pi4]\n[board-type=0x14]\nx=1", "Compute Module 4", ""},
 		{"[pi5]\n[board-type=0x14]\nx=1", "",
 			"Compute Module 4"}, // the documentation does not say whether the two filters combine or replace each other

@@ -119,9 +119,11 @@ func cardKeysOf(o roster.Options) (out [][]byte) {
 // cardKeySource asks the hub for the site's card keys and stores them. The zero value is the source of a machine that
 // was not enrolled; its keys never change.
 type cardKeySource struct {
-	ask   func(context.Context) ([][]byte, error)               // requests the keys from the hub; nil: the machine was not enrolled
-	keep  func(given, held [][]byte) (kept [][]byte, err error) // stores the keys on the disk (Config.keepCardKeys)
-	again chan struct{}                                         // receives a value when the hub must be asked again; capacity 1, may be nil
+	// requests the keys from the hub; nil: the machine was not enrolled
+	ask  func(context.Context) ([][]byte, error)
+	keep func(given, held [][]byte) (kept [][]byte, err error) // stores the keys on the disk (Config.keepCardKeys)
+	// receives a value when the hub must be asked again; capacity 1, may be nil
+	again chan struct{}
 }
 
 // refresh asks the hub for its card keys and stores them. The result changed is true if the list kept differs from the

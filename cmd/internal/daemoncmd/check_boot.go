@@ -65,9 +65,10 @@ func (x *checker) checkPersistence(b bootconfig.Board) {
 			"(%s.persist_gpio_outputs=Y): the charge pump opens the relay, and nothing opens the extraction and the lamps: "+
 			"%s", driver, cure))
 	case kept == bootconfig.Kept:
-		x.out.addPiFault("persist", fmt.Errorf("relay.mode: level, and the kernel keeps an output as it was when its program "+
-			"dies "+
-			"(%s.persist_gpio_outputs=Y): a killed portillond would leave the machine on: %s", driver, cure))
+		x.out.addPiFault("persist",
+			fmt.Errorf("relay.mode: level, and the kernel keeps an output as it was when its program "+
+				"dies "+
+				"(%s.persist_gpio_outputs=Y): a killed portillond would leave the machine on: %s", driver, cure))
 	case kept == bootconfig.Released:
 	case driver == "":
 		x.out.Unseen = append(x.out.Unseen, "relay.pin: no Raspberry Pi that Portillon knows: "+
@@ -110,8 +111,9 @@ func (x *checker) checkStorage(b bootconfig.Board) {
 	const cure = "mount a partition of its own at /var/lib/portillon: portillon doctor says which"
 	switch {
 	case where == InMemory:
-		x.out.addPiFault("storage", fmt.Errorf("data: folder %s is in memory (%s at %s), so the journal would be lost at each boot: %s", x.c.Data,
-			m.Type, m.Point, cure))
+		x.out.addPiFault("storage",
+			fmt.Errorf("data: folder %s is in memory (%s at %s), so the journal would be lost at each boot: %s", x.c.Data,
+				m.Type, m.Point, cure))
 	case where == Overlaid:
 		x.out.addPiFault("storage", fmt.Errorf("data: %s is on an overlay whose upper layer is in memory (at %s): "+
 			"the journal is lost at each boot: %s", x.c.Data, m.Point, cure))

@@ -17,7 +17,8 @@ import (
 // of the last synchronisation is stored, also for the next daemon of the same boot. A step of the wall clock ends the
 // trust. A step is detected by comparison with the time since boot, which runs at the same rate and never steps.
 type clockTrust struct {
-	asks func() bool                                 // reports whether the kernel currently considers the clock synchronised
+	// reports whether the kernel currently considers the clock synchronised
+	asks func() bool
 	now  func() (wall time.Time, mono time.Duration) // returns the wall clock and the time since boot
 
 	mu   sync.Mutex

@@ -132,11 +132,12 @@ func TestClockTrustSurvivesARestartOfTheDaemon(t *testing.T) {
 		"another boot":     {string(fact), "another", 13 * time.Hour, 0, false},
 		"no boot":          {string(fact), "", 13 * time.Hour, 0, false},
 		"no boot known":    {`{"boot":"unknown","wall":"2026-11-28T20:00:00Z","mono":7200000000000}`, "unknown", 0, 0, false},
-		"a month since":    {string(fact), "boot", trustFor + time.Minute, 0, false}, // a restart does not extend the month of trust
-		"nothing":          {"", "boot", 0, 0, false},
-		"null":             {"null", "boot", 0, 0, false},
-		"half":             {"{", "boot", 0, 0, false},
-		"no time":          {`{"boot":"boot"}`, "boot", 0, 0, false},
+		// A restart does not extend the month of trust.
+		"a month since": {string(fact), "boot", trustFor + time.Minute, 0, false},
+		"nothing":       {"", "boot", 0, 0, false},
+		"null":          {"null", "boot", 0, 0, false},
+		"half":          {"{", "boot", 0, 0, false},
+		"no time":       {`{"boot":"boot"}`, "boot", 0, 0, false},
 	} {
 		c := clocks{wall: begin.Add(x.passed + x.set), mono: 2*time.Hour + x.passed}
 		v := c.daemon()

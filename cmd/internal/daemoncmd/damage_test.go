@@ -33,7 +33,8 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "guard" {
 		os.Exit(guardMain(os.Args[2:]))
 	}
-	os.Setenv("GORACE", "atexit_sleep_ms=0") // without this setting the race detector delays a guard's exit, and the guard is killed
+	// Without this setting the race detector delays a guard's exit, and the guard is killed.
+	os.Setenv("GORACE", "atexit_sleep_ms=0")
 	os.Exit(m.Run())
 }
 
@@ -383,7 +384,7 @@ func TestJournalOfAnotherMachineIsNotMoved(t *testing.T) {
 
 // A tag that is missing or unreadable in the facts is restored from the records at the next start. A record reports
 // the restored tag.
-func TestTagMissingInTheFactsIsRestoredFromTheRecords(t *testing.T) {
+func TestTagThatTheFactsLackIsRestoredFromTheRecords(t *testing.T) {
 	f := newMachineFolder(t)
 	for _, harm := range []string{"DELETE FROM facts WHERE key = 'tags'",
 		"UPDATE facts SET value = X'7b' WHERE key = 'tags'", "DELETE FROM facts"} {

@@ -203,7 +203,8 @@ func gpioLine(pin string) (label string, line int, err error) {
 	label, n, slash := strings.Cut(rest, "/")
 	line, err = strconv.Atoi(n)
 	if !ok || !slash || label == "" || err != nil || line < 0 || strconv.Itoa(line) != n {
-		return "", 0, fmt.Errorf("pin name %q is invalid, want for example gpio:pinctrl-/17, line 17 of the Pi's own chip", pin)
+		return "", 0, fmt.Errorf("pin name %q is invalid, want for example gpio:pinctrl-/17, line 17 of the Pi's own chip",
+			pin)
 	}
 	return label, line, nil
 }

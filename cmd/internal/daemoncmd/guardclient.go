@@ -139,7 +139,8 @@ func (h *guardClient) listen(ctx context.Context, s *relay.Switch, events <-chan
 		return
 	}
 	h.passSignal(ctx, daemon.Signal{What: relay.Lost, Why: "the guard has ended"})
-	for wait := time.Duration(0); ctx.Err() == nil; wait = again { // the first attempt is immediate, because a member may be waiting
+	// The first attempt is immediate, because a member may be waiting.
+	for wait := time.Duration(0); ctx.Err() == nil; wait = again {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():

@@ -90,8 +90,9 @@ func (d *Daemon) openHub(k keys) {
 
 // hubWatch maintains the connection to the hub. A machine that was not enrolled has a nil *hubWatch.
 type hubWatch struct {
-	link    *hublink.Link
-	lost    chan struct{} // receives a value when the broker connection is lost, which requests a check of the hub; capacity 1
+	link *hublink.Link
+	// receives a value when the broker connection is lost, which requests a check of the hub; capacity 1
+	lost    chan struct{}
 	clock   clock
 	log     *slog.Logger
 	bundles *bundleUpdater // function that receives the hub's manifests; set before run
@@ -150,7 +151,8 @@ func (h *hubWatch) run(ctx context.Context) {
 		if failed {
 			pause = hubAgain
 		}
-		if !h.waitForCheck(ctx, pause/2+rand.N(pause)) { // the pause is random, so that the machines of a site do not send requests at the same time
+		// The pause is random, so that the machines of a site do not send requests at the same time.
+		if !h.waitForCheck(ctx, pause/2+rand.N(pause)) {
 			return
 		}
 	}

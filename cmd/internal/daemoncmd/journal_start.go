@@ -101,7 +101,8 @@ func (l *localJournal) readFacts() (facts, error) {
 		case daemon.FactUnderWay + "/":
 			json.Unmarshal(value, &out.underWay)
 		case daemon.FactPractice:
-			if p := (policy.Practice{}); json.Unmarshal(value, &p) == nil { // without a value, rules that need practice would refuse
+			// Without a value, rules that need practice would refuse.
+			if p := (policy.Practice{}); json.Unmarshal(value, &p) == nil {
 				out.practice[policy.MemberID(name)] = p
 			}
 		case daemon.FactDone:

@@ -65,7 +65,8 @@ func (c Config) requireDifferent(machine, card, aes string) (errs []error) {
 			{"policy-key", "policy key", c.PolicyKey}} {
 			if keykind.Same(public, x.key) {
 				errs = append(errs, fmt.Errorf("%s: %s: the machine key %q is the %s too (%s: %q), want a key that "+
-					"this machine alone has", c.positionOf("machine-key"), c.MachineKey, keykind.NameOf(public), x.what, c.positionOf(x.field),
+					"this machine alone has",
+					c.positionOf("machine-key"), c.MachineKey, keykind.NameOf(public), x.what, c.positionOf(x.field),
 					keykind.NameOf(x.key)))
 				break
 			}

@@ -30,7 +30,8 @@ func releaseMemory() {
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		from, to, perms, ok := mapping(lines.Text())
 		if ok && strings.HasSuffix(lines.Text(), " "+exe) && (perms == "r-xp" || perms == "r--p") {
-			unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED) // an error is harmless, because the call is only advice to the kernel
+			// An error is harmless, because the call is only advice to the kernel.
+			unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED)
 		}
 	}
 }

@@ -23,8 +23,9 @@ type pcscLook struct {
 	readers   []string // names of the readers that pcscd lists
 	err       error    // error of the query to pcscd
 	installed bool     // true: pcscd's program is installed
-	kernel    bool     // true: the kernel module pn533_usb is loaded, which claims an ACR122U, so pcscd cannot use that reader
-	inUnit    bool     // true: the check runs as the daemon's user
+	// true: the kernel module pn533_usb is loaded, which claims an ACR122U, so pcscd cannot use that reader
+	kernel bool
+	inUnit bool // true: the check runs as the daemon's user
 }
 
 // checkPCSC requests the list of readers from pcscd if the machine.yaml names a PC/SC reader.

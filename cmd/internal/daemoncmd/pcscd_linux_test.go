@@ -187,7 +187,8 @@ func (x *testPcscd) tap(c pcsctest.Card, proof rfid.Proof, number string) {
 		if e.Tap.Proof == proof && (e.Tap.Unproven == nil) == (proof == rfid.AES) {
 			return
 		}
-		if !errors.Is(e.Tap.Unproven, strong.ErrLeft) || proof != rfid.AES { // the card was removed before the reader had read it
+		// The card was removed before the reader had read it.
+		if !errors.Is(e.Tap.Unproven, strong.ErrLeft) || proof != rfid.AES {
 			x.Fatalf("%+v, want proof %v", e, proof)
 		}
 	}

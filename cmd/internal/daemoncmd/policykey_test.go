@@ -56,7 +56,8 @@ func TestCheckWarnsOfAPolicyKeyThatIsNotSeparate(t *testing.T) {
 		t.Error(w)
 	}
 	c.MQTT.HubKey = c.PolicyKey
-	if w := c.checkSeparateKey(); len(w) != 1 || !strings.Contains(w[0], "whoever breaks into the hub can change the policy") {
+	if w := c.checkSeparateKey(); len(w) != 1 || !strings.Contains(w[0], "whoever breaks into the hub can change the "+
+		"policy") {
 		t.Error(w)
 	}
 	bound := &policy.Policy{Model: policy.Model{SignedBindings: true}}
@@ -89,10 +90,8 @@ func TestRejectedPolicyIsShownUntilAValidOneArrives(t *testing.T) {
 		!strings.Contains(told.Refused, "policy-unsigned: bundle version 2: no policy key has signed the policy") {
 		t.Errorf("%v, told %q", err, told.Refused)
 	}
-	if said := (Config{PolicyKey: publicKey(t, "portillon:policy:biklab")}).withExpectedKey(err).Error(); !strings.HasSuffix(
-		said,
-		`want "portillon:policy:biklab" (policy-key)`,
-	) {
+	said := (Config{PolicyKey: publicKey(t, "portillon:policy:biklab")}).withExpectedKey(err).Error()
+	if !strings.HasSuffix(said, `want "portillon:policy:biklab" (policy-key)`) {
 		t.Error(said)
 	}
 	err = v.offer(s.build(3, 6, "policy.yaml", thiefNow, nil))

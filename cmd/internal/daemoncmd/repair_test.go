@@ -255,7 +255,8 @@ func TestDamageIsRepairedWhileTheMachineRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		k.manifests = make(chan []byte, 1) // the updater is created in the synctest bubble, whose clock advances while run waits
+		// The updater is created in the synctest bubble, whose clock advances while run waits.
+		k.manifests = make(chan []byte, 1)
 		taken := uint64(0)
 		go k.run(ctx, func(r *roster.Roster) { taken = r.Version }, func(error) {})
 		<-time.After(time.Minute)

@@ -143,7 +143,8 @@ func (c Config) readCardKey(s secrets) (key []byte, text string, err error) {
 		return nil, text, err
 	}
 	if key, err = hex.DecodeString(text); err != nil || len(key) < 16 {
-		return key, text, fmt.Errorf("card-key: %s is not a card key, want at least 32 hexadecimal digits on one line", c.CardKey)
+		return key, text, fmt.Errorf("card-key: %s is not a card key, want at least 32 hexadecimal digits on one line",
+			c.CardKey)
 	}
 	return key, text, nil
 }

@@ -84,7 +84,10 @@ func routes() []route {
 		{name: "old-policy", wins: oldPolicy},
 		{
 			name: "changed-policy",
-			wins: bundleAttack(func(f forgery, s *thiefSite) { f.putChunk(wire.PolicyChunk, []byte(s.policyText("    mode: warn\n"))) },
+			wins: bundleAttack(func(f forgery, s *thiefSite) {
+				f.putChunk(wire.PolicyChunk, []byte(s.policyText("    mode: "+
+					"warn\n")))
+			},
 				opened(thiefCard)),
 		},
 		{name: "own-policy-key", wins: bundleAttack(func(f forgery, s *thiefSite) { f.ownPolicy(s) }, opened(thiefCard))},

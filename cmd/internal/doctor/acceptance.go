@@ -26,7 +26,8 @@ func (x *exam) checkAccepted() {
 		x.addFinding("acceptance", Unknown, t("Les protocoles d’essai de réception ne sont pas lisibles",
 			"The protocols of the acceptance test cannot be read"), t("Relancer avec sudo", "Run again with sudo"))
 	case errors.Is(err, fs.ErrNotExist):
-		x.addFinding("acceptance", Unknown, t("Aucun essai de réception n’a été fait", "No acceptance test has been done"), cure)
+		x.addFinding("acceptance", Unknown, t("Aucun essai de réception n’a été fait",
+			"No acceptance test has been done"), cure)
 	case err != nil:
 		x.addFinding("acceptance", Unknown, tf("L’essai de réception ne se vérifie pas : %v",
 			"The acceptance test cannot be verified: %v", err), cure)

@@ -54,9 +54,10 @@ type System struct {
 	// zero without a certificate.
 	Broker func(ctx context.Context, broker string) (until time.Time, err error)
 	// Disk writes a small file and syncs it to the disk. The result free is the free space in bytes.
-	Disk  func(dir string) (free uint64, took time.Duration, err error)
-	Life  func(bundle string) (issued, until time.Time, err error) // returns the dates in a bundle file without verifying the signature
-	Check func() daemoncmd.Checked                                 // returns the results of portillond -check
+	Disk func(dir string) (free uint64, took time.Duration, err error)
+	// returns the dates in a bundle file without verifying the signature
+	Life  func(bundle string) (issued, until time.Time, err error)
+	Check func() daemoncmd.Checked // returns the results of portillond -check
 	// Watchdog returns the output of systemctl show -p RuntimeWatchdogUSec --value.
 	Watchdog func(context.Context) (string, error)
 	// Real resolves symbolic links. If Real is nil, links are not resolved.
@@ -210,7 +211,8 @@ func (x *exam) boot() {
 		x.addFinding("boot", Ill, tf("Il manque dans /%s : %s", "/%s lacks: %s", path, strings.Join(lines, ", ")), apply)
 	}
 	for _, c := range x.c.BootMachine().Clashes(text, x.board()) {
-		x.addFinding("boot", Ill, tf("Dans /%s, une ligne contredit le câblage : %s", "In /%s a line contradicts the wiring: %s",
+		x.addFinding("boot", Ill, tf("Dans /%s, une ligne contredit le câblage : %s",
+			"In /%s a line contradicts the wiring: %s",
 			path, c),
 			t("Retirer ou corriger cette ligne, puis redémarrer", "Take this line out or correct it, and reboot"))
 	}
@@ -234,7 +236,8 @@ func (x *exam) console() {
 			return
 		}
 	}
-	x.addFinding("console", Well, t("Le port série est au lecteur seul", "The serial port is the reader’s alone"), policy.Text{})
+	x.addFinding("console", Well, t("Le port série est au lecteur seul",
+		"The serial port is the reader’s alone"), policy.Text{})
 }
 
 // daemonTrustsClock asks the daemon whether its clock is trusted, because the daemon stores past synchronisations.
@@ -253,8 +256,9 @@ func (x *exam) clock(ctx context.Context) {
 	case x.s.Synchronised():
 		x.addFinding("clock", Well, t("L’horloge est synchronisée", "The clock is synchronised"), policy.Text{})
 	case x.daemonTrustsClock(ctx):
-		x.addFinding("clock", Well, t("L’horloge a été synchronisée et ne l’est plus : elle est crue un mois, si personne ne la "+
-			"change", "The clock was synchronised and no longer is: it is believed for a month, unless somebody sets it"),
+		x.addFinding("clock",
+			Well, t("L’horloge a été synchronisée et ne l’est plus : elle est crue un mois, si personne ne la "+
+				"change", "The clock was synchronised and no longer is: it is believed for a month, unless somebody sets it"),
 			policy.Text{})
 	default:
 		x.addFinding("clock", Ill, t("L’horloge n’est pas synchronisée : les règles d’horaires et de dates refusent",
@@ -321,7 +325,8 @@ func (x *exam) wear() {
 func (x *exam) daemon(ctx context.Context) {
 	st, err := x.s.Status(ctx)
 	if err != nil {
-		x.addFinding("daemon", Ill, tf("portillond ne répond pas pour « %s »", "portillond does not answer for “%s”", x.c.Machine),
+		x.addFinding("daemon", Ill, tf("portillond ne répond pas pour « %s »", "portillond does not answer for “%s”",
+			x.c.Machine),
 			tf("Le démarrer (%s) ; systemctl status portillond@%s dit pourquoi ; avec sudo si le socket %s ne s’ouvre pas",
 				"Start it (%s); systemctl status portillond@%s says why not; with sudo if the socket %s does not open", x.start(),
 				x.c.Machine, x.c.Control))
@@ -464,13 +469,15 @@ func (x *exam) bundle() {
 		x.addFinding("bundle", Ill, tf("Le bundle ne se lit pas : %v", "The bundle cannot be read: %v", err),
 			t("Le refaire : portillon bundle build", "Make it again: portillon bundle build"))
 	case until.Before(x.s.Now):
-		x.addFinding("bundle", Ill, tf("Le bundle est périmé depuis le %s", "The bundle ended on %s", until.Format(time.DateOnly)),
+		x.addFinding("bundle", Ill, tf("Le bundle est périmé depuis le %s", "The bundle ended on %s",
+			until.Format(time.DateOnly)),
 			t("Le refaire : portillon bundle build", "Make it again: portillon bundle build"))
 	case until.Sub(x.s.Now) < bundleWarning(issued, until):
 		x.addFinding("bundle", Ill, tf("Le bundle expire le %s", "The bundle ends on %s", until.Format(time.DateOnly)),
 			t("Le refaire : portillon bundle build", "Make it again: portillon bundle build"))
 	default:
-		x.addFinding("bundle", Well, tf("Le bundle vaut jusqu’au %s", "The bundle is good until %s", until.Format(time.DateOnly)),
+		x.addFinding("bundle", Well, tf("Le bundle vaut jusqu’au %s", "The bundle is good until %s",
+			until.Format(time.DateOnly)),
 			policy.Text{})
 	}
 }

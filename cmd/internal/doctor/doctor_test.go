@@ -78,7 +78,8 @@ func (s *System) setWatchdog(span string) {
 }
 
 // overlayMounts lists the mounts of a root file system under overlayroot, which mounts its layers at visible paths.
-const overlayMounts = "30 1 179:2 / /media/root-ro ro - ext4 /dev/mmcblk0p2 ro\n31 1 0:25 / /media/root-rw rw - tmpfs " +
+const overlayMounts = "30 1 179:2 / /media/root-ro ro - ext4 /dev/mmcblk0p2 ro\n31 1 0:25 / /media/root-rw rw - " +
+	"tmpfs " +
 	"tmpfs-root rw\n" +
 	"32 1 0:26 / / rw - overlay overlayroot rw,lowerdir=/media/root-ro,upperdir=/media/root-rw/overlay,workdir=/media/" +
 	"root-rw/overlay-workdir\n"
@@ -131,8 +132,9 @@ func TestEachFaultIsReportedWithoutOtherFindings(t *testing.T) {
 			s.remove("sys/class/watchdog/watchdog0/state")
 			s.remove("sys/class/watchdog/watchdog0/identity")
 		}, "watchdog", "dtparam=watchdog=on"},
-		"a watchdog that systemd does not feed": {func(s *System) { s.setWatchdog("0") }, "watchdog", "RuntimeWatchdogSec=1m"},
-		"a watchdog that starves":               {func(s *System) { s.setWatchdog("15s") }, "watchdog", "waits for 15s only"},
+		"a watchdog that systemd does not feed": {func(s *System) { s.setWatchdog("0") }, "watchdog",
+			"RuntimeWatchdogSec=1m"},
+		"a watchdog that starves": {func(s *System) { s.setWatchdog("15s") }, "watchdog", "waits for 15s only"},
 		"a mute systemd": {func(s *System) { s.setWatchdog("") }, "watchdog",
 			"systemctl show -p RuntimeWatchdogUSec"},
 		"a line that contradicts": {func(s *System) {

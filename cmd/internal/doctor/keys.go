@@ -27,7 +27,8 @@ func (x *exam) keys() {
 	}
 	p, err := x.s.Hub()
 	if err != nil {
-		x.addFinding("keys", Unknown, tf("Le fichier du hub ne se compare pas : %v", "The hub’s file cannot be compared: %v", err),
+		x.addFinding("keys", Unknown, tf("Le fichier du hub ne se compare pas : %v", "The hub’s file cannot be compared: %v",
+			err),
 			t("Corriger ce fichier, ou relancer avec sudo", "Mend that file, or run again with sudo"))
 		return
 	}
@@ -45,7 +46,8 @@ func (x *exam) keys() {
 		}
 	}
 	differ(p.Own, p.Machine, tf("machine-key est la clé « %s », %s attend « %s » : le hub refuse tous les enregistrements",
-		"machine-key is the key “%s”, %s wants “%s”: the hub refuses all records", shortKey(p.Own), p.File, shortKey(p.Machine)),
+		"machine-key is the key “%s”, %s wants “%s”: the hub refuses all records",
+		shortKey(p.Own), p.File, shortKey(p.Machine)),
 		tf("Mettre sous machines: %s: key: « %s »", "Put under machines: %s: key: “%s”", x.c.Machine, p.Own))
 	differ(x.c.Bundle.Key, p.Bundle, tf("bundle: key est « %s », %s signe avec « %s » : la machine refuse ses bundles",
 		"bundle: key is “%s”, %s has “%s”: the machine refuses the hub’s bundles", shortKey(x.c.Bundle.Key), p.File,

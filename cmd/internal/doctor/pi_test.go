@@ -109,7 +109,8 @@ func TestTrustedClockWithoutAWorkingClockChipIsReported(t *testing.T) {
 // finding still contains all other faults.
 func TestEachFaultIsReportedOnlyOnce(t *testing.T) {
 	c, s := healthyPi(t)
-	root, err := pitest.Tree("4-trixie") // faults: outputs stay driven after their program has died, and the reader is on I²C
+	// Faults: outputs stay driven after their program has died, and the reader is on I²C.
+	root, err := pitest.Tree("4-trixie")
 	if err != nil {
 		t.Fatal(err)
 	}

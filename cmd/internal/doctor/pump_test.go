@@ -39,7 +39,8 @@ func (c *simulatedPump) advance() {
 			c.t.Fatal(err)
 		}
 		c.at = c.at.Add(d)
-		if v := c.p.Coil(); v > 3.75 != c.coil && (v > 3.75 || v < 0.5) { // the relay closes at 75 % of its nominal voltage and opens at 10 %
+		// The relay closes at 75 % of its nominal voltage and opens at 10 %.
+		if v := c.p.Coil(); v > 3.75 != c.coil && (v > 3.75 || v < 0.5) {
 			c.coil, c.since = !c.coil, c.at
 		}
 		if c.at.Sub(c.since) >= lag {

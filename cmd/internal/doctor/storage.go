@@ -28,7 +28,8 @@ func (x *exam) storage() {
 		x.addFinding("storage", Ill, tf("%s est en mémoire (%s) : le journal est perdu à chaque redémarrage",
 			"%s is in memory (%s): the journal is lost at each boot", x.c.Data, m.Point), cure)
 	default:
-		x.addFinding("storage", Unknown, tf("On ne voit pas sur quel disque est %s", "On which disk %s is cannot be seen", x.c.Data),
+		x.addFinding("storage", Unknown, tf("On ne voit pas sur quel disque est %s", "On which disk %s is cannot be seen",
+			x.c.Data),
 			t("Regarder : findmnt -T /var/lib/portillon", "Look: findmnt -T /var/lib/portillon"))
 	}
 }

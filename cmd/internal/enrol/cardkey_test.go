@@ -188,7 +188,8 @@ func (b *browser) enrolByTap(said *logBuffer, name, card string) string {
 func (b *browser) awaitBundle(holds string, is func(members string) bool) {
 	b.t.Helper()
 	await(b.t, "a bundle in force at the machine: "+holds, func() bool {
-		version, members := b.w.cardsInBundle() // both are read from the same bundle, because the next bundle may arrive at any moment
+		// Both are read from the same bundle, because the next bundle may arrive at any moment.
+		version, members := b.w.cardsInBundle()
 		if !is(members) {
 			return false
 		}

@@ -230,7 +230,7 @@ func TestNewBadgeAndCardAreFetchedByTheirOwnHashes(t *testing.T) {
 var figureMembers = flag.Int(
 	"members",
 	0,
-	"TestFiguresOfOneChange: members of the site, with 5 badges each; 0: not now",
+	"TestChangeTransfersAtMostMaxChange: members of the site, with 5 badges each; 0: not now",
 )
 
 // maxChange is the upper limit for a change of one member, in bytes on the wire to one machine.

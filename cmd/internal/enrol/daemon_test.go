@@ -121,7 +121,8 @@ func TestEnrolledDaemonWorksWithItsHub(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, members, strings.Replace(string(text), "Member 0", "Renamed", 1)) // the new member is in a chunk that the machine must fetch
+	// The new member is in a chunk that the machine must fetch.
+	write(t, members, strings.Replace(string(text), "Member 0", "Renamed", 1))
 	w.buildBundle(2)
 	await(t, "the machine takes bundle 2", func() bool { return standing() == 2 })
 	m, err := w.Enrol().Machines.Get(t.Context(), admin, "laser")

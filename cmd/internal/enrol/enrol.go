@@ -31,7 +31,8 @@ import (
 type Options struct {
 	Address string // the hub's URL or host:port
 	Code    string
-	Wiring  string // name of a sample in /usr/share/portillon, or path of a file; empty: the wiring of the existing machine.yaml
+	// name of a sample in /usr/share/portillon, or path of a file; empty: the wiring of the existing machine.yaml
+	Wiring  string
 	Replace bool   // true: the machine has joined before, on another SD card or computer
 	Dir     string // folder of machine files below Root: /etc/portillon
 	Root    string // root folder of this computer's files: /
@@ -248,8 +249,8 @@ func writeSecret(path, text string) error {
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), wire.WriteFile(path, []byte(text+"\n"), 0o600))
 }
 
-// storeAnswer stores the hub's answer. The machine.yaml is written last, so that the old machine.yaml stays in force until
-// all other files are stored.
+// storeAnswer stores the hub's answer. The machine.yaml is written last, so that the old machine.yaml stays in force
+// until all other files are stored.
 func (e *Enrolment) storeAnswer(m *machine, j *hublink.Joining, answer wire.JoinAnswer) error {
 	signer := j.CA
 	if len(answer.Authority) > 0 {

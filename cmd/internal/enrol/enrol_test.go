@@ -114,7 +114,7 @@ func TestMissingWiringIsReportedBeforeTheCodeIsUsed(t *testing.T) {
 		"reader.kind: is missing": func(e *Enrolment) { write(t, e.Wiring, "portillon: 1\nrelay: {}\n") },
 		"not a code":              func(e *Enrolment) { e.Code = strings.Replace(code, code[:3], "ZZZ", 1) },
 		"leave --replace out":     func(e *Enrolment) { e.Replace = true },
-		"not an address of a hub": func(e *Enrolment) { e.Address = "http://127.0.0.1:8443" },
+		"hub address":             func(e *Enrolment) { e.Address = "http://127.0.0.1:8443" },
 		"is an older key": func(e *Enrolment) {
 			p, _ := key(t, "laser.big")
 			write(t, e.path("etc/credstore/portillon.laser.machine-key"), p)

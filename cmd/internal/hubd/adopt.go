@@ -99,7 +99,7 @@ func (a *adoption) run(ctx context.Context) (err error) {
 			err = errors.Join(err, os.RemoveAll(a.new))
 		}
 	}()
-	// takeBundle needs the folder with the bundle in force, which is one of the folders that copyFolders copies.
+	// installBundle needs the folder with the bundle in force, which is one of the folders that copyFolders copies.
 	for _, step := range []func(context.Context) error{a.copyFolders, a.installBundle, a.writeConfig, a.copyDatabase} {
 		if err := step(ctx); err != nil {
 			return err
@@ -113,7 +113,8 @@ func (a *adoption) run(ctx context.Context) (err error) {
 	if err := a.reportDifferences(); err != nil {
 		return err
 	}
-	if err := os.Remove(a.to); err != nil && !errors.Is(err, os.ErrNotExist) { // method read has checked that the folder is empty
+	// Method read has checked that the folder is empty.
+	if err := os.Remove(a.to); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	return os.Rename(a.new, a.to)
@@ -139,7 +140,8 @@ func (a *adoption) read() (*site.Site, error) {
 	// The new hub must sign with the keys of the old hub, because the machines have pinned these keys.
 	switch {
 	case s.Policy.Site != a.conf.Site:
-		return nil, fmt.Errorf("folder %s belongs to site %q, but %s belongs to site %q", a.site, s.Policy.Site, a.config, a.conf.Site)
+		return nil, fmt.Errorf("folder %s belongs to site %q, but %s belongs to site %q",
+			a.site, s.Policy.Site, a.config, a.conf.Site)
 	case a.conf.Managed():
 		return nil, fmt.Errorf("%s already contains web:, so this hub manages its site itself", a.config)
 	case a.conf.Bundle.Key == nil:

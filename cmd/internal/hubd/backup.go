@@ -87,7 +87,8 @@ func filesOf(config string, c hub.Config) (b backupFiles, err error) {
 	if c.Web.Cert != hub.OwnCert {
 		plain = append(plain, c.Web.Cert)
 	}
-	for _, dir := range []string{"keys", "authority", "bundle", "tags"} { // include the authority's key, because machines identify the hub by its authority
+	// Include the authority's key, because machines identify the hub by its authority.
+	for _, dir := range []string{"keys", "authority", "bundle", "tags"} {
 		into := &plain
 		if dir == "keys" || dir == "authority" {
 			into = &secrets
@@ -177,7 +178,8 @@ func writeBackup(ctx context.Context, config, to string, withSecrets bool, out i
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return a, errors.Join(err, os.Remove(to))
 	}
-	if err := hub.NoteBackup(c.Data, a.Made); err != nil { // an error is ignored, because the backup is complete even if its time is not stored
+	// An error is ignored, because the backup is complete even if its time is not stored.
+	if err := hub.NoteBackup(c.Data, a.Made); err != nil {
 		fmt.Fprintf(out, "portillon-hub: the hub does not know of this backup: %v\n", err)
 	}
 	return a, nil
@@ -196,7 +198,8 @@ func (b backupFiles) writeTar(ctx context.Context, f io.Writer, c hub.Config, a 
 	}
 	// Copy the database to a second file first, because a database in use cannot be read directly.
 	copied := c.Database() + ".backup"
-	if err := os.Remove(copied); err != nil && !errors.Is(err, os.ErrNotExist) { // remove a file that an interrupted backup has left
+	// Remove a file that an interrupted backup has left.
+	if err := os.Remove(copied); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	defer os.Remove(copied)

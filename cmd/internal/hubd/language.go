@@ -54,7 +54,8 @@ func (f french) Write(p []byte) (int, error) {
 // translateLine translates one line, without changing the program's name and the indentation.
 func (f french) translateLine(translateLine string) string {
 	text := strings.TrimRight(strings.TrimLeft(translateLine, " "), "\n")
-	before, after := translateLine[:len(translateLine)-len(strings.TrimLeft(translateLine, " "))], translateLine[len(strings.TrimRight(translateLine, "\n")):]
+	before, after := translateLine[:len(translateLine)-len(strings.TrimLeft(translateLine, " "+
+		""))], translateLine[len(strings.TrimRight(translateLine, "\n")):]
 	if rest, ok := strings.CutPrefix(text, "portillon-hub: "); ok {
 		before, text = before+"portillon-hub: ", rest
 		if rest, ok = strings.CutPrefix(text, "hint: "); ok {

@@ -101,7 +101,8 @@ func TestEverySentenceOfTheHubHasAFrenchTranslation(t *testing.T) {
 }
 
 // putIn lists sentences whose subject or verb is an inserted value.
-var putIn = map[string]string{"7: 7 lines above": "hub cannot be adopted without a loss or a change of rights: 7 lines above",
+var putIn = map[string]string{"7: 7 lines above": "hub cannot be adopted without a loss or a change of rights: 7 " +
+	"lines above",
 	"7 7 7 at 7": "7 gains 7 at 7", "7 7 the 7 card 7…": "7 loses the 7 card 7…"}
 
 type sentence struct{ text, where string }

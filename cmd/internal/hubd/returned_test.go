@@ -34,7 +34,8 @@ type restorable struct {
 	link   *hublink.Link
 	store  wire.Store // the machine's store
 	number uint64
-	later  atomic.Int64 // offset of the hub's clock, which each return advances because the hub accepts few returns per minute
+	// offset of the hub's clock, which each return advances because the hub accepts few returns per minute
+	later atomic.Int64
 }
 
 // newRestorable creates the hub in a folder. If apart is true, a separate key signs the policy, and the hub does not

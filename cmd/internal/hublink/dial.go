@@ -159,7 +159,8 @@ func do(ctx context.Context, c *http.Client, method, address string, body []byte
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	req.Header.Set("Accept-Encoding", "gzip") // the header is set here, because the transport's own decompression has no size limit
+	// The header is set here, because the transport's own decompression has no size limit.
+	req.Header.Set("Accept-Encoding", "gzip")
 	resp, err := c.Do(req)
 	if err != nil {
 		var u *url.Error

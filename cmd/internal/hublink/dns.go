@@ -74,7 +74,8 @@ func (r *dnsReader) uint16() uint16 { return binary.BigEndian.Uint16(r.next(2)) 
 // the previous pointer, so that a chain of pointers ends.
 func (r *dnsReader) name() string {
 	var b strings.Builder
-	end, before := -1, r.at // end is the offset after the first pointer, where reading continues; before is the limit for the next pointer
+	// End is the offset after the first pointer, where reading continues; before is the limit for the next pointer.
+	end, before := -1, r.at
 	for !r.bad {
 		length := int(r.next(1)[0])
 		switch {

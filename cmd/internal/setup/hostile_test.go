@@ -40,7 +40,8 @@ func TestAFileThatNamesAnotherMachineStartsNothing(t *testing.T) {
 // still asks for a restart.
 func TestConfigTXTIsNotChangedIfTheRestartCannotBeMarked(t *testing.T) {
 	root, o := freshPi(t)
-	if err := os.WriteFile(filepath.Join(root, "run"), nil, 0o644); err != nil { // create a file where a folder is needed, so that the mark cannot be written
+	// Create a file where a folder is needed, so that the mark cannot be written.
+	if err := os.WriteFile(filepath.Join(root, "run"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if said, err := run(t, &lab{now: time.Now()}, o, "y\ny\n"); err == nil {

@@ -228,5 +228,6 @@ func (q question) pickChoice(word string) (string, bool) {
 			return c.value, true
 		}
 	}
-	return word, q.flag == "port" && validPort(word) // any device file is accepted, because the reader may not be connected yet
+	// Any device file is accepted, because the reader may not be connected yet.
+	return word, q.flag == "port" && validPort(word)
 }

@@ -30,15 +30,16 @@ type Options struct {
 	LampInPlace bool
 	Wiring      string // name of a sample in /usr/share/portillon, or path of a file
 	Root        string // root folder of this computer's files: /
-	Live        bool   // true: Root is the root of the running computer, which setup may restart and whose services setup may start
-	Dir         string // folder of machine files below Root: /etc/portillon
-	CardKey     string // file to install as the site's card key
-	Bundle      string // file to install as the site's bundle
-	By          string // name of the person who performs the acceptance test
-	NoReboot    bool
-	NoTest      bool
-	Again       bool // true: repeat a test that was passed with the same wiring
-	Version     string
+	// true: Root is the root of the running computer, which setup may restart and whose services setup may start
+	Live     bool
+	Dir      string // folder of machine files below Root: /etc/portillon
+	CardKey  string // file to install as the site's card key
+	Bundle   string // file to install as the site's bundle
+	By       string // name of the person who performs the acceptance test
+	NoReboot bool
+	NoTest   bool
+	Again    bool // true: repeat a test that was passed with the same wiring
+	Version  string
 }
 
 // Setup is one run.
