@@ -94,9 +94,9 @@ func TestMachineReplaceRefusesUnknownMachinesAndGenerations(t *testing.T) {
 	}{
 		"no hub":               {[]string{"laser"}, 2, "--hub is missing"},
 		"unknown machine":      {[]string{"press", "--hub", file}, 2, `knows no machine "press"`},
-		"nothing told":         {[]string{"laser", "--hub", file}, 1, "has not told the hub"},
+		"nothing told":         {[]string{"laser", "--hub", file}, 1, "has not reported the generation"},
 		"malformed generation": {[]string{"laser", "--hub", file, "--generation", "xyz"}, 1, "hexadecimal"},
-		"held already":         {[]string{"laser", "--hub", file, "--generation", ""}, 1, "has not told"},
+		"held already":         {[]string{"laser", "--hub", file, "--generation", ""}, 1, "has not reported"},
 	} {
 		var out bytes.Buffer
 		err := machineReplace(t.Context(), stdio{out: &out, err: &out}, c.args)

@@ -100,7 +100,7 @@ relay: { pin: "sim:pin" }
 
 func TestReaderTestEndsWithoutACardAndRejectsInvalidReaders(t *testing.T) {
 	if got, code := trial(t, "noise", "--wait", "10ms", "rdm6300:PORT"); code != 3 ||
-		!strings.Contains(got, "no readable card was presented") {
+		!strings.Contains(got, "reader read no card within") {
 		t.Errorf("code %d: %s", code, got)
 	}
 	for spec, want := range map[string]string{

@@ -116,7 +116,7 @@ func TestManualCheckContinuesWithoutUnreadableKeys(t *testing.T) {
 	b.on.Credstore = filepath.Join(b.dir, "elsewhere")
 	found := b.c.Check(b.on)
 	if found.Err() != nil || len(found.Unseen) != 3 ||
-		!strings.Contains(found.Unseen[0], "/etc/credstore/portillon.card-key: only root may read the file") {
+		!strings.Contains(found.Unseen[0], "/etc/credstore/portillon.card-key: only root has permission to read the file") {
 		t.Errorf("%v %q", found.Err(), found.Unseen)
 	}
 	b.c.Machine = "lathe"
@@ -136,7 +136,7 @@ func TestCheckRejectsWhatTheDaemonWouldReject(t *testing.T) {
 			}
 		}, `relay.pin: no GPIO chip "pinctrl-"… with a line 17` + "\n" + "relay.e-stop: no"},
 		"a long path": {func(_ *testing.T, b *bench) { b.c.Control = "/run/" + strings.Repeat("x", 103) },
-			"control: /run/xxx"},
+			"control: path /run/xxx"},
 		"data is a file": {func(t *testing.T, b *bench) { b.put(t, "file", ""); b.c.Data = filepath.Join(b.dir, "file") },
 			"is a file, want a folder such as /var/lib/portillon/laser"},
 		"data under a file": {func(t *testing.T, b *bench) {

@@ -104,7 +104,7 @@ func TestWiringThatCannotWorkIsRejectedWithAReason(t *testing.T) {
 		`reader: { kind: none }` + "\n" +
 			`relay: { pin: "gpio:pinctrl-/17", exhaust: "gpio:pinctrl-/4" }`: "exhaust: GPIO 4 is pulled up",
 		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17" }` + "\n" +
-			`lights: { red: "17" }`: `lights.red: "17" names no pin`,
+			`lights: { red: "17" }`: `lights.red: pin name "17" is invalid`,
 		`reader: { kind: rdm6300, port: /dev/ttyAMA0, mode: slot }` + "\n" +
 			`relay: { pin: "gpio:pinctrl-/17" }`: "a reader of kind rdm6300 has none",
 		`reader: { kind: rdm6300, port: /dev/ttyAMA0 }` + "\n" +

@@ -58,8 +58,8 @@ func TestReadersLEDAndBeeperAreCheckedLikeOtherOutputs(t *testing.T) {
 		{"pinctrl-/21", "pinctrl-/20", "GPIO 20 is already used by"},
 		{"pinctrl-/20", "pinctrl-/4", "reader.led: GPIO 4 is pulled up from power-on"},
 		{"pinctrl-/21", "pinctrl-/14", "reader.beeper: GPIO 14 is the serial port's output"},
-		{`"gpio:pinctrl-/20"`, `"20"`, `reader.led: "20" names no pin`},
-		{`"gpio:pinctrl-/21"`, `"i2c:0x20"`, `reader.beeper: "i2c:0x20" names no pin`},
+		{`"gpio:pinctrl-/20"`, `"20"`, `reader.led: pin name "20" is invalid`},
+		{`"gpio:pinctrl-/21"`, `"i2c:0x20"`, `reader.beeper: pin name "i2c:0x20" is invalid`},
 		{"kind: wiegand", "kind: mfrc522", "reader.led: a reader of kind mfrc522 has none"},
 	} {
 		c, err := config(t, strings.Replace(wallReader, x.old, x.new, 1))

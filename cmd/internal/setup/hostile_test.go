@@ -71,7 +71,7 @@ func TestNoSignalGoesToAProcessThatIsNoLongerTheDaemon(t *testing.T) {
 		found = found[min(1, len(found)-1):]
 		return pid, nil
 	}, syscall.SIGKILL)
-	if err == nil || !strings.Contains(err.Error(), "is in its place") {
+	if err == nil || !strings.Contains(err.Error(), "was replaced by process") {
 		t.Errorf("error is %v", err)
 	}
 	for _, c := range []*exec.Cmd{was, is} {
