@@ -7,9 +7,9 @@
 //	go run ./.ci/authorisation hub/directory/card.go:171   tests one check
 //
 // The checks are the calls a.May(act, target), and the calls of the packages' functions that are based on May (see
-// function replacementOf). One test program is built for each package. A test program skips a check if an environment
-// variable contains the check's number. The overlay of go build leaves the source files unchanged. Continuous
-// integration runs the tests and the tables, but not this command.
+// function replacementOf). The command builds one test program for each package. A test program skips a check if an
+// environment variable contains the check's number. The overlay of go build leaves the source files unchanged.
+// Continuous integration runs the tests and the tables, but not this command.
 package main
 
 import (

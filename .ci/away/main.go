@@ -32,7 +32,8 @@ const limit = 8 * time.Minute
 // atOnce is the number of rows that run concurrently: more than the number of processors, because a row mostly waits.
 const atOnce = 3
 
-// row tests one condition that may separate hub and machine. Its function run returns the measured figure as text.
+// row tests one condition that may separate hub and machine. The field run is the function that performs the row and
+// returns the measured figure as text.
 type row struct {
 	name string
 	run  func(context.Context, *world) (figure string, err error)
@@ -76,7 +77,7 @@ func main() {
 	}
 }
 
-// run builds the programs and runs the chosen rows, each in a separate world. It returns the number of failed rows.
+// run builds the programs, runs the chosen rows, each in a separate world, and returns the number of failed rows.
 func run(ctx context.Context, only, out string, keep bool) (failed int, err error) {
 	if os.Geteuid() != 0 {
 		return 0, errors.New("command away must run as root, because it creates network namespaces")

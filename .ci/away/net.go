@@ -55,7 +55,7 @@ func (n network) restore(ctx context.Context) error {
 	return runIP(ctx, "-n "+n.wire+" link set hub master switch")
 }
 
-// moveHub gives the hub's computer another address, as a new DHCP lease does. The old address no longer answers.
+// moveHub changes the address of the hub's computer, as a new DHCP lease would. The old address no longer answers.
 func (n network) moveHub(ctx context.Context) error {
 	return runIP(ctx, "-n "+n.hub+" addr flush dev eth0", "-n "+n.hub+" addr add "+movedAddress+"/24 dev eth0")
 }

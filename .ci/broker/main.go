@@ -7,9 +7,9 @@
 //
 // The command prints its measurements. The command fails if records of the other machines are lost, if the broker
 // stores more data than its limits permit, or if the hub's memory exceeds 60 MB afterwards. Without -short, the command
-// also fails if the other machines wait more than twice as long as without the attack. That ratio is the median of five
-// pairs, for each kind of attack. For mosquitto, which has no limit on bytes per second, the command only prints the
-// ratios. All processes listen on loopback and write below a temporary folder.
+// also fails if the other machines wait more than twice as long as without the attack. The compared ratio is the median
+// of five pairs of runs, for each kind of attack. For mosquitto, which has no limit on bytes per second, the command
+// only prints the ratios. All processes listen on loopback and write below a temporary folder.
 package main
 
 import (

@@ -109,7 +109,7 @@ func (p *testSite) prepare() (err error) {
 	if p.key, err = note.NewSigner(skey); err != nil {
 		return err
 	}
-	// Each program signs with its own key and knows only the public keys of the others.
+	// Each program signs with its own key and has only the public keys of the other programs.
 	hubSecret, hubKey, err := newKey("portillon-hub")
 	if err != nil {
 		return err

@@ -33,8 +33,8 @@ func breaches(boots []*boot, records []wire.Record) (spans int, out []string) {
 	return spans, out
 }
 
-// isCovered reports whether one session covers the period. A record's time is rounded down to whole milliseconds. So a
-// start is never recorded too late, and an end may be recorded up to one millisecond early.
+// isCovered reports whether one session covers the period. A record's time is rounded down to whole milliseconds. The
+// recorded time of a start is therefore never too late, and that of an end is up to one millisecond too early.
 func isCovered(boot string, from, to time.Duration, records []wire.Record) bool {
 	open, began := "", time.Duration(0)
 	for _, r := range records {

@@ -1,6 +1,6 @@
 // Command machine is the machine test: portillond on an emulated arm64 computer with Debian's kernel, a real systemd, a
-// simulated GPIO chip like a Raspberry Pi's, and a disk that loses unflushed writes in a power cut. It runs every row
-// of the failure matrix and compares every edge of the relay's line with the journal.
+// simulated GPIO chip like a Raspberry Pi's, and a disk that loses unflushed writes in a power cut. The test runs every
+// row of the failure matrix and compares every edge of the relay's line with the journal.
 //
 //	go run ./.ci/machine [-cuts 20] [-seed N] [-jobs rows,cuts,pi] [-only WORD] [-full] CACHE
 //

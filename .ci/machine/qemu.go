@@ -22,7 +22,7 @@ import (
 	"portillon/wire"
 )
 
-// boot holds the agent's reports from one boot of the machine.
+// boot contains the agent's reports from one boot of the machine.
 type boot struct {
 	id      string        // the kernel's boot id
 	edges   []edge        // edges of the relay's line, oldest first

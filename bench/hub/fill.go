@@ -81,7 +81,8 @@ func freeAddress() (string, error) {
 // benchAchievement is the achievement of the badge that all machines need.
 const benchAchievement = "https://bench.example/achievements/user"
 
-// policyText returns a policy with every machine. A different note gives a different policy.
+// policyText returns a policy with every machine. Policies with different notes have different texts, so that each
+// publication is a change.
 func (b *bigSite) policyText(note string) string {
 	var w strings.Builder
 	fmt.Fprintf(&w, "# %s\nportillon: 1\nsite: %s\nlanguage: en\ntimezone: Europe/Paris\n", note, site)

@@ -79,10 +79,10 @@ func makeBatches(records int) (out batches, err error) {
 }
 
 // ingest compares the speed of the ledger with that of a bare insert of the same salts and records into a file of the
-// same kind: WAL, FULL, one table with the key (machine, seq). Both are measured with two sizes of transaction: one
-// batch, and ingestGroup batches. The bare insert parses no JSON, verifies no signature and no tree, and has no index.
-// A second bare insert stores all columns and the index of the ledger; the difference between it and the ledger is the
-// cost of the checks.
+// same kind: WAL, FULL, one table with the key (machine, seq). The ledger and the bare insert are measured with two
+// sizes of transaction: one batch, and ingestGroup batches. The bare insert parses no JSON, verifies no signature and
+// no tree, and has no index. A second bare insert stores all columns and the index of the ledger; the difference
+// between it and the ledger is the cost of the checks.
 func ingest(_ context.Context, o options) error {
 	b, err := makeBatches(o.records)
 	if err != nil {

@@ -30,8 +30,9 @@ type place struct {
 	index int    // --status-index; below 0: choose a free index at random
 	none  bool   // --no-status
 	url   string // --status-url: address of a list that this command creates
-	// since is the beginning of the badge's validity. A new list must become valid no later than the badge. Otherwise a
-	// machine whose clock is between the two times would reject the list, and therefore the badge.
+	// since is the beginning of the badge's validity. A new list must become valid no later than the badge. If the list
+	// became valid later, a machine whose clock is between the two times would reject the list, and therefore the
+	// badge.
 	since time.Time
 
 	draft openbadge.StatusListDraft // the list, read from a file or new
@@ -163,8 +164,8 @@ func (p *place) entries(k *openbadge.Key) ([]openbadge.StatusEntry, error) {
 	return []openbadge.StatusEntry{p.draft.Entry(p.index)}, nil
 }
 
-// write stores a new list. It runs before the badge is written, because machines reject a badge whose list does not
-// exist.
+// write stores a new list. write must be called before the badge is written, because machines reject a badge whose list
+// does not exist.
 func (p *place) write(w stdio) error {
 	if p.fresh == nil {
 		return nil

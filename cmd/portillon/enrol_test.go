@@ -80,7 +80,7 @@ func TestUnknownCardIsEnrolledByItsCodeAndStartsASession(t *testing.T) {
 	code := ""
 	var found []seenCard
 	// The machine may have written the first record before the hub's first acknowledgement, which contains the seal
-	// key. So the test taps the card again.
+	// key. The test therefore taps the card a second time.
 	eventually(t, "the card at the hub", func() bool {
 		rep := laser.ask(ctx, control.Request{Do: "tap", Card: number})
 		m := regexp.MustCompile(`Unknown card: code ([0-9A-Z]{6})\.`).FindStringSubmatch(rep.EN)

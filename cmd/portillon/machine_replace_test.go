@@ -110,8 +110,8 @@ func TestMachineReplaceRefusesUnknownMachinesAndGenerations(t *testing.T) {
 	}
 }
 
-// Anyone with a machine's account at the broker can write the machine's state. So no text of the state may become part
-// of a command that an administrator copies into a shell.
+// Anyone with a machine's account at the broker can write the machine's state. No text of the state may therefore
+// become part of a command that an administrator copies into a shell.
 func TestPrintedCommandContainsNoMalformedGeneration(t *testing.T) {
 	const hostile = "x; rm -rf ~\n#"
 	m := hub.Machine{

@@ -18,9 +18,9 @@ import (
 	"portillon/wire"
 )
 
-// policySign runs «policy sign», which signs a policy with the policy key. That key may be stored on a computer that
-// the hub cannot reach. Machines that pin a separate policy key reject every policy without this key's signature, so an
-// attacker who controls the hub cannot change the policy. The policy's number must increase with each policy.
+// policySign runs «policy sign», which signs a policy with the policy key. The policy key may be stored on a computer
+// that the hub cannot reach. Machines that pin a separate policy key reject every policy without this key's signature,
+// so an attacker who controls the hub cannot change the policy. The policy's number must increase with each policy.
 func policySign(_ context.Context, w stdio, args []string) error {
 	var key, cardKey, out string
 	var number uint64

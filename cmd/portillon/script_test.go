@@ -23,7 +23,7 @@ import (
 	"portillon/wire"
 )
 
-// The transcripts in testdata are the tool's specification. They run the tool's real function main.
+// The transcripts in testdata are the tool's specification. The transcripts run the tool's real function main.
 func TestMain(m *testing.M) {
 	testscript.Main(
 		m,

@@ -80,8 +80,8 @@ func TestAfterAKilledDaemonTheRelayOpensAndTheSessionsCauseIsRecorded(t *testing
 	}
 }
 
-// A session that was ended by a power cut counts with its last stored length. So the quota of a member who pulls the
-// plug still contains the used time.
+// A session that was ended by a power cut counts with its last stored length. A member who pulls the plug therefore
+// does not regain the used time of the day's quota.
 func TestSessionEndedByAPowerCutCountsWithItsLastStoredLength(t *testing.T) {
 	l := startedLab(t)
 	l.signal(syscall.SIGKILL)
@@ -146,8 +146,8 @@ func TestKilledGuardIsRecordedAsAFault(t *testing.T) {
 	l := startedLab(t)
 	syscall.Kill(guardOf(t, l), syscall.SIGKILL)
 	l.within(reactionLimit, "the relay off", func() bool { return !l.isOn() })
-	// The next guard may start within 20 ms and clear the fault before the test reads the status. So the test reads the
-	// journal, in which the fault remains.
+	// The next guard may start within 20 ms and clear the fault before the test reads the status. The test therefore
+	// reads the journal, in which the fault remains.
 	l.within(reactionLimit, "the session ended by a fault", func() bool {
 		return slices.Equal(causes(t, l), []wire.Cause{wire.CauseFault})
 	})

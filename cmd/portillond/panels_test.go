@@ -29,7 +29,7 @@ const (
 )
 
 // flag hour makes the test simulate an hour of a busy machine, with a tap every two seconds but without the waiting.
-// Otherwise the test simulates a tenth of an hour, which still reveals a leak of a kilobyte per tap.
+// Without the flag, the test simulates a tenth of an hour, which still reveals a leak of a kilobyte per tap.
 var hour = flag.Bool("hour", false, "tap for an hour of a busy machine: 1,800 taps, not 180")
 
 // Sessions begin and end, unknown cards are tapped in between, problems are reported, and twenty panels are open all

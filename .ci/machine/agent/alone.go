@@ -168,9 +168,9 @@ func pi() error {
 	if rep, err := ask(control.Request{Do: "tap", Card: lea}); err != nil || !rep.OK {
 		return fmt.Errorf("tap of Léa's card was answered with %+v, want a session: %v", rep, err)
 	}
-	// Stop both processes before the host reads the registers. Otherwise the daemon could miss a deadline on a slow
-	// host, and the guard would turn the pin off. The guard is stopped first, so that the guard does not notice the
-	// daemon's stop.
+	// Stop both processes before the host reads the registers. If both ran on, the daemon could miss a deadline on a
+	// slow host, and the guard would turn the pin off. The guard is stopped first, so that the guard does not notice
+	// the daemon's stop.
 	unix.Kill(guard, unix.SIGSTOP)
 	unix.Kill(daemon.Process.Pid, unix.SIGSTOP)
 	console := bufio.NewReader(console.file)

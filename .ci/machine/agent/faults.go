@@ -18,7 +18,7 @@ import (
 const crashLimit = 1100 * time.Millisecond
 
 // guardHangLimit is the time within which the relay must be off if its guard hangs. The daemon waits two seconds for
-// the guard's next message, and an orderly end takes 0.4 s (relay.Switch).
+// the guard's next message, and an orderly end of the guard takes 0.4 s (relay.Switch).
 const guardHangLimit = 2750 * time.Millisecond
 
 // keyboardTap starts and ends a session through the keyboard reader, and measures the time from the first key to the

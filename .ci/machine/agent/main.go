@@ -1,5 +1,5 @@
-// Command agent runs inside the emulated machine of the machine test. It creates the simulated hardware, runs the
-// failure matrix on a portillond under systemd, and reports to the host on the console, one line each:
+// Command agent runs inside the emulated machine of the machine test. The agent creates the simulated hardware, runs
+// the failure matrix on a portillond under systemd, and reports to the host on the console, one line each:
 //
 //	boot ID            the kernel's boot id
 //	edge NS LEVEL      the relay's line 17 changed this many nanoseconds after the boot

@@ -17,8 +17,8 @@ type row struct {
 	play func(*machine) (figure string, err error)
 }
 
-// rows holds the rows in the order of the run, all in one boot. The first two rows always run. The row "clock table" is
-// the last, because it leaves a clock that no other row can use.
+// rows lists the rows of the failure matrix in the order of the run, all in one boot. The first two rows always run.
+// The row "clock table" is the last, because it leaves a clock that no other row can use.
 var rows = []row{
 	{"install", (*machine).installService},
 	{"off before the first card", func(m *machine) (string, error) { return "", m.staysOff(0, 0) }},

@@ -24,7 +24,7 @@ const (
 	protocols   = dataFolder + "/laser/acceptance" // reports of the acceptance test
 )
 
-// settings are the folders that setup writes. They would survive a power cut on an SD card.
+// settings are the folders that setup writes. On an SD card, these folders would survive a power cut.
 var settings = []string{"/etc/portillon", "/etc/credstore"}
 
 // lampQuestion is the acceptance test's question about the lamp.

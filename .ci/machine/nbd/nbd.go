@@ -1,8 +1,8 @@
 // Package nbd provides a disk for QEMU that loses unflushed writes in a power cut.
 //
 // The package implements the NBD protocol (https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md): the
-// fixed newstyle handshake with one export, and READ, WRITE, FLUSH and DISC. It refuses all other requests, including
-// TRIM. The disk is in memory.
+// fixed newstyle handshake with one export, and READ, WRITE, FLUSH and DISC. Package nbd refuses all other requests,
+// including TRIM. The disk is in memory.
 //
 // A real disk caches writes and guarantees none before it has answered FLUSH, or a write with FUA. Method Cut discards
 // a random part of the unflushed writes: each sector of 512 bytes of each write is present or absent. So data survives
@@ -26,7 +26,7 @@ const Sector = 512
 // maxRequest is the maximum length of a read or write, in bytes; QEMU sends at most 32 MiB.
 const maxRequest = 32 << 20
 
-// Disk is a disk with a volatile write cache. Its methods are safe for concurrent use.
+// Disk is a disk with a volatile write cache. The methods of Disk are safe for concurrent use.
 type Disk struct {
 	mu      sync.Mutex // guards all fields
 	stable  []byte     // the content after a power cut

@@ -1,6 +1,6 @@
 // Command speed verifies one credential for some seconds on one core and prints the number of verifications per second,
-// for .ci/openbadge-js/speed.mjs, which does the same with another library. Its arguments are the credential's file and
-// the issuer's did:key.
+// for .ci/openbadge-js/speed.mjs, which does the same with another library. The arguments of the command are the
+// credential's file and the issuer's did:key.
 package main
 
 import (

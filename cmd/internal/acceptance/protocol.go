@@ -14,8 +14,8 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Protocol is the result of a finished run. Its text names the person who answered, so the protocol stays on the
-// machine.
+// Protocol is the result of a finished run. A protocol's text names the person who answered, so the protocol stays on
+// the machine.
 type Protocol struct {
 	Site, Machine string
 	Wiring        string // SHA-256 of the machine.yaml, in hexadecimal
@@ -209,7 +209,8 @@ const maxFiles = 50
 const fileTime = "2006-01-02T150405Z"
 
 // File returns the path for the protocol of a test that ended now. If the folder already has a file with a later time,
-// because the clock was ahead, the new name sorts after that file. Otherwise Last would never find the new protocol.
+// because the clock was ahead, the new name sorts after that file. Without this rule, Last would never find the new
+// protocol.
 func File(folder string, now time.Time) string {
 	now = now.UTC().Truncate(time.Second)
 	entries, _ := os.ReadDir(folder)

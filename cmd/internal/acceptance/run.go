@@ -102,7 +102,7 @@ const (
 	PowerOn                 // Enter is accepted only after another boot
 )
 
-// Next computes the next state and the next call of a run. It is a pure function. The caller must store the returned
+// Next computes the next state and the next call of a run. Next is a pure function. The caller must store the returned
 // Progress before it executes the call: the power may fail at any moment.
 func Next(plan []Step, p Progress, in Input) (Progress, Output) {
 	r := run{plan: plan, p: p, in: in}
@@ -276,7 +276,8 @@ func (r *run) compareSight() {
 		return
 	}
 	b := r.beat()
-	if r.p.Since.IsZero() || r.in.Now.Before(r.p.Since) { // this is the first look, or the clock was set back meanwhile
+	// Start the wait at the first look, and again if the clock was set back meanwhile.
+	if r.p.Since.IsZero() || r.in.Now.Before(r.p.Since) {
 		r.p.Since = r.in.Now
 	}
 	switch {

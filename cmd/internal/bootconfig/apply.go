@@ -38,10 +38,10 @@ const (
 // Apply returns config.txt and cmdline.txt with all settings that the machine needs on this board. For an unknown
 // board, Apply adds the settings that any board might need.
 //
-// If all settings are already present, nothing changes, even if a person wrote the settings. Otherwise the machine's
-// lines are written to a separate block between two marks. A block of an earlier wiring is replaced in place. The
-// block moves to the end of the file if a later line overrides one of its settings. Lines outside the block are not
-// changed.
+// If all settings are already present, nothing changes, even if a person wrote the settings. If settings are missing,
+// the machine's lines are written to a separate block between two marks. A block of an earlier wiring is replaced in
+// place. The block moves to the end of the file if a later line overrides one of its settings. Lines outside the block
+// are not changed.
 func Apply(config, cmdline string, m Machine, b Board) (Result, error) {
 	return apply(config, cmdline, m, b, func(text string) string { return text })
 }
@@ -75,8 +75,8 @@ func apply(config, cmdline string, m Machine, b Board, expand func(string) strin
 	return out, nil
 }
 
-// place writes the machine's block where it takes effect. If no setting is missing and config.txt has no block, place
-// changes nothing.
+// place writes the machine's block at a position where the block takes effect. If no setting is missing and config.txt
+// has no block, place changes nothing.
 func (m Machine) place(config string, b Board, expand func(string) string) (string, error) {
 	before, old, after, err := split(config, m.Name)
 	if err != nil {

@@ -3,8 +3,8 @@
 //
 // ReadBoard names the computer from its device tree. Settings evaluates a config.txt like the firmware of that board,
 // including the conditional filters. Apply puts the lines of one machine into a marked block at the end of config.txt
-// and frees the serial port in cmdline.txt. These functions only transform text. Edit reads, copies and writes the
-// files.
+// and frees the serial port in cmdline.txt. ReadBoard, Settings and Apply write no files: Settings and Apply only
+// transform text. Edit reads, copies and writes the files.
 //
 // Sources: raspberrypi/documentation, documentation/asciidoc/computers/config_txt (conditional, what_is_config_txt,
 // gpio) and raspberry-pi/revision-codes; raspberrypi/linux, arch/arm/boot/dts/broadcom, for the model and compatible

@@ -15,7 +15,7 @@ type Persistence uint8
 const (
 	PersistenceUnknown Persistence = iota
 	Released                       // the line becomes an input, and a pull resistor determines the level
-	Kept                           // the line keeps its level
+	Kept                           // the line stays at its level
 )
 
 // Outputs returns the kernel's behaviour for outputs of the GPIO chip that has this line, and the driver that

@@ -41,8 +41,8 @@ func TestRelayBoardThatClosesAtPowerOnIsRejectedWithTheLineOfTheFile(t *testing.
 	}
 }
 
-// A relay board with 3.3 V on its optocouplers closes on a low level. Both the guard and the boot fragment must
-// therefore keep the line high.
+// A relay board with 3.3 V on its optocouplers closes on a low level. The guard and the boot fragment must therefore
+// keep the board's line high.
 func TestLineOfAnActiveLowBoardIsKeptHighIfSupplyAndResistorAreNamed(t *testing.T) {
 	c, err := relayOf(t, `pin: "gpio:pinctrl-/17", active: low, pull: up, supply: 3.3V, exhaust: "gpio:pinctrl-/27"`)
 	if err != nil {

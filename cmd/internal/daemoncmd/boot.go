@@ -37,8 +37,8 @@ func (c Config) Boot() []BootLine {
 			break
 		}
 		add("all", why, "enable_uart=1")
-		// The filter [pi0] also matches the Zero 2 W, [pi3] the 3+, and [pi4] the 400 and the Compute Module 4. So no
-		// board loads the overlay twice.
+		// The filter [pi0] also matches the Zero 2 W, [pi3] the 3+, and [pi4] the 400 and the Compute Module 4. With
+		// these filters, no board loads the overlay twice.
 		for _, m := range [...]string{"pi0", "pi3", "pi4"} {
 			add(m, "Bluetooth gives the good serial port up", "dtoverlay=disable-bt")
 		}

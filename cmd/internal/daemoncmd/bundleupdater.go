@@ -23,10 +23,10 @@ import (
 )
 
 // bundleUpdater maintains the bundle that the machine uses. The updater installs newer bundles from the bundle file, or
-// from a manifest that arrived over MQTT. It rejects every other bundle and reports the reason. The current bundle
-// stays in force until the next bundle is complete and verified.
+// from a manifest that arrived over MQTT. Every other bundle is rejected, and the updater reports the reason. The
+// current bundle stays in force until the next bundle is complete and verified.
 //
-// One goroutine calls firstRoster and then run. Other goroutines may call only offer.
+// Only one goroutine may call firstRoster and then run. Other goroutines may call only offer.
 type bundleUpdater struct {
 	machine policy.MachineID
 	store   wire.Store
@@ -132,7 +132,7 @@ func (u *bundleUpdater) verifyInForce(ctx context.Context, refuse func(error)) *
 	return r
 }
 
-// load reads a bundle of the store into a roster. It rejects a bundle whose policy does not name this machine. Members
+// load reads a bundle of the store into a roster. A bundle whose policy does not name this machine is rejected. Members
 // with unreadable data are denied and logged; the others are not affected.
 func (u *bundleUpdater) load(m wire.Manifest) (*roster.Roster, error) {
 	o := u.options
@@ -262,8 +262,8 @@ func (u *bundleUpdater) offer(manifest []byte) {
 	}
 }
 
-// run looks for newer bundles until ctx ends. It passes each installed bundle to take, and each rejection that should
-// be recorded to refuse.
+// run looks for newer bundles until ctx ends. Method run passes each installed bundle to the function take, and each
+// rejection that must be recorded to the function refuse.
 func (u *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refuse func(error)) {
 	t := time.NewTicker(checkInterval)
 	defer t.Stop()
@@ -331,8 +331,8 @@ func (u *bundleUpdater) periodic(ctx context.Context) (r *roster.Roster, again b
 	return r, false, err
 }
 
-// checkStored compares all chunks on the disk with their hashes. It reads the whole bundle, so run calls it after the
-// bundle is in force.
+// checkStored compares all chunks on the disk with their hashes. checkStored reads the whole bundle, so run calls
+// checkStored only after the bundle is in force.
 func (u *bundleUpdater) checkStored() {
 	m, err := u.store.Current()
 	if err != nil {

@@ -91,8 +91,8 @@ func TestRejectionOfARepeatedOfferIsRecordedOnce(t *testing.T) {
 	})
 }
 
-// A machine with a bundle for another workshop would refuse everybody. So the machine rejects such a bundle, and the
-// current bundle stays in force.
+// A machine with a bundle for another workshop would refuse everybody. The machine must therefore reject such a bundle,
+// and the current bundle stays in force.
 func TestBundleWithoutThisMachineIsRejected(t *testing.T) {
 	k, build := exampleUpdater(t)
 	b := build(1)

@@ -39,8 +39,8 @@ type Checked struct {
 	Warnings []string // warnings: conditions that should be repaired although the machine works
 	Unseen   []string // conditions that this user has no permission to examine
 
-	// PCSC is the reason why the PC/SC reader cannot be used. It is nil if the reader can be used, or if none is
-	// configured. The machine starts anyway, because a reader may be connected later.
+	// PCSC is the reason why the PC/SC reader cannot be used. PCSC is nil if the reader can be used, or if no PC/SC
+	// reader is configured. The machine starts anyway, because a reader may be connected later.
 	PCSC *PCSCFault
 }
 

@@ -110,7 +110,7 @@ func TestManualCheckFindsTheKeysThatTheUnitWouldGet(t *testing.T) {
 	}
 }
 
-// A user who may not read the keys gets all other checks, and a note about the keys.
+// For a user without permission to read the keys, all other checks run, and a note names the unreadable keys.
 func TestManualCheckContinuesWithoutUnreadableKeys(t *testing.T) {
 	b := newBench(t)
 	b.on.Credstore = filepath.Join(b.dir, "elsewhere")

@@ -13,9 +13,10 @@ import (
 // synchronised, and for a month afterwards unless somebody sets the clock. The kernel calls a clock unsynchronised 8 h
 // 53 min after the last correction: it adds 500 µs a second to the possible error (MAXFREQ) and stops at 16 s
 // (NTP_PHASE_LIMIT; kernel/time/ntp.c, second_overflow). With the kernel's limit, a machine would refuse its members on
-// the morning after a network failure, although the crystal of a Pi drifts by at most a few seconds a day. So the time
-// of the last synchronisation is stored, also for the next daemon of the same boot. A step of the wall clock ends the
-// trust. A step is detected by comparison with the time since boot, which runs at the same rate and never steps.
+// the morning after a network failure, although the crystal of a Pi drifts by at most a few seconds a day. The time of
+// the last synchronisation is therefore stored, also for the next daemon of the same boot. A step of the wall clock
+// ends the trust. A step is detected by comparison with the time since boot, which runs at the same rate and never
+// steps.
 type clockTrust struct {
 	// reports whether the kernel currently considers the clock synchronised
 	asks func() bool
@@ -35,8 +36,8 @@ type syncRecord struct {
 
 const (
 	// trustFor is the time for which the clock is trusted after a synchronisation. At 100 ppm, which is more than any
-	// crystal's error, the clock is wrong by four minutes after that time. That is precise enough, because the policy's
-	// rules are in minutes and days.
+	// crystal's error, the clock is wrong by four minutes after that time. This error is acceptable, because the
+	// policy's rules are in minutes and days.
 	trustFor = 30 * 24 * time.Hour
 	step     = 2 * time.Second // maximum difference that is not a step; a leap second is smaller
 

@@ -384,7 +384,7 @@ func (d *Daemon) executeCommand(ctx context.Context, order []byte) []byte {
 	return replyTo(c.ID, err)
 }
 
-// replyTo returns the reply to a message of the hub, or nil if the message gets no reply.
+// replyTo returns the reply to a message of the hub, or nil if the message needs no reply.
 func replyTo(id string, err error) []byte {
 	if id == "" {
 		return nil

@@ -187,8 +187,8 @@ func (f *machineFolder) run(t *testing.T, c Config, do func(*Daemon)) {
 	c.Relay.Pin = "sim:" + filepath.Join(pin, "pin")
 	log := testlog.New(t)
 	d, err := Open(t.Context(), c, clk, log)
-	// A guard of the previous run that was just being started holds the journal's lock until it executes its own
-	// program. The guard is another process, so the test can only retry until the lock is free.
+	// A guard that the previous run was just starting has the journal's lock until the guard executes its own program.
+	// The guard is another process, so the test can only retry until the lock is free.
 	for end := time.Now().Add(5 * time.Second); errors.Is(err, journal.ErrInUse) && time.Now().Before(end); {
 		<-time.After(10 * time.Millisecond)
 		d, err = Open(t.Context(), c, clk, log)

@@ -25,7 +25,8 @@ type RelayConfig struct {
 	Ignore    time.Duration // time after a start during which the busy input is ignored
 }
 
-// maxIgnore is the upper limit of Ignore. It is far longer than any machine needs to home at power-on.
+// maxIgnore is the upper limit of Ignore. The limit is far longer than the time that any machine needs to home at
+// power-on.
 const maxIgnore = 10 * time.Minute
 
 // LightsConfig contains the pins of three lamps and a buzzer. An empty name means that the lamp or buzzer is not wired.

@@ -137,7 +137,7 @@ func (h *hubWatch) run(ctx context.Context) {
 	failed := false
 	for {
 		select {
-		case <-h.lost: // this check also answers a waiting request
+		case <-h.lost: // a waiting request is removed, because this check also answers that request
 		default:
 		}
 		err := h.check(ctx, &fetched)

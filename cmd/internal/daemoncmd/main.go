@@ -89,7 +89,7 @@ func run(c Config, clock clock) int {
 	}
 }
 
-// serve runs the daemon once. It returns when ctx ends or when the journal can be opened again.
+// serve runs the daemon once. serve returns when ctx ends or when a broken journal can be opened again.
 func serve(ctx context.Context, c Config, clock clock, log *slog.Logger) error {
 	d, err := Open(ctx, c, clock, log)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// If the machine's loop hangs, the watchdog gets no reports. When the daemon stops, it reports to systemd that it is
-// stopping.
+// If the machine's loop hangs, the daemon sends no reports to systemd's watchdog. When the daemon stops, it reports to
+// systemd that it is stopping.
 func TestWatchdogGetsReportsOnlyWhileTheLoopRuns(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	s, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})

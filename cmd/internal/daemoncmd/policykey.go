@@ -7,8 +7,8 @@ import (
 	"portillon/policy"
 )
 
-// PolicyApart reports whether this machine pins a policy key other than the key that verifies bundles. Otherwise one
-// key signs both the policy and the bundles.
+// PolicyApart reports whether this machine pins a policy key other than the key that verifies bundles. Without a
+// separate policy key, one key signs both the policy and the bundles.
 func (c Config) PolicyApart() bool {
 	return c.PolicyKey != "" && !keykind.Same(c.PolicyKey, c.Bundle.Key)
 }

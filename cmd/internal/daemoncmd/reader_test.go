@@ -80,8 +80,8 @@ func tapOf(t *testing.T, card *strongtest.Card, key string) rfid.Tap {
 	return tap
 }
 
-// The test includes the bytes on the serial line. It uses three cards: a card of the site, a card with the keys of
-// another site, and a card with a copied number.
+// The test includes the bytes on the serial line. The test uses three cards: a card of the site, a card with the keys
+// of another site, and a card with a copied number.
 func TestPN532AcceptsOnlyCardsThatProveTheSitesKey(t *testing.T) {
 	key, s := keyFile(t)
 	uid := [7]byte{4, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66}

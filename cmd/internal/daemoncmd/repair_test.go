@@ -20,8 +20,8 @@ import (
 	"portillon/wire"
 )
 
-// everyDamage selects all six kinds of damage for each file. Otherwise the tests use three kinds: wrong content, a
-// missing file, and an older file.
+// everyDamage selects all six kinds of damage for each file. Without the flag, the tests use three kinds of damage:
+// wrong content, a missing file, and an older file.
 var everyDamage = flag.Bool("damages", false, "damage each file in all six ways, not in three")
 
 // isTried reports whether this test run uses this kind of damage.

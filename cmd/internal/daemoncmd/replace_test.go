@@ -50,9 +50,9 @@ func (d *Daemon) status(t *testing.T) control.Status {
 	return *d.answerOrDo(t, control.Request{Do: "status"}).Status
 }
 
-// A machine gets a new, empty memory card. The machine is out of service until an administrator runs one command that
-// makes the hub accept the new journal. Then the tag, the practice and the hours of the old journal are restored, and
-// the machine has no other tag.
+// The machine of this test has a new, empty memory card. The machine is out of service until an administrator runs one
+// command that makes the hub accept the new journal. After that command, the tag, the practice and the hours of the old
+// journal are restored, and the machine has no other tag.
 func TestMachineWithANewMemoryCardIsRestoredByOneCommand(t *testing.T) {
 	f := newMachineFolder(t)
 	h, hc := f.withHub(t)

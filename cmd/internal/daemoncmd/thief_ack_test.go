@@ -18,7 +18,8 @@ import (
 // An attacker has the hub key and a connection to the site's broker. The attacker reads the machine's messages and
 // acknowledges records that nobody stores. The machine rejects an acknowledgement of records other than its own, of
 // more records than it wrote, for another machine, or with another key. The machine accepts an acknowledgement with the
-// true root ("open" in docs/security.md). It then sends these records no more, but all records remain in its journal.
+// true root ("open" in docs/security.md). The machine then no longer sends these records, but all records remain in the
+// machine's journal.
 func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 	skipIfShort(t, "waits for a broker and a daemon")
 	const records = 5

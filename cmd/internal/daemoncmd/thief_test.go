@@ -443,8 +443,8 @@ func runAttack(s *thiefSite, r route, want documented) {
 	}
 }
 
-// Genuine bundles are accepted in each situation. Otherwise a machine that rejects everything would pass the tests of
-// attacks.
+// Genuine bundles are accepted in each situation. Without this test, a machine that rejects every bundle would pass the
+// tests of attacks.
 func TestMachineWithSeparateKeysAcceptsGenuineBundles(t *testing.T) {
 	skipIfShort(t, "starts a daemon for each bundle")
 	for _, at := range situations {

@@ -94,8 +94,8 @@ func TestPreviousBundleIsUsedWhileTheNextIsVerified(t *testing.T) {
 }
 
 // After an upgrade with other rules, or after the loss of a file, all verdicts are unknown. systemd waits 90 s for a
-// start, and 30,000 signatures take minutes on a Pi Zero. So the machine starts, shows that the badges are being
-// verified, and accepts cards once the verification is complete.
+// start, and 30,000 signatures take minutes on a Pi Zero. The machine must therefore start at once, show that badges
+// are being verified, and accept cards once the verification is complete.
 func TestStartDoesNotWaitForThousandsOfUnverifiedBadges(t *testing.T) {
 	k, build := largeSite(t)
 	b := build(1, 1000)

@@ -44,7 +44,7 @@ type Finding struct {
 	Cure  policy.Text `json:"cure"` // description of the repair; empty without a fault
 }
 
-// System is the computer under examination. Its fields are functions, which tests replace.
+// System is the computer under examination. The fields of System are functions, which tests replace.
 type System struct {
 	Root         fs.FS // its files
 	Now          time.Time

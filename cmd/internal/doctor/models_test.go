@@ -37,8 +37,8 @@ func shippedWirings(t *testing.T) map[string]daemoncmd.Config {
 	return out
 }
 
-// For every shipped wiring on every model and OS, testdata/models contains the files that "firmware apply" writes. It
-// also contains the reports of -check and of the doctor before "firmware apply" and after the reboot.
+// For every shipped wiring on every model and OS, testdata/models contains the files that "firmware apply" writes. The
+// folder also contains the reports of -check and of the doctor before "firmware apply" and after the reboot.
 //
 //	UPDATE=1 go test ./cmd/internal/doctor -run Model
 func TestReportsOfEveryWiringOnEveryModelEqualTestdata(t *testing.T) {

@@ -44,8 +44,8 @@ func FuzzSpan(f *testing.F) {
 	})
 }
 
-// A watchdog of 15 s would reset a Zero W during a daemon-reload, which takes 13.5 s there. So at least 30 s are
-// required.
+// A watchdog of 15 s might reset a Zero W during a daemon-reload, which takes 13.5 s on that model. The doctor
+// therefore requires a watchdog of at least 30 s.
 func TestWatchdogTimeoutBelow30SecondsIsReported(t *testing.T) {
 	for span, want := range map[string]State{"0": Ill, "15s": Ill, "29s": Ill, "30s": Well, "1min": Well,
 		"infinity": Well, "soon": Unknown} {

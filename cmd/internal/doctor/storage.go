@@ -10,8 +10,8 @@ import (
 	"portillon/policy"
 )
 
-// storage checks that the journal survives a reboot. Otherwise the finding names a partition on which the journal could
-// be stored.
+// storage checks that the journal survives a reboot. If the journal would be lost, the finding names a partition on
+// which the journal could be stored.
 func (x *exam) storage() {
 	dir := x.c.Data
 	if x.s.Real != nil {

@@ -323,7 +323,8 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 		t.Errorf("a second change on top of the first: %d", status)
 	}
 
-	// Both kinds of cards are valid. The tap of the second card binds it to the new key.
+	// Cards whose numbers the hub has, and cards of which it has only the HMAC, are valid. The tap of the second card
+	// binds it to the new key.
 	if !w.recognises(said, numbered) {
 		t.Error("a card that the hub knows by its number is unknown during the change")
 	}

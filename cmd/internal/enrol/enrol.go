@@ -214,7 +214,7 @@ func (e *Enrolment) belowRoot(c daemoncmd.Config) daemoncmd.Config {
 	return c
 }
 
-// machineKey creates the machine's key, or uses an existing key, because a machine that is enrolled again keeps its
+// machineKey creates the machine's key, or uses an existing key, because a machine that is enrolled again continues its
 // journal.
 func (e *Enrolment) machineKey(m *machine) error {
 	path, err := m.config.KeyFile(e.store(), m.config.MachineKey)

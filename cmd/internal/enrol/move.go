@@ -44,7 +44,7 @@ func (e *Enrolment) Move(ctx context.Context, address string, finder hublink.Fin
 		moved++
 	}
 	if moved == 0 && len(errs) == 0 {
-		return fmt.Errorf("%s holds no machine that was enrolled at a hub: portillond enrol https://HUB:8443 CODE", dir)
+		return fmt.Errorf("folder %s contains no enrolled machine, run: portillond enrol https://HUB:8443 CODE", dir)
 	}
 	return errors.Join(errs...)
 }

@@ -294,8 +294,8 @@ func (r *restorable) sendBack(manifest, policy []byte) error {
 	return r.link.Return(r.t.Context(), manifest, policy)
 }
 
-// sendForgeries sends forged and damaged manifests, after which the hub must not publish. It then sends the genuine
-// manifest with false policies, after which the hub must publish a higher version.
+// sendForgeries sends forged and damaged manifests, after which the hub must not publish. After these, sendForgeries
+// sends the genuine manifest with false policies, and the hub must publish a higher version.
 func (r *restorable) sendForgeries(h *hub.Hub, kept []byte) {
 	r.t.Helper()
 	private, _, err := note.GenerateKey(rand.Reader, r.key.Name())
@@ -348,8 +348,8 @@ func (r *restorable) sendForgeries(h *hub.Hub, kept []byte) {
 }
 
 // A thief of the policy key who also controls a machine signs a policy with a higher number, and sends it to the hub.
-// The hub accepts only a policy from one of its own bundles. So the policy key alone, without an administrator, cannot
-// change the policy in force.
+// The hub accepts only a policy from one of its own bundles. The policy key alone, without an administrator, therefore
+// cannot change the policy in force.
 func TestReturnedPolicyIsAcceptedOnlyFromABundleOfTheHub(t *testing.T) {
 	r := newRestorable(t, true)
 	h, stop := r.start(r.config, 0)

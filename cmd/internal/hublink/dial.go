@@ -1,5 +1,6 @@
-// Package hublink is the machine's client for the hub's listener for machines. It joins a site with a code, renews the
-// machine's certificate, fetches bundles, requests the time, and finds a hub whose address has changed.
+// Package hublink is the machine's client for the hub's listener for machines. Package hublink joins a site with a
+// code, renews the machine's certificate, fetches bundles, requests the time, and finds a hub whose address has
+// changed.
 //
 // Package hublink identifies a hub by the certificate of the hub's authority, which the code or the machine's files
 // pin, and by the name in the hub's certificate, but never by an address. Before that check, no secret is sent.

@@ -1,9 +1,9 @@
 // Package setup turns a Raspberry Pi with the installed package into a machine that has passed its acceptance test.
 //
 // Setup asks how the machine is wired, writes the machine.yaml and the boot fragment, creates the machine's key, and
-// lists the missing files and settings. If config.txt has changed, it requests a restart of the Pi. Then it starts the
-// daemon, shows the doctor's findings, and guides the person through the acceptance test, for which a lamp is connected
-// in place of the machine.
+// lists the missing files and settings. If config.txt has changed, it requests a restart of the Pi. Then setup starts
+// the daemon, shows the doctor's findings, and guides the person through the acceptance test, for which a lamp is
+// connected in place of the machine.
 //
 // Setup may be interrupted and run again at any point. From the existing files, the boot ID and the running daemon,
 // setup determines which steps are done. Setup itself stores only a mark in /run until the Pi has restarted, and the

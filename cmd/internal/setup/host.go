@@ -126,8 +126,8 @@ func signal(ctx context.Context, c daemoncmd.Config, guard bool, s syscall.Signa
 }
 
 // signalWhere sends a signal to the process that find returns. signalWhere opens the process (os.FindProcess uses
-// pidfd_open(2)) and then calls find again. Otherwise the process could have ended before it was opened, and another
-// process could have its number.
+// pidfd_open(2)) and then calls find again. Without the second call, a process that ended before it was opened could be
+// mistaken for another process with the same number.
 func signalWhere(find func() (int, error), s syscall.Signal) error {
 	pid, err := find()
 	if err != nil {
