@@ -104,7 +104,7 @@ func (r replacement) writeReplacement(ctx context.Context, c hub.Config) (old le
 	err error) {
 	next = wire.Generation(r.generation)
 	if _, err := os.Stat(c.Ledger()); err != nil { // check first, because ledger.Open would create a missing ledger
-		return old, next, &failure{code: 1, err: fmt.Errorf("hub has no ledger: %w", err)}
+		return old, next, &failure{code: 1, err: fmt.Errorf("ledger of the hub cannot be opened: %w", err)}
 	}
 	keys, err := c.MachineKeys(ctx)
 	if err != nil {

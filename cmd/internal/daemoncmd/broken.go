@@ -25,7 +25,7 @@ const reopenEvery = 5 * time.Second
 // reason. No guard is started, so the relay stays off and no card starts the machine.
 func (d *Daemon) openBroken(why error) (err error) {
 	d.broken, d.brokenStamp = fmt.Errorf("%w; %s", why, d.c.cureJournal()), d.journalStamp()
-	d.log.Error("journal cannot be opened, the machine stays off", "err", d.broken)
+	d.log.Error("journal cannot be opened, machine stays off", "err", d.broken)
 	d.panel = d.newPanel(refuseAll{})
 	d.panel.Show(panel.JournalUnusable())
 	if d.web, err = d.c.Panel.listen(); err != nil {

@@ -108,7 +108,7 @@ func TestWiringThatCannotWorkIsRejectedWithAReason(t *testing.T) {
 		`reader: { kind: rdm6300, port: /dev/ttyAMA0, mode: slot }` + "\n" +
 			`relay: { pin: "gpio:pinctrl-/17" }`: "a reader of kind rdm6300 has none",
 		`reader: { kind: rdm6300, port: /dev/ttyAMA0 }` + "\n" +
-			`relay: { pin: "gpio:pinctrl-/15" }`: "GPIO 15 is already taken",
+			`relay: { pin: "gpio:pinctrl-/15" }`: "GPIO 15 is already used",
 		`reader: { kind: none }` + "\n" +
 			`relay: { pin: "gpio:pinctrl-/17", ignore: 3s }`: "there is no busy input to " +
 			"ignore",

@@ -59,7 +59,7 @@ func (l *localJournal) open(ctx context.Context, k keys) error {
 	path, o := l.c.journalFile(), l.options(k.signer)
 	j, err := openExamined(ctx, path, o)
 	if journal.IsDamaged(err) || err != nil && journal.IsMissing(path) {
-		l.log.Error("the journal is damaged", "file", path, "err", err)
+		l.log.Error("journal is damaged", "file", path, "err", err)
 		m, begun, merr := journal.MendOrSetAside(ctx, path, o, l.hubCopy(k), l.clock.now())
 		if merr != nil {
 			return errors.Join(err, merr)

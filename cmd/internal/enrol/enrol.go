@@ -54,7 +54,7 @@ type Enrolment struct {
 }
 
 // ErrIncomplete is returned if the machine has joined but cannot start yet. The missing parts have been printed.
-var ErrIncomplete = errors.New("the machine has joined, and cannot start yet")
+var ErrIncomplete = errors.New("machine has joined the site but cannot start yet")
 
 // say prints a line in the person's language.
 func (e *Enrolment) say(fr, en string, a ...any) {
@@ -148,12 +148,12 @@ func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error
 	}
 	a := setup.Answers{Machine: string(j.Code.Machine), Site: string(j.Code.Site), BundleKey: j.Identity.PolicyKey}
 	if err := a.Check(); err != nil {
-		return nil, fmt.Errorf("the hub's answer: %w", err)
+		return nil, fmt.Errorf("hub's answer to the enrolment is unusable: %w", err)
 	}
 	m.text = a.Enrolled(wiring, setup.HubAnswers{Address: address, Name: j.Identity.Name, BrokerPort: port,
 		HubKey: j.Identity.HubKey, Beside: e.Folder != ""})
 	if m.config, err = e.parse(m); err != nil {
-		return nil, fmt.Errorf("the wiring does not make a valid machine.yaml: %w", err)
+		return nil, fmt.Errorf("machine.yaml with the chosen wiring is invalid: %w", err)
 	}
 	m.config = e.belowRoot(m.config)
 	if err := e.machineKey(m); err != nil {
@@ -179,7 +179,7 @@ func brokerOf(id wire.HubIdentity) (host, port string, err error) {
 	rest, ok := strings.CutPrefix(id.Broker, "ssl://")
 	host, port, cut := strings.Cut(rest, ":")
 	if !ok || !cut || host != id.Name {
-		return "", "", fmt.Errorf("the hub names the broker %.100q, want ssl://%s:PORT", id.Broker, id.Name)
+		return "", "", fmt.Errorf("hub's answer names the broker %.100q, want ssl://%s:PORT", id.Broker, id.Name)
 	}
 	return host, port, nil
 }
@@ -239,7 +239,8 @@ func (e *Enrolment) machineKey(m *machine) error {
 		return err
 	}
 	if kind, _ := keykind.KindOf(keykind.NameOf(m.public)); kind != keykind.Machine {
-		return fmt.Errorf("%s is an older key, named %q: move it away, and a new one is made", path, keykind.NameOf(m.public))
+		return fmt.Errorf("file %s is an older key with the name %q, move the file away so that a new key is created",
+			path, keykind.NameOf(m.public))
 	}
 	return nil
 }
@@ -256,7 +257,7 @@ func (e *Enrolment) storeAnswer(m *machine, j *hublink.Joining, answer wire.Join
 	if len(answer.Authority) > 0 {
 		var err error
 		if signer, err = x509.ParseCertificate(answer.Authority); err != nil {
-			return fmt.Errorf("the hub's answer: the authority of the machine's certificate: %w", err)
+			return fmt.Errorf("hub's answer has an invalid authority of the machine's certificate: %w", err)
 		}
 	}
 	if err := hublink.CheckCertificate(answer.Certificate, signer, m.tlsKey); err != nil {
@@ -270,7 +271,7 @@ func (e *Enrolment) storeAnswer(m *machine, j *hublink.Joining, answer wire.Join
 		return err
 	}
 	if answer.Username != m.config.Machine || answer.Password == "" || strings.ContainsAny(answer.Password, "\r\n") {
-		return errors.New("the hub answers without an account at its broker")
+		return errors.New("hub's answer contains no account at the broker")
 	}
 	if err := writeSecret(password, answer.Password); err != nil {
 		return err
@@ -305,7 +306,7 @@ func (e *Enrolment) writeConfig(m *machine) error {
 // storeCardKey stores the site's card key, which all machines on one computer share.
 func (e *Enrolment) storeCardKey(m *machine, text string) error {
 	if key, err := hex.DecodeString(text); err != nil || len(key) < 16 {
-		return errors.New("the hub answers without a card key, want at least 32 hexadecimal digits")
+		return errors.New("hub's answer contains no card key, want at least 32 hexadecimal digits")
 	}
 	path, err := m.config.KeyFile(e.store(), m.config.CardKey)
 	if err != nil {

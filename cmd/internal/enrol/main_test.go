@@ -21,7 +21,7 @@ func TestCommandLineErrorsAreReported(t *testing.T) {
 		{[]string{"http://hub.test", "000-G40-R40-M30-E27-ZZZ-ZZZ-ZZZ-ZZW"}, 1, "hub address"},
 		{[]string{"--lang", "de", "x", "y"}, 1, "not a language"},
 		{[]string{"--hub", "http://x", "--root", t.TempDir()}, 1, "hub address"},
-		{[]string{"--hub", "hub.test", "--root", t.TempDir()}, 1, "holds no machine"},
+		{[]string{"--hub", "hub.test", "--root", t.TempDir()}, 1, "contains no enrolled machine"},
 		{[]string{"-h"}, 0, "--replace"[1:]},
 	} {
 		var out, errs bytes.Buffer

@@ -75,7 +75,7 @@ func (e *Enrolment) moveOne(ctx context.Context, c daemoncmd.Config, address str
 		}
 	}
 	if len(tried) == 0 {
-		return errors.New("no hub answers on this network: portillond enrol --hub ADDRESS")
+		return errors.New("no hub was found on this network, run: portillond enrol --hub ADDRESS")
 	}
 	return err
 }

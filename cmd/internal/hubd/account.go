@@ -24,7 +24,7 @@ import (
 func accountVerb(ctx context.Context, args []string, out, errs io.Writer) int {
 	const usage = "portillon-hub account reset [-config hub.yaml] NAME"
 	if len(args) == 0 || args[0] != "reset" {
-		return printError(errs, errors.New("account: the one verb is reset"), usage)
+		return printError(errs, errors.New("account: verb is unknown, want reset"), usage)
 	}
 	fs := flag.NewFlagSet("portillon-hub account reset", flag.ContinueOnError)
 	fs.SetOutput(errs)

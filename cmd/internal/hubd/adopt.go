@@ -37,7 +37,7 @@ func adopt(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 2
 	}
 	if fs.NArg() != 2 {
-		return printError(errs, errors.New("the site's folder or hub.yaml is missing"),
+		return printError(errs, errors.New("argument SITE or hub.yaml is missing"),
 			"portillon-hub adopt [-to FOLDER] SITE hub.yaml")
 	}
 	a.site, a.config, a.to = fs.Arg(0), fs.Arg(1), filepath.Clean(a.to)
@@ -146,7 +146,7 @@ func (a *adoption) read() (*site.Site, error) {
 		return nil, fmt.Errorf("%s already contains web:, so this hub manages its site itself", a.config)
 	case a.conf.Bundle.Key == nil:
 		return nil,
-			fmt.Errorf("%s has no bundle: which key machines pin for bundles, and which bundle is in force, is not known",
+			fmt.Errorf("%s has no bundle:, so the machines' bundle key and the bundle in force are unknown",
 				a.config)
 	case a.conf.Bundle.Public != own:
 		return nil,
@@ -160,7 +160,7 @@ func (a *adoption) read() (*site.Site, error) {
 		a.cardKey = a.conf.Join.CardKey
 	}
 	if a.cardKey == "" {
-		return nil, errors.New("the site's card key is not known: -card-key FILE, the one that the bundle is built with")
+		return nil, errors.New("site's card key is unknown, want -card-key FILE with the key of the bundle in force")
 	}
 	text, err := os.ReadFile(a.cardKey)
 	if err != nil {

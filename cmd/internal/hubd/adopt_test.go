@@ -469,7 +469,7 @@ func TestAdoptionRejectsHubsWhoseMachinesWouldNeedChanges(t *testing.T) {
 	o := newOldHub(t, false, nil)
 	for says, args := range map[string][]string{"is missing": {"adopt", o.files}, "hub.yaml": {"adopt", "-to",
 		t.TempDir() + "/x", o.files, "nowhere/hub.yaml"},
-		"card key is not known": {"adopt", "-to", t.TempDir() + "/x", o.files, o.config}} {
+		"card key is unknown": {"adopt", "-to", t.TempDir() + "/x", o.files, o.config}} {
 		if said := command(t, 2, args...); !strings.Contains(said, says) {
 			t.Errorf("%v: %s", args, said)
 		}

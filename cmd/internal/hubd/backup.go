@@ -129,7 +129,7 @@ func backup(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 2
 	}
 	if fs.NArg() != 1 {
-		return printError(errs, errors.New("the backup's file is missing"),
+		return printError(errs, errors.New("argument FILE, the backup's file, is missing"),
 			"portillon-hub backup [-config hub.yaml] [-with-secrets] FILE")
 	}
 	a, err := writeBackup(ctx, *config, fs.Arg(0), *withSecrets, out)
@@ -311,7 +311,8 @@ func RecoveryPhrase(data string) (phrase string, made bool, err error) {
 	b, err := os.ReadFile(path)
 	if err == nil {
 		if phrase = strings.TrimSpace(string(b)); len(phrase) < 20 {
-			return "", false, fmt.Errorf("%s holds no recovery phrase: move it away to have another one made", path)
+			return "",
+				false, fmt.Errorf("file %s contains no recovery phrase, move the file away so that a new phrase is created", path)
 		}
 		return phrase, false, nil
 	}

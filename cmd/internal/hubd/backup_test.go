@@ -141,7 +141,7 @@ func TestSecretsOfABackupAreReadableOnlyWithTheRecoveryPhrase(t *testing.T) {
 	os.WriteFile(wrong, []byte("00000-00000-00000-00000-00000-0\n"), 0o600)
 	if said := command(t, 2, "restore", "-phrase-file", wrong, file, filepath.Join(t.TempDir(), "x")); !strings.Contains(
 		said,
-		"not of this recovery phrase",
+		"cannot be decrypted with this recovery phrase",
 	) {
 		t.Error(said)
 	}

@@ -52,7 +52,7 @@ func health(ctx context.Context, args []string, out, errs io.Writer) int {
 // ready requests /readyz at the hub's web address, on this computer.
 func ready(ctx context.Context, c hub.Config) error {
 	if !c.Managed() {
-		return errors.New("hub.yaml has no web:, and only there a hub says whether it is ready")
+		return errors.New("hub.yaml has no web:, at whose address a hub reports that it is ready")
 	}
 	host, port, err := net.SplitHostPort(c.Web.Listen)
 	if err != nil {

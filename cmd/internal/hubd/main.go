@@ -63,7 +63,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 2
 	}
 	if fs.NArg() > 0 {
-		return printError(errs, fmt.Errorf("%q: portillon-hub takes flags only", fs.Arg(0)), "portillon-hub -config hub.yaml")
+		return printError(errs, fmt.Errorf("argument %q is unknown, want only flags",
+			fs.Arg(0)), "portillon-hub -config hub.yaml")
 	}
 	if *version {
 		fmt.Fprintln(out, "portillon-hub", Version)

@@ -33,7 +33,7 @@ func restore(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 2
 	}
 	if fs.NArg() != 2 {
-		return printError(errs, errors.New("the backup's file or the folder is missing"),
+		return printError(errs, errors.New("argument FILE or FOLDER is missing"),
 			"portillon-hub restore [-phrase-file F] FILE FOLDER")
 	}
 	r := restorer{dir: fs.Arg(1)}
@@ -110,7 +110,7 @@ func (r *restorer) writeFiles(t *tar.Reader) (sealed []byte, err error) {
 		// An attacker may have made the backup, so each path must stay inside the folder, and sizes are limited.
 		switch {
 		case h.Typeflag != tar.TypeReg || !filepath.IsLocal(h.Name) || h.Size > maxBackupFile:
-			return nil, fmt.Errorf("%.200q of %d bytes is no file of a backup", h.Name, h.Size)
+			return nil, fmt.Errorf("backup contains the unexpected file %.200q of %d bytes", h.Name, h.Size)
 		case h.Name == backupAbout:
 			err = json.NewDecoder(io.LimitReader(t, 1<<20)).Decode(&r.about)
 		case h.Name == backupSecrets:
@@ -154,7 +154,7 @@ func (r *restorer) writeFile(h *tar.Header, from io.Reader) error {
 // secrets decrypts and writes the secrets.
 func (r *restorer) secrets(sealed []byte, phraseFile string) error {
 	if sealed == nil {
-		return errors.New("the backup holds no secrets: it was made without -with-secrets")
+		return errors.New("backup contains no secrets, because it was made without -with-secrets")
 	}
 	b, err := os.ReadFile(phraseFile)
 	if err != nil {
@@ -169,12 +169,12 @@ func (r *restorer) secrets(sealed []byte, phraseFile string) error {
 	id.SetMaxWorkFactor(phraseWork + 5)
 	plain, err := age.Decrypt(bytes.NewReader(sealed), id)
 	if err != nil {
-		return fmt.Errorf("the secrets are not of this recovery phrase: %w", err)
+		return fmt.Errorf("secrets cannot be decrypted with this recovery phrase: %w", err)
 	}
 	// The encrypted tar may contain only secrets, neither a database nor another encrypted part.
 	before := slices.Clone(r.databases)
 	if nested, err := r.writeFiles(tar.NewReader(plain)); err != nil || nested != nil || len(r.databases) != len(before) {
-		return errors.Join(err, errors.New("the encrypted part could not be written whole"))
+		return errors.Join(err, errors.New("encrypted part of the backup is incomplete"))
 	}
 	return nil
 }

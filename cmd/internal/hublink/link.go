@@ -71,7 +71,7 @@ func Open(c Config) (*Link, error) {
 	}
 	block, _ := pem.Decode(ca)
 	if block == nil {
-		return nil, fmt.Errorf("hub: file %s does not contain a certificate", filepath.Join(c.Dir, caFile))
+		return nil, fmt.Errorf("hub: file %s contains no certificate, want a PEM certificate", filepath.Join(c.Dir, caFile))
 	}
 	if l.ca, err = x509.ParseCertificate(block.Bytes); err != nil {
 		return nil, fmt.Errorf("hub: file %s does not contain a valid certificate: %w", filepath.Join(c.Dir, caFile), err)
