@@ -135,7 +135,7 @@ func (a Answers) Check() error {
 
 // invalid returns the error for an answer that is not among the valid answers.
 func invalid(flag, given, want string) error {
-	return fmt.Errorf("--%s: value %q is not valid, want %s", flag, given, want)
+	return fmt.Errorf("--%s: %q is not valid, want %s", flag, given, want)
 }
 
 // checkIDs rejects ids that a policy cannot contain.
