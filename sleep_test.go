@@ -14,7 +14,7 @@ import (
 )
 
 // bubbles lists the functions that call their argument, a function, in a bubble of testing/synctest.
-var bubbles = []string{"synctest.Test", "daemon/relay.held", "hub/api.bubble", "hub/publish.running"}
+var bubbles = []string{"synctest.Test", "daemon/relay.held", "hub/api.runInBubble", "hub/publish.runInBubble"}
 
 // sleepers lists the functions that call time.Sleep outside such a bubble, with the reason.
 var sleepers = map[string]string{
