@@ -6,11 +6,11 @@ import "fmt"
 type Diodes int
 
 const (
-	// Cold is the largest forward drop, at 0 °C.
+	// Cold is a diode's largest forward drop, at 0 °C.
 	Cold Diodes = iota
-	// Fresh is a small drop at 25 °C with the leakage of 25 °C.
+	// Fresh is a small forward drop and the leakage, both at 25 °C.
 	Fresh
-	// Hot is the largest leakage, at 60 °C: the temperature in a closed box at a machine in summer.
+	// Hot is a diode's largest leakage, at 60 °C: the temperature in a closed box at a machine in summer.
 	Hot
 )
 
@@ -45,14 +45,15 @@ func junctionOf(model string, d Diodes) (Junction, error) {
 		return [...]Junction{JunctionOf(0.29, 0.1e-3, 1.1, celsius), {0.5e-6, 1.05, celsius + 273.15}, {7.5e-6, 1.05,
 			celsius + 273.15}}[d], nil
 	case "BAT85":
-		// NXP: at most 0.24 V at 0.1 mA and 2 µA at 25 V and 25 °C. Leakage when hot is a typical curve only (figure
-		// 4: some 100 µA at 25 V and 85 °C), so the model uses 20 µA at 60 °C: ten times in 35 K.
+		// NXP: at most 0.24 V at 0.1 mA and 2 µA at 25 V and 25 °C. For a hot diode the data sheet has only a
+		// typical curve (figure 4: about 100 µA at 25 V and 85 °C). Therefore the model uses ten times the
+		// leakage of 25 °C: 20 µA at 60 °C.
 		return [...]Junction{JunctionOf(0.28, 0.1e-3, 1.1, celsius), {2e-6, 1.05, celsius + 273.15}, {20e-6, 1.05, celsius +
 			273.15}}[d], nil
 	}
 	k, ok := known[model]
 	if !ok {
-		return Junction{}, fmt.Errorf("unknown diode %s", model)
+		return Junction{}, fmt.Errorf("no model of the diode %s", model)
 	}
 	return JunctionOf(k[d].volt, k[d].ampere, k[d].emission, celsius), nil
 }
@@ -62,8 +63,8 @@ func junctionOf(model string, d Diodes) (Junction, error) {
 //
 // AO3400A (Alpha & Omega, static parameters): 0.65 to 1.45 V; leakage IGSS at most 100 nA at 12 V. The threshold of a
 // hot transistor is lower, by about 2 mV/K: 0.07 V at 60 °C. But 250 µA does not close a relay: a relay with a coil of
-// 63 Ω opens at the latest below 8 mA (10 % of 5 V), and 30 times the current needs 0.1 V or more at the gate. The
-// smallest threshold is therefore a safe limit of "open" for a hot transistor too.
+// 63 Ω opens at the latest below 8 mA (10 % of 5 V), and a current of 8 mA needs 0.1 V or more above the threshold at
+// the gate. A gate voltage below the smallest threshold therefore opens the relay even if the transistor is hot.
 func Threshold(model string) (least, most, leak float64, err error) {
 	if model != "AO3400A" {
 		return 0, 0, 0, fmt.Errorf("unknown transistor %s", model)
@@ -98,5 +99,5 @@ func clampOf(model string) (least, most, ohm float64, err error) {
 	case "P6KE39CA":
 		return 37.1, 41.0, 1.2, nil
 	}
-	return 0, 0, 0, fmt.Errorf("unknown suppressor %s", model)
+	return 0, 0, 0, fmt.Errorf("no model of the suppressor %s", model)
 }
