@@ -3,8 +3,8 @@
 // It takes a Model (what a site's administrator wrote; package policy/file reads it from policy.yaml), checked and
 // compiled by New, and a Question (a machine, a member with verified badges, a time), and answers with a Decision:
 // allow, deny or await, and for every grant of the machine all that is missing. Explain turns that into a sentence and
-// a next step for the member, in French and English. All is pure: no clock, no I/O, no network; the same question gets
-// the same answer.
+// a next step for the member, in French and English. All functions are pure: they use no clock, no I/O and no network,
+// and the same question gets the same answer.
 //
 // It refuses by default. The zero Decision, Role and Holding open nothing. A rule that cannot be judged denies, with
 // the code that says so: while the clock is not trusted, opening hours, ages and the ends of badges cannot be judged. A
