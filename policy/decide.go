@@ -153,7 +153,7 @@ type evaluator struct {
 	shares     shares
 }
 
-// shares contains how long the member has used the machine on the day and in the week of the question.
+// shares holds how long the member has used the machine on the day and in the week of the question.
 type shares struct {
 	known     bool
 	day, week time.Duration
@@ -264,7 +264,7 @@ func (j *evaluator) quota(q Quota) {
 	}
 }
 
-// used returns how long the member has used the machine today and this week.
+// used is how long the member has used the machine today and this week.
 func (j *evaluator) used() (day, week time.Duration) {
 	if x := &j.shares; !x.known {
 		j.onWall()

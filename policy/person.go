@@ -6,9 +6,9 @@ import "time"
 type person struct {
 	*prepared
 	all       []Holding
-	last      time.Time     // end of the last session at the machine
-	logged    time.Duration // running time logged at the machine
-	day, week time.Duration // time used at the machine on this day and in this week
+	last      time.Time     // end of the last session here
+	logged    time.Duration // running time logged here
+	day, week time.Duration // time used here on this day and in this week
 }
 
 // prepared lists which of a member's badges may meet which need of one machine, so that a tap compares no names.
@@ -74,7 +74,7 @@ func (x *person) meet(m *machine, who *Member) {
 }
 
 // used returns the member's practice at the machine. If the machine is listed twice, the better value of each field
-// counts, but for quotas the greater time counts.
+// counts, and for quotas the greater time.
 func (m *Member) used(id MachineID) (out Practice) {
 	for i := range m.Practice {
 		x := &m.Practice[i]

@@ -75,10 +75,10 @@ func favourable(m *policy.Machine, member *policy.Member, at time.Time) policy.Q
 // moment of the question.
 type Right struct {
 	Role       policy.Role
-	Supervised bool          // true if the role needs a mentor
-	Hours      *policy.Hours // nil if the role is given at any time
-	Booked     bool          // true if the role is given only during the member's own booking
-	Now        bool          // true if the role is given now: open, not booked by another member, and quota left
+	Supervised bool          // only with a mentor
+	Hours      *policy.Hours // nil: at any time
+	Booked     bool          // only during the member's own booking
+	Now        bool          // at the moment of the question: open, not booked by another, and time left of the quota
 }
 
 // Rights returns the roles that each member has at a machine at any time, while Who returns the roles at one moment. A

@@ -93,7 +93,7 @@ func heldTable() table[heldBadge] {
 	)
 }
 
-// usedTable describes the time that a member has used a machine.
+// usedTable is the time that a member has used a machine.
 func usedTable() table[policy.Quota] {
 	return newTable("used", nil,
 		keyOf("day", lengthValue(), "used today", func(q *policy.Quota, d time.Duration) { q.Day = d }),

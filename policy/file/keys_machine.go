@@ -189,7 +189,7 @@ func severalNeedsTable() table[policy.Need] {
 	)
 }
 
-// quotaTable describes the time for which a member may use a machine.
+// quotaTable is how long a member may use a machine.
 func quotaTable() table[policy.Quota] {
 	return newTable("quota", thing{"minProperties": 1},
 		keyOf("day", durationValue(), "in a day, at most 24h", func(q *policy.Quota, d time.Duration) { q.Day = d }),

@@ -126,7 +126,7 @@ func (r *reader) limits(n yamlfile.Node, usual policy.Limits) policy.Limits {
 	return l
 }
 
-// quota reads the time for which a member may use the machine.
+// quota reads how long a member may use the machine.
 func (r *reader) quota(n yamlfile.Node) (q policy.Quota) {
 	fill(r, n, r.tables.quota, &q)
 	switch {

@@ -45,7 +45,7 @@ const (
 
 // These limits on numbers apply to the reader and the schema.
 const (
-	maxLearners      = 100 // learners that one mentor supervises
+	maxLearners      = 100 // that one mentor supervises
 	maxNeedHours     = 10_000
 	maxRunning       = 100_000 // hours
 	maxDays          = 10_000

@@ -104,7 +104,7 @@ func with(r, more types.Record) types.Record {
 	return types.NewRecord(out)
 }
 
-// tally counts the grants that only a membership, or only the state of a card, prevents.
+// tally counts the grants that only a membership, or only the state of a card, refuses or leaves waiting.
 type tally struct{ memberships, supervisors, cards int }
 
 func (x *tally) count(o policy.Outcome) {
