@@ -50,7 +50,7 @@ func TestOlderNameHasUnknownKind(t *testing.T) {
 	}
 }
 
-func TestKeyOfUnknownKindFitsEveryPlaceOfItsHalf(t *testing.T) {
+func TestKeyOfUnknownKindIsAcceptedInEveryPlaceForItsHalf(t *testing.T) {
 	private, public, err := note.GenerateKey(rand.Reader, "laser.biklab")
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestSiteKeyMayBeUsedAsPolicyKeyButNoOther(t *testing.T) {
 	}
 }
 
-func TestSameIgnoresTheName(t *testing.T) {
+func TestSameIgnoresTheNamesOfKeys(t *testing.T) {
 	_, public, _ := note.GenerateKey(rand.Reader, "a")
 	_, other, _ := note.GenerateKey(rand.Reader, "a")
 	renamed := "b+00000000+" + strings.SplitN(public, "+", 3)[2]

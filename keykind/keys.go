@@ -26,7 +26,7 @@ import (
 // Kind is the purpose of a key. The zero Kind is unknown.
 type Kind uint8
 
-// The kinds of keys.
+// These are the kinds of keys.
 const (
 	Unknown Kind = iota
 	Site

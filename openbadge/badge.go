@@ -10,7 +10,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Badge holds the content of a credential. Callers must not trust a Badge unless its Verdict is Valid.
+// Badge contains the content of a credential. Callers must not trust a Badge unless its Verdict is Valid.
 type Badge struct {
 	ID              string        `json:"id"`
 	UID             string        `json:"uid,omitempty"` // second id in Open Badges 2.0, for revocation
@@ -21,7 +21,7 @@ type Badge struct {
 	AchievementName string        `json:"achievement_name,omitempty"`
 	Description     string        `json:"description,omitempty"`
 	Criteria        string        `json:"criteria,omitempty"`
-	Image           string        `json:"image,omitempty"` // image of the achievement: a URL or a data URL
+	Image           string        `json:"image,omitempty"` // image of the achievement, as a URL or a data URL
 	ValidFrom       time.Time     `json:"valid_from,omitzero"`
 	ValidUntil      time.Time     `json:"valid_until,omitzero"` // zero: no end
 	Awarded         time.Time     `json:"awarded,omitzero"`     // date on which the badge was earned; no check uses it
@@ -67,7 +67,7 @@ type Recipient struct {
 
 // IsFor reports whether the badge belongs to r. Either the subject's id must be equal, or an e-mail address must match.
 // Case is ignored on both sides of the @, because issuers and members may write the same address differently. For a
-// hash, IsFor tries the given spelling and the spelling in lower case. It tries no other spelling (dots, +tags),
+// hash, IsFor tries the given spelling and the spelling in lower case. IsFor tries no other spelling (dots, +tags),
 // because another spelling may be the address of another person.
 func (b *Badge) IsFor(r Recipient) bool {
 	for _, s := range r.Subjects {
@@ -313,7 +313,8 @@ func dateAt(doc object, key string) (time.Time, error) {
 	return t, nil
 }
 
-// readRecipients adds the identities of the subject. It skips malformed identities, which therefore match nobody.
+// readRecipients adds the identities of the subject. readRecipients skips malformed identities, which therefore match
+// nobody.
 func (b *Badge) readRecipients(subject object) {
 	for _, v := range ld.List(subject["identifier"]) {
 		o, ok := v.(object)

@@ -46,7 +46,7 @@ func encodeBits(b bits) string {
 	return "u" + base64.RawURLEncoding.EncodeToString(out.Bytes())
 }
 
-// decodeBits decodes an encodedList (section 3.4). It never decompresses more than maxBits bytes.
+// decodeBits decodes an encodedList (section 3.4). decodeBits never decompresses more than maxBits bytes.
 func decodeBits(s string) (bits, error) {
 	rest, ok := strings.CutPrefix(s, "u")
 	if !ok {

@@ -296,8 +296,8 @@ func TestOneCorrectProofIsSufficient(t *testing.T) {
 	}
 }
 
-// The fuzzer adds proofs with arbitrary terms to a badge that its issuer signed. Nothing may panic, and a valid badge
-// must have a signature of the issuer.
+// The fuzzer adds proofs with arbitrary terms to a badge that its issuer signed. Verify must not panic, and a valid
+// badge must have a signature of the issuer.
 func FuzzProofs(f *testing.F) {
 	k, _ := ParseKey([]byte(testKey))
 	d := parse(f, must(IssueJSON(draft(), k, today)))

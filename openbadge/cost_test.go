@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// These limits bound the cost of one hostile input. Both limits are counts, because counts do not depend on the load of
-// the computer. Benchmarks measure processor time. Work without allocations has other limits: maxWork of package ld
+// These limits bound the cost of one hostile input. Both limits are counts, because a count does not depend on the load
+// of the computer. Benchmarks measure processor time. Work without allocations has other limits: maxWork of package ld
 // limits hashing and comparing in the canonical form, and the tests of ld count this work. Size limits bound all other
 // work.
 const (
@@ -15,7 +15,7 @@ const (
 	memoryMost      = 64        // megabytes allocated
 )
 
-// cost holds the number of allocations of a function and the allocated bytes.
+// cost contains the number of allocations of a function and the number of allocated bytes.
 type cost struct {
 	allocations uint64
 	mb          float64

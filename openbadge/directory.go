@@ -29,15 +29,15 @@ import (
 // when it is called, and may be called concurrently.
 type Directory struct {
 	dir   string
-	index map[string]string // URL → file; "" for a removed document
-	byID  map[string]string // id → file
+	index map[string]string // maps a URL to its file, or to "" for a removed document
+	byID  map[string]string // maps the id of a document to its file
 }
 
 var _ Resolver = (*Directory)(nil)
 
 const (
 	indexFile    = "index.json"
-	maxFiles     = 10_000  // files directly in the folder
+	maxFiles     = 10_000  // maximum number of files directly in the folder
 	maxDocValues = 150_000 // maximum number of values in a document, as for a status list
 )
 

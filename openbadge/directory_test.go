@@ -141,7 +141,7 @@ func TestErrorNamesTheUnreadableFile(t *testing.T) {
 			"b.json: document has the same id as a.json",
 		},
 		"no token":          {map[string]string{"a.jwt": "a.!.c"}, "a.jwt: invalid JWT"},
-		"too large":         {map[string]string{"a.json": strings.Repeat(" ", MaxListBytes+1)}, "a.json: document has more than"},
+		"too large":         {map[string]string{"a.json": strings.Repeat(" ", MaxListBytes+1)}, "a.json: document has more"},
 		"an index of none":  {map[string]string{"index.json": `[]`}, "index.json: malformed"},
 		"an index of words": {map[string]string{"index.json": `{"laser":"x"}`}, `index.json: "laser": invalid URL`},
 		"a file not there": {
@@ -193,8 +193,8 @@ func TestDirectoryRejectsLargeFiles(t *testing.T) {
 	}
 }
 
-// The folder holds 1EdTech's hosted documents at host/path of their ids. The index names the documents with http ids,
-// and one document with a different id.
+// The folder of this test contains 1EdTech's hosted documents at host/path of their ids. The index names the documents
+// with http ids, and one document with a different id.
 func TestDirectoryServesTheDocumentsOf1EdTech(t *testing.T) {
 	assets := shared(t, strings.TrimSuffix(inspector, "ob30")+"ob20/assets")
 	paths, err := filepath.Glob(filepath.Join(assets, "*.json"))

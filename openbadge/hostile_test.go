@@ -248,7 +248,7 @@ func TestUnusableTrustIsIndeterminate(t *testing.T) {
 	}
 }
 
-func TestEveryStatusOfABadgeMustHold(t *testing.T) {
+func TestEveryStatusOfABadgeMustBeGood(t *testing.T) {
 	k := key(t)
 	d, _ := ld.Parse(issued(t, k)["JSON"])
 	d["credentialStatus"] = []any{

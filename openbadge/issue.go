@@ -72,7 +72,8 @@ func addProof(doc object, issuer string, k *Key, created time.Time) ([]byte, err
 }
 
 // IssueJWT signs the draft as a VC-JWT (Open Badges 3.0, section 8.2), with EdDSA, or RS256 for an RSA key. The token
-// has the claims iss, jti and nbf. It also has sub if the badge has a subject's id, and exp if the badge has an end.
+// has the claims iss, jti and nbf. The token also has sub if the badge has a subject's id, and exp if the badge has an
+// end.
 func IssueJWT(d Draft, k *Key) ([]byte, error) {
 	doc, err := d.document(k)
 	if err != nil {

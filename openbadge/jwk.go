@@ -17,8 +17,8 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// parseJWKS returns the usable keys of a JWK set (RFC 7517, section 5). It skips unreadable keys, as the RFC requires,
-// and returns an error for a set without any usable key.
+// parseJWKS returns the usable keys of a JWK set (RFC 7517, section 5). parseJWKS skips unreadable keys, as the RFC
+// requires, and returns an error for a set without any usable key.
 func parseJWKS(doc object) ([]pin, error) {
 	var out []pin
 	last := errors.New("JWKS has no keys")

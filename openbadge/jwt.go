@@ -153,12 +153,12 @@ func (t *jwt) addClaims(doc object) (object, error) {
 	return doc, nil
 }
 
-// numericDate converts a NumericDate (RFC 7519, section 2) in the years 1 to 9999. It accepts any JSON number, such as
-// 1.7408196e9, with fractions of a second up to microseconds.
+// numericDate converts a NumericDate (RFC 7519, section 2) in the years 1 to 9999. numericDate accepts any JSON number,
+// such as 1.7408196e9, with fractions of a second up to microseconds.
 func numericDate(v any) (time.Time, bool) {
 	n, ok := v.(json.Number)
 	f, err := n.Float64()
-	const first, last = -62135596800, 253402300800 // the years 1 to 9999
+	const first, last = -62135596800, 253402300800 // seconds since 1970 of the years 1 to 9999
 	if !ok || err != nil || f <= first || f >= last {
 		return time.Time{}, false
 	}

@@ -12,8 +12,8 @@ import (
 	"runtime"
 )
 
-// keyFile is the JSON form of a key file. Its property names come from Controlled Identifiers 1.0, section 2.2: a
-// Multikey for Ed25519, a JsonWebKey for RSA.
+// keyFile is the JSON form of a key file. The property names of a key file come from Controlled Identifiers 1.0,
+// section 2.2: a Multikey for Ed25519, a JsonWebKey for RSA.
 type keyFile struct {
 	Note      string     `json:"note,omitempty"`
 	Type      string     `json:"type"`

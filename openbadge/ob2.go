@@ -124,7 +124,7 @@ func (q *inquiry) requireHostingIssuer() error {
 	return fault("issuer-not-trusted", "no trusted issuer's profile is pinned by its address, as hosted badges require")
 }
 
-// fetchHosted returns the assertion at its own address. It uses only the address of the presented copy.
+// fetchHosted returns the assertion at its own address. fetchHosted uses only the address of the presented copy.
 func (q *inquiry) fetchHosted(doc object) (object, error) {
 	id := ld.Str(doc, "id")
 	found, err := q.fetchDocument(id)

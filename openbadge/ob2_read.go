@@ -239,7 +239,8 @@ func requireClassProperties(class object) error {
 	return nil
 }
 
-// verifyClass checks the form of a badge class, and that its issuer is a profile. It checks no badge of the class.
+// verifyClass checks the form of a badge class, and that its issuer is a profile. verifyClass checks no badge of the
+// class.
 func (q *inquiry) verifyClass(doc object) error {
 	if err := requireClassProperties(doc); err != nil {
 		return err

@@ -181,7 +181,7 @@ func TestChangedBadgesAreNotValid(t *testing.T) {
 	}
 }
 
-func TestAttacksOnTheDocument(t *testing.T) {
+func TestAttacksOnASignedDocumentAreRejected(t *testing.T) {
 	k := key(t)
 	// At this time the badge has expired.
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today.AddDate(3, 0, 0)}
@@ -258,7 +258,7 @@ func TestAttacksOnTheDocument(t *testing.T) {
 	}
 }
 
-func TestAttacksOnTheToken(t *testing.T) {
+func TestAttacksOnASignedTokenAreRejected(t *testing.T) {
 	k, evil := key(t), key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	token, _ := IssueJWT(draft(), k)
@@ -313,7 +313,7 @@ func TestAttacksOnTheToken(t *testing.T) {
 	}
 }
 
-func TestRecipientHashes(t *testing.T) {
+func TestRecipientHashesMatchTheAddress(t *testing.T) {
 	for _, c := range []struct {
 		id    Identity
 		email string

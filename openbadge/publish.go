@@ -17,7 +17,7 @@ const (
 	contextJWK      = "https://w3id.org/security/jwk/v1"
 )
 
-// WebDID returns the did:web for a host, or for a host with a path such as lab.example/badges. It also returns the
+// WebDID returns the did:web for a host, or for a host with a path such as lab.example/badges. WebDID also returns the
 // address at which the DID document must be published (did:web method, section 3.2).
 func WebDID(place string) (did, address string, err error) {
 	host, path, _ := strings.Cut(strings.TrimSuffix(place, "/"), "/")
@@ -39,8 +39,8 @@ func WebDID(place string) (did, address string, err error) {
 	return did, "https://" + host + "/" + path + "/did.json", nil
 }
 
-// DIDDocument returns the document that a did:web issuer publishes. It contains each key under the id that the issuer's
-// proofs use.
+// DIDDocument returns the document that a did:web issuer publishes. The document contains each key under the id that
+// the issuer's proofs use.
 func DIDDocument(did string, keys ...*Key) ([]byte, error) {
 	if !strings.HasPrefix(did, "did:") {
 		return nil, fmt.Errorf("%.100q is not a DID", did)

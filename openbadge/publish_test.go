@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestWebDIDOfAHostAndAPath(t *testing.T) {
+func TestWebDIDIsMadeOfAHostAndAPath(t *testing.T) {
 	for place, want := range map[string]string{
 		"lab.example":           "did:web:lab.example https://lab.example/.well-known/did.json",
 		"lab.example/":          "did:web:lab.example https://lab.example/.well-known/did.json",

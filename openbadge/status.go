@@ -167,8 +167,8 @@ func (e StatusEntry) isInformative() bool {
 	return e.Type == BitstringEntryType && (e.Purpose == "message" || e.Purpose == "refresh")
 }
 
-// checkStatuses checks all statuses of the badge, which must all be good. It requests lists only if the proof is
-// correct. Otherwise a forger could make the verifier request any address.
+// checkStatuses checks all statuses of the badge, which must all be good. checkStatuses requests lists only if the
+// proof is correct. Otherwise a forger could make the verifier request any address.
 func (q *inquiry) checkStatuses() {
 	if len(q.Badge.Status) == 0 {
 		q.note("status", "none", "")
@@ -231,9 +231,10 @@ type StatusList struct {
 
 // ReadStatusList reads a status list of any kind, for any number of badges.
 //
-// A 1EdTech list is not signed. It is trusted because it was read from its own address. A Bitstring Status List is a
-// credential itself, as JSON with a proof or as a JWT. Such a list is verified like a badge, with the keys of o.Trust
-// and at the time o.At, and must not have a status of its own. The error is a Fault with the code status-unusable.
+// A 1EdTech list is not signed. Such a list is trusted because it was read from its own address. A Bitstring Status
+// List is a credential itself, as JSON with a proof or as a JWT. A Bitstring Status List is verified like a badge, with
+// the keys of o.Trust and at the time o.At, and must not have a status of its own. The error is a Fault with the code
+// status-unusable.
 //
 // ReadStatusList does not check the ttl, because only the caller knows when the list was fetched. See TTL.
 func ReadStatusList(data []byte, o Options) (*StatusList, error) {
@@ -449,7 +450,7 @@ func readRevocationList(doc object) (RevocationList, error) {
 		revoked, isBool := entry["revoked"].(bool)
 		if !ok || ld.Str(entry, "id") == "" || entry["revoked"] != nil && !isBool {
 			return RevocationList{}, fmt.Errorf(
-				"not a revocation list: entry %d has no id, or revoked is neither true nor false",
+				"document is not a revocation list: entry %d has no id, or revoked is neither true nor false",
 				i+1,
 			)
 		}

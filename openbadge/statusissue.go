@@ -153,7 +153,7 @@ func (d StatusListDraft) check() error {
 }
 
 // OpenStatusList reads a list that was signed with this key, so that the caller can change the list and sign it again.
-// It rejects a list that someone else has changed, because the next signature would confirm the change.
+// OpenStatusList rejects a list that someone else has changed, because the next signature would confirm the change.
 func OpenStatusList(data []byte, k *Key) (StatusListDraft, error) {
 	doc, err := openSigned(bytes.TrimSpace(data), k)
 	if err != nil {

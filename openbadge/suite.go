@@ -17,8 +17,8 @@ import (
 // issuedSuite is the cryptosuite of the proofs that this package issues.
 const issuedSuite = "eddsa-rdfc-2022"
 
-// cryptosuite is a signature method. It says how a document and the options of its proof are converted to text, and
-// which keys sign the hashes of both texts.
+// cryptosuite is a signature method. cryptosuite says how a document and the options of its proof are converted to
+// text, and which keys sign the hashes of both texts.
 type cryptosuite struct {
 	typ, name string // the proof's type and cryptosuite
 	json      bool   // true if the text is canonical JSON (RFC 8785), false if it is statements (RDFC-1.0)
@@ -87,8 +87,8 @@ func ecdsaScheme(k crypto.PublicKey) (scheme, bool) {
 	return scheme{h, func(message, sig []byte) bool { return verifyECDSA(e, hashOf(h, message), sig) }}, true
 }
 
-// verifyECDSA checks a signature that consists of r and s, each as long as the curve's numbers (IEEE P1363). It rejects
-// zero, and numbers that are not below the curve's order.
+// verifyECDSA checks a signature that consists of r and s, each as long as the curve's numbers (IEEE P1363).
+// verifyECDSA rejects zero, and numbers that are not below the curve's order.
 func verifyECDSA(k *ecdsa.PublicKey, hash, sig []byte) bool {
 	n := (k.Curve.Params().BitSize + 7) / 8
 	if len(sig) != 2*n {
@@ -110,7 +110,7 @@ func signedHash(d *ld.Document, options object) ([]byte, error) {
 }
 
 // message returns the bytes that a proof signs: the hash of the proof's own options, followed by the hash of the
-// document with the proofs that p refers to. Both are hashed in canonical form.
+// document with the proofs that p refers to. The options and the document are hashed in canonical form.
 func (c *cryptosuite) message(d *ld.Document, p object, previous []object, h crypto.Hash) ([]byte, error) {
 	options, doc, err := c.texts(d, p, previous, h)
 	if err != nil {
@@ -119,7 +119,7 @@ func (c *cryptosuite) message(d *ld.Document, p object, previous []object, h cry
 	return append(hashOf(h, options), hashOf(h, doc)...), nil
 }
 
-// texts returns a proof's options and the document in the form that the suite signs. It checks the terms of both for
+// texts returns a proof's options and the document in the form that the suite signs. texts checks the terms of both for
 // every suite, so that readers of the JSON and readers of the statements see the same badge.
 func (c *cryptosuite) texts(
 	d *ld.Document,
@@ -166,8 +166,8 @@ func (c *cryptosuite) checkContext(d *ld.Document, p object) error {
 	return nil
 }
 
-// jsonTexts returns the texts for the suites that sign JSON. It replaces the document's proofs by the proofs that p
-// refers to.
+// jsonTexts returns the texts for the suites that sign JSON. jsonTexts replaces the document's proofs by the proofs
+// that p refers to.
 func jsonTexts(d *ld.Document, p object, previous []object) (options, doc []byte, err error) {
 	words := ld.Without(d.Words, "proof")
 	if p["@context"] != nil {

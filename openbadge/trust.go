@@ -134,8 +134,8 @@ func (q *inquiry) readPins(id string) ([]pin, error) {
 	return all, nil
 }
 
-// unreadError returns err, or the fault of the unreadable pinned keys if these keys may be the cause of err. They
-// cannot be the cause if the method itself contains the signing key and the signature is wrong.
+// unreadError returns err, or the fault of the unreadable pinned keys if these keys may be the cause of err. The
+// unreadable keys cannot be the cause if the method itself contains the signing key and the signature is wrong.
 func (q *inquiry) unreadError(method string, err error) error {
 	_, named := methodKey(method)
 	if q.unread != nil && (isFault(err, "key-not-pinned") || isFault(err, "bad-signature") && !named) {
@@ -292,7 +292,7 @@ func orElse(err error, what string) error {
 }
 
 // tryPins tries the pinned keys. If a pinned key has the method that the presenter names, tryPins tries only this key.
-// It also tries a key that only the presenter names, to report the right reason, but this key never counts.
+// tryPins also tries a key that only the presenter names, to report the right reason, but this key never counts.
 func tryPins(method string, pins []pin, verifies func(crypto.PublicKey) bool) error {
 	named, hasNamed := methodKey(method)
 	return tryNamed(method, named, hasNamed, pins, verifies)

@@ -16,13 +16,13 @@ const MaxBytes = ld.MaxBytes
 // MaxListBytes is the maximum size of a status list, in bytes.
 const MaxListBytes = ld.MaxListBytes
 
-// Fault is the reason why a document is rejected or cannot be checked. Its code is one of Codes.
+// Fault is the reason why a document is rejected or cannot be checked. The code of a Fault is one of Codes.
 type Fault = ld.Fault
 
 // fault returns a Fault with a detail for operators.
 func fault(code, format string, a ...any) error { return ld.Faultf(code, format, a...) }
 
-// object is a JSON object. Its numbers have the type json.Number.
+// object is a JSON object. The numbers of an object have the type json.Number.
 type object = ld.Object
 
 // Skew is the tolerance for an issuer's fast clock.
@@ -79,7 +79,7 @@ type Verdict struct {
 	Kind      Kind      `json:"kind,omitempty"`      // kind of the document
 	Form      string    `json:"form,omitempty"`      // "ob3 json", "ob3 jwt", "ob2 json" or "ob2 jws"
 	Baked     string    `json:"baked,omitempty"`     // format of the picture around the badge: "png" or "svg"
-	Assurance Assurance `json:"assurance,omitempty"` // evidence for a valid verdict
+	Assurance Assurance `json:"assurance,omitempty"` // how a valid badge was verified
 	Badge     *Badge    `json:"badge,omitempty"`     // content of the badge; nil if it could not be read
 }
 

@@ -15,9 +15,9 @@ func (o OtherBadge) Same(x OtherBadge) bool {
 	return o.Issuer == x.Issuer && path(o.Achievement) == path(x.Achievement)
 }
 
-// Accept is an entry under a badge's accepts:. It names a badge of another issuer that counts as this badge. Entries
-// are not transitive: a badge that the other issuer accepts does not count, and the member must hold the badge in With
-// itself, not a badge that With accepts.
+// Accept is an entry under a badge's accepts:. Accept names a badge of another issuer that counts as this badge.
+// Entries are not transitive: a badge that the other issuer accepts does not count, and the member must hold the badge
+// in With itself, not a badge that With accepts.
 type Accept struct {
 	OtherBadge
 	With BadgeID // a badge of this policy that the member must hold as well; empty if no other badge is needed

@@ -152,8 +152,8 @@ func (m *BasisMember) withoutBadges() *BasisMember {
 	return &out
 }
 
-// Question returns the question that the decision answered. It returns an error if the basis is truncated or has a
-// value that is unknown to this version.
+// Question returns the question that the decision answered. Question returns an error if the basis is truncated or has
+// a value that is unknown to this version.
 func (b Basis) Question(machine MachineID) (q Question, err error) {
 	if b.Truncated {
 		return Question{}, fmt.Errorf("record is truncated: it does not contain all badges of the decision")

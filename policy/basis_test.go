@@ -107,7 +107,7 @@ func fill(t *testing.T, v reflect.Value) {
 		v.Set(reflect.ValueOf(Date{Year: 2026, Month: 12, Day: 31}))
 		return
 	case time.Duration:
-		v.SetInt(int64(2600*time.Hour + 7)) // more than 2^53 nanoseconds
+		v.SetInt(int64(2600*time.Hour + 7)) // this is more than 2^53 nanoseconds
 		return
 	case MachineID:
 		v.SetString("m") // Question and Practice must have the same machine

@@ -137,9 +137,10 @@ func (j *evaluator) badgesFor(out []BadgeID, n *need) []BadgeID {
 	return out
 }
 
-// nearest returns the index of the grant to which the member comes nearest. This is the grant whose hardest reason is
-// easiest to remedy, and among equal grants the grant of the least powerful role. If a role was requested, grants of
-// that role are preferred. The index is -1 if no grant has a missing reason, but no grant gives the requested role.
+// nearest returns the index of the grant to which the member comes nearest. The nearest grant is the grant whose
+// hardest reason is easiest to remedy, and among equal grants the grant of the least powerful role. If a role was
+// requested, grants of that role are preferred. The index is -1 if no grant has a missing reason, but no grant gives
+// the requested role.
 func (j *evaluator) nearest(all []Outcome) int {
 	best, bestEase, bestAsked := -1, 0, false
 	for i := range all {

@@ -22,7 +22,7 @@ const (
 	// BadgeUnverified: the proof is not verified, the status is too old, or the badge is not valid yet.
 	BadgeUnverified Code = "badge-unverified"
 	BadgeExpired    Code = "badge-expired"    // the end of the badge's validity has passed
-	NotEnoughHours  Code = "not-enough-hours" // less running time logged on this machine than required
+	NotEnoughHours  Code = "not-enough-hours" // the member has logged less running time on this machine than required
 	NotRecent       Code = "not-recent"       // the badge, or the last use of this machine, is older than required
 	QuotaUsed       Code = "quota-used"       // the member's quota is used up
 	BundleStale     Code = "bundle-stale"     // the machine's bundle is older than the policy allows
@@ -105,11 +105,11 @@ type ReasonKind uint8
 
 const (
 	_             ReasonKind = iota
-	OfAge                    // not-recent: the badge's age
-	OfPractice               // not-recent: the last use of this machine
-	NotYet                   // badge-unverified: not valid yet
-	OldStatus                // badge-unverified: the last status is older than status-grace
-	WeakAssurance            // badge-unverified: the assurance is weaker than asked for
+	OfAge                    // not-recent, because of the badge's age
+	OfPractice               // not-recent, because of the last use of this machine
+	NotYet                   // badge-unverified, because the badge is not valid yet
+	OldStatus                // badge-unverified, because the last status is older than status-grace
+	WeakAssurance            // badge-unverified, because the assurance is weaker than required
 	// card-blocked: the card's number can be copied, and this machine requires a card that authenticates itself
 	WeakCard
 	OfDay          // quota-used: the day's

@@ -24,7 +24,7 @@ type Question struct {
 	As         Role         // the requested role; NoRole for the least powerful possible role
 	Card       CardStrength // what the member's card has proven
 	CardState  CardState    // the state of the member's card at the site
-	Answering  int          // sessions of others that the mentor supervises at this machine
+	Answering  int          // number of other members' sessions that the mentor supervises at this machine
 	Issued     time.Time    // when the bundle in force was made; zero if unknown
 	Tagged     bool         // the machine is tagged out
 	// LastTrusted is when the machine last wrote a record with a trusted clock; zero: never. Memberships are judged at
@@ -280,7 +280,8 @@ func (j *evaluator) used() (day, week time.Duration) {
 }
 
 // supervised reports whether another member has tapped who meets the grant's need for a supervisor and may supervise
-// one more person. It does not note reasons about that member, because these reasons do not concern the first member.
+// one more person. supervised does not note reasons about that member, because these reasons do not concern the first
+// member.
 func (j *evaluator) supervised(g *grant) bool {
 	s := j.q.Supervisor
 	l := finding{code: needsSupervisor}
@@ -297,7 +298,7 @@ func (j *evaluator) supervised(g *grant) bool {
 	return false
 }
 
-// meets reports whether the person meets the need. It does not note missing reasons.
+// meets reports whether the person meets the need. meets does not note missing reasons.
 func (j *evaluator) meets(n *need, who *person) bool {
 	mark := j.found.len()
 	ok := j.need(n, who)

@@ -20,8 +20,8 @@ func (s Sentence) In(l Language) string {
 }
 
 // Explain returns the sentence that tells the member the answer of p to q. If several things are missing, the sentence
-// names the reason that stops everyone or else the reason that is hardest to remedy. It names no person, and no role
-// that no grant of the machine gives.
+// names the reason that stops everyone or else the reason that is hardest to remedy. The sentence names no person, and
+// no role that the machine's grants do not give.
 func Explain(p *Policy, q Question, d Decision) Sentence {
 	s := explain(p, q, d)
 	m, _ := p.Machine(q.Machine)

@@ -68,7 +68,7 @@ func ParseHours(s string, holidays *Holidays) (*Hours, error) {
 	return h, nil
 }
 
-// settle computes the spans of the week. It removes the rules if no rule names a date.
+// settle computes the spans of the week. settle removes the rules if no rule names a date.
 func (h *Hours) settle() {
 	dated := false
 	for _, r := range h.rules {

@@ -2,7 +2,8 @@ package policy
 
 import "time"
 
-// SiteID, MachineID, BadgeID, IssuerID and MemberID are slugs ([a-z0-9-], at most 64 bytes). They are compared exactly.
+// SiteID, MachineID, BadgeID, IssuerID and MemberID are slugs ([a-z0-9-], at most 64 bytes). Slugs are compared
+// exactly.
 type (
 	SiteID    string
 	MachineID string
@@ -38,8 +39,8 @@ type Holding struct {
 type Assurance uint8
 
 const (
-	Signed   Assurance = iota // signed with a key that the policy pins to the issuer
-	Hosted                    // found at the issuer's own web address
+	Signed   Assurance = iota // the badge is signed with a key that the policy pins to the issuer
+	Hosted                    // the badge was found at the issuer's own web address
 	Attested                  // an administrator has seen the badge; no program can check it
 )
 
@@ -78,7 +79,7 @@ func ParseCardStrength(s string) (CardStrength, error) {
 type Standing uint8
 
 const (
-	Unverified Standing = iota // invalid, indeterminate or not examined
+	Unverified Standing = iota // the badge is invalid, indeterminate or not examined
 	Verified
 	Revoked
 )
@@ -107,8 +108,8 @@ func (p Practice) Used(end time.Time, took time.Duration) Practice {
 	return p
 }
 
-// After returns the practice p, which was counted from zero again, combined with an earlier practice. Both must have
-// Last in the site's zone.
+// After returns the practice p, which was counted from zero again, combined with an earlier practice. Last must be in
+// the site's zone in both practices.
 func (p Practice) After(before Practice) Practice {
 	first, last := before, p
 	if last.Last.Before(first.Last) {
@@ -193,7 +194,7 @@ type Limits struct {
 }
 
 // Extended returns the time left of a session after its member has asked for more: left plus Extend, but at most most,
-// which is the Most of a new decision (zero: no limit). It is never less than left.
+// which is the Most of a new decision (zero: no limit). The result is never less than left.
 func (l Limits) Extended(left, most time.Duration) time.Duration {
 	out := left + l.Extend
 	if most > 0 && out > most {

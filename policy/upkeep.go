@@ -13,7 +13,8 @@ type Item struct {
 	Name Text   // the text that people read
 }
 
-// Upkeep is recurring maintenance. It is due after running hours, after days, or after the interval that ends first.
+// Upkeep is recurring maintenance. Upkeep is due after running hours, after days, or after the interval that ends
+// first.
 type Upkeep struct {
 	Kind  string        // kind of the intervention that resets the interval
 	Hours time.Duration // interval in running time; zero for no such interval
@@ -35,7 +36,7 @@ type Wear struct {
 	Done  map[string]Done // by kind; a missing kind was done at running time 0 and today
 }
 
-// Work is maintenance that is due or due soon. It is due soon when at most a tenth of the interval is left.
+// Work is maintenance that is due or due soon. Work is due soon when at most a tenth of the interval is left.
 type Work struct {
 	Upkeep
 	Over      bool          // the maintenance is due now

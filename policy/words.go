@@ -160,7 +160,8 @@ func hoursOf(d time.Duration) Text {
 	}
 }
 
-// FormatDuration writes a duration in the form of a policy file, as in 180d or 1h30m. It drops fractions of a second.
+// FormatDuration writes a duration in the form of a policy file, as in 180d or 1h30m. FormatDuration drops fractions of
+// a second.
 func FormatDuration(d time.Duration) string {
 	out := ""
 	for _, unit := range []struct {

@@ -12,7 +12,7 @@ import (
 // data sheet has none.
 const (
 	inputLeak   = 10e-6
-	sinkOhm     = 100.0 // 0.4 V at 4 mA
+	sinkOhm     = 100.0 // from 0.4 V at 4 mA
 	pullLeast   = 33e3
 	pullMost    = 73e3
 	lowAtMost   = 0.8

@@ -31,8 +31,8 @@ func (c Corner) Of(p Part) float64 {
 const (
 	shorted    = 0.05  // Ω
 	loadOhm    = 100.0 // Ω, resistance of a load; a current through the load shows that the circuit supplies power
-	insulation = 1e6   // Ω, of a supply without connection to ground
-	sourceOhm  = 0.1   // Ω, of a supply
+	insulation = 1e6   // Ω, resistance to ground of a supply that is not connected to ground
+	sourceOhm  = 0.1   // Ω, internal resistance of a supply
 	// A/V², slope of a power transistor; the slope does not matter, because the threshold determines the limits
 	strongFet = 20.0
 )
@@ -48,7 +48,7 @@ func Build(parts []Part, c Corner, faults ...Fault) (*Net, error) {
 			}
 		}
 		if fault.Part != "" {
-			for _, node := range p.Nodes { // the nodes of a broken part still exist
+			for _, node := range p.Nodes { // add the nodes of broken parts too
 				n.node(node)
 			}
 			if fault.Short && len(p.Nodes) > 1 {
@@ -110,7 +110,7 @@ func (n *Net) semiconductor(p Part, c Corner) error {
 		if err != nil {
 			return err
 		}
-		gain := 0.5 // PC817: current transfer ratio 50 to 600 % at 5 mA (Sharp)
+		gain := 0.5 // the PC817 has a current transfer ratio of 50 to 600 % at 5 mA (Sharp)
 		if c.Strong {
 			gain = 6
 		}

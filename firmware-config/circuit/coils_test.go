@@ -29,7 +29,7 @@ func measureDecay(t *testing.T, p []Part, c Corner, part float64) (seconds, peak
 	n.R("KM1", "coil", "inside", ohm)
 	n.L("L", "inside", Ground, ohm*tau.Value)
 	if d, ok := Find(p, "D2"); ok {
-		n.D("D2", d.Nodes[0], d.Nodes[1], JunctionOf(0.8, 0.2, 1.8, 25)) // 1N4007: 0.8 V at 0.2 A typically
+		n.D("D2", d.Nodes[0], d.Nodes[1], JunctionOf(0.8, 0.2, 1.8, 25)) // a 1N4007 has typically 0.8 V at 0.2 A
 	}
 	n.Close("K2.13", true)
 	if err := n.Solve(); err != nil {
@@ -70,7 +70,7 @@ func TestContactorOpensFastWithTheSuppressor(t *testing.T) {
 	if diode.most < 4*tvs.most {
 		t.Errorf("a diode takes %.0f ms, the suppressor %.0f ms", diode.most*1e3, tvs.most*1e3)
 	}
-	if v := tvs.peak + 24*1.2; v > 125 { // Omron G5LE: at most 125 V DC over the contact
+	if v := tvs.peak + 24*1.2; v > 125 { // an Omron G5LE permits at most 125 V DC over the contact
 		t.Errorf("the voltage over the contact is %.0f V, want at most 125 V", v)
 	}
 	least, _, _, err := clampOf("P6KE39CA")

@@ -27,7 +27,7 @@ const (
 
 func newLadder(t *testing.T, parts []Part, f ...Fault) *ladder {
 	t.Helper()
-	n, err := Build(parts, Corner{}, f...) // all values low, with the weakest supply
+	n, err := Build(parts, Corner{}, f...) // use the lowest values of all parts and the weakest supply
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +278,7 @@ func closeAllExcept(t *testing.T, p []Part, off string, f ...Fault) *Net {
 			n.Close(x.Name, off == "" || !strings.HasPrefix(x.Name, off))
 		}
 	}
-	n.Drive("V2", -115, sourceOhm) // voltages of the three phases at one instant
+	n.Drive("V2", -115, sourceOhm) // set the voltages of the three phases at one instant
 	n.Drive("V3", -115, sourceOhm)
 	if err := n.Solve(); err != nil {
 		t.Fatal(err)

@@ -157,7 +157,7 @@ func (d *Drawing) parse(netlist string) error {
 		default:
 			p, err := parsePart(f)
 			if err != nil {
-				return fmt.Errorf("netlist: %q: %w", strings.TrimSpace(line), err)
+				return fmt.Errorf("netlist: line %q: %w", strings.TrimSpace(line), err)
 			}
 			if _, twice := Find(d.Circuits[name], p.Name); twice {
 				return fmt.Errorf("netlist: circuit %s has two parts with the name %s", name, p.Name)

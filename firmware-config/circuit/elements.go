@@ -29,7 +29,7 @@ func (n *Net) Contact(name, a, b string) {
 	n.add(name, &resistor{pair{n.node(a), n.node(b)}, 0})
 }
 
-// Close closes or opens a contact. It reports whether the contact exists.
+// Close closes or opens a contact. Close reports whether the contact exists.
 func (n *Net) Close(name string, closed bool) bool {
 	r, ok := n.named[name].(*resistor)
 	if ok && closed {
@@ -61,7 +61,7 @@ func (n *Net) C(name, a, b string, farad float64) {
 	n.add(name, &capacitor{pair: pair{n.node(a), n.node(b)}, farad: farad})
 }
 
-// Charge sets the voltage of a capacitor. It reports whether the capacitor exists.
+// Charge sets the voltage of a capacitor. Charge reports whether the capacitor exists.
 func (n *Net) Charge(name string, volt float64) bool {
 	c, ok := n.named[name].(*capacitor)
 	if ok {

@@ -11,8 +11,8 @@ import (
 type row struct {
 	drawing, part, fault string
 	does, notices        string
-	closes               bool // the fault closes the relay or starts the machine without a command
-	seen                 bool // a person or the daemon notices the fault
+	closes               bool // true if the fault closes the relay or starts the machine without a command
+	seen                 bool // true if a person or the daemon notices the fault
 }
 
 func (r row) key() string { return r.drawing + ": " + r.part + " " + r.fault }
@@ -48,8 +48,8 @@ const lidShorts = "direct opening breaks a weld; for a short in its cable, a saf
 const transistorShorts = "as a relay whose contact is welded: K1 starts no machine by itself (start circuit in " +
 	"wiring.svg), and `feedback` reports it at once"
 
-// faultsOf returns every way in which each part of a circuit can break. It returns no faults of wires, supplies and
-// times.
+// faultsOf returns every way in which each part of a circuit can break. faultsOf returns no faults of wires, supplies
+// and times.
 func faultsOf(parts []Part) (out []Fault, names []string) {
 	add := func(f Fault, name string) { out, names = append(out, f), append(names, name) }
 	for _, p := range parts {
@@ -223,8 +223,8 @@ func pumpWords(r row, level float64, edges int, closed float64, holds, chatters 
 	return r
 }
 
-// TestFaultsMatchTheTable compares faults.md with the circuits. It fails for a fault that closes a relay unnoticed,
-// unless accepted has a reason for the fault.
+// TestFaultsMatchTheTable compares faults.md with the circuits. TestFaultsMatchTheTable fails for a fault that closes a
+// relay unnoticed, unless accepted has a reason for the fault.
 func TestFaultsMatchTheTable(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: calculates the circuit for thousands of cases")

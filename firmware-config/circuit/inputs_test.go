@@ -11,7 +11,7 @@ import (
 type inputCircuit struct {
 	name, contact string
 	limit         string  // name of the resistor in series with the contact
-	closedIsHigh  bool    // true for the input busy
+	closedIsHigh  bool    // whether a closed contact gives a high level, as at the input busy
 	least, most   float64 // current through the closed contact, in A
 }
 
@@ -26,7 +26,7 @@ var inputCircuits = []inputCircuit{
 type level int
 
 const (
-	unsure level = iota // between VIL and VIH
+	unsure level = iota // the voltage is between VIL and VIH
 	low
 	high
 )
@@ -241,7 +241,7 @@ func inputRow(t *testing.T, p []Part, c inputCircuit, part, fault string, change
 	case open == closed:
 		r.notices = "stop, door: **nobody**, until the acceptance test presses the button; their first contact still " +
 			"acts. Mirror contact: contactor fault at the next start"
-	default: // the closed contact shorts 3.3 V to ground
+	default: // in this case the closed contact shorts 3.3 V to ground
 		r.does = fmt.Sprintf("contact closed: 3.3 V is shorted, the Pi stops and the relay opens; open reads %v", open)
 		r.notices = "everybody: the Pi is off"
 	}

@@ -24,12 +24,12 @@ const (
 // transistor Q1.
 type Pump struct {
 	net   *Net
-	high  float64 // V, high level of the pin
-	beat  float64 // s between two edges
+	high  float64 // V, the pin's voltage at the high level
+	beat  float64 // s, the time between two edges
 	store []string
 	gate  string
-	line  float64 // V, present level of the line
-	dt    float64 // s, length of the next step
+	line  float64 // V, the present voltage of the line
+	dt    float64 // s, the length of the next time step
 
 	coilOhm float64 // Ω, of K1; 0 if the circuit ends at Q1
 }

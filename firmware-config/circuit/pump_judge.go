@@ -24,7 +24,7 @@ const (
 // PumpFigures are the extreme values over all corners of a pump's tolerances.
 type PumpFigures struct {
 	Edges       [strayEdges + 1]float64 // V, highest gate voltage, by number of stray edges
-	Least, Most float64                 // V at the gate with the heartbeat
+	Least, Most float64                 // V, lowest and highest gate voltage with the heartbeat
 	Stalled     float64                 // V, lowest gate voltage after 50 ms without a beat
 	Release     float64                 // s, longest time until the relay opens
 }
@@ -43,7 +43,8 @@ func PumpCorners(parts []Part) (corners []Corner, supplyHigh []bool) {
 			}
 		}
 		for _, d := range []Diodes{Cold, Fresh, Hot} {
-			if extreme := bits == 0 || bits == 13; d == Fresh && !extreme && bits != 15 { // 13: C1, R2 and 3.3 V high, C2 low
+			// in corner 13, C1, R2 and 3.3 V are high, and C2 is low
+			if extreme := bits == 0 || bits == 13; d == Fresh && !extreme && bits != 15 {
 				continue
 			}
 			corners = append(corners, Corner{High: high, Diodes: d, Strong: d == Hot})
@@ -107,8 +108,8 @@ func JudgePump(parts []Part, c Corner, supplyHigh bool) (f PumpFigures, wrong []
 	return f, wrong, nil
 }
 
-// measureStalls stops the heartbeat with the line high, and with the line low. It stores in f the voltage after a stall
-// and the time until the relay opens.
+// measureStalls stops the heartbeat with the line high, and with the line low. measureStalls stores in f the voltage
+// after a stall and the time until the relay opens.
 func (p *Pump) measureStalls(f *PumpFigures, least float64) error {
 	for _, high := range []bool{true, false} {
 		if !high { // charge the pump again, because the first stall has discharged it

@@ -1,5 +1,5 @@
-// Package bake extracts a badge from a picture, and stores a badge in a picture. It does not check the badge: callers
-// must not trust the extracted data before openbadge.Verify has accepted it.
+// Package bake extracts a badge from a picture, and stores a badge in a picture. The package does not check the badge:
+// callers must not trust the extracted data before openbadge.Verify has accepted it.
 //
 // A PNG contains a badge in an uncompressed iTXt chunk with the keyword "openbadges" (Open Badges 1 and 2) or
 // "openbadgecredential" (Open Badges 3.0); old pictures use a tEXt chunk with "openbadges". An SVG contains a badge in
@@ -49,7 +49,7 @@ const (
 	OB3                    // Open Badges 3.0
 )
 
-// Formats of pictures with badges.
+// These are the formats of pictures with badges.
 const (
 	PNG = "png"
 	SVG = "svg"
@@ -86,7 +86,7 @@ func Extract(image []byte) (payload []byte, format string, err error) {
 	return payload, format, nil
 }
 
-// Bake stores a badge (JSON or a signed token) in a picture. It removes existing badges of both versions.
+// Bake stores a badge (JSON or a signed token) in a picture. Bake removes existing badges of both versions.
 func Bake(image, payload []byte, v Version) ([]byte, error) {
 	if v != OB2 && v != OB3 {
 		return nil, errors.New("version of Open Badges is missing, want OB2 or OB3")

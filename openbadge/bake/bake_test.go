@@ -198,7 +198,8 @@ func withChunk(t testing.TB, picture []byte, kind, data string) []byte {
 	return slices.Concat(picture[:header], appendChunk(nil, kind, []byte(data)), picture[header:])
 }
 
-const plain = "openbadges\x00\x00\x00\x00\x00" // the start of an iTXt chunk: uncompressed, no language
+// the start of an iTXt chunk with uncompressed text and without a language
+const plain = "openbadges\x00\x00\x00\x00\x00"
 
 func TestMalformedPNGsAreRejected(t *testing.T) {
 	p := plainPNG(t)

@@ -32,8 +32,8 @@ func (c *cachedCopy) size() int {
 	return len(c.data) + len(c.url) + len(c.etag) + len(c.modified) + 256
 }
 
-// cache stores copies up to a total size. It removes the least recently used copy first. The methods of a cache may be
-// called concurrently.
+// cache stores copies up to a total size. cache removes the least recently used copy first. The methods of a cache may
+// be called concurrently.
 type cache struct {
 	mu    sync.Mutex
 	room  int // remaining bytes

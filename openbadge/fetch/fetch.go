@@ -5,8 +5,8 @@
 //   - It uses only https, also after redirects, of which it follows five. A URL must not contain a user or a password.
 //     The Client sends no cookie, no Referer and no credential, and ignores the Content-Type: openbadge checks the
 //     bytes.
-//   - It connects only to public addresses. It checks each address after the name was resolved and just before it
-//     connects, so that a name server cannot change the address in between. Options.AllowPrivate disables the check,
+//   - It connects only to public addresses. The Client checks each address after the name was resolved and just before
+//     it connects, so that a name server cannot change the address in between. Options.AllowPrivate disables the check,
 //     for a tool that a person runs. Options.AllowHosts permits private addresses for the named hosts of a site's own
 //     network, and nothing else. Addresses of this computer are rejected, even public ones. The Client uses no proxy,
 //     because the check would not be possible through a proxy.
@@ -42,29 +42,30 @@ import (
 
 // Options configures a Client. The zero Options are usable.
 type Options struct {
-	Timeout      time.Duration // maximum for one request with its body; 0: 5 s
-	Total        time.Duration // maximum for a document with all redirects; 0: 10 s
-	MaxBytes     int           // maximum size of a document; 0: openbadge.MaxListBytes
-	MaxAge       time.Duration // maximum use of a copy without a request; 0: 10 min; negative: always request
-	CacheBytes   int           // total size of all copies; 0: 16 MiB; negative: no copies
+	Timeout      time.Duration // maximum time for one request with its body; 0 means 5 s
+	Total        time.Duration // maximum time for a document with all redirects; 0 means 10 s
+	MaxBytes     int           // maximum size of a document; 0 means openbadge.MaxListBytes
+	MaxAge       time.Duration // maximum use of a copy without a request; 0 means 10 min, negative means none
+	CacheBytes   int           // total size of all copies; 0 means 16 MiB, negative means no copies
 	AllowPrivate bool          // also connect to private, loopback and other special addresses, and to this computer
 	// host names, without a port, that may have private addresses; upper and lower case are the same
 	AllowHosts []string
-	RootCAs    *x509.CertPool // nil: the system's authorities
-	UserAgent  string         // empty: portillon-openbadge
+	RootCAs    *x509.CertPool // trusted authorities; nil means the system's authorities
+	UserAgent  string         // empty means portillon-openbadge
 }
 
 const (
 	maxRedirects = 5
-	maxURL       = 2048     // bytes of a URL
-	maxHeader    = 64 << 10 // bytes of a response header
-	perHost      = 4        // connections to one host
+	maxURL       = 2048     // maximum length of a URL in bytes
+	maxHeader    = 64 << 10 // maximum size of a response header in bytes
+	perHost      = 4        // maximum number of connections to one host
 	idle         = time.Minute
 	accept       = "application/ld+json, application/json;q=0.9, application/vc, application/vc+jwt, " +
 		"application/did+json, application/jwt, */*;q=0.1"
 )
 
-// Client fetches documents. Its methods may be called concurrently: concurrent requests for a URL share one fetch.
+// Client fetches documents. The methods of a Client may be called concurrently. Concurrent requests for a URL share one
+// fetch.
 type Client struct {
 	o       Options
 	web     *http.Transport
@@ -162,7 +163,7 @@ var (
 	errSlow    = errors.New("timeout")
 )
 
-// Resolve returns the document at an https URL. It blocks for at most Options.Total.
+// Resolve returns the document at an https URL. Resolve blocks for at most Options.Total.
 func (c *Client) Resolve(url string) ([]byte, error) { return c.get(context.Background(), url) }
 
 // For returns a Resolver whose requests are cancelled together with ctx.
@@ -283,7 +284,7 @@ func (c *Client) request(ctx context.Context, u *url.URL, old *cachedCopy) (*res
 func redirectTarget(w *http.Response, from *url.URL) (*response, error) {
 	to, err := from.Parse(w.Header.Get("Location"))
 	if err == nil && w.Header.Get("Location") == "" {
-		err = errors.New("redirect without a Location header")
+		err = errors.New("redirect of the server has no Location header")
 	}
 	if err == nil {
 		err = checkURL(to)

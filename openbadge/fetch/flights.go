@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// flights holds the fetches in progress. Its methods may be called concurrently.
+// flights holds the fetches in progress. The methods of flights may be called concurrently.
 type flights struct {
 	mu    sync.Mutex
 	byKey map[string]*flight

@@ -10,8 +10,8 @@ import (
 	"portillon/policy"
 )
 
-// The test compares Breaches with a search through every set of own and accepted badges, on random policies. Both must
-// give the same answer.
+// The test compares Breaches with a search through every set of own and accepted badges, on random policies. Breaches
+// and the search must give the same answer.
 func TestBreachesWithAcceptedBadgesEqualABruteForceSearch(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")

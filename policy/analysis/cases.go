@@ -34,7 +34,7 @@ type chainKind uint8
 
 const (
 	ofCircumstance chainKind = iota
-	ofBadge                  // a badge of the member or the mentor; each level is worth more than the levels below
+	ofBadge                  // a badge of the member or the mentor: each level is worth more than those below it
 	ofUse                    // the member's last use of the machine
 	ofShare                  // time used of a quota
 )
@@ -43,7 +43,7 @@ const (
 // cases is not analysed at all, because a partial analysis could miss a case.
 const maxCases = 1 << 18
 
-// states is the number of states. It may stop counting above maxCases.
+// states is the number of states. states may stop counting above maxCases.
 func (s *cases) states() int {
 	n := 1
 	for _, c := range s.chains {

@@ -31,10 +31,10 @@ type Change struct {
 // Limited reports whether only the limits of a session change.
 func (c Change) Limited() bool { return c.Before != c.After }
 
-// Compare lists what members gain and lose when a site's policy changes. It evaluates both policies for every
+// Compare lists what members gain and lose when a site's policy changes. Compare evaluates both policies for every
 // combination that either policy distinguishes: badges and their ages, practice, mentors, cards, quotas, bookings, the
-// clock, and every time slot from the time from on. It assumes that members hold the same badges under both policies.
-// CompareMembers and Uncompared cover the other differences. The error is a *Flaw if a machine has too many
+// clock, and every time slot from the time from on. Compare assumes that members hold the same badges under both
+// policies. CompareMembers and Uncompared cover the other differences. The error is a *Flaw if a machine has too many
 // combinations.
 func Compare(before, after *policy.Policy, from time.Time) ([]Change, error) {
 	var out []Change
@@ -99,8 +99,8 @@ func newComparison(
 	return c, nil
 }
 
-// onlyRole returns the machine with only the grants of one role, or with all grants for NoRole. It returns nil if the
-// policy has no such machine.
+// onlyRole returns the machine with only the grants of one role, or with all grants for NoRole. onlyRole returns nil if
+// the policy has no such machine.
 func onlyRole(p *policy.Policy, id policy.MachineID, r policy.Role) *policy.Machine {
 	m, ok := p.Machine(id)
 	if !ok || r == policy.NoRole {
@@ -145,7 +145,7 @@ func (c Change) In(l policy.Language) string {
 const mostSpans = 8
 
 // WhenInWords returns the end of a sentence that names the times at which the sentence is true, with a leading comma.
-// It returns "" if the sentence is true at all times.
+// WhenInWords returns "" if the sentence is true at all times.
 func WhenInWords(when, except []string, l policy.Language) string {
 	list := func(all []string) string {
 		if len(all) <= mostSpans {

@@ -12,7 +12,7 @@ type facet struct {
 	clock policy.Clock
 }
 
-// facets are all facets, in the order in which changes are reported.
+// facets lists all facets, in the order in which changes are reported.
 var facets = [...]facet{
 	{true, policy.Trusted},
 	{true, policy.Untrusted},
@@ -56,7 +56,7 @@ func (c *comparison) gives(out *had, p *policy.Policy, q policy.Question, slot i
 	}
 }
 
-// given is a role that a decision gives, with the limits that the policy file sets. It does not use limits that a
+// given is a role that a decision gives, with the limits that the policy file sets. given does not use limits that a
 // closing time has shortened, because these limits differ in every slot.
 type given struct {
 	role   policy.Role

@@ -23,10 +23,10 @@ type Breach struct {
 	Grant      int                 // index of the grant that gives the role; -1 if mode warn gives it
 }
 
-// Breaches searches a case that breaks an invariant, for every invariant under never:. It tries every combination of
-// the badges that the machine names, in every time slot from the time from on (also of later years), with and without a
-// mentor, and with a trusted and an untrusted clock. For each invariant and machine it returns one case, with the
-// fewest badges.
+// Breaches searches a case that breaks an invariant, for every invariant under never:. Breaches tries every combination
+// of the badges that the machine names, in every time slot from the time from on (also of later years), with and
+// without a mentor, and with a trusted and an untrusted clock. For each invariant and machine it returns one case, with
+// the fewest badges.
 func Breaches(p *policy.Policy, from time.Time) []Breach {
 	var out []Breach
 	for _, v := range p.Never {
@@ -43,9 +43,9 @@ func Breaches(p *policy.Policy, from time.Time) []Breach {
 	return out
 }
 
-// breach searches a case that breaks one invariant at one machine. It relies on a law that Prove checks: an additional
-// badge never takes access away. Therefore, if a member with every badge except the badges in Without is refused, every
-// member without those badges is refused too.
+// breach searches a case that breaks one invariant at one machine. breach relies on a law that Prove checks: an
+// additional badge never takes access away. Therefore, if a member with every badge except the badges in Without is
+// refused, every member without those badges is refused too.
 func breach(p *policy.Policy, v policy.Invariant, m *policy.Machine, from time.Time) (best Breach, found bool) {
 	all := itemsOf(p, m)
 	// sets contains, by role, the largest sets of badges without the badges of v.Without.

@@ -6,9 +6,9 @@ import (
 	"portillon/policy"
 )
 
-// canSuperviseEachOther reports whether two members who meet the grant could each be the other's mentor. They can if
-// the site's own badges that meet the grant also meet the supervisor: need of the grant, or if a foreign badge meets
-// both needs.
+// canSuperviseEachOther reports whether two members who meet the grant could each be the other's mentor. The members
+// can supervise each other if the site's own badges that meet the grant also meet the supervisor: need of the grant, or
+// if a foreign badge meets both needs.
 func canSuperviseEachOther(p *policy.Policy, g *policy.Grant) bool {
 	if g.Supervisor == nil {
 		return false

@@ -29,9 +29,9 @@ type MemberRoles struct {
 	Alone, Supervised RoleSet
 }
 
-// Who returns the roles of each member at a machine at a moment. It assumes a card that authenticates itself, a trusted
-// clock and a new bundle. The result has one entry per member, or is nil if the policy has no such machine. A nil
-// member has no roles.
+// Who returns the roles of each member at a machine at a moment. Who assumes a card that authenticates itself, a
+// trusted clock and a new bundle. The result has one entry per member, or is nil if the policy has no such machine. A
+// nil member has no roles.
 func Who(p *policy.Policy, id policy.MachineID, members []*policy.Member, at time.Time) []MemberRoles {
 	m, ok := p.Machine(id)
 	if !ok {

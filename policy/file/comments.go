@@ -25,8 +25,8 @@ type comment struct {
 	before, after    bool // a blank line precedes or follows
 }
 
-// newPage finds the comments of data, which the YAML library has parsed into doc. It does not use the library's own
-// comments, because the library loses some comments and moves others.
+// newPage finds the comments of data, which the YAML library has parsed into doc. newPage does not use the library's
+// own comments, because the library loses some comments and moves others.
 func newPage(data []byte, doc *yaml.Node) *page {
 	g := &page{src: []rune(string(data)), lines: []int{0}}
 	for i, r := range g.src {
@@ -124,8 +124,8 @@ func (g *page) scalarEnd(n *yaml.Node, column int) int {
 	return at
 }
 
-// quoteEnd returns the offset behind the closing quote. It skips the rune after escape: \" in double quotes, two single
-// quotes in single quotes.
+// quoteEnd returns the offset behind the closing quote. quoteEnd skips the rune after escape: \" in double quotes, two
+// single quotes in single quotes.
 func (g *page) quoteEnd(at int, quote, escape rune) int {
 	for i := at + 1; i < len(g.src); i++ {
 		switch next := i+1 < len(g.src); {
@@ -138,8 +138,8 @@ func (g *page) quoteEnd(at int, quote, escape rune) int {
 	return len(g.src)
 }
 
-// blockEnd returns the end of a scalar written with | or >. This is the end of the last line that is indented at least
-// as far as the first line.
+// blockEnd returns the end of a scalar written with | or >. Such a scalar ends with the last line that is indented at
+// least as far as the first line.
 func (g *page) blockEnd(at, column int) int {
 	end := g.lineEnd(at)
 	deep := -1

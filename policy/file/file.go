@@ -1,13 +1,13 @@
 // Package file reads policy.yaml, which an administrator writes, into a policy.Policy.
 //
-// It accepts one YAML document with the keys portillon, site, language, timezone, bindings, status-grace, membership,
-// holidays, issuers, badges, roles, defaults, machines, tests, never, evidence and panel. site-example/policy.yaml
-// shows all keys. Errors name file, line, column and field, show the line with a caret, and say what would be right.
-// All errors of a file are reported at once.
+// The package accepts one YAML document with the keys portillon, site, language, timezone, bindings, status-grace,
+// membership, holidays, issuers, badges, roles, defaults, machines, tests, never, evidence and panel.
+// site-example/policy.yaml shows all keys. Errors name file, line, column and field, show the line with a caret, and
+// say what would be right. All errors of a file are reported at once.
 //
-// It refuses unknown keys, keys without a value, empty entries of lists, unknown badges, issuers, machines and roles,
-// duplicates, anchors and aliases, issuer keys that are not a point of their curve, rules that could never match, more
-// than 1 MB, more entries than a policy of 10,000 lines has, and deep nesting.
+// The package refuses unknown keys, keys without a value, empty entries of lists, unknown badges, issuers, machines and
+// roles, duplicates, anchors and aliases, issuer keys that are not a point of their curve, rules that could never
+// match, more than 1 MB, more entries than a policy of 10,000 lines has, and deep nesting.
 package file
 
 import (
@@ -99,7 +99,7 @@ func ParseTrust(name string, data []byte) ([]policy.Issuer, error) {
 	return r.m.Issuers, nil
 }
 
-// reader fills a model. It first collects the ids of issuers, badges and machines, so that a grant may be written
+// reader fills a model. reader first collects the ids of issuers, badges and machines, so that a grant may be written
 // before the badge that it names.
 type reader struct {
 	tables       *tables

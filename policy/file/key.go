@@ -175,8 +175,8 @@ func onEd25519(key []byte) bool {
 
 const base58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
-// multikey decodes the letter z followed by base58btc. It drops leading zero bytes, because no multicodec begins with a
-// zero byte.
+// multikey decodes the letter z followed by base58btc. multikey drops leading zero bytes, because no multicodec begins
+// with a zero byte.
 func multikey(s string) ([]byte, bool) {
 	if len(s) < 2 || len(s) > 100 || s[0] != 'z' {
 		return nil, false

@@ -126,8 +126,8 @@ func (e *entry) after(at int) int {
 	return sort.Search(len(e.entries), func(i int) bool { return e.entries[i].start > at })
 }
 
-// attachBeside attaches a comment to the entry before it on the same line. It returns false if no entry on the line can
-// have the comment.
+// attachBeside attaches a comment to the entry before it on the same line. attachBeside returns false if no entry on
+// the line can have the comment.
 func (g *page) attachBeside(root *entry, c *comment) bool {
 	at := c.at - 1
 	for at > 0 && isSpace(g.blank[at]) {
@@ -163,9 +163,9 @@ func (e *entry) besideComma(c *comment, at int) {
 }
 
 // attachAbove attaches a comment on a separate line to the entry that follows, or to the end of a block that ends above
-// and is not indented further than the comment. It returns the entry that follows. If the same entry follows two
-// comments, limit is the column of the first comment. The second comment counts as indented at most to limit, because
-// otherwise the two comments would swap places.
+// and is not indented further than the comment. attachAbove returns the entry that follows. If the same entry follows
+// two comments, limit is the column of the first comment. The second comment counts as indented at most to limit,
+// because otherwise the two comments would swap places.
 func (g *page) attachAbove(root *entry, c *comment, last *entry, limit *int) *entry {
 	e := innermost(root, c.at)
 	if e.value.Kind == yaml.ScalarNode || e.flow && c.at < e.from || e.flow && len(e.entries) == 0 && e != root {

@@ -70,7 +70,7 @@ func entries(n yamlfile.Node, most int) []yamlfile.Node {
 	return out
 }
 
-// listOrOne returns the entries of a list, or the single value in place of a list. It reports an empty list.
+// listOrOne returns the entries of a list, or the single value in place of a list. listOrOne reports an empty list.
 func listOrOne(n yamlfile.Node, most int, hint, problem string) []yamlfile.Node {
 	if !n.IsList() {
 		if !n.Present() {

@@ -71,9 +71,9 @@ func (g gen) circumstances(q *policy.Question) {
 	}
 }
 
-// daysOver counts the days since the last day of a membership one by one on a calendar. It counts up to the question's
-// time. While the clock is not trusted, it counts up to the later of the bundle's time of issue and the last trusted
-// record.
+// daysOver counts the days since the last day of a membership one by one on a calendar. daysOver counts up to the
+// question's time. While the clock is not trusted, daysOver counts up to the later of the bundle's time of issue and
+// the last trusted record.
 func daysOver(q policy.Question, who *policy.Member) types.Record {
 	if who.Until == (policy.Date{}) {
 		return types.NewRecord(types.RecordMap{"hasEnd": types.Boolean(false), "daysOver": types.Long(0)})

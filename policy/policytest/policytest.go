@@ -18,7 +18,7 @@ const Days = 24 * time.Hour
 // Monday is a Monday at 10:00 in Paris.
 var Monday = time.Date(2026, 11, 23, 10, 0, 0, 0, Paris())
 
-// Paris is the time zone of the tests. It has clock changes.
+// Paris is the time zone of the tests. Paris has clock changes.
 func Paris() *time.Location {
 	z, err := time.LoadLocation("Europe/Paris")
 	if err != nil {

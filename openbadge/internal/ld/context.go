@@ -13,7 +13,7 @@ const (
 type container uint8
 
 const (
-	inSet   container = iota + 1 // unordered, like values without a container
+	inSet   container = iota + 1 // the values are unordered, like values without a container
 	inList                       // the values are ordered
 	inGraph                      // each value is in a separate graph
 )
@@ -28,8 +28,8 @@ type term struct {
 	scoped    *context // context for the term's values, or for nodes of this type
 }
 
-// context is a compiled JSON-LD context. Its terms are sorted by name. In every context, id and type are the terms for
-// @id and @type.
+// context is a compiled JSON-LD context. The terms of a context are sorted by name. In every context, id and type are
+// the terms for @id and @type.
 type context struct {
 	protected bool   // the terms of the context cannot be redefined, except in the scope of a property
 	leans     []term // prefixes of surrounding contexts, with their meaning at compilation; an empty IRI means undefined

@@ -20,11 +20,11 @@ const (
 	maxValues = 20_000
 )
 
-// Object is a JSON object. Its numbers have the type json.Number.
+// Object is a JSON object. The numbers of an Object have the type json.Number.
 type Object = map[string]any
 
-// Parse parses one JSON object. It rejects documents that two parsers could read differently: documents with a repeated
-// key, an unpaired surrogate, invalid UTF-8, or an integer that a double cannot represent.
+// Parse parses one JSON object. Parse rejects documents that two parsers could read differently: documents with a
+// repeated key, an unpaired surrogate, invalid UTF-8, or an integer that a double cannot represent.
 func Parse(b []byte) (Object, error) { return parse(b, MaxBytes, maxValues) }
 
 // ParseList is Parse for a status list of at most MaxListBytes, with its own limit of values.

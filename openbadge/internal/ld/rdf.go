@@ -28,7 +28,7 @@ const (
 type node struct {
 	kind     kind
 	value    string // an IRI, the label of a blank node, or the text of a literal
-	datatype string // only for a literal
+	datatype string // datatype of a literal
 	lang     string
 }
 
@@ -263,8 +263,8 @@ func (x *expander) addProperty(self node, t *term, v any, inner, outer *active, 
 // scopes contains the contexts for a property's values: inner for a single value, and outer for a nested node.
 type scopes struct{ inner, outer *active }
 
-// each calls do for each element of a list. It rejects lists in lists, because no badge needs such lists and processors
-// treat them differently.
+// each calls do for each element of a list. each rejects lists in lists, because no badge needs such lists and
+// processors treat them differently.
 func (x *expander) each(vs []any, do func(any) error) error {
 	for _, v := range vs {
 		if v == nil {
@@ -414,7 +414,7 @@ func typedLiteral(text, want, plain string) node {
 
 // numberLiteral converts a number as JSON-LD 1.1, "Data Round Tripping", requires: an integer below 1e21 with all
 // digits, any other number as a canonical double of 16 digits. jsonld.js, which other issuers use, treats a number as
-// an integer if ECMAScript (and so RFC 8785) writes the number without a point. It would convert 1e-7 to 0, so
+// an integer if ECMAScript (and so RFC 8785) writes the number without a point. jsonld.js would convert 1e-7 to 0, so
 // numberLiteral rejects such numbers.
 func numberLiteral(n json.Number, t *term) (node, error) {
 	f, err := n.Float64()

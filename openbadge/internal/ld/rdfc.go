@@ -23,8 +23,8 @@ func sortedSet(quads []quad) []quad {
 	return slices.Compact(quads)
 }
 
-// canonicalise implements RDFC-1.0 with SHA-256 or SHA-384 (W3C Recommendation of 21 May 2024). It returns a dataset as
-// sorted N-Quads. The name of a blank node depends on the statements around the node.
+// canonicalise implements RDFC-1.0 with SHA-256 or SHA-384 (W3C Recommendation of 21 May 2024). canonicalise returns a
+// dataset as sorted N-Quads. The name of a blank node depends on the statements around the node.
 func canonicalise(quads []quad, h crypto.Hash) ([]byte, error) {
 	return canonicaliseWithin(new(int), quads, h)
 }

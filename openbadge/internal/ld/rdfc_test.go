@@ -21,7 +21,7 @@ var nquadLine = regexp.MustCompile(
 		`\s*(<[^>]*>|_:\S+)?\s*\.\s*(#.*)?$`,
 )
 
-// parseNQuads parses the files of the test vectors. It cannot parse every N-Quads document.
+// parseNQuads parses the files of the test vectors. parseNQuads cannot parse every N-Quads document.
 func parseNQuads(t testing.TB, text string) []quad {
 	t.Helper()
 	var out []quad

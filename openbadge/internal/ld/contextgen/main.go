@@ -139,7 +139,7 @@ func printTables(urls []string, all []*table) []byte {
 // row returns a term on one line, or on two lines if one line would exceed 120 characters.
 func row(fields []string) string {
 	line := "\t{" + strings.Join(fields, ", ") + "},\n"
-	if utf8.RuneCountInString(line) <= 121 { // 120 characters and the line feed
+	if utf8.RuneCountInString(line) <= 121 { // the limit is 120 characters and the line feed
 		return line
 	}
 	first := min(2, len(fields)-1)

@@ -82,7 +82,7 @@ func (o *oracle) canonical(data []byte) (_ string, err error) {
 	delete(doc, "@context")
 	delete(doc, "proof")
 	expanded, err := o.api.Expand(active, "", doc, o.opts, false, nil)
-	if err != nil || expanded == nil { // a document without statements
+	if err != nil || expanded == nil { // json-gold returns nothing for a document without statements
 		return "", err
 	}
 	dataset, err := o.api.ToRDF([]any{expanded}, o.opts)
