@@ -12,10 +12,10 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Found describes a text given as a key. The zero Found means that the text is not a known form of key.
+// Found describes a text that somebody entered as a key. The zero Found means that the text has no known form of a key.
 type Found struct {
 	Kind    Kind   // the kind; Unknown for a note key with an older name
-	Name    string // the name by which people know the key; never a secret
+	Name    string // the name of the key for people, which is never a secret
 	Private bool   // whether the text is a private half or a secret of cards
 
 	id   string // id is the part of a note key's name after the kind

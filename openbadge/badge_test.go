@@ -8,7 +8,8 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// minimal returns the smallest badge of the data model 2.0. more replaces properties; null removes them.
+// minimal returns the smallest badge of the data model 2.0. The JSON properties in more replace properties of the
+// badge, and null removes a property.
 func minimal(t testing.TB, more string) object {
 	t.Helper()
 	d, err := ld.Parse(

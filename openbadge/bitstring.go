@@ -19,7 +19,8 @@ const (
 	maxBits = 2 << 20
 )
 
-// bits holds the entries of a status list, one bit each. The first entry is the highest bit of the first byte.
+// bits contains the entries of a status list, one bit for each entry. The first entry is the highest bit of the first
+// byte.
 type bits []byte
 
 // len returns the number of entries.

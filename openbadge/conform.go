@@ -7,8 +7,8 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Warning is a requirement of Open Badges 3.0 that a badge does not meet. The badge may still be valid, unless
-// Options.Strict is set.
+// Warning is a requirement of Open Badges 3.0 that a badge does not meet. Without Options.Strict, such a badge may
+// still be valid.
 type Warning struct {
 	Code string `json:"code"` // one of WarningCodes
 	Path string `json:"path"` // such as credentialSubject.achievement.criteria or evidence[0].type

@@ -84,19 +84,19 @@
 // BitstringStatusListEntry names a list that is a credential itself. The list is verified with the same keys and at the
 // same time as the badge. The list must come from the badge's issuer or from one of the issuer's StatusIssuers. The
 // list must have the entry's purpose, at least 131,072 entries (unless [Allow].ShortStatusLists is set) and no status
-// of its own. The purposes revocation and suspension make a badge invalid; message and refresh are only informative;
-// any other purpose, and entries of more than one bit, are unsupported-status. A forged, expired or unreadable list, or
-// one of another issuer, is status-unusable: indeterminate. An entry outside the list, or a wrong purpose, is
-// status-mismatch: invalid, as the badge's issuer signed both. The list's id may differ from the list's address, as for
-// many issuers. The check reports the difference. The ttl of a list is not checked, because only the caller knows when
-// the list was fetched.
+// of its own. The purposes revocation and suspension make a badge invalid; message and refresh are only informative.
+// For any other purpose, and for entries of more than one bit, the reason is unsupported-status. For a forged, expired
+// or unreadable list, or a list of another issuer, the verdict is indeterminate with the reason status-unusable. For an
+// entry outside the list, or a wrong purpose, the verdict is invalid with the reason status-mismatch, because the
+// badge's issuer signed both. The list's id may differ from the list's address, as for many issuers. The check reports
+// the difference. The ttl of a list is not checked, because only the caller knows when the list was fetched.
 //
 // # Refresh
 //
-// If Options.Refresh is set and the proof is correct, a 1EdTechCredentialRefresh service is asked once. The answer of
-// the service replaces the badge if the answer is the same credential (issuer and id) of the same kind, not older, and
-// correctly signed. The verdict is then about the answer, good or bad. Otherwise the verdict is about the badge itself,
-// and the check "refresh" gives the reason.
+// If Options.Refresh is set and the proof is correct, the package makes one request to a 1EdTechCredentialRefresh
+// service. The answer of the service replaces the badge if the answer is the same credential (issuer and id) of the
+// same kind, not older, and correctly signed. The verdict is then about the answer, good or bad. Otherwise the verdict
+// is about the badge itself, and the check "refresh" gives the reason.
 //
 // # Recipient
 //

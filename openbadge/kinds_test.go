@@ -22,7 +22,7 @@ func endorsement(k *Key) object {
 	}
 }
 
-// VerifyDocument accepts every kind of document; Verify accepts only badges.
+// VerifyDocument must accept every kind of document, and Verify must accept only badges.
 func TestVerifyAcceptsOnlyBadges(t *testing.T) {
 	k := key(t)
 	o := Options{

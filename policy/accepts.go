@@ -180,8 +180,8 @@ func (j *evaluator) accepted(l finding, n *need, h *Holding, who *person) (out f
 	return l, true
 }
 
-// acceptedFor appends the badges of other issuers through which a met need is met, unless the member also holds a badge
-// of the site that meets the need.
+// acceptedFor appends the badges of other issuers that meet a need. If the member also holds a badge of the site that
+// meets the need, acceptedFor appends nothing.
 func (j *evaluator) acceptedFor(out []Accepted, n *need) []Accepted {
 	switch {
 	case n.leaf > 0:

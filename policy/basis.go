@@ -105,8 +105,8 @@ func basisMember(m *Member, at MachineID) *BasisMember {
 	return out
 }
 
-// keptTime converts a time to the form that records can hold: in UTC, without a monotonic clock reading, and within the
-// years 1 to 9999 of RFC 3339. A badge that ends at 9999-12-31T23:59:59-05:00 would end in the year 10000 of UTC.
+// keptTime converts a time to the form for records: in UTC, without a monotonic clock reading, and within the years 1
+// to 9999 of RFC 3339. A badge that ends at 9999-12-31T23:59:59-05:00 would end in the year 10000 of UTC.
 func keptTime(t time.Time) time.Time {
 	first, last := time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)
 	switch t = t.UTC().Round(0); {

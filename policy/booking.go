@@ -21,7 +21,7 @@ func (j *evaluator) booked(g *Grant) {
 	}
 }
 
-// kept reports whether a booking may be in force. While the clock is not trusted, the time is unknown, but later than
+// kept reports whether a booking can be in force. While the clock is not trusted, the time is unknown, but later than
 // the time at which the bundle was made. A booking that had ended before the bundle was made is over, so an old booking
 // never closes a machine.
 func (j *evaluator) kept() bool {

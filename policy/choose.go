@@ -165,9 +165,9 @@ func (j *evaluator) warns() bool {
 		!q.Fault && !q.Tagged && q.Card >= j.m.Card
 }
 
-// warn makes the member a user in mode warn, unless another role was asked for by name. The session is the longest that
-// the policy gives a user, also for members who hold the badge, because a badge never shortens a session. d.Grant keeps
-// the index that enforcement chose.
+// warn makes the member a user in mode warn, except if the question requests another role by name. The session is the
+// longest that the policy gives a user, also for members who hold the badge, because a badge never shortens a session.
+// d.Grant keeps the index that enforcement chose.
 func (j *evaluator) warn(d *Decision, m *machine) {
 	if j.q.As != NoRole && j.q.As != User {
 		return

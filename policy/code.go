@@ -31,7 +31,7 @@ const (
 	NeedsSupervisor Code = "needs-supervisor" // a mentor's card is needed
 )
 
-// Codes returns all codes, hardest to remedy first. A member is told the first code that applies.
+// Codes returns all codes, hardest to remedy first. The panel shows a member the first code that applies.
 func Codes() []Code { return slices.Clone(codeList[:]) }
 
 // codeList is the list that Codes returns. The nearest grant is the grant whose hardest reason is latest in this list.

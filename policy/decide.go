@@ -27,8 +27,8 @@ type Question struct {
 	Answering  int          // number of other members' sessions that the mentor supervises at this machine
 	Issued     time.Time    // when the bundle in force was made; zero if unknown
 	Tagged     bool         // the machine is tagged out
-	// LastTrusted is when the machine last wrote a record with a trusted clock; zero: never. Memberships are judged at
-	// a time that depends on it: see Known.
+	// LastTrusted is when the machine last wrote a record with a trusted clock. Zero means never. Memberships are judged
+	// at a time that depends on it: see Known.
 	LastTrusted time.Time
 	Fault       bool // the relay has a fault
 }
@@ -101,10 +101,10 @@ func (d Decision) Codes() []Code {
 	return out
 }
 
-// page holds the parts of a decision, so that a decision needs one allocation. Larger parts are allocated separately: 2
-// % of the questions of BenchmarkSameQuestions find more than 32 missing things. A page of 504 bytes has the largest
-// size that Go's allocator serves without a header (512 bytes); a test checks the size, because a larger page takes
-// twice as long to allocate.
+// page contains the parts of a decision, so that a decision needs one allocation. Larger parts are allocated
+// separately: 2 % of the questions of BenchmarkSameQuestions find more than 32 missing things. A page of 504 bytes has
+// the largest size that Go's allocator serves without a header (512 bytes); a test checks the size, because a larger
+// page takes twice as long to allocate.
 type page struct {
 	found    findings
 	outcomes [6]Outcome
@@ -112,8 +112,8 @@ type page struct {
 	room     [32]finding
 }
 
-// Decide judges every grant of the machine. Decide cannot fail: a rule that cannot be judged denies. A machine that the
-// policy does not know gets the zero Decision.
+// Decide judges every grant of the machine. Decide cannot fail: a rule that cannot be judged denies. For a machine that
+// the policy does not name, Decide returns the zero Decision.
 func (p *Policy) Decide(q Question) Decision {
 	m := p.machines[q.Machine]
 	if m == nil {

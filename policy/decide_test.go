@@ -256,7 +256,7 @@ func TestUnmetAnyReportsTheNearestAlternative(t *testing.T) {
 	p := mustNew(t, lab())
 	m := holder("mentor")
 	m.Holdings[0].Standing = Revoked
-	d := p.Decide(ask("vinyl", m)) // user: not held; mentor: revoked; first and host: not held
+	d := p.Decide(ask("vinyl", m)) // the member lacks the badges user, first and host, and the badge mentor is revoked
 	if got := d.Outcomes[1].Missing(); len(got) != 1 || got[0].Code != BadgeRevoked || got[0].Badge != "mentor" {
 		t.Errorf("got %+v", got)
 	}

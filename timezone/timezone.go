@@ -37,7 +37,7 @@ func Load(name string) (*time.Location, error) {
 	if readErr != nil {
 		return nil, errors.Join(err, readErr)
 	}
-	// The embedded copy is used only for names that the computer does not know.
+	// Use the embedded copy only for names that the computer's zone files do not have.
 	data, known := find(all, name)
 	if !known {
 		return nil, err

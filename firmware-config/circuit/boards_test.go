@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// These constants are the limits of a Pi's pin. BCM2711 (raspberrypi/documentation, gpio-on-raspberry-pi.adoc): input
-// leakage at most 10 µA at 85 °C, an output delivers at least 2.6 V at 4 mA and sinks 4 mA at 0.4 V at most, pulls are
-// 33 to 73 kΩ; BCM2835: 0.9 and 1.6 V, 5 µA, 50 to 65 kΩ. For RP1 (Pi 5) the values of BCM2711 are used, because its
-// data sheet has none.
+// These constants are the limits of a Pi's pin. BCM2711 (raspberrypi/documentation, gpio-on-raspberry-pi.adoc): the
+// input leakage is at most 10 µA at 85 °C, an output delivers at least 2.6 V at 4 mA and sinks 4 mA at 0.4 V at most,
+// and pull resistors are 33 to 73 kΩ. BCM2835: 0.9 and 1.6 V, 5 µA, 50 to 65 kΩ. For RP1 (Pi 5) the values of BCM2711
+// are used, because its data sheet has none.
 const (
 	inputLeak   = 10e-6
 	sinkOhm     = 100.0 // from 0.4 V at 4 mA

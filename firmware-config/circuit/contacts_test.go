@@ -266,7 +266,7 @@ var mainsCircuits = []struct {
 	{"three", []string{"KM1.1", "KM1.2", "KM1.3"}, []string{"m1", "m2", "m3"}},
 }
 
-// closeAllExcept returns a mains circuit with all switches closed except those whose name begins with off.
+// closeAllExcept returns a mains circuit with all switches closed, except the switches whose name begins with off.
 func closeAllExcept(t *testing.T, p []Part, off string, f ...Fault) *Net {
 	t.Helper()
 	n, err := Build(p, Corner{Middle: true}, f...)

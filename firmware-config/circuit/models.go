@@ -92,8 +92,9 @@ func transistorOf(model string, d Diodes, strong bool) (Bipolar, error) {
 // clampOf returns a bidirectional suppressor's smallest and largest breakdown voltage in V, and its resistance above
 // the breakdown voltage in Ω.
 //
-// P6KE (Littelfuse and Vishay): 12CA 11.4 to 12.6 V at 1 mA, 16.7 V at 36 A, stands off 10.2 V; 39CA 37.1 to 41.0 V,
-// 53.9 V at 11.1 A, stands off 33.3 V.
+// The values of P6KE suppressors are from Littelfuse and Vishay. A P6KE12CA has 11.4 to 12.6 V at 1 mA, 16.7 V at 36 A,
+// and a stand-off voltage of 10.2 V. A P6KE39CA has 37.1 to 41.0 V at 1 mA, 53.9 V at 11.1 A, and a stand-off voltage
+// of 33.3 V.
 func clampOf(model string) (least, most, ohm float64, err error) {
 	switch model {
 	case "P6KE12CA":

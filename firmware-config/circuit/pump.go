@@ -31,7 +31,7 @@ type Pump struct {
 	line  float64 // V, the present voltage of the line
 	dt    float64 // s, the length of the next time step
 
-	coilOhm float64 // Ω, of K1; 0 if the circuit ends at Q1
+	coilOhm float64 // Ω, resistance of K1's coil; 0 if the circuit ends at Q1
 }
 
 // NewPump builds a pump in one corner of the parts' tolerances. If supplyHigh is true, the Pi's 3.3 V is at its upper

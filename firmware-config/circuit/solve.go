@@ -62,7 +62,7 @@ func (n *Net) add(name string, e element) {
 	n.named[name] = e
 }
 
-// At returns the voltage of a node in V; NaN for an unknown node.
+// At returns the voltage of a node in V, or NaN for an unknown node.
 func (n *Net) At(node string) float64 {
 	i, ok := n.index[node]
 	if !ok {

@@ -115,7 +115,8 @@ func (n *Net) Opto(name, anode, cathode, collector, emitter string, j Junction, 
 	n.add(name+" output", &opto{led: led, c: n.node(collector), e: n.node(emitter), gain: gain})
 }
 
-// Through returns the current through a two-pole part in A, from its first node to its second; 0 for an unknown part.
+// Through returns the current through a two-pole part in A, from the part's first node to its second node. For an
+// unknown part it returns 0.
 func (n *Net) Through(name string) float64 {
 	switch e := n.named[name].(type) {
 	case *resistor:

@@ -13,8 +13,8 @@
 //   - It limits the time of each request and of all requests together, the size of the body, which must be
 //     uncompressed, and the size of the header.
 //   - It uses a copy without a request for the time of the server's Cache-Control max-age, and at most for
-//     Options.MaxAge. After that time it asks the server whether the document has changed (ETag, Last-Modified). It
-//     requests redirected documents each time.
+//     Options.MaxAge. After that time the Client asks the server whether the document has changed (ETag,
+//     Last-Modified). It requests redirected documents each time.
 //   - If the server is unreachable, it returns an error, never an old copy: only the caller can decide how long an old
 //     status list may still be used.
 //

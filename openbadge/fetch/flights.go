@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// flights holds the fetches in progress. The methods of flights may be called concurrently.
+// flights contains the fetches in progress. The methods of flights may be called concurrently.
 type flights struct {
 	mu    sync.Mutex
 	byKey map[string]*flight
@@ -20,7 +20,7 @@ type flight struct {
 	left bool // the fetching caller cancelled, so other callers must not get its error
 }
 
-// share calls fetch, unless a fetch for the same key is in progress. In that case share waits for the result, or until
+// share calls fetch, or waits for a fetch for the same key that is in progress. It waits until the result is there or
 // ctx is done. If the fetching caller cancels, a waiting caller starts the fetch again. Each caller gets a separate
 // copy of the data.
 func (f *flights) share(ctx context.Context, key string, fetch func() ([]byte, error)) ([]byte, error) {

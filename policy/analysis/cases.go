@@ -64,7 +64,7 @@ func (s *cases) state(n int) []int {
 }
 
 // under yields each state immediately below state n, with the index of the chain in which that state is lower. The
-// numbers of those states are smaller than n, so a loop over increasing n sees them first.
+// numbers of the lower states are smaller than n, so a loop over increasing n visits them first.
 func (s *cases) under(n int) iter.Seq2[int, int] {
 	return func(yield func(int, int) bool) {
 		step, rest := 1, n
@@ -140,7 +140,7 @@ func (s *cases) words(state []int, same func(n int) bool) []policy.Text {
 	return out
 }
 
-// number returns the number of a state; state is its inverse.
+// number returns the number of a state. The method state is the inverse.
 func (s *cases) number(state []int) (n int) {
 	for i, level := range slices.Backward(state) {
 		n = n*len(s.chains[i].apply) + level

@@ -24,7 +24,7 @@ type MemberChange struct {
 
 // CompareMembers lists what each member gains and loses between two policies in the year from the time from on. It
 // assumes a card that authenticates itself, a trusted clock, a bundle of the day, and memberships as they are on the
-// first day. Compare covers every possible member; CompareMembers covers the given members.
+// first day. Compare covers every possible member, while CompareMembers covers the given members.
 func CompareMembers(before, after *policy.Policy, all []Twin, from time.Time) []MemberChange {
 	var old, young []*policy.Member
 	for _, t := range all {

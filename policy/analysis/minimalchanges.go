@@ -64,8 +64,8 @@ type given struct {
 	limits policy.Limits
 }
 
-// rolesGiven returns the roles that a decision gives, each at most once alone and once with a mentor, with the longest
-// limits.
+// rolesGiven returns the roles that a decision gives, with the longest limits. Each role occurs at most once without a
+// mentor and once with a mentor.
 func rolesGiven(p *policy.Policy, q policy.Question, d policy.Decision) (out []given) {
 	m, ok := p.Machine(q.Machine)
 	if !ok {
@@ -126,7 +126,7 @@ func (d difference) in(a aspect) times {
 	return nil
 }
 
-// add appends an aspect unless its set of slots is empty.
+// add appends an aspect if the aspect's set of slots is not empty.
 func (d *difference) add(a aspect, when times) {
 	if when.count() > 0 {
 		*d = append(*d, differs{a, when})

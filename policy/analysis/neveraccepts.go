@@ -29,7 +29,7 @@ func holdingsOf(p *policy.Policy, all []item, fresh policy.Holding) (out []polic
 	return out
 }
 
-// itemsOf returns the items that matter at the machine: the badges that its grants name, the foreign badges that those
+// itemsOf returns the items that matter at the machine: the badges that its grants name, the foreign badges that these
 // badges accept, and the badges in «with:» of the entries.
 func itemsOf(p *policy.Policy, m *policy.Machine) (out []item) {
 	named := badgesOf(m)

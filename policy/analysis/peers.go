@@ -13,7 +13,7 @@ func canSuperviseEachOther(p *policy.Policy, g *policy.Grant) bool {
 	if g.Supervisor == nil {
 		return false
 	}
-	held := []policy.OtherBadge{{}} // the first entry stands for no foreign badge
+	held := []policy.OtherBadge{{}} // the first entry means that no foreign badge is held
 	for _, n := range leaves(g.Needs) {
 		if b, ok := p.Badge(n.Badge); ok {
 			for i := range b.Accepts {

@@ -23,7 +23,7 @@ func (s RoleSet) Roles() (out []policy.Role) {
 	return out
 }
 
-// MemberRoles holds the roles that a member can take at a machine at one moment: alone, and with a mentor.
+// MemberRoles contains the roles that a member can have at a machine at one moment, without a mentor and with a mentor.
 type MemberRoles struct {
 	Member            *policy.Member
 	Alone, Supervised RoleSet

@@ -115,7 +115,7 @@ func (r *reader) moment(n yamlfile.Node) time.Time {
 	return time.Time{}
 }
 
-// minute reads a moment with a time of day. A day alone would leave open whether a booking includes that day.
+// minute reads a moment with a time of day. With a day alone it would be unclear whether a booking includes that day.
 func (r *reader) minute(n yamlfile.Node) time.Time {
 	t := r.moment(n)
 	if s := n.Str(); !t.IsZero() && !minuteIs.MatchString(s) {

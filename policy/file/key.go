@@ -51,8 +51,8 @@ func (r *reader) keyList(n yamlfile.Node) []yamlfile.Node {
 // checked only when a badge is verified.
 //
 // A multikey has no checksum. checkKey refuses a key that is not a point of its curve, which detects about half of all
-// mistyped letters. The other half give valid keys that nobody owns. Such a mistake is noticed only when a badge of
-// this issuer fails to verify.
+// mistyped letters. The other half of the mistyped letters give valid keys that nobody owns. Such a mistake is noticed
+// only when a badge of this issuer fails to verify.
 func checkKey(n yamlfile.Node) bool {
 	if !n.IsScalar() {
 		n.Fault(keyKinds, "a key must be one value")

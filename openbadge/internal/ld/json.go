@@ -341,7 +341,7 @@ func (p *parser) skipDigits() int {
 	return p.at - start
 }
 
-// List returns the elements of v. A single value is a list of one; an absent value and null are an empty list.
+// List returns the elements of v. A single value is a list of one element. An absent value and null are an empty list.
 func List(v any) []any {
 	switch v := v.(type) {
 	case nil:

@@ -55,7 +55,8 @@ func checkWork(work int) error {
 	return nil
 }
 
-// serialise returns the statements as canonical N-Quads, sorted. of selects statements; nil selects all statements.
+// serialise returns the statements as canonical N-Quads, sorted. The indices in of select statements, and nil selects
+// all statements.
 func serialise(quads []quad, label func(node) string, of []int32) []byte {
 	var text []byte
 	var ends []int

@@ -11,7 +11,7 @@ import (
 type table struct {
 	protected bool
 	terms     []*term
-	// prefixes of surrounding contexts with their meaning there; an empty meaning stands for undefined
+	// prefixes of surrounding contexts with their meaning there; an empty meaning means undefined
 	leans map[string]string
 }
 
