@@ -270,9 +270,9 @@ const preface = `# Single faults
 
 This page lists what each circuit of the wiring page does when one part is broken: open (a broken wire or joint) or
 shorted. The effects are calculated from the drawings at the ends of all tolerances, and not measured on a board.
-Rows with "feedback" are for a machine with this input. **Without a feedback input Portillon reports none of these
-faults**: people notice a relay or a contactor that is stuck only when the machine does not stop. "K1 starts no
-machine" is true with the start circuit of wiring.svg.
+Rows with "feedback" are for a machine with this input. **Without a feedback input Portillon does not report a relay or
+a contactor that is stuck**: people notice this fault only when the machine does not stop. "K1 starts no machine" is
+true with the start circuit of wiring.svg.
 ` + "`UPDATE=1 go test ./firmware-config/circuit -run Faults -v`" + ` writes this file.
 `
 
