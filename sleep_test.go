@@ -14,7 +14,7 @@ import (
 )
 
 // bubbles are the functions that run the function which they are given in a bubble of testing/synctest.
-var bubbles = []string{"synctest.Test", "daemon/relay.held", "hub/api.bubble", "hub/publish.running"}
+var bubbles = []string{"synctest.Test", "daemon/relay.held", "hub/api.runInBubble", "hub/publish.runInBubble"}
 
 // sleepers are the functions that call time.Sleep outside such a function, with the reason why.
 var sleepers = map[string]string{
