@@ -120,7 +120,7 @@ func TestSentencesHaveAFactAndANextStepInBothLanguages(t *testing.T) {
 	}
 }
 
-// politely checks that a sentence follows the style of the panel.
+// politely fails the test if a sentence does not follow the style of the panel.
 func politely(t *testing.T, s Sentence) {
 	t.Helper()
 	fr := " " + strings.ToLower(s.In(French)) + " "

@@ -215,7 +215,7 @@ func TestRulesWithoutAMeaningAreRefused(t *testing.T) {
 	}
 }
 
-// If 22 minutes are left and 30 are added, 52 are left, not 60.
+// If 22 minutes are left and 30 minutes are added, 52 minutes must be left, and not 60.
 func TestExtensionIsAddedToTheRemainingTime(t *testing.T) {
 	l := Limits{Max: 30 * time.Minute, Extend: 30 * time.Minute}
 	for _, c := range []struct{ left, most, want time.Duration }{
@@ -231,8 +231,7 @@ func TestExtensionIsAddedToTheRemainingTime(t *testing.T) {
 	}
 }
 
-// The session's max bounds the time that a card starts with. An extension is bounded by what hours, quotas and bookings
-// leave.
+// The session's max limits the time at the start. Hours, quotas and bookings limit an extension.
 func TestExtensionsAreBoundedByHoursQuotasAndBookingsNotByMax(t *testing.T) {
 	session := Limits{Max: 30 * time.Minute, Warn: 25 * time.Minute, Extend: 30 * time.Minute}
 	for name, c := range map[string]struct {
@@ -320,11 +319,11 @@ func TestSessionPastMidnightCountsForBothDays(t *testing.T) {
 		took    time.Duration
 		left    time.Duration
 	}{
-		{"2026-12-02 00:30", "2026-12-02 10:00", 2 * time.Hour, time.Hour},        // of the three hours of the week
-		{"2026-11-30 00:30", "2026-11-30 10:00", 2 * time.Hour, 90 * time.Minute}, // from Sunday to Monday
-		{"2026-11-30 00:30", "2026-12-01 10:00", 2 * time.Hour, 2 * time.Hour},    // and on Tuesday
-		{"2026-12-02 12:00", "2026-12-02 13:00", time.Hour, time.Hour},            // of one day
-		// one and a quarter hours, because of the clock change
+		{"2026-12-02 00:30", "2026-12-02 10:00", 2 * time.Hour, time.Hour},        // the limit is the three hours of the week
+		{"2026-11-30 00:30", "2026-11-30 10:00", 2 * time.Hour, 90 * time.Minute}, // the session is from Sunday to Monday
+		{"2026-11-30 00:30", "2026-12-01 10:00", 2 * time.Hour, 2 * time.Hour},    // the next session is on Tuesday
+		{"2026-12-02 12:00", "2026-12-02 13:00", time.Hour, time.Hour},            // the session is on one day
+		// The new day counts one and a quarter hours, because of the clock change.
 		{"2026-03-29 01:15", "2026-03-29 10:00", 90 * time.Minute, 45 * time.Minute},
 	} {
 		q := Question{At: wall(t, c.at), Clock: Trusted, Machine: "m", Member: bearer("user")}
@@ -419,7 +418,7 @@ func TestPastBookingDoesNotCloseAMachineWithAnUntrustedClock(t *testing.T) {
 	}
 }
 
-// A new journal continues with the practice counted before. Days and weeks that are over are not counted again.
+// A new journal must continue with the practice counted before. Days and weeks that are over must not be counted again.
 func TestPracticeContinuesAfterANewJournal(t *testing.T) {
 	monday := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	hour := time.Hour

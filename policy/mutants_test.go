@@ -6,8 +6,8 @@ import (
 	"portillon/internal/mutate"
 )
 
-// mutants are changes to the evaluator that would let someone in, keep someone out, or say the wrong thing. The tests
-// must catch each one.
+// mutants are changes to the evaluator that would wrongly allow, wrongly refuse, or give a wrong reason. The tests must
+// catch each mutant.
 var mutants = []mutate.Edit{
 	{"decide.go", "if j.q.Member.Blocked {", "if false {"},
 	{"decide.go", "if j.q.Fault {", "if false {"},
@@ -77,7 +77,7 @@ var mutants = []mutate.Edit{
 		"func Outlasts(a, b time.Duration) bool { return b != 0 && a > b }",
 	},
 	{"choose.go", "o.Verdict == Allow && m.Grants[i].Supervisor == nil:", "o.Verdict == Allow:"},
-	// without the 1 the loop does not end
+	// This mutant must keep the 1, because without it the loop does not end.
 	{
 		"hours.go",
 		"if w.minute < s.To-day {\n\t\t\tleft, ok = max(left, s.To-day-w.minute)",

@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-// say writes changes in a short form that the tests compare.
+// say returns changes in a short form that the tests compare.
 func say(all []Change) string {
 	var out []string
 	for _, c := range all {
@@ -74,7 +74,7 @@ func TestPolicyChangeIsReportedForTheSmallestSetOfBadges(t *testing.T) {
 	} {
 		changes, err := Compare(ruled(t, c.before), ruled(t, c.after), monday)
 		got := say(changes)
-		// three roles are lost, each for members whose card gives only its number
+		// Three roles are lost, each for members whose card proves only its number.
 		if name == "a stronger card" && strings.Count(got, "loses") != 3*1 && err == nil {
 			t.Errorf("%s: %s", name, got)
 			continue
@@ -97,7 +97,7 @@ func TestAddingOrRemovingAMachineIsAChange(t *testing.T) {
 }
 
 // The test checks Compare with Decide on random policies and random questions. If a member gains or loses a role, a
-// change covers it. If there is no change, no member does.
+// change must cover it. If there is no change, no member may gain or lose a role.
 func TestCompareReportsEveryChangedDecision(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")

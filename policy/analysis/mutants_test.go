@@ -6,7 +6,7 @@ import (
 	"portillon/internal/mutate"
 )
 
-// mutants are changes to the analysis of policies that would hide a case or invent one. The tests must catch each one.
+// mutants are changes to the analysis of policies that would hide or invent a case. The tests must catch each mutant.
 var mutants = []mutate.Edit{
 	{"casesaccepts.go", "if !a.For(as) {", "if false {"},
 	{"casesaccepts.go", "at, n.Badge, as, a.With)", "at, n.Badge, as, \"\")"},

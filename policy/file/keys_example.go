@@ -7,7 +7,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// testTable is an example: a question to the policy and the expected answer.
+// testTable describes an example: a question to the policy and the expected answer.
 func testTable() table[policy.Test] {
 	type test = policy.Test
 	return newTable("test", nil,
@@ -74,7 +74,7 @@ type heldBadge struct {
 	otherIssuer yamlfile.Node
 }
 
-// heldTable is the mapping of a heldBadge.
+// heldTable describes a heldBadge.
 func heldTable() table[heldBadge] {
 	return newTable("held", nil,
 		keyOf("badge", badgeRef(), "an id of badges", func(h *heldBadge, id policy.BadgeID) { h.Badge = id }).must(),
@@ -103,7 +103,7 @@ func usedTable() table[policy.Quota] {
 	)
 }
 
-// neverTable is a rule under never:, which must hold whichever badges a member holds.
+// neverTable describes a rule under never:, which must be true for every set of badges of a member.
 func neverTable() table[policy.Invariant] {
 	type never = policy.Invariant
 	return newTable("never", oneIsRequired("without", "at"),
@@ -129,7 +129,7 @@ func neverTable() table[policy.Invariant] {
 	)
 }
 
-// oneOrMore is one value or a list of them. hint is shown for an empty list, which would look like "all".
+// oneOrMore reads one value or a list of values. hint is shown for an empty list, which would look like "all".
 func oneOrMore[V any](one value[V], hint string) value[[]V] {
 	return value[[]V]{
 		oneOrList(one.form, maxNamed),
