@@ -20,15 +20,15 @@ import (
 // Adopted is the result of Adopt.
 type Adopted struct {
 	Policy   int64  // the number of the policy in force
-	Version  uint64 // version of the first bundle that the hub built itself; higher than that of the bundle before
+	Version  uint64 // version of the first bundle that the hub built; higher than the previous bundle's version
 	Members  int
 	Badges   int
 	Machines []policy.MachineID
-	Left     []string // what could not be adopted: each entry has a name and the reason
+	Left     []string // items that could not be adopted, each with its name and the reason
 }
 
-// Adopt imports a site of files into the database of a hub that manages the site itself, and builds the hub's first
-// bundle. The hub's folder must hold the bundle in force, and c must be the hub's new hub.yaml. No other process may
+// Adopt imports a site from its YAML files into the database of a hub that manages the site, and builds the hub's first
+// bundle. The hub's folder must contain the bundle in force, and c must be the hub's new hub.yaml. No other process may
 // have the hub open.
 func Adopt(ctx context.Context, c Config, s *site.Site, o Options) (out Adopted, err error) {
 	h := newHub(c, o)
@@ -46,15 +46,15 @@ func Adopt(ctx context.Context, c Config, s *site.Site, o Options) (out Adopted,
 	return out, nil
 }
 
-// opening opens the parts of a hub, one after the other.
+// opening opens the parts of a hub one after the other.
 type opening struct {
 	hub *Hub
 }
 
-// openToAdopt opens the parts that manage a site, but no listener.
+// openToAdopt opens the parts of the hub that manage a site, but opens no listener.
 func (op *opening) openToAdopt() (err error) {
 	if !op.hub.core.c.Managed() {
-		return errors.New("hub.yaml has no web:, and only such a hub keeps the site itself")
+		return errors.New("hub.yaml has no web section, which a hub needs to manage the site in its database")
 	}
 	if op.hub.core.signer, err = op.hub.core.c.Signer(); err != nil {
 		return err
@@ -84,13 +84,13 @@ type adopter struct {
 	out  *Adopted
 }
 
-// left adds a sentence about something that could not be adopted.
+// left adds a message about an item that could not be adopted.
 func (a *adopter) left(format string, args ...any) {
 	a.out.Left = append(a.out.Left, fmt.Sprintf(format, args...))
 }
 
-// policy publishes policy.yaml as the first version. If the site has a separate policy key, the policy that this key
-// signed for the bundle in force stays in force under its number, because this computer cannot sign a policy.
+// policy publishes policy.yaml as the first version of the policy. If the site has a separate policy key, this computer
+// cannot sign a policy. Then the signed policy in the bundle in force stays in force, with the same number.
 func (a *adopter) policy(ctx context.Context) error {
 	p := a.h.services.publish
 	if a.h.core.c.Bundle.Policy == nil {
@@ -110,7 +110,7 @@ func (a *adopter) policy(ctx context.Context) error {
 		return err
 	}
 	if a.out.Policy = v.Number; !bytes.Equal(text, a.site.Text()) {
-		a.left("policy.yaml: it is another one than the policy number %d, which the policy key signed last "+
+		a.left("policy.yaml differs from policy number %d, which the policy key signed last "+
 			"and which stays in force: sign the change (portillon policy sign) and publish it", v.Number)
 	}
 	return nil
@@ -122,7 +122,7 @@ func (a *adopter) signedPolicy() (signed, text []byte, err error) {
 	m, err := store.Current()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil,
-			errors.New("policy-key: no bundle in force holds a signed policy, and the policy key is not on this computer")
+			errors.New("policy-key: the policy key is not on this computer, and no bundle in force contains a signed policy")
 	}
 	if err != nil {
 		return nil, nil, err
@@ -144,7 +144,7 @@ func (a *adopter) signedPolicy() (signed, text []byte, err error) {
 	return out.Bytes(), f.Chunks[wire.PolicyChunk], err
 }
 
-// floor makes the version of the next bundle higher than the version of the bundle in force.
+// floor makes sure that the next bundle gets a higher version than the bundle in force.
 func (a *adopter) floor(ctx context.Context) error {
 	signed, err := a.h.bundles.store.Signed()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -195,7 +195,7 @@ func (a *adopter) files(ctx context.Context) error {
 		return fmt.Errorf("badges: %w", err)
 	}
 	for _, b := range status {
-		a.left("%s: this is no status list that can be believed", b.From)
+		a.left("%s: no trusted issuer signed this status list", b.From)
 	}
 	for _, b := range badges {
 		if b.Refused != "" {
@@ -224,7 +224,7 @@ func (a *adopter) machines(ctx context.Context) error {
 	return enrol.Adopt(ctx, a.h.core.db.Site(a.h.core.c.Site), a.h.core.now(), all)
 }
 
-// bundle builds the first bundle on top of the bundle in force, which the machines use.
+// bundle builds the hub's first bundle, as a successor of the bundle that the machines use.
 func (a *adopter) bundle(ctx context.Context) error {
 	if err := a.h.services.publish.Builder.Once(ctx); err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 	"portillon/wire"
 )
 
-// logged is a log that a test can read while the hub writes to it.
+// logged is a log that a test can read while the hub writes to the log.
 type logged struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -71,7 +71,7 @@ func TestTappedLostCardIsLoggedOnce(t *testing.T) {
 		x.subscribe(x.topics.Ack("laser"))
 		x.acked(o, m, 0)
 		x.publish(x.topics.Records("laser"), m.Data(1, 3))
-		x.publish(x.topics.Records("laser"), m.Data(1, 3)) // the same records again
+		x.publish(x.topics.Records("laser"), m.Data(1, 3)) // the machine publishes the same records again
 		x.acked(o, m, 3)
 		if got := alerts(o.Hub); len(got) != 2 || got[0].Member != "m-1" || got[0].State != "lost" ||
 			got[0].Since != "2026-11-01" ||

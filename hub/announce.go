@@ -13,8 +13,8 @@ import (
 const machineService = "_portillon._tcp"
 
 // announce announces the address of the machines' listener on an interface by multicast DNS (RFC 6762), until stop is
-// called. Machines use the announcement if the hub has moved. They trust only the hub's certificate, so a forged
-// announcement does no harm.
+// called. Machines use the announcement if the hub's address has changed. Machines trust only the hub's certificate, so
+// a forged announcement does no harm.
 func (en *enrolments) announce(iface *net.Interface) (stop func() error, err error) {
 	host, port, err := net.SplitHostPort(en.addr())
 	if err != nil {
@@ -44,7 +44,7 @@ func (en *enrolments) announce(iface *net.Interface) (stop func() error, err err
 	return s.Shutdown, nil
 }
 
-// zone answers with the computer's current addresses, which may change while the hub runs.
+// zone answers DNS questions with the computer's current addresses. The addresses may change while the hub runs.
 type zone struct{ now func() (mdns.Zone, error) }
 
 // Records implements mdns.Zone.

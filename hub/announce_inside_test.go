@@ -35,7 +35,7 @@ func TestEachNetworkIsAnnouncedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	en := unannounced(&bytes.Buffer{})
-	networks := 0 // networks that get announcements, without loopback
+	networks := 0 // number of networks on which the hub announces itself, without loopback
 	for _, i := range all {
 		if i.Flags&net.FlagUp != 0 && i.Flags&net.FlagMulticast != 0 && i.Flags&net.FlagLoopback == 0 {
 			networks++

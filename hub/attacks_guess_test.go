@@ -18,7 +18,7 @@ func mustRead(body []byte, into any) {
 	}
 }
 
-// try sends a request like ask, but returns the error if the hub closes the connection.
+// try sends a request like rig.ask, but returns an error if the hub closes the connection.
 func (r *rig) try(who *reader, q request) (response, error) {
 	q2, err := http.NewRequestWithContext(r.t.Context(), q.method, r.base+q.path, bytes.NewReader(q.body))
 	if err != nil {
@@ -34,8 +34,8 @@ func (r *rig) try(who *reader, q request) (response, error) {
 	return response{status: res.StatusCode, header: res.Header}, nil
 }
 
-// The answer does not reveal whether an account exists: text, headers and status are the same. The amount of work is
-// checked in hub/account.
+// The answer to a sign-in does not reveal whether an account exists: text, headers and status are the same. The amount
+// of work is checked in hub/account.
 func unknownName(t *testing.T, r *rig) {
 	nonce := regexp.MustCompile(`[0-9A-Z]{12,}|value="[^"]*"`)
 	var first string
@@ -55,7 +55,7 @@ func unknownName(t *testing.T, r *rig) {
 	}
 }
 
-// tries sends a form until it is throttled, and returns the number of answers before that.
+// tries sends a form until the hub throttles it, and returns the number of answers before the first throttled one.
 func (r *rig) tries(t *testing.T, path string, most int, pairs func(int) []string) int {
 	t.Helper()
 	for i := range most {
@@ -82,7 +82,7 @@ func guessedPassword(t *testing.T, r *rig) {
 	}
 }
 
-// Codes have at least 60 bits; a visitor may try ten codes, whatever they are for.
+// Codes have at least 60 bits. A visitor may try ten codes in total, of all kinds.
 func guessedCode(t *testing.T, r *rig) {
 	for _, path := range []string{"/code", "/code/password"} {
 		r.forgetAttempts()
@@ -130,8 +130,8 @@ func guessedToken(t *testing.T, r *rig) {
 	}
 }
 
-// The hub refuses ids of another site of the same database in request bodies. Ids in paths are in the authorisation
-// tables.
+// The hub refuses ids of another site of the same database in request bodies. The authorisation tables cover ids in
+// paths.
 func otherSite(t *testing.T, r *rig) {
 	owner := r.readers["owner"]
 	post := func(path string, body any) request {

@@ -17,7 +17,7 @@ import (
 	"portillon/hub/directory"
 )
 
-// mailSink is a mail server that stores the mails which it receives.
+// mailSink is a mail server that stores all mails that it receives.
 type mailSink struct {
 	net.Listener
 	in chan string
@@ -44,7 +44,7 @@ func newMailSink(t *testing.T) *mailSink {
 	return s
 }
 
-// use configures a hub to send its mails to this server.
+// use returns a change of hub.yaml that makes the hub send mails to this server.
 func (s *mailSink) use(t *testing.T) func(*hub.Config) {
 	return func(c *hub.Config) {
 		_, port, _ := net.SplitHostPort(s.Addr().String())
@@ -89,7 +89,7 @@ func (s *mailSink) talk(c net.Conn) {
 	}
 }
 
-// next returns the next mail: its raw headers and its text.
+// next returns the raw headers and the text of the next mail.
 func (s *mailSink) next(t *testing.T) string {
 	t.Helper()
 	var mail string
@@ -130,7 +130,7 @@ func (r *rig) link(t *testing.T, address string) (*reader, string) {
 	return &reader{cookie: c.Value}, m[1]
 }
 
-// settle waits until all mails are sent, and drops them.
+// settle waits until all mails are sent, and deletes the mails.
 func (r *rig) settle(t *testing.T) {
 	t.Helper()
 	r.forgetAttempts()
@@ -148,7 +148,7 @@ func (r *rig) settle(t *testing.T) {
 	}
 }
 
-// signedIn returns the member whom a cookie signs in; empty: nobody.
+// signedIn returns the member whom the reader's cookie signs in; empty: the cookie signs nobody in.
 func (r *rig) signedIn(who *reader) string {
 	got := r.ask(who, request{method: "GET", path: "/api/v1/me"})
 	if m := regexp.MustCompile(`"member":"([^"]*)"`).FindSubmatch(got.body); got.status == 200 && m != nil {
@@ -177,7 +177,7 @@ func replayedLink(t *testing.T, r *rig) {
 // A mail scanner may open each link of a mail repeatedly, with and without the browser's cookie; the link stays usable.
 func scannedLink(t *testing.T, r *rig) {
 	w, code := r.link(t, "lea@example.org")
-	for range 2 { // a real scanner has a different address; here, its guesses count against the visitor's address
+	for range 2 { // unlike a real scanner, the test shares the visitor's address and its limit of guesses
 		for _, method := range []string{"GET", "HEAD"} {
 			for _, who := range []*reader{nil, w} {
 				r.ask(who, request{method: method, path: "/sign-in/link?code=" + code})
@@ -215,7 +215,7 @@ func forwardedLink(t *testing.T, r *rig) {
 			t.Errorf("%s: %d, want the same answer for every address", address, got.status)
 		}
 	}
-	// No mail was sent to those addresses: the next mail is for the next request.
+	// The hub sent no mail to the addresses above: the next mail is for the next request.
 	w, code := r.link(t, "lea@example.org")
 	if got := r.form(w, "/sign-in/link", nil, "code", code); got.status != 303 {
 		t.Errorf("an administrator, an owner, a blocked member or nobody was sent a link: %d", got.status)

@@ -64,7 +64,7 @@ func TestAttacks(t *testing.T) {
 	r.t = t
 }
 
-// audited returns the number of entries in the audit log. A refused request must not add one.
+// audited returns the number of entries in the audit log. A refused request must not add an entry.
 func (r *rig) audited() (n int) {
 	r.t.Helper()
 	if err := r.h.Rows().Site("biklab").QueryRow(r.t.Context(), `SELECT count(*) FROM audit_entry WHERE site = $1`).
@@ -89,7 +89,7 @@ func (r *rig) everyChange(yield func(route string, q request)) {
 	}
 }
 
-// form sends a form as a browser, with a session if who is not nil.
+// form sends a form as a browser does, signed in if who is not nil.
 func (r *rig) form(who *reader, path string, headers []string, pairs ...string) response {
 	r.t.Helper()
 	v := url.Values{}
@@ -112,7 +112,8 @@ func cookieOf(a response) *http.Cookie {
 
 const spareName, sparePassword = "spare@example.org", "four random words are long"
 
-// An attacker who plants a cookie in the victim's browser is not signed in by the victim's sign-in.
+// An attacker may plant a cookie in the victim's browser. The victim's sign-in must not sign the attacker in (session
+// fixation).
 func sessionFixation(t *testing.T, r *rig) {
 	for name, planted := range map[string]string{"made up": "attacker", "of a visitor": visitorCookie(r)} {
 		victim := &reader{cookie: planted}
@@ -160,7 +161,7 @@ func sessionCookie(t *testing.T, r *rig) {
 	}
 }
 
-// An old browser sends the victim's cookie with a form of another site. The hub must change nothing.
+// An old browser sends the victim's cookie with a form of another site. The hub must refuse the form.
 func crossSiteForm(t *testing.T, r *rig) {
 	r.everyChange(func(route string, q request) {
 		before := r.audited()
@@ -184,7 +185,7 @@ func crossSiteForm(t *testing.T, r *rig) {
 }
 
 // A page of another site can send text/plain, a form or a file without a preflight request (CORS). The API must accept
-// none of these as JSON, and pages accept only forms of the hub.
+// none of these as JSON. Pages must accept only forms of the hub.
 func crossSiteFetch(t *testing.T, r *rig) {
 	owner := r.readers["owner"]
 	for _, x := range r.h.APIRoutes() {
@@ -259,7 +260,8 @@ func clickjacking(t *testing.T, r *rig) {
 	}
 }
 
-// A foreign page resolves its own host name to the hub (DNS rebinding), or requests a link with a foreign Host header.
+// An attacker's page resolves its own host name to the hub's address (DNS rebinding), or requests a sign-in link with a
+// foreign Host header.
 func foreignHost(t *testing.T, r *rig) {
 	for _, host := range []string{"evil.example", "localhost.evil.example", "evil.example:80", "127.0.0.1.evil.example",
 		"localhost@evil.example", "[::2]", "0.0.0.0", "169.254.169.254"} {
@@ -284,7 +286,7 @@ func foreignHost(t *testing.T, r *rig) {
 	}
 }
 
-// rawStatus sends raw bytes and returns the status of the answer; empty: no answer.
+// rawStatus sends raw bytes and returns the status of the answer; empty: the server did not answer.
 func rawStatus(t *testing.T, address, text string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", address)

@@ -30,7 +30,8 @@ func newRequest(t *testing.T, address string, who *reader) (*http.Request, error
 	return q, err
 }
 
-// Line feeds in values that the hub returns in a header: redirect targets, file names, ids, cursors, languages.
+// headerInjection sends line feeds in values that the hub returns in a header: redirect targets, file names, ids,
+// cursors, languages.
 func headerInjection(t *testing.T, r *rig) {
 	owner, evil := r.readers["owner"], "x\r\nX-Evil: 1\r\nSet-Cookie: evil=1"
 	q := url.QueryEscape(evil)
@@ -90,7 +91,7 @@ func openRedirect(t *testing.T, r *rig) {
 	}
 }
 
-// Nothing that a visitor types creates a line of the log, or is contained in one.
+// No text that a visitor types appears in the log, and none adds a line to the log.
 func logInjection(t *testing.T, r *rig) {
 	forged := "x\ntime=2026-11-30T00:00:00.000Z level=ERROR msg=forged secret-of-a-visitor"
 	r.form(nil, "/sign-in", nil, "name", forged, "password", forged)
@@ -127,7 +128,8 @@ var scripts = []string{
 	`{{.}}`,
 }
 
-// unsafeMark changes the direction of the text after it: a name with this mark would be displayed differently.
+// unsafeMark is U+202E, which reverses the direction of the text that follows: a name with this mark is displayed
+// wrongly.
 const unsafeMark = "\u202e"
 
 // storedScript writes scripts into each text field that the API and the pages accept, then checks all pages, lists,
@@ -173,8 +175,8 @@ func storedScript(t *testing.T, r *rig) {
 
 var scriptAddress = regexp.MustCompile(`(?i)(href|src|action|formaction|data)\s*=\s*["']?\s*javascript:`)
 
-// harmless fails if an HTML answer contains a script unescaped. JSON, CSV and other files are not HTML, and must have a
-// content type that says so.
+// harmless fails the test if an HTML answer contains a script unescaped. All other answers, such as JSON or CSV, must
+// have a content type other than HTML.
 func harmless(t *testing.T, what, script string, got response) {
 	t.Helper()
 	kind := got.header.Get("Content-Type")
@@ -188,7 +190,7 @@ func harmless(t *testing.T, what, script string, got response) {
 		return
 	}
 	if script == "{{.}}" {
-		return // displayed unchanged: Go parses the templates before it inserts values
+		return // templates are displayed unchanged: Go parses the hub's templates before it inserts values
 	}
 	if strings.HasPrefix(script, "javascript:") {
 		if at := scriptAddress.FindIndex(got.body); at != nil {

@@ -11,9 +11,8 @@ import (
 	"portillon/hub/directory"
 )
 
-// The authorisation tables have the status of each answer. This test checks what an answer leaves out, and what a
-// request does not change, if a permission is missing. The reader is an owner's token with the scopes, or a reader of
-// the tables.
+// The authorisation tables check the status of each answer. This test checks the content: which fields an answer leaves
+// out, and which fields a request does not change, if the sender lacks a permission.
 func TestAnswersLeaveOutWhatTheReaderMayNotSee(t *testing.T) {
 	r := newRig(t)
 	const note, number = "a note for administrators", "5EFEDCBA98"
@@ -40,7 +39,7 @@ func TestAnswersLeaveOutWhatTheReaderMayNotSee(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		scopes string // scopes of an owner's token, or the name of a reader
+		scopes string // scopes of the owner's token that sends the request, or the name of a reader of the tables
 		ask    request
 		status int
 		has    string
@@ -89,7 +88,7 @@ func TestAnswersLeaveOutWhatTheReaderMayNotSee(t *testing.T) {
 	r.keepsWhatIsNotSeen(t, note)
 }
 
-// keepsWhatIsNotSeen checks that a reader who may not read a note does not remove or replace it by another change.
+// keepsWhatIsNotSeen checks that a change by a reader who may not read a member's note leaves the note unchanged.
 func (r *rig) keepsWhatIsNotSeen(t *testing.T, note string) {
 	t.Helper()
 	id := r.victim.member

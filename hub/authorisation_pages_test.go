@@ -46,8 +46,7 @@ func TestPagesAnswerEachReaderAsTheTableSays(t *testing.T) {
 	r.auditLogIsFrench(t)
 }
 
-// auditLogIsFrench reads the audit log of the requests above as French pages, and fails if they contain an English
-// text.
+// auditLogIsFrench reads the French pages of the audit log, and fails the test if they contain an English text.
 func (r *rig) auditLogIsFrench(t *testing.T) {
 	t.Helper()
 	path, entries := "/settings/audit?lang=fr", 0
@@ -70,7 +69,7 @@ func (r *rig) auditLogIsFrench(t *testing.T) {
 	}
 }
 
-// pageStatus returns a status as the table writes it: "in" for a redirect to the sign-in page.
+// pageStatus returns an answer's status as the table writes it: "in" for a redirect to the sign-in page.
 func pageStatus(got response) string {
 	to := got.header.Get("Location")
 	if got.status == 303 && (to == "/sign-in" || strings.HasPrefix(to, "/sign-in?back=")) {

@@ -72,7 +72,7 @@ func takesActor(method reflect.Type) bool {
 	return false
 }
 
-// callWith calls a method as an actor, with ids of things that do not exist, and returns the method's error.
+// callWith calls a method as actor a, with ids that do not exist in the database, and returns the method's error.
 func callWith(ctx context.Context, method reflect.Value, a actor.Actor) error {
 	in := make([]reflect.Value, 0, method.Type().NumIn())
 	for i := range method.Type().NumIn() {
@@ -102,8 +102,8 @@ func callWith(ctx context.Context, method reflect.Value, a actor.Actor) error {
 	return err
 }
 
-// withoutActor returns the methods without an actor parameter that the pages and the API call, each with what
-// authenticates the caller instead.
+// withoutActor returns the methods without an actor parameter that the pages and the API call. The value says how each
+// method authenticates the caller instead.
 func withoutActor() map[string]string {
 	return map[string]string{
 		"SignIn": "a password", "FromToken": "an API token", "Redeem": "the first owner's code", "ResetPassword": "a code",

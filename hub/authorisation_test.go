@@ -17,7 +17,7 @@ import (
 	"portillon/policy"
 )
 
-// rows selects lines of the tables, for debugging a single fault. Such a run stops at the first fault.
+// rows selects lines of the tables by their route, for debugging. With this flag, the test stops at the first fault.
 var rows = flag.String("rows", "", "a regular expression: only the routes that it matches are asked")
 
 func chosen(t *testing.T, route string) bool {
@@ -38,7 +38,8 @@ type decided struct {
 	scopes    string
 }
 
-// readTable reads a table. columns are the names of the readers, after the columns for route and subject.
+// readTable reads a table of expected answers. columns are the names of the readers; their columns follow the columns
+// for method, path and subject.
 func readTable(t *testing.T, path string, columns []string, last bool) (out []decided) {
 	t.Helper()
 	f, err := os.Open(path)
@@ -96,7 +97,8 @@ func complete(t *testing.T, table []decided, routes []string) {
 	}
 }
 
-// aboutOf returns the subjects of a route: whose data a request is about.
+// aboutOf returns the subjects that the table must list for a route: the reader's own data, another person's data, or
+// "-" for neither.
 func aboutOf(route string) []string {
 	switch {
 	case strings.Contains(route, "/reports"):
@@ -157,8 +159,8 @@ func (r *rig) deadTokens(d decided, x api.Route) {
 	}
 }
 
-// scopes sends requests with an owner's tokens: one for each act alone, one for the acts that the table names, and one
-// for each of those acts missing.
+// scopes sends requests with tokens of an owner that have different scopes: each act alone, all acts that the table
+// names, and those acts without one of them.
 func (r *rig) scopes(d decided, x api.Route) {
 	needed, either := strings.Split(d.scopes, "+"), strings.Split(d.scopes, "|")
 	ask := func(want bool, scopes ...actor.Act) {
@@ -171,7 +173,7 @@ func (r *rig) scopes(d decided, x api.Route) {
 		r.mend(x.Method, got, r.readers["owner"])
 	}
 	for i, act := range actor.Acts() {
-		if d.of != "other" && (d.line+i)%sparse == 0 { // in a race build, only a third of the acts for each line
+		if d.of != "other" && (d.line+i)%sparse == 0 { // a race build tests only a third of the acts of each line
 			ask(d.scopes == "*" || slices.Contains(either, string(act)), act)
 		}
 	}
@@ -226,8 +228,8 @@ func (r *rig) mend(method string, got response, who *reader) {
 	}
 }
 
-// apiRequest returns a request for a route that succeeds for a reader with all permissions. elsewhere names the path
-// parameters that get an id of another site.
+// apiRequest returns a request for a route; the request succeeds for a reader with all permissions. elsewhere names the
+// path parameters that get an id of another site.
 func (r *rig) apiRequest(x api.Route, who *reader, of string, elsewhere ...string) request {
 	r.t.Helper()
 	if who == nil {
@@ -237,7 +239,7 @@ func (r *rig) apiRequest(x api.Route, who *reader, of string, elsewhere ...strin
 	if of == "other" {
 		about, machine = r.victim, "lathe"
 	}
-	if strings.HasSuffix(x.Path, "/revoke") { // a revoked machine cannot be tagged any more
+	if strings.HasSuffix(x.Path, "/revoke") { // a revoked machine cannot be tagged afterwards
 		machine = map[string]string{"laser": "press", "lathe": "vinyl"}[machine]
 	}
 	own := map[string]string{"member": string(about.member), "account": about.account, "machine": machine, "tap": "t-none",
@@ -274,7 +276,8 @@ func (r *rig) apiRequest(x api.Route, who *reader, of string, elsewhere ...strin
 	return q
 }
 
-// sessionOwner returns the account whose session a request ends. An account of another site has no session here.
+// sessionOwner returns the account whose session a request ends; for an account of another site, which has no session
+// here, a different account's.
 func sessionOwner(r *rig, about *reader) string {
 	if about.name == "foreign" {
 		return r.victim.account
@@ -282,7 +285,7 @@ func sessionOwner(r *rig, about *reader) string {
 	return about.account
 }
 
-// matchOf returns the version for the If-Match header of a change.
+// matchOf returns the value of the If-Match header for a change: the version that the request changes.
 func (r *rig) matchOf(x api.Route, about *reader, machine string) string {
 	ctx := r.t.Context()
 	switch {
@@ -361,7 +364,8 @@ func (r *rig) bodyOf(x api.Route, about *reader, q *request) {
 	}
 }
 
-// lastExtra returns a member who may be merged into another one; a new member if the last one was merged.
+// lastExtra returns a member whom a request may merge into another member. It creates a new member if the last one was
+// merged.
 func (r *rig) lastExtra() policy.MemberID {
 	r.t.Helper()
 	x := r.readers["extra"]
@@ -375,7 +379,7 @@ func (r *rig) lastExtra() policy.MemberID {
 	return x.member
 }
 
-// preview returns the id of a reader's own import that can be applied.
+// preview uploads an import of members as the reader, and returns the id of the import, which can be applied.
 func (r *rig) preview(who *reader) string {
 	r.t.Helper()
 	by := actor.Actor{Account: who.account, Name: "test", Site: actor.Owner}
@@ -391,7 +395,7 @@ func (r *rig) preview(who *reader) string {
 func (r *rig) tokenID(id string) string {
 	r.t.Helper()
 	all, err := r.h.Accounts().Tokens.Issued(r.t.Context(), root, id)
-	if err != nil { // an account of another site
+	if err != nil { // the account belongs to another site
 		return foreignID
 	}
 	for _, t := range all {

@@ -9,8 +9,9 @@ import (
 	"portillon/hub/broker"
 )
 
-// startBroker starts the broker inside this program. If the broker cannot start from its data folder, the folder is
-// moved away: it contains only messages that hub and machines publish again at each connection.
+// startBroker starts the broker inside this program. If the broker cannot read its data folder, startBroker renames the
+// folder and starts an empty one: the folder contains only messages that hub and machines publish again at each
+// connection.
 func (op *opening) startBroker(c broker.Config) (*broker.Broker, error) {
 	b, err := broker.Start(c)
 	if err == nil || errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EACCES) {

@@ -82,7 +82,7 @@ func TestManifestIsRetainedAndFollowsTheBundleFile(t *testing.T) {
 	}
 	second := b.put("biklab", 2, b.signer, "policy two")
 	for got := c.next().Payload(); !bytes.Equal(got, second); got = c.next().Payload() {
-		if !bytes.Equal(got, first) { // may arrive twice: as a retained and as a new message
+		if !bytes.Equal(got, first) { // the manifest may arrive twice: as a retained and as a new message
 			t.Fatalf("%s", got)
 		}
 	}
@@ -188,9 +188,9 @@ func TestOnlyChunksOfTheBundleAreServed(t *testing.T) {
 	}
 }
 
-// A machine whose state shows an older bundle, or more records than the hub has, gets the manifest or an
-// acknowledgement again. It does not get them after every state, because a machine that rejects the bundle would get
-// them for ever.
+// If a machine's state shows an older bundle, or more records than the hub has, the hub sends the manifest or an
+// acknowledgement again. The hub does not send them after every state, because a machine that rejects the bundle would
+// receive them for ever.
 func TestMachineWithAnOldBundleIsAnsweredOnce(t *testing.T) {
 	t.Parallel() // most of the test's time is waiting
 	b := newBundler(t)
@@ -203,7 +203,7 @@ func TestMachineWithAnOldBundleIsAnsweredOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer br.Close()
-	c := dial(t, "tcp://"+br.Addr()) // connected before the hub, so it receives every message once
+	c := dial(t, "tcp://"+br.Addr()) // the client connects before the hub, so it receives every message once
 	c.subscribe(c.topics.Bundle(), c.topics.Ack("laser"))
 	o := runAt(
 		t,
@@ -234,7 +234,7 @@ func TestMachineWithAnOldBundleIsAnsweredOnce(t *testing.T) {
 	}
 	state(7, 0)
 	c.quiet()
-	seconds.Add(4) // the manifest is published again after 3 s at the earliest
+	seconds.Add(4) // the hub publishes the manifest again after 3 s at the earliest
 	state(6, 0)
 	if got := c.next(); got.Topic() != c.topics.Bundle() {
 		t.Fatalf("%s", got.Topic())
@@ -243,7 +243,7 @@ func TestMachineWithAnOldBundleIsAnsweredOnce(t *testing.T) {
 	state(7, 5)
 	c.quiet() // both were sent to the machine less than a minute ago
 	seconds.Add(60)
-	state(8, 0) // a machine with a newer bundle gets no older one
+	state(8, 0) // the hub sends no older bundle to a machine with a newer bundle
 	c.quiet()
 	state(7, 5)
 	if got := c.next(); got.Topic() != c.topics.Ack("laser") {
@@ -257,7 +257,7 @@ func TestMachineWithAnOldBundleIsAnsweredOnce(t *testing.T) {
 }
 
 // If the hub's disk has damaged a chunk, the hub repairs the chunk from the bundle file or reports the damage. Machines
-// never get a chunk that they must reject.
+// never receive a damaged chunk.
 func TestDamagedChunkIsRepairedBeforeItIsServed(t *testing.T) {
 	b := newBundler(t)
 	b.put("biklab", 1, b.signer, "the policy", "a bucket")

@@ -18,7 +18,7 @@ import (
 	"portillon/wire"
 )
 
-// fileDamages are damages that a worn disk or a wrong command causes to a file. older is the file's content on an
+// fileDamages are ways in which a worn disk or a wrong command damages a file. older is the file's content on an
 // earlier day; nil: the file did not exist.
 var fileDamages = map[string]func(path string, b, older []byte) error{
 	"one byte changed": func(path string, b, _ []byte) error {
@@ -86,7 +86,8 @@ func newHubFolder(t *testing.T) *hubFolder {
 	return f
 }
 
-// files returns all files of the folder. Of the broker's hundreds of files, it returns one for each name.
+// files returns the files of the folder. The broker has hundreds of files, so files returns only one of those with the
+// same name.
 func (f *hubFolder) files(t *testing.T) (out []string) {
 	t.Helper()
 	seen := map[string]bool{}
@@ -109,9 +110,9 @@ func (f *hubFolder) files(t *testing.T) (out []string) {
 	return out
 }
 
-// Each file under the data folder of a hub is damaged in six ways. At the next start, either the hub acknowledges all
-// records of the machine, or it names the damaged file and the command that repairs it. After that command the hub
-// works. If the ledger is an older copy, the hub requests the missing records again.
+// The test damages each file in the data folder of a hub in six ways. At the next start, the hub must either
+// acknowledge all records of the machine, or name the damaged file and the command that repairs it. After that command
+// the hub works. If the ledger is an older copy, the hub requests the missing records again.
 func TestHubNamesOrRepairsEachDamagedFile(t *testing.T) {
 	f := newHubFolder(t)
 	names := f.files(t)

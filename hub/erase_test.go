@@ -48,7 +48,7 @@ func (b *browser) badge(name string) {
 	}
 }
 
-// standsIn returns the database files that contain a text, regardless of upper and lower case.
+// standsIn returns the database files that contain a text in upper or lower case.
 func standsIn(t *testing.T, c hub.Config, text string) (files []string) {
 	t.Helper()
 	for _, end := range []string{"", "-wal", "-shm"} {
@@ -84,7 +84,8 @@ func TestErasureRemovesThePersonFromEveryDatabaseFile(t *testing.T) {
 	}
 	b.json(201, "POST", "/accounts", map[string]string{"name": "lea@example.org", "member": "m-020dc2", "role": "member"},
 		nil)
-	// Warnings of bundles contain names: two members now have cards that a reader of short numbers cannot distinguish.
+	// A bundle's warnings contain names of members. Cause a warning: give two members cards that a reader of short
+	// numbers cannot distinguish.
 	b.json(201, "POST", "/members/m-020dc2/cards", map[string]string{"number": "AB62E30001"}, nil)
 	b.json(201, "POST", "/members/m-9caeb2/cards", map[string]string{"number": "CD62E30001"}, nil)
 	var bundle struct {
@@ -115,7 +116,7 @@ func TestErasureRemovesThePersonFromEveryDatabaseFile(t *testing.T) {
 	if len(standsIn(t, h.config, "Jules Bernard")) == 0 {
 		t.Error("another member is gone too")
 	}
-	// Once the next bundle is built, its warnings are stored again, without the person.
+	// The next bundle stores its warnings anew, without the erased person.
 	eventually(t, func() bool {
 		b.json(200, "GET", "/bundle", nil, &bundle)
 		return len(bundle.Warnings) > 0 && !strings.Contains(fmt.Sprint(bundle.Warnings), "Léa") && bundle.Problem == ""

@@ -18,14 +18,14 @@ import (
 type Machine struct {
 	ID        policy.MachineID `json:"machine"`
 	Held      uint64           `json:"held"`          // number of records in the ledger
-	Online    bool             `json:"online"`        // as reported by the broker
-	Seen      time.Time        `json:"seen,omitzero"` // time of its last message, by the hub's clock
+	Online    bool             `json:"online"`        // whether the broker reports the machine as connected
+	Seen      time.Time        `json:"seen,omitzero"` // time of the machine's last message, by the hub's clock
 	State     *wire.State      `json:"state,omitempty"`
-	Trouble   string           `json:"trouble,omitempty"` // why its last batch was refused; empty: it was not
+	Trouble   string           `json:"trouble,omitempty"` // why the last batch was refused; empty: accepted
 	TroubleAt time.Time        `json:"trouble_at,omitzero"`
-	// TroubleSince is when the hub first refused records for this reason, without having accepted any since.
+	// TroubleSince is the time since when the hub has refused all records of the machine, for the reason in Trouble.
 	TroubleSince time.Time `json:"trouble_since,omitzero"`
-	Dropped      *Dropped  `json:"dropped,omitempty"` // its last message that was too large; nil: none
+	Dropped      *Dropped  `json:"dropped,omitempty"` // the machine's last message that was too large; nil: none
 
 	// Alerts are lost and blocked cards that were tapped in the last 30 days, the newest last.
 	Alerts []CardAlert `json:"card_alerts,omitempty"`
@@ -36,7 +36,7 @@ type Machine struct {
 	notes machineNotes
 }
 
-// fleet holds the last known state of all machines.
+// fleet stores the last known state of all machines.
 type fleet struct {
 	core    *core
 	bundles *bundleStore
@@ -124,7 +124,7 @@ func (fl *fleet) know(id policy.MachineID) error {
 	return nil
 }
 
-// standing returns the state of a machine, for the list of machines (enrol.Machines).
+// standing returns the state of a machine as enrol.Machines lists it.
 func (fl *fleet) standing(id policy.MachineID) (out enrol.Standing) {
 	fl.change(id, func(m *Machine) {
 		out = enrol.Standing{Online: m.Online, Seen: m.Seen, Held: m.Held, RefuseOf: m.Trouble}
@@ -151,19 +151,19 @@ func (fl *fleet) standing(id policy.MachineID) (out enrol.Standing) {
 
 // machineNotes is internal state about a machine, which is not displayed.
 type machineNotes struct {
-	// generation is that of the machine's journal, as its last state names it. Acknowledgements contain it while the
-	// ledger has no record of the machine.
+	// generation is the generation of the machine's journal in the machine's last state. Acknowledgements contain this
+	// generation while the ledger has no record of the machine.
 	generation wire.Generation
-	acked      time.Time // time of the last acknowledgement to it
-	offered    time.Time // time when the manifest was last published again for it
-	lags       bool      // its last state names an older bundle, and the manifest was not published again since
-	appeared   time.Time // time when it came online
+	acked      time.Time // time of the last acknowledgement to the machine
+	offered    time.Time // time when the hub last published the manifest again for the machine
+	lags       bool      // the last state names an older bundle; cleared when the manifest is published
+	appeared   time.Time // time when the machine came online
 	// troubleLogged is when the machine's trouble was last logged: at most once a minute, so that many refused batches do
 	// not fill the log.
 	troubleLogged time.Time
 	refusal       refusal
 	screen        screenNote
-	sealed        string // seal key in the last acknowledgement to it
+	sealed        string // seal key in the last acknowledgement to the machine
 	kept          keptState
-	last          *wire.State // its state from before this start of the hub; displayed only
+	last          *wire.State // the machine's state from before this start of the hub; only displayed
 }

@@ -13,8 +13,9 @@ import (
 	"portillon/wire"
 )
 
-// Messages of 3 MB are retained on every topic. The hub drops them, logs their machine, and works. It clears its own
-// topics and those of unknown machines. It leaves the topics of an enrolled machine to that machine.
+// Messages of 3 MB are retained on every topic. The hub drops them, logs which machine sent them, and continues to
+// work. It clears the hub's own topics and the topics of unknown machines. It leaves the topics of an enrolled machine
+// unchanged, because the machine clears them.
 func TestHubDropsTooLargeMessagesAndClearsItsTopics(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")

@@ -45,7 +45,7 @@ func (c *client) ack(o *office) wire.Ack {
 	}
 }
 
-// replace allows a new journal, like the administrator's tool beside the running hub.
+// replace allows the machine a new journal, as the administrator's tool does while the hub runs.
 func (o *office) replace(g wire.Generation) {
 	o.t.Helper()
 	l, err := ledger.Open(o.config.Ledger(), o.config.Site, o.config.Keys())
@@ -71,7 +71,7 @@ func TestAcknowledgementsNameTheJournalGeneration(t *testing.T) {
 	if a := c.ack(o); a.Seq != 0 || a.Generation != "" {
 		t.Errorf("before anything is known: %+v", a)
 	}
-	c.publish(c.topics.Records("laser"), m.Data(4, 5)) // the ledger is empty: the hub asks for records from the beginning
+	c.publish(c.topics.Records("laser"), m.Data(4, 5)) // the ledger is empty, so the hub requests all records
 	if a := c.ack(o); a.Seq != 0 || a.Generation != genOne {
 		t.Errorf("after a gap: %+v", a)
 	}
@@ -128,7 +128,7 @@ func TestEvidenceAndTagsReadAllGenerationsInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := ledgertest.New(t, "biklab", "laser")
-	m.Generation = "ffffffffffffffff" // the order is that of the replacements, not of the generations' names
+	m.Generation = "ffffffffffffffff" // generations are ordered by their replacement, not by their names
 	works(m, 3)
 	conf := configure(t, []*ledgertest.Machine{m})
 	tag, err := conf.TagOut("laser", "courroie usée", false, m.Now)
@@ -138,7 +138,7 @@ func TestEvidenceAndTagsReadAllGenerationsInOrder(t *testing.T) {
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: tag.ID, Reason: tag.Reason})
 	m.Append(wire.SessionStart, "s-0", "ines", wire.StartBody{}) // a session in progress when the SD card failed
 	next := m.Replaced(genOne)
-	works(next, 2) // the new journal's sessions have the same names as those of the first
+	works(next, 2) // the sessions in the new journal have the same names as those in the first
 	l, err := ledger.Open(conf.Ledger(), "biklab", conf.Keys())
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +172,7 @@ func TestEvidenceAndTagsReadAllGenerationsInOrder(t *testing.T) {
 	if err != nil || !got.Complete || len(got.Counted) != 5 || len(f.Machines) != 2 || f.Machines[1].Generation != genOne {
 		t.Errorf("%d journals, %+v, %v", len(f.Machines), got, err)
 	}
-	// A record cannot be presented as one of a different journal.
+	// The hub refuses a record of one journal that is sent as a record of another journal.
 	_, body, _ := strings.Cut(string(data), "\n")
 	body, _, _ = strings.Cut(body, "\n")
 	var x evidence.File

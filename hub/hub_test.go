@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// office is a hub under test, with its keys.
+// office is a running hub under test, with its keys.
 type office struct {
 	*hub.Hub
 	t      *testing.T
@@ -130,12 +130,12 @@ type client struct {
 	c      mqtt.Client
 	topics wire.Topics
 	in     chan mqtt.Message
-	last   mqtt.Message // topic and payload of the records that were published last
+	last   mqtt.Message // the records that the client published last
 }
 
 // published is a message that the client publishes.
 type published struct {
-	mqtt.Message // nil: its other methods are not called
+	mqtt.Message // nil, because the hub calls only Topic and Payload
 	topic        string
 	data         []byte
 }
@@ -143,8 +143,8 @@ type published struct {
 func (p published) Topic() string   { return p.topic }
 func (p published) Payload() []byte { return p.data }
 
-// sendAgain publishes the last records again, like a machine without an acknowledgement: the broker inside this program
-// may lose messages while the hub subscribes. After too many tries the test fails.
+// sendAgain publishes the last records again, as a machine does that has no acknowledgement: the broker inside this
+// program may lose messages while the hub subscribes. The test fails after 200 tries.
 func (c *client) sendAgain(tries int) {
 	c.t.Helper()
 	if tries > 200 { // each try waits for an acknowledgement or half a second
@@ -207,8 +207,8 @@ func (c *client) next() mqtt.Message {
 	}
 }
 
-// deliver publishes records until the hub has them, like a machine: the broker inside this program may lose messages
-// while the hub subscribes.
+// deliver publishes records until the hub has stored them, as a machine does: the broker inside this program may lose
+// messages while the hub subscribes.
 func (c *client) deliver(o *office, m *ledgertest.Machine, first, last uint64) {
 	c.t.Helper()
 	poll := time.Tick(20 * time.Millisecond)
@@ -224,7 +224,7 @@ func (c *client) deliver(o *office, m *ledgertest.Machine, first, last uint64) {
 	c.t.Fatalf("the hub does not hold record %d of %s", last, m.ID)
 }
 
-// quiet checks that no other message arrives before a message which the client publishes itself.
+// quiet checks that no message is pending: the client publishes a message to itself, which must be the next to arrive.
 func (c *client) quiet() {
 	c.t.Helper()
 	c.subscribe("portillon/biklab/quiet")
@@ -234,8 +234,8 @@ func (c *client) quiet() {
 	}
 }
 
-// ask waits for a message on a topic, and repeats the subscription until one arrives: the broker inside this program
-// may lose a retained message while it changes.
+// ask subscribes to a topic again and again until a message arrives: the broker inside this program may lose a retained
+// message while another client replaces it.
 func (c *client) ask(topic string) mqtt.Message {
 	c.t.Helper()
 	for i := range 2 * patience / time.Second {
@@ -252,7 +252,7 @@ func (c *client) ask(topic string) mqtt.Message {
 	return nil
 }
 
-// acked waits for an acknowledgement of seq, and verifies each acknowledgement that arrives.
+// acked waits until the hub acknowledges record number seq, and verifies each acknowledgement that arrives.
 func (c *client) acked(o *office, m *ledgertest.Machine, seq uint64) {
 	c.t.Helper()
 	for tries := 0; ; tries++ {
@@ -277,7 +277,7 @@ func (c *client) acked(o *office, m *ledgertest.Machine, seq uint64) {
 	}
 }
 
-// machineIs waits until the hub's state of a machine satisfies is.
+// machineIs waits until the hub's state of a machine satisfies the function is.
 func (o *office) machineIs(id policy.MachineID, what string, is func(hub.Machine) bool) {
 	o.t.Helper()
 	var last hub.Machine

@@ -55,7 +55,7 @@ func TestABundleThatTheHubBuildsIsRetainedAndServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for got := c.next().Payload(); !bytes.Equal(got, second); got = c.next().Payload() {
-		if !bytes.Equal(got, first) { // may arrive twice: as a retained and as a new message
+		if !bytes.Equal(got, first) { // the manifest may arrive twice: as a retained and as a new message
 			t.Fatalf("%s", got)
 		}
 	}

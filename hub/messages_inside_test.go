@@ -44,7 +44,8 @@ func ofLaser(h *Hub) (m Machine) {
 	return m
 }
 
-// A broker also publishes the will of a disconnected machine, and a retained state that may be days old.
+// The hub does not count the will of a disconnected machine as a message of the machine, nor a retained state, which
+// may be days old.
 func TestOnlyCurrentMessagesUpdateLastSeen(t *testing.T) {
 	h, _, now := laserHub(t)
 	for _, x := range []struct {
@@ -172,7 +173,7 @@ func TestConnectionEndsAfterTheDatabaseHasAnswered(t *testing.T) {
 	if i.finish(); i.busy || len(i.taken) != 0 {
 		t.Errorf("busy %v, %d answers", i.busy, len(i.taken))
 	}
-	i.finish() // no batch is being stored: finish returns at once
+	i.finish() // no batch is being stored, so finish returns at once
 }
 
 func TestMachinesListenerEndsWithoutAnErrorWithTheHub(t *testing.T) {
@@ -184,7 +185,7 @@ func TestMachinesListenerEndsWithoutAnErrorWithTheHub(t *testing.T) {
 	}
 }
 
-// The hub knows the machine only by name, and the ledger has no record of the tag.
+// The hub has received no state of the machine, and the ledger has no record of the tag.
 func TestTagIsSentToAMachineWithoutAState(t *testing.T) {
 	h, laser, now := laserHub(t)
 	key, err := h.core.c.Verifier()
@@ -228,14 +229,14 @@ func TestHubWaitsLongerAfterEachFailedConnection(t *testing.T) {
 		if err := h.connector.stayConnected(ctx); err != nil {
 			t.Error(err)
 		}
-		// At first six pauses of less than 15 s, then pauses of 7.5 to 22.5 s.
+		// Expect six pauses of less than 15 s, then pauses of 7.5 to 22.5 s.
 		if n := strings.Count(text.String(), "the broker is away"); n < 15 || n > 60 {
 			t.Errorf("%d attempts in five minutes, want 15 to 60", n)
 		}
 	})
 }
 
-// answeredRestore replaces the laser's journal, and answers the hub's restore as the machine with a reply.
+// answeredRestore replaces the laser's journal, answers the hub's restore with reply, and returns the hub's error.
 func answeredRestore(t *testing.T, reply wire.Reply) error {
 	t.Helper()
 	h, laser, _ := laserHub(t)
@@ -277,8 +278,7 @@ func TestErrorNamesTheMachineThatRefusesARestore(t *testing.T) {
 	}
 }
 
-// A card that is tapped after a change of the card key is bound under the new key, and no longer under the previous
-// one.
+// After a change of the card key, a tapped card is bound under the new key, and no longer under the previous key.
 func TestTappedCardIsBoundToTheNewCardKey(t *testing.T) {
 	h, laser, _ := laserHub(t)
 	h.core.now = time.Now // today's seal keys must be valid now
@@ -385,7 +385,8 @@ func TestSessionWithoutATimeLimitHasNoEnd(t *testing.T) {
 	}
 }
 
-// If the end of a session was recorded at the daemon's next start, the record does not have the time of the end.
+// After a power cut, the daemon records the end of the session at its next start, so the time of the record is not the
+// time of the end.
 func TestEndAfterAPowerCutGivesPracticeNoDate(t *testing.T) {
 	at := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 	for cause, dated := range map[wire.Cause]bool{wire.CauseTap: true, wire.CausePowerLost: false,

@@ -3,7 +3,7 @@ package hub
 import "time"
 
 const (
-	// offerLook is how often the hub looks for machines that use an older bundle.
+	// offerLook is the interval at which the hub looks for machines that use an older bundle.
 	offerLook = time.Second
 	// offerEvery is the shortest time between two publications of the manifest for machines that use an older bundle. Each
 	// publication goes to all machines of the site: a separate publication for each of 1,000 machines would cause a
@@ -11,7 +11,7 @@ const (
 	offerEvery = 3 * time.Second
 )
 
-// offer publishes the manifest in force.
+// offer publishes the manifest of the bundle in force.
 func (ms *messages) offer(l *link) error {
 	manifest, _ := ms.bundles.current()
 	if manifest == nil {
@@ -22,7 +22,8 @@ func (ms *messages) offer(l *link) error {
 }
 
 // offerAgain publishes the manifest again if a machine has reported an older bundle, because the broker may have lost
-// the manifest. It does not do so right after a publication, because a machine may still be fetching the bundle.
+// the manifest. Within offerEvery after a publication, it publishes nothing, because a machine may still be fetching
+// the bundle.
 func (ms *messages) offerAgain(l *link) error {
 	if ms.core.now().Sub(l.offered).Abs() < offerEvery || !ms.fleet.takeLagging() {
 		return nil
@@ -30,7 +31,8 @@ func (ms *messages) offerAgain(l *link) error {
 	return ms.offer(l)
 }
 
-// takeLagging reports whether any machine lags. It stores that all lagging machines get the manifest now.
+// takeLagging reports whether any machine uses an older bundle. It marks all these machines as having received the
+// manifest now.
 func (fl *fleet) takeLagging() (some bool) {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()

@@ -17,8 +17,8 @@ import (
 	"portillon/wire"
 )
 
-// Progress evaluates all members who have logged an intervention, for every badge of the policy that is earned by work.
-// The result is sorted by member, then by badge.
+// Progress returns how far each member who has logged an intervention is towards each badge that the policy awards for
+// work. The result is sorted by member, then by badge.
 func Progress(ctx context.Context, l *ledger.Ledger, p *policy.Policy, now time.Time) ([]evidence.Progress, error) {
 	records, err := evidenceRecords(ctx, l)
 	if err != nil {
@@ -35,7 +35,7 @@ func Progress(ctx context.Context, l *ledger.Ledger, p *policy.Policy, now time.
 	return out, nil
 }
 
-// ProgressOf evaluates one member for one badge.
+// ProgressOf returns how far one member is towards one badge.
 func ProgressOf(
 	ctx context.Context,
 	l *ledger.Ledger,
@@ -112,7 +112,7 @@ func prove(
 	return nil
 }
 
-// evidenceRecords reads all records that can be evidence.
+// evidenceRecords reads all records of the kinds that can be evidence.
 func evidenceRecords(ctx context.Context, l *ledger.Ledger) ([]wire.Record, error) {
 	var out []wire.Record
 	err := l.Records(ctx, ledger.Query{Kinds: evidence.Kinds()}, func(e ledger.Entry) error {

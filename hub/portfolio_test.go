@@ -36,7 +36,7 @@ evidence:
 	`laser-maintainer }
 `
 
-// works appends n interventions of lea that ines confirms, each in a separate session.
+// works appends n sessions to the journal. In each, lea does an intervention that ines confirms.
 func works(m *ledgertest.Machine, n int) {
 	for range n {
 		s := fmt.Sprintf("s-%d", m.Len())
@@ -58,7 +58,7 @@ func works(m *ledgertest.Machine, n int) {
 	}
 }
 
-// The complete loop at the hub: records arrive over MQTT, are evaluated as progress, and are exported as a signed file.
+// Records arrive over MQTT, count as a member's progress, and are exported as a signed evidence file.
 func TestRecordedWorkIsExportedAsValidEvidence(t *testing.T) {
 	p, err := policyfile.Parse("policy.yaml", []byte(sitePolicy))
 	if err != nil {
@@ -94,7 +94,7 @@ func TestRecordedWorkIsExportedAsValidEvidence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reader, err := ledger.OpenReadOnly(o.config.Ledger(), "biklab") // like the command-line tool, beside the running hub
+	reader, err := ledger.OpenReadOnly(o.config.Ledger(), "biklab") // as the command-line tool does while the hub runs
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestEvidenceOfManySessionsIsAcceptedByReaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	for range evidence.MaxCounted + 20 { // each in a separate session
+	for range evidence.MaxCounted + 20 { // each intervention in a separate session
 		works(m, 1)
 	}
 	for first := uint64(1); first <= m.Len(); first += 100 {

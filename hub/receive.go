@@ -9,13 +9,13 @@ import (
 	"portillon/wire/mqtt"
 )
 
-// maxTogether is how many waiting batches are stored in one transaction. After a power cut a site sends many batches at
-// once, and each commit waits for the disk.
+// maxTogether is the largest number of waiting batches that the hub stores in one transaction. After a power cut, the
+// machines of a site send many batches at once, and each commit waits for the disk.
 const maxTogether = 16
 
-// handlers handle messages on the machines' topics to which the hub subscribes (wire.Subscribes), except records, which
-// receiveWaiting handles in groups. A message of an unknown machine has no effect. An error ends the connection; it
-// must come from the broker, not from the sender or the database.
+// handlers handle messages on the machines' topics to which the hub subscribes (wire.Subscribes), except records:
+// receiveWaiting handles records in groups. A message of an unknown machine has no effect. A handler's error ends the
+// connection, so a handler must return only errors of the broker, not of the sender or the database.
 var handlers = map[wire.TopicName]func(*messages, *link, policy.MachineID, []byte) error{
 	wire.TopicState:        (*messages).state,
 	wire.TopicAvailability: (*messages).availability,
@@ -25,7 +25,7 @@ var handlers = map[wire.TopicName]func(*messages, *link, policy.MachineID, []byt
 	},
 }
 
-// receive handles one message that is not a batch.
+// receive handles one message that is not a batch of records.
 func (ms *messages) receive(l *link, m mqtt.Message) error {
 	if ms.isGarbage(m) {
 		return ms.tidy(l, m.Topic)
@@ -42,7 +42,8 @@ func (ms *messages) receive(l *link, m mqtt.Message) error {
 	return handle(ms, l, id, m.Payload)
 }
 
-// receiveWaiting handles a message, together with the batches that wait behind it.
+// receiveWaiting handles a message. If the message is a batch of records, it also handles the batches that wait in the
+// inbox.
 func (ms *messages) receiveWaiting(l *link, m mqtt.Message) error {
 	var batches []ledger.Batch
 	for {

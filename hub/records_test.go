@@ -22,7 +22,7 @@ import (
 	"portillon/wire"
 )
 
-// held checks that the ledger has each record of m once, unchanged.
+// held checks that the ledger contains each of m's n records once, unchanged.
 func (o *office) held(m *ledgertest.Machine, n uint64) {
 	o.t.Helper()
 	onceEach(o.t, o.Ledger(), m, n)
@@ -71,7 +71,7 @@ func mosquitto(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	poll := time.Tick(10 * time.Millisecond) // until the broker listens
+	poll := time.Tick(10 * time.Millisecond) // how often the test checks whether the broker listens
 	for end := time.Now().Add(patience); ; <-poll {
 		if c, err := net.Dial("tcp", addr.String()); err == nil {
 			c.Close()
@@ -82,8 +82,8 @@ func mosquitto(t *testing.T) string {
 	}
 }
 
-// The hub is stopped for a while. Records that the machine sends during that time are lost, and the machine sends them
-// again.
+// The test stops the hub for a while. Records that the machine sends during that time are lost, and the machine sends
+// them again.
 func TestFiveThousandRecordsArriveOnceEach(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
@@ -103,8 +103,8 @@ func TestFiveThousandRecordsArriveOnceEach(t *testing.T) {
 			for first := uint64(1); first <= 5000; first += 100 {
 				data := m.Data(first, first+99)
 				c.publish(c.topics.Records("laser"), data)
-				c.publish(c.topics.Records("laser"), data)          // the same records again
-				c.publish(c.topics.Records("laser"), m.Data(1, 50)) // the first records again
+				c.publish(c.topics.Records("laser"), data)          // the machine sends the same records again
+				c.publish(c.topics.Records("laser"), m.Data(1, 50)) // the machine sends the first records again
 				if first%2000 == 1901 {                             // fewer batches than maxUntaken
 					c.acked(o, m, first+99)
 				}
@@ -123,7 +123,7 @@ func TestMissingRecordsAreRequestedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	c := dial(t, "tcp://"+b.Addr()) // connected before the hub, so it receives every message once
+	c := dial(t, "tcp://"+b.Addr()) // the client connects before the hub, so it receives every message once
 	c.subscribe(c.topics.Ack("laser"))
 	o := run(
 		t,
@@ -140,12 +140,12 @@ func TestMissingRecordsAreRequestedAgain(t *testing.T) {
 	for _, s := range []struct{ first, last, told uint64 }{{1, 10, 10}, {21, 30, 10}, {21, 30, 10}, {11, 20, 20},
 		{21, 30, 30}, {5, 9, 30}} {
 		c.publish(c.topics.Records("laser"), m.Data(s.first, s.last))
-		told(s.told) // asks for the next record
+		told(s.told) // the acknowledgement requests the next record
 	}
 	o.held(m, 30)
 }
 
-// A hub is killed after its commit and before its acknowledgement.
+// The test kills a hub between the commit of records and their acknowledgement.
 func TestHubAcknowledgesCommittedRecordsAfterACrash(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(12)
@@ -162,7 +162,7 @@ func TestHubAcknowledgesCommittedRecordsAfterACrash(t *testing.T) {
 	x := dial(t, o.Broker())
 	x.subscribe(x.topics.Ack("laser"))
 	x.acked(o, m, 12)
-	x.publish(x.topics.Records("laser"), m.Data(1, 12)) // the machine got no acknowledgement and sends again
+	x.publish(x.topics.Records("laser"), m.Data(1, 12)) // a machine without an acknowledgement sends again
 	x.acked(o, m, 12)
 	o.held(m, 12)
 }
@@ -221,7 +221,7 @@ func TestHubKilledRepeatedlyLosesNoRecord(t *testing.T) {
 				t.Fatalf("acknowledged %d after %d: %v", a.Seq, acked, err)
 			}
 			acked = a.Seq
-		case <-time.After(50 * time.Millisecond): // the record or acknowledgement was lost: send again
+		case <-time.After(50 * time.Millisecond): // the record or its acknowledgement was lost, so send the record again
 		}
 	}
 	l, err := ledger.OpenReadOnly(c.Ledger(), "biklab")
@@ -233,8 +233,8 @@ func TestHubKilledRepeatedlyLosesNoRecord(t *testing.T) {
 	t.Logf("%d records", m.Len())
 }
 
-// keepKilling starts and kills hub processes, closes the channel after the last kill, and lets the last process run
-// until ctx ends.
+// keepKilling starts and kills a hub process the given number of times. It then closes the channel enough, starts a
+// last process, and lets this process run until ctx ends.
 func keepKilling(ctx context.Context, t *testing.T, config string, times int, enough chan struct{}) {
 	for i := 0; ctx.Err() == nil; i++ {
 		cmd := exec.Command(os.Args[0])
@@ -306,7 +306,7 @@ func TestHubReconnectsWhenTheBrokerReturns(t *testing.T) {
 	for i := range uint64(2) {
 		c := dial(t, o.Broker())
 		c.subscribe(c.topics.Ack("laser"))
-		c.acked(o, m, 10*i) // the machine connects and gets the number of stored records
+		c.acked(o, m, 10*i) // after the hub reconnects, the machine receives the number of stored records
 		c.publish(c.topics.Records("laser"), m.Data(10*i+1, 10*i+10))
 		c.acked(o, m, 10*i+10)
 		addr := b.Addr()

@@ -11,22 +11,23 @@ import (
 
 const (
 	// answerAgain is the shortest time between two acknowledgements to a machine that publishes its state. The machine
-	// uses them to detect whether the hub is running. Without an answer, the machine asks again 10 s later (daemon/uplink:
-	// Config.Stall).
+	// uses acknowledgements to detect whether the hub is running. If it receives none, it publishes its state again 10 s
+	// later (daemon/uplink: Config.Stall).
 	answerAgain = 5 * time.Second
-	// tellAgain is how often a machine gets the same reason for the refusal of its records.
+	// tellAgain is the shortest time between two messages that tell a machine the same reason for refusing its records.
 	tellAgain = time.Minute
 )
 
-// refusal is the reason why a machine's records are refused, and when it was sent to the machine.
+// refusal is the reason why the hub refuses a machine's records, and the times when the hub sent reasons to the
+// machine.
 type refusal struct {
 	code   ledger.Code // empty: the last records were accepted
 	detail string
-	told   map[ledger.Code]time.Time // when each reason was last sent; ledger.Code has few values
+	told   map[ledger.Code]time.Time // time when each reason was last sent; small, because ledger.Code has few values
 	shown  bool                      // the retained acknowledgement contains a reason
 }
 
-// reads reports whether the machine can read acknowledgements that contain a reason.
+// reads reports whether the machine's program understands acknowledgements that contain a reason.
 func (m *Machine) reads() bool { return m.State != nil && m.State.Format >= wire.AckRefusedFormat }
 
 // refuse stores that a machine's batch was refused, and sends the reason to the machine.
@@ -51,7 +52,7 @@ func (ms *messages) refuse(l *link, id policy.MachineID, why *ledger.Refusal) er
 	return nil
 }
 
-// mayTell reports whether a machine's records are refused and the reason was not sent within tellAgain.
+// mayTell reports whether the hub refuses the machine's records and has not sent the reason within tellAgain.
 func (m *Machine) mayTell(now time.Time) bool {
 	last, ok := m.notes.refusal.told[m.notes.refusal.code]
 	return m.reads() && m.notes.refusal.code != "" && (!ok || now.Sub(last).Abs() >= tellAgain)
@@ -70,8 +71,9 @@ func (m *Machine) tellRefusal(now time.Time) *wire.AckRefused {
 	return wire.NewAckRefused(string(m.notes.refusal.code), m.notes.refusal.detail)
 }
 
-// wantsAck reports whether a machine that has just published its state gets an acknowledgement: the hub lacks some of
-// its records, the machine checks whether the hub is running, or the machine cannot read the retained acknowledgement.
+// wantsAck reports whether the hub must send an acknowledgement to a machine that has just published its state. It must
+// if the hub lacks records of the machine, if the machine checks whether the hub is running, or if the machine cannot
+// read the retained acknowledgement.
 func (m *Machine) wantsAck(now time.Time) bool {
 	since := now.Sub(m.notes.acked).Abs()
 	switch {
@@ -89,11 +91,11 @@ type screenNote struct {
 	at     time.Time
 }
 
-// screenEvery is the shortest time between two logs of a machine's screen, so that a machine which changes its report
-// all the time does not fill the log.
+// screenEvery is the shortest time between two log lines about a machine's screen, so that a screen that often changes
+// does not fill the log.
 const screenEvery = 10 * time.Second
 
-// noteScreen logs that a machine's screen stopped reporting, or reports again.
+// noteScreen logs when a machine's screen stops reporting and when the screen reports again.
 func (fl *fleet) noteScreen(m *Machine, silent string, now time.Time) {
 	if silent == m.notes.screen.silent || now.Sub(m.notes.screen.at).Abs() < screenEvery {
 		return
@@ -106,7 +108,7 @@ func (fl *fleet) noteScreen(m *Machine, silent string, now time.Time) {
 	m.notes.screen = screenNote{silent, now}
 }
 
-// Refusal returns the code and the sentence of Trouble; empty: the machine's last records were accepted.
+// Refusal splits Trouble into the code and the sentence; both are empty if the machine's last records were accepted.
 func (m Machine) Refusal() (code, detail string) {
 	code, detail, _ = strings.Cut(m.Trouble, ": ")
 	return code, detail

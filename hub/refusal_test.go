@@ -12,7 +12,7 @@ import (
 	"portillon/wire"
 )
 
-// handClock is a clock that only the test moves.
+// handClock is a clock that only the test advances.
 type handClock struct {
 	mu sync.Mutex
 	t  time.Time
@@ -48,7 +48,7 @@ func (l *logText) String() string {
 	return l.text.String()
 }
 
-// says publishes a machine's state, and waits until the hub has received it.
+// says publishes a machine's state, and waits until the hub has received the state.
 func (c *client) says(o *office, s wire.State) {
 	c.t.Helper()
 	s.Machine, s.Phase = "laser", "off"
@@ -60,7 +60,7 @@ func (c *client) says(o *office, s wire.State) {
 	o.machineIs("laser", "heard", func(m hub.Machine) bool { return m.State != nil && *m.State == s })
 }
 
-// refuses publishes a batch, and waits until the hub has refused it.
+// refuses publishes a batch, and waits until the hub has refused the batch with the code.
 func (c *client) refuses(o *office, data []byte, code string) {
 	c.t.Helper()
 	before := time.Time{}
@@ -92,7 +92,7 @@ func refusing(t *testing.T) (*office, *client, *ledgertest.Machine) {
 
 func TestRefusalReasonIsSentAtMostOnceAMinute(t *testing.T) {
 	o, c, m := refusing(t)
-	other := ledgertest.New(t, "biklab", "laser") // a different key
+	other := ledgertest.New(t, "biklab", "laser") // a machine with the same id and a different key
 	other.Fill(3)
 	c.says(o, wire.State{Format: 2})
 	if a := c.ack(o); a.Refused != nil {
@@ -105,7 +105,7 @@ func TestRefusalReasonIsSentAtMostOnceAMinute(t *testing.T) {
 	}
 	c.refuses(o, other.Data(1, 3), "bad-checkpoint")
 	c.quiet()
-	c.refuses(o, []byte("no batch"), "malformed") // a different reason is sent at once
+	c.refuses(o, []byte("no batch"), "malformed") // the hub sends a different reason at once
 	if a := c.ack(o); a.Refused == nil || a.Refused.Code != "malformed" {
 		t.Errorf("%+v", a.Refused)
 	}
@@ -121,17 +121,18 @@ func TestRefusalReasonIsSentAtMostOnceAMinute(t *testing.T) {
 	o.machineIs("laser", "well", func(m hub.Machine) bool { return m.Trouble == "" && m.TroubleSince.IsZero() })
 }
 
-// A machine of the previous release rejects an acknowledgement with an unknown field.
+// A machine with the previous release rejects an acknowledgement that contains a reason, because the field is unknown
+// there.
 func TestMachineOfFormat1GetsNoRefusalReason(t *testing.T) {
 	o, c, _ := refusing(t)
 	c.says(o, wire.State{})
 	c.refuses(o, []byte("no batch"), "malformed")
 	c.quiet()
-	c.says(o, wire.State{Format: 2}) // the machine was upgraded: it gets the reason after its next state
+	c.says(o, wire.State{Format: 2}) // after an upgrade, the machine receives the reason after its next state
 	if a := c.ack(o); a.Refused == nil || a.Refused.Code != "malformed" {
 		t.Errorf("%+v", a.Refused)
 	}
-	// the machine was downgraded: it must be able to read the retained acknowledgement
+	// After a downgrade, the machine must be able to read the retained acknowledgement.
 	c.says(o, wire.State{Phase: "off", Journal: 1})
 	if a := c.ack(o); a.Refused != nil {
 		t.Errorf("%+v", a.Refused)
@@ -163,7 +164,7 @@ func TestHubReportsSinceWhenItRefusesRecords(t *testing.T) {
 func TestStateOfFormat2IsAnswered(t *testing.T) {
 	for name, c := range map[string]struct {
 		format int
-		after  time.Duration // since the last acknowledgement
+		after  time.Duration // time since the last acknowledgement
 		want   bool
 	}{
 		"format 2":             {2, time.Minute, true},
@@ -174,7 +175,7 @@ func TestStateOfFormat2IsAnswered(t *testing.T) {
 			o, x, m := refusing(t)
 			x.publish(x.topics.Records("laser"), m.Data(1, 10))
 			x.acked(o, m, 10)
-			if c.format >= wire.SealFormat { // the first state is answered at once, with the hub's seal key
+			if c.format >= wire.SealFormat { // the hub answers the first state at once, with its seal key
 				x.says(o, wire.State{Format: c.format, Journal: 10})
 				x.ack(o)
 			}
@@ -211,7 +212,7 @@ func TestSilentScreenIsLoggedOncePerChange(t *testing.T) {
 	if got := count("screen reports again"); got != 1 {
 		t.Errorf("logged %d times that it reports again", got)
 	}
-	for i := range 100 { // a machine that changes its report all the time
+	for i := range 100 { // the machine reports a different screen state each time
 		say([]string{"", "127.0.0.1"}[i%2], 10*time.Millisecond)
 	}
 	if got := count("screen silent"); got > 2 {

@@ -17,8 +17,8 @@ import (
 	"portillon/wire"
 )
 
-// lived appends a history to a machine's journal: a tag that is on, one that was taken off, a tag of the machine's own
-// checks, sessions, and maintenance.
+// lived appends a history to a machine's journal: a tag that is still on, a tag that was taken off, a tag of the
+// machine's own checks, sessions, and maintenance.
 func lived(m *ledgertest.Machine) {
 	m.Append(wire.Tagged, "", "ines", wire.TagBody{Tag: "t1", Reason: "belt", Role: "maintainer"})
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: "t2", Reason: "lens"})
@@ -56,7 +56,7 @@ func TestRestoreContainsTheTotalsOfEarlierJournals(t *testing.T) {
 		"lea",
 		wire.ReportBody{What: wire.Noise, Ran: wire.Ran{RanSeconds: 50, RanBy: wire.RanByRelay}},
 	)
-	restored := m.Replaced(genOne) // the same history, after a restore of 1,000 s
+	restored := m.Replaced(genOne) // a journal with the same history after a restore of 1,000 s of running time
 	restored.Append(wire.Restored, "", "", wire.RestoredBody{Relay: 1000})
 	restored.Append(
 		wire.Intervened,
@@ -103,8 +103,8 @@ func TestRestoreContainsTheTotalsOfEarlierJournals(t *testing.T) {
 	}
 }
 
-// A person with a machine's key can write any record. The next journal must nevertheless be able to apply the restore
-// from those records.
+// A person who has a machine's key can write any record. The machine must still be able to apply a restore that the hub
+// builds from such records.
 func TestRestoreOfAHostileJournalStaysWithinTheMachinesLimits(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	lived(m)
@@ -171,8 +171,8 @@ func told(r wire.Restore) string {
 	return fmt.Sprint(tags, " ", r.Removed, " ", practice, " ", done, " ", r.Relay)
 }
 
-// After an administrator has allowed the new journal beside the running hub, the hub sends the machine a restore until
-// the machine's records show that it was applied.
+// An administrator allows a machine a new journal while the hub runs. The hub then sends the machine a restore until
+// the machine's records show that the machine has applied it.
 func TestReplacedMachineGetsARestoreFromTheLedger(t *testing.T) {
 	t.Parallel() // most of the test's time is waiting
 	m := ledgertest.New(t, "biklab", "laser")
@@ -213,7 +213,7 @@ func TestReplacedMachineGetsARestoreFromTheLedger(t *testing.T) {
 	o.machineIs("laser", "restored", func(m hub.Machine) bool { return len(m.Journals) == 2 && m.Journals[1].Restored })
 }
 
-// ackedAs waits for the acknowledgement of n records of a generation.
+// ackedAs waits until the hub acknowledges n records of generation g.
 func (c *client) ackedAs(o *office, g wire.Generation, n uint64) {
 	c.t.Helper()
 	for tries := 0; ; tries++ {
@@ -224,7 +224,7 @@ func (c *client) ackedAs(o *office, g wire.Generation, n uint64) {
 	}
 }
 
-// restore waits for the restore that the hub sends.
+// restore waits for the restore that the hub sends to the machine, and confirms it.
 func (c *client) restore(o *office) wire.Restore {
 	c.t.Helper()
 	for {
@@ -260,7 +260,7 @@ func TestRestoreIsLimitedAndChecked(t *testing.T) {
 		}
 	}
 	r := ok()
-	for i := range 20000 { // too many members for the practice of all to fit
+	for i := range 20000 { // the practice of so many members does not fit in a restore
 		r.Practice = append(
 			r.Practice,
 			wire.RestoredPractice{Member: policy.MemberID(fmt.Sprint("m-", i)), Seconds: 60, Last: ledgertest.Start()},

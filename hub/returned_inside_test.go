@@ -56,8 +56,8 @@ func enrolled(t *testing.T, h *Hub, id policy.MachineID) *http.Client {
 		Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key}}}}}
 }
 
-// After a restore from a backup, machines return the manifests that they use. The next bundle must have a higher
-// version.
+// After the hub was restored from a backup, machines return the manifests that they use. The hub's next bundle must
+// have a higher version than these manifests.
 func TestMachineReturnsItsManifestToARestoredHub(t *testing.T) {
 	h := openHub(t, newConfiguration(t))
 	client := enrolled(t, h, "laser")

@@ -19,7 +19,7 @@ import (
 	"portillon/wire"
 )
 
-// sealing returns a hub, its only machine, and the seal key that the machine got.
+// sealing returns a hub, its only machine, and the acknowledgement with the seal key that the machine received.
 func sealing(t *testing.T) (*office, *client, *ledgertest.Machine, wire.Ack) {
 	t.Helper()
 	m := ledgertest.New(t, "biklab", "laser")
@@ -37,7 +37,7 @@ func sealing(t *testing.T) (*office, *client, *ledgertest.Machine, wire.Ack) {
 	return o, c, m, a
 }
 
-// asks publishes a state repeatedly, like a machine, until the wanted acknowledgement arrives: the broker may lose
+// asks publishes a state repeatedly, as a machine does, until the wanted acknowledgement arrives: the broker may lose
 // messages right after a subscription.
 func (c *client) asks(o *office, s wire.State, wanted func(wire.Ack) bool) wire.Ack {
 	c.t.Helper()
@@ -67,7 +67,7 @@ func (c *client) asks(o *office, s wire.State, wanted func(wire.Ack) bool) wire.
 	return wire.Ack{}
 }
 
-// tapped puts the record of an unknown card into the ledger.
+// tapped makes the machine send the record of an unknown card's tap to the hub.
 func (c *client) tapped(
 	o *office,
 	m *ledgertest.Machine,
@@ -133,7 +133,7 @@ func TestSealedCardsCannotBeReadAfterThirtyDays(t *testing.T) {
 		t.Fatalf("%d keys, %v", len(keys), err)
 	}
 	seen := map[string]bool{a.Seal: true}
-	for range 30 { // the machine's first state of a day causes the next key
+	for range 30 { // the machine's first state of a day makes the hub create the key of the day
 		o.clock.pass(24 * time.Hour)
 		c.says(o, wire.State{Format: wire.SealFormat, Journal: m.Len(), Bundle: uint64(len(seen))})
 		next := c.ack(o)

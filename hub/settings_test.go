@@ -23,7 +23,7 @@ func (b *browser) ownerOf(h *office) {
 	}
 }
 
-// patch sends a JSON merge patch for a version.
+// patch sends a JSON merge patch with a version in the If-Match header.
 func (b *browser) patch(path, version, body string) (int, []byte) {
 	b.t.Helper()
 	return b.do("PATCH", "/api/v1"+path, "application/merge-patch+json", []byte(body), "If-Match", `"`+version+`"`)
@@ -82,7 +82,8 @@ func TestSettingsTakeEffectAtOnceAndAreKeptAfterARestart(t *testing.T) {
 	}
 }
 
-// Of two changes for the same version, the second is refused, so that no change is overwritten unnoticed.
+// Two administrators change the same version of the settings. The hub refuses the second change, so that it does not
+// overwrite the first one unnoticed.
 func TestOneOfTwoChangesOfTheSettingsIsRefused(t *testing.T) {
 	h, b := managedHub(t)
 	b.ownerOf(h)

@@ -48,7 +48,7 @@ func TestSessionAndTagsComeFromTheNewestJournal(t *testing.T) {
 	}
 }
 
-// A journal gives the same state if it is read in one step from any record as if it is read record by record.
+// Reading a journal in one step gives the same state as reading the journal record by record, from any record on.
 func TestJournalGivesTheSameStateWheneverItIsRead(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Append(wire.Refused, "", "m-lea", wire.RefusedBody{})

@@ -8,7 +8,7 @@ import (
 	"portillon/wire"
 )
 
-// After an older copy of a machine's journal was restored, the hub sends all tags that the ledger has for the machine
+// A person restores an older copy of a machine's journal. The hub then sends the machine all its tags from the ledger
 // again, with their ids, regardless of who put them on.
 func TestTagsOfTheLedgerAreSentToAMachineWithAnOlderJournal(t *testing.T) {
 	t.Parallel() // most of the test's time is waiting

@@ -20,7 +20,7 @@ import (
 type presence struct {
 	*client
 	orders *wire.Commands
-	answer wire.Reply // to every command; its ID is filled in
+	answer wire.Reply // reply to every command; told fills in the command's ID
 }
 
 func present(t *testing.T, o *office) *presence {
@@ -76,9 +76,9 @@ func gone(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// An administrator puts a tag on a machine that is offline. The machine gets the tag once it is online, and again from
-// a restarted hub if the machine has lost the tag. After a person has taken the tag off at the machine, it is never
-// sent again.
+// An administrator puts a tag on a machine that is offline. The hub sends the tag once the machine is online, and again
+// after a restart if the machine has lost the tag. Once a person has taken the tag off at the machine, the hub never
+// sends the tag again.
 func TestAdministratorsTagWaitsForItsMachine(t *testing.T) {
 	t.Parallel() // most of the test's time is waiting
 	m := ledgertest.New(t, "biklab", "laser")
@@ -101,7 +101,7 @@ func TestAdministratorsTagWaitsForItsMachine(t *testing.T) {
 	}
 	o.stop()
 
-	o = run(t, c) // the machine has a new SD card
+	o = run(t, c) // the machine now has a new SD card and has lost its tags
 	p = present(t, o)
 	if got := p.told(false, 1); got.Tag != tag.ID {
 		t.Errorf("%+v", got)
@@ -118,7 +118,7 @@ func TestAdministratorsTagWaitsForItsMachine(t *testing.T) {
 	p.quiet()
 }
 
-// The reason why a machine refuses a tag is kept for the administrator who put the tag on.
+// The hub stores why a machine refuses a tag, for the administrator who put the tag on.
 func TestReasonOfARefusedTagIsKeptForTheAdministrator(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	c := configure(t, []*ledgertest.Machine{m})

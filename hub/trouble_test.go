@@ -22,7 +22,7 @@ import (
 	"portillon/wire"
 )
 
-// troubled is a complete hub with a machine; its database is on a separate disk.
+// troubled is a complete hub with a machine. The hub's database is on a separate disk.
 type troubled struct {
 	*office
 	*browser
@@ -76,7 +76,7 @@ func newTroubled(t *testing.T) *troubled {
 	return h
 }
 
-// exec runs a statement on the database without the hub.
+// exec runs an SQL statement directly on the hub's database file.
 func (h *troubled) exec(t *testing.T, statement string, args ...any) {
 	t.Helper()
 	db, err := sql.Open("sqlite", filepath.Join(h.disk, "portillon.db")+"?_pragma=busy_timeout(10000)")
@@ -109,7 +109,7 @@ func (h *troubled) fill(t *testing.T) (end func()) {
 	}
 }
 
-// lock holds the database's write lock.
+// lock locks the database for writing, until end is called.
 func (h *troubled) lock(t *testing.T) (end func()) {
 	t.Helper()
 	db, err := sql.Open("sqlite", filepath.Join(h.disk, "portillon.db")+"?_pragma=busy_timeout(10000)")
@@ -126,7 +126,7 @@ func (h *troubled) lock(t *testing.T) (end func()) {
 	return func() { c.Close(); db.Close() }
 }
 
-// corrupt overwrites the first page of the journals' table.
+// corrupt overwrites the first page of the table of journals.
 func (h *troubled) corrupt(t *testing.T) (end func()) {
 	t.Helper()
 	db, err := sql.Open("sqlite", filepath.Join(h.disk, "portillon.db")+"?_pragma=busy_timeout(10000)")
@@ -222,7 +222,7 @@ func TestFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			eventually(t, func() bool { return h.DatabaseError() != nil })
 			h.command(t)
 			other := dial(t, h.Broker())
-			other.subscribe(other.topics.Bundle()) // a machine that connects now gets the retained manifest
+			other.subscribe(other.topics.Bundle()) // a machine that connects now receives the retained manifest
 			if m := other.ask(other.topics.Bundle()); len(m.Payload()) == 0 {
 				t.Error("no bundle is offered")
 			}
@@ -236,7 +236,7 @@ func TestFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			if status, text := h.probe("/machines"); status != 200 || !strings.Contains(text, c.reason) {
 				t.Errorf("an administrator is not told %q: %d", c.reason, status)
 			}
-			if name != "slow" { // otherwise the test would wait for the lock
+			if name != "slow" { // in the case "slow", the test would wait for the lock
 				stranger := &browser{t, h.base, &http.Client{CheckRedirect: h.c().CheckRedirect}}
 				form := url.Values{"name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
 				status, page := stranger.do("POST", "/sign-in", "application/x-www-form-urlencoded", []byte(form.Encode()))
@@ -249,7 +249,7 @@ func TestFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			}
 			end()
 			ended = true
-			// Send the records again, like a machine without an acknowledgement.
+			// Send the records again, as a machine does that has received no acknowledgement.
 			h.client.publish(h.client.topics.Records("laser"), h.machine.Data(3, 4))
 			eventually(t, func() bool { return h.Machines()[0].Held == 4 })
 			h.client.acked(h.office, h.machine, 4)

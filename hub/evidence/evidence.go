@@ -2,23 +2,23 @@
 // interventions count, which do not, and why. Judge is a pure function: the same records at the same time give the same
 // progress.
 //
-// Judge accepts a badge's rule from the policy and the records of any machines, in any order. An intervention counts
-// under these conditions. It is the member's own, of a kind that the rule names, on a machine of the rule, and not too
-// old. It was logged in the session of another member, the endorser, whose session rested on the endorsing badge in the
-// role of maintainer, according to the session's records. The member had tapped in to work along. The intervention may
-// be logged up to Late after that session: a form is valid for ten minutes, and the member who returned the machine has
-// one more minute to open the form. An intervention that cannot be judged does not count. The zero Rule is never
-// complete.
+// Judge takes a badge's rule from the policy and the records of any machines, in any order. An intervention counts
+// under these conditions: The member did the intervention. The kind and the machine are named by the rule, and the
+// intervention is not too old. The intervention was logged in the session of another member, the endorser. According to
+// the session's records, the endorser had the endorsing badge and the role of maintainer. The member had tapped a card
+// to help. An intervention may be logged up to Late after the session: a form is valid for ten minutes, and the member
+// who returned the machine has one more minute to open the form. An intervention that cannot be judged does not count.
+// The zero Rule is never complete.
 //
-// Interventions cannot be stacked (stack.go): in one session each kind counts once, all minutes together are at most
-// the session's length, a rule may require different days, and it may require that the endorser confirmed each
-// intervention at the machine (wire.AttestBody).
+// The rules in stack.go prevent stacked interventions: In one session, each kind of intervention counts once, and all
+// minutes together are at most the session's length. A rule may require different days. A rule may also require that
+// the endorser confirmed each intervention at the machine (wire.AttestBody).
 //
-// Progress can be exported as a file that the hub signs (Make, Verify). The file contains the records that counted and
-// the records that they rest on, with their salts and their paths to the machines' signed checkpoints, so that anyone
-// with the keys of hub and machines can verify the progress without the ledger. Verify refuses files without a trusted
-// signature, records that do not lead to a machine's checkpoint, and progress that differs from a new judgement of the
-// records.
+// Progress can be exported as a file that the hub signs (Make, Verify). The file contains the records that count and
+// the records that prove them. Each record comes with its salt and its Merkle path to the machine's signed checkpoint,
+// so that anyone with the keys of hub and machines can verify the progress without the ledger. Verify refuses files
+// without a trusted signature, records that no checkpoint of their machine covers, and progress that differs from a new
+// judgement of the records.
 package evidence
 
 import (
@@ -35,16 +35,16 @@ import (
 type Rule struct {
 	Badge         policy.BadgeID     `json:"badge"`
 	Machines      []policy.MachineID `json:"machines"`      // machines on which work counts
-	Interventions int                `json:"interventions"` // required number; 0: never complete
-	Kinds         []string           `json:"kinds"`         // kinds that count
-	Within        int64              `json:"within_s"`      // seconds; 0: any age
+	Interventions int                `json:"interventions"` // required number; 0: the rule is never complete
+	Kinds         []string           `json:"kinds"`         // kinds of interventions that count
+	Within        int64              `json:"within_s"`      // maximum age in seconds; 0: any age
 	EndorsedBy    policy.BadgeID     `json:"endorsed_by,omitempty"`
-	AtTheTime     bool               `json:"at_the_time,omitempty"` // the endorser confirmed each one at the machine
+	AtTheTime     bool               `json:"at_the_time,omitempty"` // whether the endorser must confirm each at the machine
 	Spread        int                `json:"spread,omitempty"`      // required number of different days; 0: any days
 	Zone          string             `json:"zone,omitempty"`        // IANA name of the zone for days; with Spread only
 }
 
-// RuleOf returns the rule of a badge from a policy; false if the badge is not earned by work.
+// RuleOf returns the rule of a badge from a policy; false if the policy does not award the badge for work.
 func RuleOf(p *policy.Policy, b policy.BadgeID) (Rule, bool) {
 	r, ok := p.Evidence[b]
 	if !ok {
@@ -55,7 +55,7 @@ func RuleOf(p *policy.Policy, b policy.BadgeID) (Rule, bool) {
 			r.Within / time.Second,
 		), EndorsedBy: r.EndorsedBy, AtTheTime: r.Endorsed == policy.AtTheTime, Spread: r.Spread}
 	if r.Spread > 0 {
-		out.Zone = p.Zone.String() // a nil *time.Location is UTC
+		out.Zone = p.Zone.String() // a nil *time.Location has the name UTC
 	}
 	return out, true
 }
@@ -65,7 +65,7 @@ type Counted struct {
 	Record  wire.Record
 	What    wire.InterventionBody
 	RestsOn []Ref  // the records that prove the endorser, the member's presence, and the length of the session
-	Minutes int    // limited to the session's minutes that earlier interventions have not used
+	Minutes int    // at most the minutes of the session that earlier interventions have not used
 	Day     string // date at the site, as 2026-11-23; empty if the rule does not require different days
 }
 
@@ -74,7 +74,7 @@ type Ref struct {
 	Machine    policy.MachineID
 	Seq        uint64
 	Generation wire.Generation `json:",omitempty"`
-	Epoch      int             `json:",omitempty"` // position of the record's journal among the machine's journals
+	Epoch      int             `json:",omitempty"` // index of the record's journal among the machine's journals
 }
 
 func refTo(r wire.Record) Ref { return Ref{r.Machine, r.Seq, r.Generation, r.Epoch} }
@@ -97,11 +97,11 @@ type Progress struct {
 	Rejected []Rejected // oldest first
 	Needed   int        // number of interventions that the rule requires
 	Days     int        // number of different days in Counted, if the rule requires days
-	Spread   int        // number of days that the rule requires; 0: none
+	Spread   int        // number of days that the rule requires; 0: any days
 	Minutes  int        // sum of the minutes in Counted
 	Complete bool
 
-	AlreadyHolds bool // the member already holds the badge; set by the caller, not by Judge
+	AlreadyHolds bool // the member already has the badge; the caller sets this field, not Judge
 }
 
 // Missing returns the number of interventions that are still required.
@@ -110,7 +110,8 @@ func (p Progress) Missing() int { return max(0, p.Needed-len(p.Counted)) }
 // MissingDays returns the number of further days that are still required.
 func (p Progress) MissingDays() int { return max(0, p.Spread-p.Days) }
 
-// Judge finds the member's interventions in the records and judges each one as of now.
+// Judge finds the member's interventions in the records, and decides for each intervention whether it counts at time
+// now.
 func Judge(rule Rule, member policy.MemberID, records []wire.Record, now time.Time) Progress {
 	out := Progress{Member: member, Badge: rule.Badge, Needed: max(0, rule.Interventions), Spread: max(0, rule.Spread)}
 	if member == "" {
@@ -135,7 +136,7 @@ func Judge(rule Rule, member policy.MemberID, records []wire.Record, now time.Ti
 	return out
 }
 
-// Members returns the members who logged interventions, sorted.
+// Members returns the members who logged interventions, sorted by id.
 func Members(records []wire.Record) []policy.MemberID {
 	var out []policy.MemberID
 	for _, r := range records {
@@ -152,7 +153,7 @@ func Kinds() []wire.Kind {
 	return []wire.Kind{wire.SessionStart, wire.SessionEnd, wire.RoleChanged, wire.Assisted, wire.Intervened, wire.Attested}
 }
 
-// judge holds the records in order, and the session of each record.
+// judge has the records in order, and the session of each record.
 type judge struct {
 	rule Rule
 	now  time.Time
@@ -161,7 +162,7 @@ type judge struct {
 	attested map[attestedID]attestation
 }
 
-// seen is an intervention with the session during or after which it was logged, according to the records before it.
+// seen is an intervention, with the session during or after which the intervention was logged.
 type seen struct {
 	record wire.Record
 	twice  bool
@@ -169,19 +170,19 @@ type seen struct {
 	over   *ended   // nil: the session was running
 }
 
-// session is a session in the state after a record. It is copied before each change.
+// session is the state of a session after a record. It is never changed: the next record makes a changed copy.
 type session struct {
 	id     string
 	member policy.MemberID
 	role   policy.Role
 	badges []policy.BadgeID
 	start  wire.Record
-	rests  []Ref // the start, and the last change of role
+	rests  []Ref // records of the start and of the last change of role
 	came   []arrival
 }
 
-// arrival is a member who tapped in to work along. A form that this member opened stays theirs, even if another member
-// taps in later.
+// arrival is a member who tapped a card to help in a session. A form that this member opened stays this member's form,
+// even if another member taps a card later.
 type arrival struct {
 	member policy.MemberID
 	at     Ref // record of the last tap
@@ -221,7 +222,7 @@ type machine struct {
 	ended   map[string]ended
 }
 
-// ended is a session that is over, and the record of its end.
+// ended is a session that has ended, and the record of the session's end.
 type ended struct {
 	session *session
 	by      wire.Record
@@ -236,7 +237,8 @@ func (m *machine) next(r wire.Record) {
 	}
 }
 
-// session returns the session during which r was written, or after whose end; nil: r may name no session.
+// session returns the running session to which record r belongs, or the session that had just ended; nil: there is no
+// such session.
 func (m *machine) session(r wire.Record) (*session, *ended) {
 	if m.running != nil && m.running.id == r.Session {
 		return m.running, nil
@@ -248,8 +250,8 @@ func (m *machine) session(r wire.Record) (*session, *ended) {
 	return e.session, &e
 }
 
-// between returns the time from record a to record b. Within one boot it uses the monotonic clock, because the wall
-// clock may have been set meanwhile.
+// between returns the time from record a to record b. If the machine did not reboot in between, it uses the monotonic
+// clock, because the wall clock may have been set.
 func between(a, b wire.Record) time.Duration {
 	if a.Boot == b.Boot && b.Boot != "" {
 		return time.Duration(b.Mono-a.Mono) * time.Millisecond
@@ -257,8 +259,8 @@ func between(a, b wire.Record) time.Duration {
 	return b.Wall.Sub(a.Wall)
 }
 
-// next returns the session after record r. An unreadable body ends the session, because what cannot be judged does not
-// count.
+// next returns the session's state after record r. A record with an unreadable body ends the session, because work that
+// cannot be judged does not count.
 func (s *session) next(r wire.Record) *session {
 	at := refTo(r)
 	switch {
@@ -291,7 +293,7 @@ func (s *session) next(r wire.Record) *session {
 	return s
 }
 
-// intervention returns the reasons why s does not count; none: it counts.
+// intervention returns the reasons why intervention s does not count. If there are none, s counts.
 func (j *judge) intervention(s seen) (wire.InterventionBody, []Why, []Ref) {
 	var what wire.InterventionBody
 	if json.Unmarshal(s.record.Body, &what) != nil {
@@ -324,7 +326,7 @@ func (j *judge) age(r wire.Record) []Why {
 	switch age := j.now.Sub(r.Wall); {
 	case j.rule.Within <= 0 && j.rule.Spread <= 0:
 		return nil
-	case !r.Clock.Believed(): // neither its age nor its day is known
+	case !r.Clock.Believed(): // neither the age nor the day of the intervention is known
 		return []Why{ClockUntrusted}
 	case j.rule.Within <= 0:
 		return nil
@@ -336,7 +338,8 @@ func (j *judge) age(r wire.Record) []Why {
 	return nil
 }
 
-// endorsed checks the session in which the intervention was logged, and finds the record of its member's tap.
+// endorsed checks the session in which the intervention was logged, and finds the record of the tap of the member who
+// logged it.
 func (j *judge) endorsed(s seen, what wire.InterventionBody) (why []Why, came []Ref) {
 	switch {
 	case what.Endorser == "":

@@ -20,7 +20,7 @@ var (
 		Kinds: []string{"lens-cleaning", "mirror-alignment"}, Within: 180 * 24 * 3600, EndorsedBy: "laser-maintainer"}
 )
 
-// line describes a record. A story is a list of lines, ten seconds apart, the last one at now.
+// line describes a record. A story is a list of lines that are ten seconds apart; the last line is at time now.
 type line struct {
 	kind    wire.Kind
 	session string
@@ -72,7 +72,7 @@ func end(session string, m policy.MemberID) line {
 	return line{wire.SessionEnd, session, m, wire.EndBody{Cause: wire.CauseTap}, nil}
 }
 
-// booted sets a record's distance to now, separately on the monotonic clock and on the wall clock.
+// booted sets how long before now a record was written, separately for the monotonic clock and the wall clock.
 func booted(mono, wall time.Duration) func(*wire.Record) {
 	return func(r *wire.Record) {
 		r.Boot, r.Mono, r.Wall = "b", int64((time.Hour+mono)/time.Millisecond), now.Add(wall)
@@ -80,7 +80,7 @@ func booted(mono, wall time.Duration) func(*wire.Record) {
 }
 func (l line) with(f func(*wire.Record)) line { l.change = f; return l }
 
-// maintained returns a story in which the maintainer ines works and the member lea helps her.
+// maintained returns a story in which the maintainer ines works on the machine and the member lea helps her.
 func maintained(more ...line) []line {
 	return append([]line{start("s", "ines", policy.Maintainer, "laser-maintainer"), assisted("s", "lea")}, more...)
 }
@@ -92,7 +92,7 @@ func TestJudgeGivesTheReasonsWhyInterventionsDoNotCount(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		lines []line
-		why   string // reasons against the only intervention
+		why   string // reasons why the story's only intervention does not count
 	}{
 		{"valid intervention", maintained(lens), "[]"},
 		{"another kind", maintained(did("s", "lea", "painting", "ines")), "[wrong-kind]"},

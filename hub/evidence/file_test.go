@@ -294,7 +294,7 @@ func FuzzVerifyNeverAcceptsUnsignedRecords(f *testing.F) {
 	f.Add(`{}`)
 	f.Add(`{"records":[{"path":["x"]}]}`)
 	f.Fuzz(func(t *testing.T, body string) {
-		// Sign arbitrary content with the hub's key: records that no machine signed must still be refused.
+		// Sign arbitrary content with the hub's key. Verify must still refuse records that no machine signed.
 		n, err := note.Sign(&note.Note{Text: "portillon evidence\n" + body + "\n"}, d.hub)
 		if err != nil {
 			return
@@ -320,7 +320,7 @@ func FuzzVerifyNeverAcceptsUnsignedRecords(f *testing.F) {
 	})
 }
 
-// A key that was replaced or revoked verifies the records from before that time, and no later ones.
+// A machine's key that was replaced or revoked verifies only records from before that time.
 func TestFormerKeyVerifiesOnlyRecordsFromBeforeItsEnd(t *testing.T) {
 	d := newDesk(t)
 	data, err := evidence.Make(d.file(t), d.hub)

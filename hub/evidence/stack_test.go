@@ -11,8 +11,8 @@ import (
 	"portillon/wire"
 )
 
-// lasting returns work of the given number of minutes. The records of a story are ten seconds apart, so tests of the
-// length also set the times.
+// lasting returns an intervention of the given number of minutes. The records of a story are only ten seconds apart, so
+// tests of the length also set the times of the records.
 func lasting(session, what string, minutes int) line {
 	return line{
 		wire.Intervened,
@@ -273,7 +273,7 @@ func TestExportContainsTheRecordsForDaysMinutesAndConfirmations(t *testing.T) {
 	if err != nil || !p.Complete || p.Minutes != 10 || p.Days != 2 || len(got.Records) != 10 {
 		t.Errorf("%d records, %+v, %v", len(got.Records), p, err)
 	}
-	f.Records = f.Records[:len(f.Records)-1] // removes the record of the endorser's confirmation
+	f.Records = f.Records[:len(f.Records)-1] // remove the record of the endorser's confirmation
 	if data, err = evidence.Make(f, d.hub); err != nil {
 		t.Fatal(err)
 	}

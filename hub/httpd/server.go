@@ -29,13 +29,13 @@ func Server(h http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 	}
 	if log != nil {
-		s.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug) // mostly failed handshakes of scanners
+		s.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug) // mostly failed TLS handshakes of scanners
 	}
 	return s
 }
 
 // Health answers GET /healthz (the process runs) and GET /readyz (ready returned nil), and passes other requests to
-// next. The log has the error of ready. If the error has a method Reason, the response includes that reason too.
+// next. It logs the error of ready. If the error has a method Reason, the response includes the reason.
 func Health(ready func(context.Context) error, log *slog.Logger, next http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })

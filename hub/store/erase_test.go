@@ -57,7 +57,7 @@ func TestErasedDataIsInNoFileOfTheDatabase(t *testing.T) {
 	}
 	db := openStore(t)
 	s := db.Site("biklab")
-	for i := range 400 { // makes rows and index entries move between pages
+	for i := range 400 { // so many rows make SQLite move rows and index entries between pages
 		name(t, s, i, fmt.Sprintf("first-%d-%d", (i*31)%400, i))
 		name(t, s, i, fmt.Sprintf("name-of-%d-%0*d", i, 20+i%200, i))
 	}
@@ -83,7 +83,7 @@ func TestErasedDataIsInNoFileOfTheDatabase(t *testing.T) {
 	}
 }
 
-// A reader during an erasure keeps the log in use. The next transaction after the read empties the log, or Close does.
+// A reader during an erasure keeps the log in use. After the read, the next transaction or Close empties the log.
 func TestErasureCompletesAfterAReaderEnds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: writes until a database has grown")

@@ -10,7 +10,7 @@ func TestParametersUsedOnceBecomeUnnamed(t *testing.T) {
 	for _, c := range []struct{ query, want string }{
 		{"SELECT x FROM t WHERE site = $1 AND a = $2", "SELECT x FROM t WHERE site = ? AND a = ?"},
 		{"INSERT INTO t (site, a) VALUES ($1, $2), ($1, $3)", "INSERT INTO t (site, a) VALUES ($1, ?), ($1, ?)"},
-		{"UPDATE t SET a = $3 WHERE site = $1 AND b = $2", "UPDATE t SET a = $3 WHERE site = $1 AND b = $2"}, // unordered
+		{"UPDATE t SET a = $3 WHERE site = $1 AND b = $2", "UPDATE t SET a = $3 WHERE site = $1 AND b = $2"}, // decreasing
 		{"SELECT $1, $3", "SELECT $1, $3"}, // $2 is missing
 		{"SELECT $1, '$2', $2", "SELECT ?, '$2', ?"},
 		{`SELECT $1 AS "a$2", $2`, `SELECT ? AS "a$2", ?`},

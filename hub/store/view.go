@@ -27,7 +27,7 @@ func OpenAs(path string, views []string) (*DB, error) {
 	return db, nil
 }
 
-// viewing creates the views on each new connection: temporary views exist only within a connection.
+// viewing creates the views on each new connection, because temporary views exist only within a connection.
 type viewing struct {
 	driver.Connector
 	views []string
@@ -43,7 +43,7 @@ func (v viewing) Connect(ctx context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("SQLite driver cannot run statements"), c.Close())
 	}
-	// query_only also forbids temporary views.
+	// Allow changes first, because the pragma query_only forbids even temporary views.
 	for _, s := range append(append([]string{"PRAGMA query_only = 0"}, v.views...), "PRAGMA query_only = 1") {
 		if _, err := run.ExecContext(ctx, s, nil); err != nil {
 			return nil, errors.Join(err, c.Close())
