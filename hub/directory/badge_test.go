@@ -25,7 +25,7 @@ import (
 	"portillon/wire"
 )
 
-// others returns a path in the folder of badges and policies from other projects, next to the repository.
+// others returns a path in the folder with badges and policies of other projects, which is next to the repository.
 func others(t testing.TB, parts ...string) string {
 	t.Helper()
 	path := filepath.Join(append([]string{"..", "..", "..", "shared", "openbadges"}, parts...)...)
@@ -40,7 +40,7 @@ func others(t testing.TB, parts ...string) string {
 
 var issuerLine = regexp.MustCompile(`name: "([^"]*)", id: "([^"]*)", keys: \["([^"]*)"\]`)
 
-// trusting returns a policy without machines that trusts the issuers of a trust file.
+// trusting returns a policy without machines. The policy trusts the issuers in a trust file.
 func trusting(t testing.TB, path string) *policy.Policy {
 	t.Helper()
 	text := must[[]byte](t)(os.ReadFile(path))
@@ -74,15 +74,15 @@ func (f folder) Resolve(url string) ([]byte, error) {
 	return nil, errors.New("out of reach")
 }
 
-// Fourteen badges from other projects are each stored with their verdict and with the documents that the verdict rests
-// on.
+// The hub stores each of fourteen badges of other projects with its verdict, and with the documents on which the
+// verdict depends.
 func TestBadgesOfOtherIssuersAreStoredWithTheirVerdicts(t *testing.T) {
 	dirs, err := filepath.Glob(filepath.Join(others(t, "second"), "*", "trust.yaml"))
 	if err != nil || len(dirs) < 14 {
 		t.Fatalf("%d cases: %v", len(dirs), err)
 	}
 	refused := map[string]string{"ob2-hosted-revoked-text": "revoked", "ob3-no-identifier-no-id": "somebody else",
-		// this badge names its recipient by a hash without declaring the hash; all other badges are valid
+		// This badge names the recipient by a hash without declaring it as a hash. All other badges are valid.
 		"ob3-identity-without-hashed": "somebody else"}
 	for _, trust := range dirs {
 		dir := filepath.Dir(trust)
@@ -119,7 +119,7 @@ func TestBadgesOfOtherIssuersAreStoredWithTheirVerdicts(t *testing.T) {
 			if got[0].Verdict != want || len(got[0].Checks) < 3 || got[0].ID != wire.Hash(data) || got[0].Member != m.ID {
 				t.Errorf("%+v, want %s", got[0], want)
 			}
-			// The fetched documents are in the snapshot, so that a bundle can be built offline.
+			// The snapshot contains the fetched documents, so that a bundle can be built offline.
 			snap := must[*Snapshot](t)(w.Exports.Snapshot(t.Context()))
 			w.remake(func(o *Options) { o.Fetch = nil })
 			offline := verify(data, w.policy, must[*sources](t)(w.Badges.documents.sources(t.Context(), false)), w.now)
@@ -138,7 +138,7 @@ func TestBadgesOfOtherIssuersAreStoredWithTheirVerdicts(t *testing.T) {
 	}
 }
 
-// A badge goes to its recipient only, wherever the badge comes from.
+// Only the recipient of a badge receives the badge, from any source.
 func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 	w := newWorld(t)
 	lea, other := w.add("Léa", "lea@example.org"), w.add("Other", "other@example.org")
@@ -149,7 +149,7 @@ func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 	got := must[[]Badge](t)(w.Badges.AddBadges(t.Context(), owner, "", "x.json", data))
 	if len(got) != 1 || got[0].Member != lea.ID || got[0].Local != "laser-user" || got[0].File != "badges/x.json" ||
 		got[0].Verdict != "indeterminate" {
-		t.Errorf("%+v", got) // the badge's status list is not stored yet
+		t.Errorf("%+v", got) // the hub has no status list for the badge yet
 	}
 	list := must[[]byte](t)(os.ReadFile(example + "/status/biklab.json"))
 	if got, err := w.Badges.AddBadges(t.Context(), owner, "", "biklab.json", list); err != nil || len(got) != 0 {
@@ -166,7 +166,7 @@ func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 		must[*Snapshot](t)(w.Exports.Snapshot(t.Context())).Generation != g {
 		t.Errorf("nothing changed, and a change was written: %v", err)
 	}
-	// The same badge under another file name is stored once.
+	// Upload the same badge under another file name. The hub stores the badge only once.
 	must[[]Badge](t)(w.Badges.AddBadges(t.Context(), owner, lea.ID, "y.json", data))
 	if b := w.member(lea.ID).Badges; len(b) != 1 || b[0].File != "badges/x.json" {
 		t.Errorf("%+v", b)
@@ -202,11 +202,11 @@ func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 	}
 }
 
-// A policy that trusts other issuers changes the verdicts, and an expired badge is shown as expired.
+// If the policy trusts other issuers, the verdicts change. An expired badge is displayed as expired.
 func TestVerdictsDependOnPolicyAndTime(t *testing.T) {
 	w := newWorld(t)
 	w.takeSite(example)
-	for _, b := range w.member("m-2063d1").Badges { // Malik's badge, which expired in March
+	for _, b := range w.member("m-2063d1").Badges { // Malik's badge expired in March
 		if b.Verdict != "invalid" || !slices.ContainsFunc(b.Checks, func(c Check) bool {
 			return c.Code == "dates" &&
 				c.Outcome == "expired" && !c.OK
@@ -313,7 +313,7 @@ func entries(t testing.TB, files map[string][]byte) []byte {
 	return b.Bytes()
 }
 
-// packed returns a ZIP of n equal files. The header of each file declares the size says.
+// packed returns a ZIP of n equal files. The header of each file declares that the file has says bytes.
 func packed(t testing.TB, n, says int, plain []byte) []byte {
 	t.Helper()
 	var one, b bytes.Buffer
@@ -347,7 +347,7 @@ func TestZIPBombsAreRefused(t *testing.T) {
 	}
 	random := make([]byte, 3<<20)
 	rand.NewChaCha8([32]byte{1}).Read(random)
-	mixed := append(slices.Clone(random[:100<<10]), make([]byte, 2900<<10)...) // 3 MB, which a ZIP packs to a thirtieth
+	mixed := append(slices.Clone(random[:100<<10]), make([]byte, 2900<<10)...) // 3 MB that compress to a thirtieth
 	for name, c := range map[string]struct {
 		data []byte
 		want string
@@ -374,7 +374,8 @@ func TestZIPBombsAreRefused(t *testing.T) {
 	}
 }
 
-// A ZIP of a whole site: a badge without a recipient is returned with the reason, and all other files are stored.
+// From a ZIP of a whole site, the hub stores all files except a badge without a recipient, which it returns with the
+// reason.
 func TestOneBadFileDoesNotStopTheRestOfAZIP(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa", "lea@example.org")

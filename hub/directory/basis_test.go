@@ -15,13 +15,13 @@ import (
 	"portillon/policy"
 )
 
-// judged calls Verify without fetching, and returns the number of badges that were verified.
+// judged calls Verify without fetching, and returns the number of badges that Verify did not skip.
 func (w *world) judged() int {
 	w.t.Helper()
 	before := map[string]*basis{}
 	for id, b := range w.Members.core.bases.of {
 		before[id] = b
-		// a changed pointer shows that put replaced the basis
+		// Copy each basis: a changed pointer then shows that put replaced the basis.
 		w.Members.core.bases.of[id] = &basis{trust: b.trust, issuer: b.issuer, documents: b.documents, until: b.until}
 		before[id] = w.Members.core.bases.of[id]
 	}
@@ -37,7 +37,7 @@ func (w *world) judged() int {
 	return n
 }
 
-// with returns the policy with another key for its issuer, and with more issuers.
+// with returns the policy with another key for the first issuer, and with additional issuers.
 func (w *world) with(key string, more ...policy.Issuer) *policy.Policy {
 	p := *w.policy
 	p.Issuers = slices.Clone(p.Issuers)
@@ -103,8 +103,8 @@ func TestVerifyChecksOnlyChangedBadges(t *testing.T) {
 	}
 }
 
-// After every change, a service with an empty cache finds nothing to write: the skipped badges would have received the
-// same verdict.
+// After every change, a service with an empty cache verifies all badges and finds no verdict to write. So the badges
+// that the first service skipped would have received the same verdict.
 func TestBadgesThatVerifySkipsWouldGetTheSameVerdict(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies the badges of a whole site")

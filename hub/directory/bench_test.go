@@ -54,7 +54,8 @@ func crowd(t testing.TB, n int) *world {
 	return w
 }
 
-// csvOf returns a member list of crowd with n rows, of which the given number differ from the directory.
+// csvOf returns a list of the members of crowd with n rows. In the given number of rows, values differ from the
+// directory.
 func csvOf(n, changed int) []byte {
 	var b strings.Builder
 	b.WriteString("id;name;email;until;card\n")
@@ -68,7 +69,7 @@ func csvOf(n, changed int) []byte {
 	return []byte(b.String())
 }
 
-// cpu returns the processor time of this process, which is meaningful on a loaded machine too.
+// cpu returns the processor time that this process has used. Unlike the elapsed time, it does not depend on other load.
 func cpu(b *testing.B) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -77,7 +78,8 @@ func cpu(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkTenThousandMembers compares each page with reading one row by its key, which is the minimum cost of a page.
+// BenchmarkTenThousandMembers compares the time of each page with the time of reading one row by its key, the minimum
+// for a page.
 func BenchmarkTenThousandMembers(b *testing.B) {
 	const n = 10_000
 	w := crowd(b, n)
@@ -107,7 +109,7 @@ func BenchmarkTenThousandMembers(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			var took []time.Duration
-			if err := c.read(); err != nil { // the index is already built
+			if err := c.read(); err != nil { // build the index before the measurement
 				b.Fatal(err)
 			}
 			before := cpu(b)

@@ -27,7 +27,7 @@ import (
 	"portillon/site"
 )
 
-// world is a private directory under the example site's policy.
+// world is the directory of a test, under the policy of the example site.
 type world struct {
 	*Services
 	t      *testing.T
@@ -99,7 +99,7 @@ func (w *world) member(id policy.MemberID) Member {
 	return must[Member](w.t)(w.Members.Get(w.t.Context(), owner, id))
 }
 
-// bring imports a list and applies it.
+// bring creates the preview of an import and applies the preview.
 func (w *world) bring(in Import) Preview {
 	w.t.Helper()
 	p := must[Preview](w.t)(w.Imports.Preview(w.t.Context(), owner, in))
@@ -137,7 +137,7 @@ func zipOf(t testing.TB, dir string, folders ...string) []byte {
 	return b.Bytes()
 }
 
-// takeSite imports members.yaml, badges/ and status/ of a folder.
+// takeSite imports members.yaml, the badges and the status lists of a site's folder.
 func (w *world) takeSite(dir string) {
 	w.t.Helper()
 	data := must[[]byte](w.t)(os.ReadFile(filepath.Join(dir, "members.yaml")))
@@ -168,7 +168,7 @@ func order1(t testing.TB, now time.Time) site.Order {
 		CardKey: bytes.Repeat([]byte{1}, 32)}
 }
 
-// build returns a bundle of the directory.
+// build returns a bundle that is built from the directory.
 func (w *world) build() *site.Built {
 	w.t.Helper()
 	snap := must[*Snapshot](w.t)(w.Exports.Snapshot(w.t.Context()))
@@ -177,7 +177,7 @@ func (w *world) build() *site.Built {
 	return must[*site.Built](w.t)(s.Build(order1(w.t, w.now)))
 }
 
-// export writes the directory as a folder.
+// export writes the directory as a site's folder.
 func (w *world) export(dir string) {
 	w.t.Helper()
 	var members bytes.Buffer
@@ -201,7 +201,8 @@ func (w *world) export(dir string) {
 	}
 }
 
-// A bundle of the directory equals the bundle of the folder that was imported, and the bundle of the exported folder.
+// The bundle that is built from the directory equals the bundles that are built from the imported folder and from the
+// exported folder.
 func TestBundleOfTheDirectoryEqualsTheBundleOfTheFolder(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies the badges of a whole site")
@@ -241,7 +242,7 @@ func TestBundleOfTheDirectoryEqualsTheBundleOfTheFolder(t *testing.T) {
 	}
 }
 
-// normal returns the same list with nil in place of empty slices.
+// normal returns the members with nil in place of empty slices, so that members can be compared.
 func normal(all []site.Member) []site.Member {
 	for i := range all {
 		m := &all[i]
@@ -254,7 +255,8 @@ func normal(all []site.Member) []site.Member {
 	return all
 }
 
-// sharedSite returns the example site with every feature of members.yaml, including an address that two members share.
+// sharedSite returns a copy of the example site that uses every feature of members.yaml, including an address that two
+// members share.
 func sharedSite(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -295,7 +297,7 @@ func TestDirectoryNeedsSiteAndPolicy(t *testing.T) {
 	}
 }
 
-// invalid returns the faults of an error, or none.
+// invalid returns the faults of a *fault.Invalid error, and nil for any other error.
 func invalid(err error) []fault.Field {
 	var e *fault.Invalid
 	if errors.As(err, &e) {

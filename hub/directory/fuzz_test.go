@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// checkList fails the test if a list breaks a guarantee that its callers rely on.
+// checkList fails the test if a list breaks a guarantee on which callers of readList rely.
 func checkList(t *testing.T, l *list, err error) {
 	if err != nil {
 		if f := invalid(err); len(f) == 0 || len(f) > maxFaults+20 {
@@ -106,7 +106,7 @@ func FuzzUnpack(f *testing.F) {
 	})
 }
 
-// A workbook is read within the limits, whatever sizes its ZIP declares.
+// The limits apply to the unpacked size of a workbook, whatever sizes its ZIP declares.
 func TestWorkbookBombsAreRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		data []byte

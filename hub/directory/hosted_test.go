@@ -16,7 +16,8 @@ import (
 	"portillon/openbadge/fetch"
 )
 
-// A hosted badge counts as long as its address serves it, and the hub's copy is removed with the member.
+// A hosted badge counts as long as its address serves the badge. When the member is erased, the hub removes its copy of
+// the badge.
 func TestHostedBadgeCountsWhileItsAddressServesIt(t *testing.T) {
 	dir := others(t, "second", "ob2-verify-alias-moodle")
 	w := newWorld(t)
@@ -71,7 +72,7 @@ func TestHostedBadgeCountsWhileItsAddressServesIt(t *testing.T) {
 	}
 }
 
-// The hub's fetcher requests no address within the hub's network, under any host name.
+// The hub's fetcher requests no address within the hub's network, whatever host name the URL has.
 func TestBadgeURLReachesNoAddressOfTheHub(t *testing.T) {
 	asked := 0
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))

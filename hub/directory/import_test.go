@@ -19,7 +19,7 @@ import (
 	"portillon/policy"
 )
 
-// Invented people, in the formats of several programs.
+// These lists contain invented people, in the formats of several programs.
 const french = "Nom;Prénom;Courriel;Date d’échéance;Carte RFID;Langue;Numéro adhérent;Ville\r\n" +
 	"Lefèvre;Noël;noel@example.org;30/09/2027;04A224BA115E80;français;12;Angers\r\n" +
 	"\"Da Silva\";\"Rosa \"\"Rosie\"\"\";rosa@example.org;1/1/2027;;anglais;13;\r\n"
@@ -115,14 +115,14 @@ func TestAllListFormatsGiveTheSameMembers(t *testing.T) {
 	}
 }
 
-// Every fault is reported at once, with its row and column.
+// A preview reports all faults of a list together, each with row and column.
 func TestFaultsOfAListNameRowAndColumn(t *testing.T) {
 	w := newWorld(t)
 	must[Card](t)(w.Cards.AddCard(t.Context(), owner, w.add("Holder").ID, Card{Number: "62E3086CED"}))
 	w.add("X", "x@example.org")
 	for name, c := range map[string]struct {
 		data string
-		want []string // row, column, and a part of the fault
+		want []string // row, column, and a part of the expected fault
 	}{
 		"each cell": {"Nom;Courriel;Échéance;Carte;Langue;Actif;Numéro\n" +
 			"A;nothing;31/02/2027;04A224BA115E80;fr;oui;1\n" +
@@ -186,7 +186,7 @@ func TestFaultsOfAListNameRowAndColumn(t *testing.T) {
 	}
 }
 
-// A card number that only looks like a number with an exponent is a hexadecimal number.
+// A card number such as 62E30812 is hexadecimal, although it looks like a number with an exponent.
 func TestHexadecimalNumberWithAnEIsNotScientific(t *testing.T) {
 	for cell, scientific := range map[string]bool{"62E30812": false, "62E3086CED": false, "6,2E+30": true,
 		"6.2E+30": true, "62E-30": true, "6.2e30": true, "1E+05": true} {
@@ -196,7 +196,7 @@ func TestHexadecimalNumberWithAnEIsNotScientific(t *testing.T) {
 	}
 }
 
-// One fixture covers all ways to match a row with a member, the weakest last.
+// The list contains one row for each way to match a row with a member, the weakest way last.
 func TestRowsAreMatchedWithMembers(t *testing.T) {
 	w := newWorld(t)
 	w.bring(Import{Name: "a.csv", Data: []byte("name;email;external id;card\n" +
@@ -204,11 +204,11 @@ func TestRowsAreMatchedWithMembers(t *testing.T) {
 		"Petit;paul@example.org;;11AABBCC\nNobody Else;;;\n")})
 	p := must[Preview](t)(w.Imports.Preview(t.Context(), owner, Import{Name: "a.csv",
 		Data: []byte("name;email;external id;card;until\n" +
-			"Léa Dupont;new@example.org;1;;2027-01-01\n" + // by the external id, although the name and address changed
-			"ZOE MARTIN;parent@example.org;;;2027-01-01\n" + // a shared address and the name
+			"Léa Dupont;new@example.org;1;;2027-01-01\n" + // matched by external id, although name and address changed
+			"ZOE MARTIN;parent@example.org;;;2027-01-01\n" + // matched by the shared address and the name
 			"Tom Martin;parent@example.org;;;2027-01-01\n" +
-			"Paul-Henri Petit;ph@example.org;;11AABBCC;2027-01-01\n" + // by the card
-			"nobody else;;;;2027-01-01\n" + // by the name
+			"Paul-Henri Petit;ph@example.org;;11AABBCC;2027-01-01\n" + // matched by the card
+			"nobody else;;;;2027-01-01\n" + // matched by the name
 			"Tom Martin;tom@example.org;;;2027-01-01\n")})) // a different person with the same name
 	if len(p.Changed) != 5 || len(p.Added) != 1 || len(p.Gone) != 0 || p.Added[0].Row != 7 {
 		t.Fatalf("%+v", p)
@@ -331,7 +331,7 @@ func TestPreviewOfAnOlderDirectoryIsNotApplied(t *testing.T) {
 	}
 }
 
-// An import writes only fields that the actor may write. A listed column with an empty cell clears the stored value.
+// An import fails if the actor may not write all fields of its columns. An empty cell clears the stored value.
 func TestImportNeedsTheRightsOfItsColumns(t *testing.T) {
 	w := newWorld(t)
 	m := must[Member](t)(w.Members.Add(t.Context(), owner, Member{ID: "m-a", Name: "A", Note: "secret"}))
@@ -369,7 +369,7 @@ func TestImportNeedsTheRightsOfItsColumns(t *testing.T) {
 	}
 }
 
-// A card may move from one member to another within one members.yaml.
+// A members.yaml may assign a card of one member to another member.
 func TestListMayMoveACardBetweenMembers(t *testing.T) {
 	w := newWorld(t)
 	yaml := func(a, b string) Import {

@@ -7,7 +7,7 @@ import (
 	"portillon/hub/actor"
 )
 
-// scoped returns an owner's token with these acts.
+// scoped returns an owner's token that permits only these acts.
 func scoped(acts ...actor.Act) actor.Actor {
 	return actor.Actor{Account: "t", Name: "Token", Site: actor.Owner, Scopes: acts}
 }
@@ -54,7 +54,8 @@ func TestActorWhoMayNotSeeACardNoteCannotReplaceIt(t *testing.T) {
 	}
 }
 
-// A search result reveals information too: an actor who may not see notes or numbers cannot search by them.
+// A search must not find members by notes or card numbers that the actor may not see, because the result would reveal
+// them.
 func TestSearchIgnoresFieldsThatItsActorMayNotSee(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa")

@@ -30,14 +30,14 @@ const (
 // about returns the target of an act on a member.
 func about(id policy.MemberID) actor.Target { return actor.Target{Member: id} }
 
-// Members stores the members, and shows of each member what an actor may see.
+// Members stores the members, and shows an actor the permitted fields of each member.
 type Members struct {
 	core *core
 	// mergeElsewhere is Options.Merged.
 	mergeElsewhere func(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error
 }
 
-// Get returns the fields of a member that the actor may see. The error is *fault.NotFound if there is no such member.
+// Get returns the fields of a member that the actor may see. The error is *fault.NotFound if the member does not exist.
 // The actor needs actor.ReadMembers about this member.
 func (s *Members) Get(ctx context.Context, a actor.Actor, id policy.MemberID) (Member, error) {
 	if err := a.May(actor.ReadMembers, about(id)); err != nil {
@@ -46,8 +46,8 @@ func (s *Members) Get(ctx context.Context, a actor.Actor, id policy.MemberID) (M
 	return s.core.read(ctx, a, id)
 }
 
-// Own returns the actor's own record. The actor needs actor.ReadOwn, which every member has, and tokens with that
-// scope.
+// Own returns the data of the actor's own member. The actor needs actor.ReadOwn, which every member has. A token needs
+// the scope.
 func (s *Members) Own(ctx context.Context, a actor.Actor) (Member, error) {
 	if err := a.May(actor.ReadOwn, about(a.Member)); err != nil {
 		return Member{}, err
@@ -55,8 +55,9 @@ func (s *Members) Own(ctx context.Context, a actor.Actor) (Member, error) {
 	return s.core.read(ctx, a, a.Member)
 }
 
-// maySee returns nil if an actor may see a member: with actor.ReadMembers every member, with actor.ReadOwn only the own
-// record. An API token with the scope actor.ReadOwn shows no other member, whatever role its account has.
+// maySee returns nil if an actor may see a member. With actor.ReadMembers, the actor may see every member; with
+// actor.ReadOwn, only the actor's own member. This also holds for an API token with only the scope actor.ReadOwn,
+// whatever role the account has.
 func maySee(a actor.Actor, id policy.MemberID) error {
 	err := a.May(actor.ReadMembers, about(id))
 	if err != nil && id != "" && a.Member == id {
@@ -65,9 +66,9 @@ func maySee(a actor.Actor, id policy.MemberID) error {
 	return err
 }
 
-// Add adds a member; the hub chooses the id if m.ID is empty. Cards and badges of m are ignored: Cards and Badges add
-// them. The actor needs actor.WriteMembers, and actor.ReadNotes for a note. The error is *fault.Invalid for invalid
-// values or an id that is taken.
+// Add adds a member. If m.ID is empty, the hub chooses the id. Add ignores the cards and badges of m, which the
+// services Cards and Badges add. The actor needs actor.WriteMembers, and actor.ReadNotes for a note. The error is
+// *fault.Invalid if a value is invalid or the id is already used.
 func (s *Members) Add(ctx context.Context, a actor.Actor, m Member) (Member, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
 		return Member{}, err
@@ -112,7 +113,7 @@ func (c *change) add(ctx context.Context, r *record) error {
 }
 
 // taken returns why an id cannot be assigned to a new member; empty: the id is free. The id of an erased or merged
-// member is never assigned again, because records of machines contain it.
+// member is never assigned again, because records of machines contain the id.
 func (c *change) taken(ctx context.Context, id policy.MemberID) (why string, err error) {
 	var members, former int
 	err = c.QueryRow(ctx, `SELECT (SELECT COUNT(*) FROM member WHERE site = $1 AND id = $2),
@@ -126,10 +127,9 @@ func (c *change) taken(ctx context.Context, id policy.MemberID) (why string, err
 	return why, err
 }
 
-// Change calls f with a copy of a member, and writes the changes of f to names, addresses, subjects, guardians,
-// membership, suspension, note and external id. Other changes of f are ignored. The actor needs actor.WriteMembers
-// about this member. The error is *fault.Conflict if the member has another version, and *fault.Invalid for invalid
-// values.
+// Change calls f with a copy of a member. It writes the changes of f to names, addresses, subjects, guardians,
+// membership, suspension, note and external id, and ignores other changes. The actor needs actor.WriteMembers about
+// this member. The error is *fault.Conflict if the member has another version, and *fault.Invalid for invalid values.
 func (s *Members) Change(ctx context.Context, a actor.Actor, id policy.MemberID, version int64,
 	f func(*Member) error) (Member, error) {
 	if err := a.May(actor.WriteMembers, about(id)); err != nil {
@@ -155,8 +155,8 @@ func (s *Members) Change(ctx context.Context, a actor.Actor, id policy.MemberID,
 	return s.core.read(ctx, a, id)
 }
 
-// edit calls f with a copy of a member, and copies the fields that an actor may change. An actor without
-// actor.ReadNotes sees no note and cannot write one.
+// edit calls f with a copy of a member, and copies the fields that an actor may change into the record. An actor
+// without actor.ReadNotes can neither see nor write a note.
 func edit(a actor.Actor, r *record, f func(*Member) error) error {
 	old := r.Member
 	m := old
@@ -205,7 +205,7 @@ func differences(a, b *Member) (out []string) {
 	return out
 }
 
-// tidyMember normalises the values of a member's row and returns the faults of invalid values. It removes blanks around
+// tidyMember normalises the values of a member, and returns the faults of invalid values. It removes blanks around
 // texts, empty values, and duplicates.
 func tidyMember(m *Member) (faults []fault.Field) {
 	bad := func(field, given, wrong, right string) {
@@ -236,10 +236,10 @@ func tidyMember(m *Member) (faults []fault.Field) {
 	return faults
 }
 
-// blame records a fault: the field, the given value, what is wrong, and the expected form.
+// blame is a function that reports a fault: the field, the given value, what is wrong, and the expected form.
 type blame func(field, given, wrong, right string)
 
-// words normalises a text to one line without blanks around it, and checks that it has at most most characters.
+// words normalises a text to one line without blanks at the ends, and checks that the text has at most most characters.
 func words(s *string, field string, most int, bad blame) {
 	t, err := site.Tidy(*s)
 	switch {
@@ -270,7 +270,7 @@ func addresses(all []string, field string, bad blame) (out []string) {
 	return out
 }
 
-// subjects normalises the DIDs and URLs that badges are issued to, and removes duplicates.
+// subjects normalises the DIDs and URLs to which badges are issued, and removes duplicates.
 func subjects(all []string, bad blame) (out []string) {
 	for _, v := range all {
 		if v = strings.TrimSpace(v); v == "" || slices.Contains(out, v) {

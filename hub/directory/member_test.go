@@ -198,7 +198,7 @@ func TestMergeKeepsTheValuesOfBothMembers(t *testing.T) {
 	}
 }
 
-// After an erasure, the pseudonym is all that any file of the database holds of the person.
+// After an erasure, the files of the database contain only the pseudonym of the person.
 func TestErasureKeepsThePseudonymOnly(t *testing.T) {
 	w := newWorld(t)
 	w.takeSite(example)
@@ -329,7 +329,7 @@ func TestListsAreFilteredAndPaged(t *testing.T) {
 		{Filter{State: StateNoBadge}, []string{"Zoé"}},
 		{Filter{State: StateCurrent, Text: "yann"}, []string{"Yann"}},
 		{Filter{Badge: "laser-user"}, []string{"Karim", "Léa", "Malik"}},
-		{Filter{Machine: "laser"}, []string{"Inès", "Jules", "Karim", "Léa"}}, // Malik's badge has expired
+		{Filter{Machine: "laser"}, []string{"Inès", "Jules", "Karim", "Léa"}}, // without Malik, whose badge has expired
 		{Filter{Machine: "none"}, nil},
 	} {
 		if got := names(c.f); !slices.Equal(got, c.want) {
@@ -369,10 +369,10 @@ func TestEndingsCoverAMonthAheadAndAYearBack(t *testing.T) {
 	}
 }
 
-// Readers see every committed change at once, even during other writes.
+// A reader sees every committed change at once, even during other writes.
 func TestIndexContainsEveryCommittedWrite(t *testing.T) {
 	w := newWorld(t)
-	other := must[*Services](t)(New(*w.o)) // another process on the same rows
+	other := must[*Services](t)(New(*w.o)) // simulates another process that uses the same rows
 	if list, _, err := other.Members.List(t.Context(), owner, Filter{}, Page{}); err != nil || len(list) != 0 {
 		t.Fatal(list, err)
 	}

@@ -12,10 +12,10 @@ import (
 	"portillon/policy/analysis"
 )
 
-// make matches each row with a member, and determines what changes. The error is *fault.Invalid with the faults of all
-// rows, at most maxFaults.
+// make matches each row with a member, and determines the changes of the import. The error is *fault.Invalid with the
+// faults of all rows, at most maxFaults.
 func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, hashes []cardHash) error {
-	// Which member is each row?
+	// Find the member of each row.
 	found := match(x, rows)
 	faults := checkRows(x, rows, found, former, hashes)
 	if len(faults) > 0 {
@@ -23,7 +23,7 @@ func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, 
 	}
 	listedMembers := map[policy.MemberID]bool{}
 	endless := 0
-	// What does each row change of its member, or of a new one?
+	// Determine what each row changes.
 	for i, row := range rows {
 		e := found[i]
 		w := row.over(e, pl.source, hashes)
@@ -54,7 +54,7 @@ func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, 
 	if len(faults) > 0 {
 		return &fault.Invalid{Faults: faults[:min(len(faults), maxFaults)]}
 	}
-	// Which members are missing from the list?
+	// Suspend the members that are missing from the list.
 	pl.gone(x, listedMembers)
 	if endless > 0 && !slices.ContainsFunc(rows, func(r *listed) bool { return r.whole }) {
 		pl.Warnings = append(pl.Warnings,
@@ -63,9 +63,8 @@ func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, 
 	return nil
 }
 
-// gone suspends the members that an import of the same source added and that the list does not have. If these are more
-// than gonePercent of the source's members, Confirm is set, because an incomplete file would otherwise suspend many
-// members.
+// gone suspends the members that an import of the same source added and that are missing from the list. If these are
+// more than gonePercent of the source's members, it sets Confirm, because the file may be incomplete.
 func (pl *plan) gone(x *index, listedMembers map[policy.MemberID]bool) {
 	of := 0
 	for _, e := range x.entries {
@@ -84,15 +83,15 @@ func (pl *plan) gone(x *index, listedMembers map[policy.MemberID]bool) {
 	pl.Confirm = len(pl.Gone)*100 > of*gonePercent
 }
 
-// copyOf returns a copy of a record that may be changed, because the index keeps the original.
+// copyOf returns a copy of a record. The copy may be modified; the original belongs to the index.
 func copyOf(r *record) *record {
 	out := *r
 	return &out
 }
 
-// match finds the member of each row; nil: the row is a new member. A stronger key is tried before a weaker one, and
-// each member matches at most one row. The order is: id, external id, address and name, card, address alone, name
-// alone. The last three count only if exactly one row and one member have the key.
+// match finds the member of each row; nil: the row is a new member. It tries these keys in order: id, external id,
+// address and name, card, address alone, name alone. The last three keys count only if exactly one row and one member
+// have them. Each member matches at most one row.
 func match(x *index, rows []*listed) []*entry {
 	m := &matching{x: x, rows: rows, found: make([]*entry, len(rows)), taken: map[policy.MemberID]bool{}}
 	pass := m.pass
@@ -102,7 +101,7 @@ func match(x *index, rows []*listed) []*entry {
 		}
 		return []string{s}
 	}
-	// The id is certain; the external id is next, for rows without an id.
+	// Match by id first, then by external id for rows without an id.
 	pass(func(r *listed) []string { return one(string(r.ID)) }, func(e *entry) []string { return one(string(e.ID)) },
 		false)
 	anonymous := func(r *listed) bool { return r.ID == "" }
@@ -118,12 +117,12 @@ func match(x *index, rows []*listed) []*entry {
 		}
 		return keys
 	}
-	// Name and address together, then a card.
+	// Match by name and address together, then by card.
 	pass(func(r *listed) []string { return free(r, addressed(r.Name, r.Emails)...) },
 		func(e *entry) []string { return addressed(e.Name, e.Emails) }, false)
 	pass(func(r *listed) []string { return free(r, numbers(r.Cards)...) },
 		func(e *entry) []string { return numbers(e.Cards) }, true)
-	// The address or the name alone, if exactly one row and one member have it.
+	// Match by address or name alone, if exactly one row and one member have it.
 	pass(func(r *listed) []string { return free(r, lowerAll(r.Emails)...) },
 		func(e *entry) []string { return lowerAll(e.Emails) }, true)
 	pass(func(r *listed) []string {
@@ -139,12 +138,12 @@ func match(x *index, rows []*listed) []*entry {
 type matching struct {
 	x     *index
 	rows  []*listed
-	found []*entry // nil: none yet
+	found []*entry // member of each row; nil: no member found yet
 	taken map[policy.MemberID]bool
 }
 
-// pass matches rows and members that have the same key. A key of two members matches none; with unique, a key of two
-// rows matches none either.
+// pass matches rows and members that have the same key. A key that two members have matches no member. With unique, a
+// key that two rows have matches no member either.
 func (m *matching) pass(ofRow func(*listed) []string, ofEntry func(*entry) []string, unique bool) {
 	byKey := m.free(ofEntry)
 	inRows := map[string]int{}
@@ -165,9 +164,9 @@ func (m *matching) pass(ofRow func(*listed) []string, ofEntry func(*entry) []str
 	}
 }
 
-// free returns the members that have no row yet, by their keys; the value is nil if two members have the key.
+// free returns the members that have no row yet by their keys. The value is nil if two members have the key.
 func (m *matching) free(ofEntry func(*entry) []string) map[string]*entry {
-	byKey := map[string]*entry{} // nil: two members have the key
+	byKey := map[string]*entry{} // a nil value means that two members have the key
 	for _, e := range m.x.entries {
 		if m.taken[e.ID] {
 			continue
@@ -191,7 +190,7 @@ func addressed(name string, emails []string) (out []string) {
 	return out
 }
 
-// numbers returns the numbers of cards.
+// numbers returns the numbers of the given cards.
 func numbers(cards []Card) (out []string) {
 	for _, c := range cards {
 		out = append(out, c.Number)
@@ -199,7 +198,7 @@ func numbers(cards []Card) (out []string) {
 	return out
 }
 
-// lowerAll returns texts in lower case.
+// lowerAll returns each text in lower case.
 func lowerAll(all []string) (out []string) {
 	for _, s := range all {
 		out = append(out, strings.ToLower(s))
@@ -207,8 +206,9 @@ func lowerAll(all []string) (out []string) {
 	return out
 }
 
-// checkRows returns a fault for each row that cannot be written: an id of an erased member, a card of another member,
-// too many cards. A card that the list removes from one member may be listed for another.
+// checkRows returns a fault for each row that cannot be written, because the id belonged to an erased member, a card
+// belongs to another member, or there are too many cards. A card that the list removes from one member may be listed
+// for another member.
 func checkRows(x *index, rows []*listed, found []*entry, former map[policy.MemberID]bool,
 	hashes []cardHash) (faults []fault.Field) {
 	owner, removed := cardOwners(x, hashes), removedCards(rows, found, hashes)
@@ -249,8 +249,8 @@ func cardOwners(x *index, hashes []cardHash) map[string]*entry {
 	return owner
 }
 
-// removedCards returns the keys of the cards that members.yaml removes from its members: members.yaml lists all cards
-// of a member.
+// removedCards returns the keys of the cards that the import of a members.yaml removes from members, because
+// members.yaml lists all cards of a member.
 func removedCards(rows []*listed, found []*entry, hashes []cardHash) map[string]bool {
 	removed := map[string]bool{}
 	for i, r := range rows {
@@ -265,8 +265,8 @@ func removedCards(rows []*listed, found []*entry, hashes []cardHash) map[string]
 	return removed
 }
 
-// cardKeys returns the keys that identify a card: its number, and its HMACs if the hub has the card key. A card that
-// was entered by its number and the same card enrolled by its code have one key in common.
+// cardKeys returns the keys that identify a card: the number, and the number's HMACs if the hub has the card key. A
+// card stored as a number and the same card stored as an HMAC have one key in common.
 func cardKeys(number string, hashes []cardHash) (out []string) {
 	b, err := hex.DecodeString(number)
 	if err != nil || len(hashes) == 0 {
@@ -287,8 +287,7 @@ func isSameCard(a, b string, hashes []cardHash) bool {
 	return slices.ContainsFunc(cardKeys(a, hashes), func(key string) bool { return slices.Contains(of, key) })
 }
 
-// over returns what is written for a row: the member e, or a new member if e is nil, with the values of the row. A list
-// with a header adds addresses and subjects; members.yaml, which is complete, replaces them.
+// over returns the write for a row: the member e, or a new member if e is nil, with the values of the row.
 func (r *listed) over(e *entry, source string, hashes []cardHash) write {
 	w := write{record: &record{Member: Member{ID: r.ID, Source: source}}, isNew: e == nil}
 	if e != nil {
@@ -298,7 +297,7 @@ func (r *listed) over(e *entry, source string, hashes []cardHash) write {
 		w.ID = policy.MemberID(newID("m-"))
 	}
 	m := &w.record.Member
-	// Copy the fields that the list has.
+	// Copy the fields for which the list has a column.
 	set := func(field string, f func()) {
 		if r.has[field] {
 			f()
@@ -311,7 +310,7 @@ func (r *listed) over(e *entry, source string, hashes []cardHash) write {
 	set("note", func() { m.Note = r.Note })
 	set("external_id", func() { m.External = r.External })
 	set("guardians", func() { m.Guardians = united(r.Guardians, m.Guardians, strings.EqualFold) })
-	// A complete list replaces addresses and subjects; a list with a header adds to them.
+	// A members.yaml is complete and replaces addresses and subjects. Any other list only adds addresses and subjects.
 	if r.whole {
 		m.Emails, m.Subjects, w.files = r.Emails, r.Subjects, r.files
 		m.Blocked = r.Blocked
@@ -324,8 +323,8 @@ func (r *listed) over(e *entry, source string, hashes []cardHash) write {
 	return w
 }
 
-// united returns the existing values together with the values of a list: a list with one column of addresses does not
-// mean that a member's other addresses are wrong.
+// united returns the member's existing values and the values of a list, each once. It removes no value, because a list
+// often has only one of a member's addresses.
 func united(listed, had []string, same func(a, b string) bool) []string {
 	out := slices.Clone(had)
 	for _, v := range listed {
@@ -336,9 +335,9 @@ func united(listed, had []string, same func(a, b string) bool) []string {
 	return out
 }
 
-// cardsOver determines which cards are added and, if members.yaml lists all cards, which are removed. If a list has the
-// number of a card that is stored as an HMAC, the card is not added a second time: otherwise a lost card would be
-// active again.
+// cardsOver determines which cards the import adds and, for a members.yaml, which cards it removes. If the list
+// contains the number of a card that is stored as an HMAC, the card is not added a second time, because a lost card
+// would then be active again.
 func (r *listed) cardsOver(e *entry, w *write, hashes []cardHash) {
 	var had []Card
 	if e != nil {
@@ -357,8 +356,8 @@ func (r *listed) cardsOver(e *entry, w *write, hashes []cardHash) {
 			w.cards = append(w.cards, c)
 			continue
 		}
-		// The list has the number of a card that depends on the previous card key: store the number, so that the card
-		// remains known after that key is gone, in its present state.
+		// If the list contains the number of a card that depends on the previous card key, store the number. The card then
+		// stays known, in its present state, after that key is deleted.
 		known := slices.ContainsFunc(had, func(x Card) bool { return x.Number == c.Number })
 		if markOf(had[at].Number) != "" && !known {
 			w.numbered = append(w.numbered, Card{ID: had[at].ID, Number: c.Number, Part: c.Part})
@@ -374,7 +373,8 @@ func (r *listed) cardsOver(e *entry, w *write, hashes []cardHash) {
 	}
 }
 
-// sameDay reports whether two times are on the same day at the site, because a list has no times of day.
+// sameDay reports whether two times are on the same day at the site. Only days are compared, because a list has no
+// times of day.
 func (r *listed) sameDay(a, b time.Time) bool {
 	return a.IsZero() == b.IsZero() && (a.IsZero() || policy.DateOf(a, r.zone) == policy.DateOf(b, r.zone))
 }
@@ -394,8 +394,7 @@ func (w *write) fields(e *entry) []string {
 	return out
 }
 
-// effects lists who gains and who loses which right at a machine, among the members that the import writes. Without a
-// policy the list is empty.
+// effects lists the rights at machines that members gain or lose by the import. Without a policy, the list is empty.
 func (pl *plan) effects(x *index, p *policy.Policy, practised Practised, at time.Time) {
 	if p == nil || len(pl.writes) == 0 {
 		return
@@ -416,7 +415,7 @@ func (pl *plan) effects(x *index, p *policy.Policy, practised Practised, at time
 	}
 }
 
-// besides returns the rights in some that are not in others, each role once.
+// besides returns the rights that are in some but not in others, each role once.
 func besides(w write, m policy.MachineID, some, others []analysis.Right) (out []Right) {
 	for _, r := range some {
 		x := Right{Member: w.ID, Name: w.Name, Machine: m, Role: r.Role.String(), Supervised: r.Supervised}

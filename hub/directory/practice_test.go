@@ -28,8 +28,8 @@ func (w *world) practisedPolicy() *policy.Policy {
 	return p
 }
 
-// A preview counts practice as the machine does: if an import removes the right, only a member with enough hours loses
-// it.
+// A preview counts practice as a machine does: if an import ends a badge, only a member with enough hours of practice
+// loses the right.
 func TestPreviewsCountPractice(t *testing.T) {
 	w := newWorld(t)
 	w.takeSite(example)

@@ -20,7 +20,7 @@ func hashUnder(key string) func([]byte) string {
 	}
 }
 
-// changing returns a directory in the middle of a change of the card key.
+// changing returns the directory of a site that is changing its card key.
 func changing(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
@@ -41,8 +41,8 @@ func (w *world) beginChange() {
 	}
 }
 
-// A list has a card by its number, and the directory stores the card by its HMAC, with the state lost: the card stays
-// lost after an import of the list, and after a tap of the card during a change of the card key.
+// The directory stores a card as an HMAC with the state lost, and a list contains the card's number. The card must stay
+// lost after an import of the list, and after a tap during a change of the card key.
 func TestLostCardStaysLostThroughImportsAndAChangeOfTheCardKey(t *testing.T) {
 	number := []byte{0x5e, 0xaa, 0xbb, 0xcc}
 	list := Import{Name: "list.csv", Data: []byte("name,email,card\nLea,lea@biklab.example,5EAABBCC\n")}
@@ -63,7 +63,7 @@ func TestLostCardStaysLostThroughImportsAndAChangeOfTheCardKey(t *testing.T) {
 		if when == "during" {
 			w.bring(list)
 		}
-		if when == "added twice" { // an earlier version of the hub imported the card
+		if when == "added twice" { // an earlier version of the hub has imported the card
 			err := w.Members.core.write(t.Context(), owner, "cards.write", func(c *change) (string, string, error) {
 				return "", "", c.insertCard(t.Context(), lea.ID, &Card{ID: "c-2", Number: "5eaabbcc", State: Active, Since: w.now})
 			})
@@ -80,8 +80,8 @@ func TestLostCardStaysLostThroughImportsAndAChangeOfTheCardKey(t *testing.T) {
 	}
 }
 
-// A list has the number of a card during a change of the card key: the holder does not need to tap the card, because
-// the number keeps the card known, in its state, after the previous key is removed.
+// During a change of the card key, the import of a list stores the number of a card. The member then need not tap the
+// card, which stays known in its state after the previous key is deleted.
 func TestListBindsACardToTheNewKey(t *testing.T) {
 	for _, state := range []CardState{Active, Lost} {
 		w := changing(t)

@@ -12,7 +12,7 @@ import (
 	"portillon/policy"
 )
 
-// each calls f for every row, closes rows, and returns the first error. Its parameters rows and err are the results of
+// each calls f for every row, closes rows, and returns the first error. The parameters rows and err are the results of
 // Query.
 func each(rows *sql.Rows, err error, f func(*sql.Rows) error) error {
 	if err != nil {
@@ -27,20 +27,19 @@ func each(rows *sql.Rows, err error, f func(*sql.Rows) error) error {
 	return rows.Err()
 }
 
-// batch is the number of members that one statement reads. The statements below always have this number of parameters,
-// so that the database prepares each statement once.
+// batch is the number of members that one statement reads. Each statement below always has this number of parameters,
+// so that the database prepares the statement only once.
 const batch = 50
 
-// record is a member with fields that only this package needs: the place in the order of members.yaml, the files of
-// badges in the member's row, and the parts of each badge that decisions need. A record of the index is never changed.
+// record is a member with fields that only this package needs. The records of the index are never modified.
 type record struct {
 	Member
 	place int64
-	files []string // files of badges/ that the member's entry in members.yaml lists
+	files []string // names of badge files in the member's entry of members.yaml
 	held  []held   // same order as Badges
 }
 
-// load reads members with their values, cards and badges, in the order of ids. Ids without a member are left out.
+// load reads members with their values, cards and badges, in the order of ids. It skips ids without a member.
 func load(ctx context.Context, r reader, ids []policy.MemberID) ([]*record, error) {
 	var out []*record
 	for len(ids) > 0 {
@@ -105,7 +104,7 @@ func scanMember(rows *sql.Rows) (*record, error) {
 	return &m, nil
 }
 
-// The kinds of member_value.
+// The kinds of values in the table member_value.
 const (
 	emailValue    = "email"
 	subjectValue  = "subject"
@@ -123,7 +122,7 @@ func loadValues(ctx context.Context, r reader, args []any, byID map[policy.Membe
 	return each(rows, err, func(rows *sql.Rows) error { return scanValue(rows, byID) })
 }
 
-// scanValue adds one value to its member. A value of an unknown kind is left out.
+// scanValue adds the value in a row to its member. It skips a value of an unknown kind.
 func scanValue(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	var id policy.MemberID
 	var kind, value string
@@ -157,7 +156,7 @@ func loadCards(ctx context.Context, r reader, args []any, byID map[policy.Member
 	return each(rows, err, func(rows *sql.Rows) error { return scanCard(rows, byID) })
 }
 
-// scanCard adds one card to its member.
+// scanCard adds the card in a row to its member.
 func scanCard(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	var id policy.MemberID
 	var c Card
@@ -172,11 +171,11 @@ func scanCard(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	return nil
 }
 
-// lastOf returns the last four digits of a card number, which actors see who may not see the number.
+// lastOf returns the last four digits of a card number. Actors who may not see the number see only these.
 func lastOf(number string) string { return number[max(0, len(number)-4):] }
 
-// held is the part of a badge that decisions need. standing is the result of the status lists, checked when the lists
-// were read; hosted reports that the badge was proved by its address and not by a signature.
+// held is the part of a badge that decisions need. standing is the result of the status lists, and checked is the time
+// when they were read. hosted is true if the badge was proved by its address instead of a signature.
 type held struct {
 	issuer, achievement string
 	proved, hosted      bool
@@ -186,13 +185,13 @@ type held struct {
 	to                  recipient
 }
 
-// recipient is the person that a badge was issued to, in the form that the badge has. It is stored as JSON.
+// recipient identifies the person to whom a badge was issued, as the badge does. The database stores it as JSON.
 type recipient struct {
 	Subject     string               `json:"subject,omitempty"`
 	Identifiers []openbadge.Identity `json:"identifiers,omitempty"`
 }
 
-// badge returns the parts of a badge that openbadge.Badge.IsFor needs.
+// badge returns a badge with only the fields that openbadge.Badge.IsFor needs.
 func (r recipient) badge() *openbadge.Badge {
 	return &openbadge.Badge{Subject: r.Subject, Identifiers: r.Identifiers}
 }
@@ -209,7 +208,7 @@ func loadBadges(ctx context.Context, r reader, args []any, byID map[policy.Membe
 	return each(rows, err, func(rows *sql.Rows) error { return scanBadge(rows, byID) })
 }
 
-// scanBadge adds one badge to its member: for people (Badge) and for decisions (held).
+// scanBadge adds the badge in a row to its member, as a Badge for people and as a held for decisions.
 func scanBadge(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	var b Badge
 	var h held
@@ -225,7 +224,7 @@ func scanBadge(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	if m == nil {
 		return nil
 	}
-	if len(checks) > 0 { // loadAll does not select the checks
+	if len(checks) > 0 { // checks are empty in the rows that loadAll selects
 		if err := json.Unmarshal(checks, &b.Checks); err != nil {
 			return err
 		}
@@ -240,7 +239,7 @@ func scanBadge(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	return nil
 }
 
-// one reads a member; the error is *fault.NotFound if there is none.
+// one reads one member. The error is *fault.NotFound if the member does not exist.
 func one(ctx context.Context, r reader, id policy.MemberID) (*record, error) {
 	all, err := load(ctx, r, []policy.MemberID{id})
 	if err != nil {
@@ -252,8 +251,8 @@ func one(ctx context.Context, r reader, id policy.MemberID) (*record, error) {
 	return all[0], nil
 }
 
-// loadAll reads every member, in the order of places, in four statements. The checks of badges are left out: the index
-// does not need them, and they are most of the data.
+// loadAll reads every member with four statements, in the order of places. It leaves out the checks of badges, which
+// are most of the data, because the index does not need them.
 func loadAll(ctx context.Context, r reader) ([]*record, error) {
 	var out []*record
 	byID := map[policy.MemberID]*record{}
@@ -286,16 +285,16 @@ func loadAll(ctx context.Context, r reader) ([]*record, error) {
 	return out, each(rows, err, func(rows *sql.Rows) error { return scanBadge(rows, byID) })
 }
 
-// save writes a member's row and values; cards and badges have separate rows. It raises the version and touches the
-// member.
+// save writes a member's row and values, but not the cards and badges. It increments the version, and marks the member
+// as changed.
 func (c *change) save(ctx context.Context, m *record) error {
 	until := ""
 	if m.Until != (policy.Date{}) {
 		until = m.Until.String()
 	}
-	// A change of cards or badges raises the version as well.
+	// Increment the version. A change of only cards or badges calls save too.
 	m.Version, m.Changed = m.Version+1, c.now.UTC().Truncate(time.Millisecond)
-	// A new member is placed after all others.
+	// Place a new member after all others.
 	if m.place == 0 {
 		if err := c.QueryRow(ctx, `SELECT COALESCE(MAX(place), 0) + 1 FROM member WHERE site =
 			$1`).Scan(&m.place); err != nil {
@@ -314,7 +313,7 @@ func (c *change) save(ctx context.Context, m *record) error {
 		return err
 	}
 	c.touch(m.ID)
-	// Values are few: delete them all and write them again, in their order.
+	// A member has few values, so delete all of them and write them again in order.
 	if _, err := c.Exec(ctx, `DELETE FROM member_value WHERE site = $1 AND member = $2`, string(m.ID)); err != nil {
 		return err
 	}

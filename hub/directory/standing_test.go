@@ -109,7 +109,7 @@ func TestRolesFromBadgesEndWithTheMembershipAndTheirBadge(t *testing.T) {
 	}
 }
 
-// Roles are cached for a minute and no longer, because a role may end at a time of day.
+// Roles are cached for at most a minute, because a role may end at any time of the day.
 func TestRolesAreRecalculatedAfterAMinute(t *testing.T) {
 	w := crowd(t, 20)
 	id, before := withRole(t, w)
@@ -137,8 +137,8 @@ func TestRolesAreRecalculatedAfterAMinute(t *testing.T) {
 	}
 }
 
-// BenchmarkStanding measures the question that each request of a member asks, and compares it with reading one row by
-// its key.
+// BenchmarkStanding measures Lookup.Standing, which each request of a member calls, and compares it with reading one
+// row by its key.
 func BenchmarkStanding(b *testing.B) {
 	w := crowd(b, 2000)
 	ctx := context.Background()

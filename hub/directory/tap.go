@@ -15,9 +15,9 @@ import (
 	"portillon/wire"
 )
 
-// UnknownTap is an unknown card that was tapped at a machine, from the machine's record. Card has a mark if its HMAC
-// was made with the previous card key (wire.MarkCard). Card and Code are empty if the seal could not be opened or the
-// card key is unknown: the tap is then listed, but its card cannot be assigned.
+// UnknownTap is the tap of an unknown card at a machine, from the machine's record. Card is the HMAC of the card's
+// number, with a mark if it was made with the previous card key (wire.MarkCard). Card and Code are empty if the sealed
+// number cannot be read or the card key is unknown. The tap is then listed, but the card cannot be assigned.
 type UnknownTap struct {
 	wire.EnrolCard
 	Machine    policy.MachineID
@@ -26,18 +26,17 @@ type UnknownTap struct {
 	At         time.Time
 }
 
-// tapLife is how long a tap is listed and its card can be assigned, which is the lifetime of its code.
+// tapLife is the time for which a tap is listed and the card can be assigned. It equals the lifetime of the tap's code.
 const tapLife = wire.CodeLife
 
-// grouped holds the taps of one unknown card: the last tap, the number of taps, and the HMAC of the card (empty: not
-// known).
+// grouped is a group of taps of one unknown card: the last tap, the number of taps, and the card's HMAC.
 type grouped struct {
 	Tap
-	card string // HMAC; empty: not known
+	card string // HMAC of the card; empty: unknown
 }
 
-// recent returns the unknown cards of the last 24 hours, the last tapped first. A card that has been assigned to a
-// member is left out.
+// recent returns the unknown cards that were tapped in the last 24 hours, the last tapped first. It leaves out cards
+// that have been assigned to a member.
 func (s *Taps) recent(ctx context.Context) ([]grouped, error) {
 	if s.taps == nil {
 		return nil, nil
@@ -50,7 +49,7 @@ func (s *Taps) recent(ctx context.Context) ([]grouped, error) {
 	slices.SortStableFunc(all, func(a, b UnknownTap) int { return b.At.Compare(a.At) })
 	byKey := map[string]int{}
 	var out []grouped
-	// Group the taps of one card. A card without an HMAC cannot be recognised: each of its taps forms a separate group.
+	// Group the taps by card. A tap without an HMAC forms a separate group, because its card cannot be recognised.
 	for _, t := range all {
 		if now.Sub(t.At).Abs() > tapLife {
 			continue
@@ -71,7 +70,7 @@ func (s *Taps) recent(ctx context.Context) ([]grouped, error) {
 	return s.unassigned(ctx, out)
 }
 
-// unassigned returns the cards in all that no member has.
+// unassigned returns those cards in all that belong to no member.
 func (s *Taps) unassigned(ctx context.Context, all []grouped) ([]grouped, error) {
 	x, err := s.core.index.current(ctx)
 	if err != nil {
@@ -129,9 +128,9 @@ func (s *Taps) Unknown(ctx context.Context, a actor.Actor, page Page) ([]Tap, st
 	return out, "", nil
 }
 
-// Assign assigns the card of a tap to a member, by the card's HMAC: the hub never knows the number. The actor needs
-// actor.WriteCards about the member, and actor.ReadTaps. The error is *fault.NotFound for a tap that is no longer
-// listed, and *fault.Invalid if the machine did not seal the card for this hub.
+// Assign assigns the card of a tap to a member. It stores the card's HMAC, because the hub does not know the number.
+// The actor needs actor.WriteCards about the member, and actor.ReadTaps. The error is *fault.NotFound if the tap is no
+// longer listed, and *fault.Invalid if the machine did not seal the card's number for this hub.
 func (s *Taps) Assign(ctx context.Context, a actor.Actor, tapID string, id policy.MemberID) (Card, error) {
 	if err := cmp.Or(a.May(actor.WriteCards, about(id)), a.May(actor.ReadTaps, actor.Target{})); err != nil {
 		return Card{}, err

@@ -39,7 +39,7 @@ type Rule struct {
 	Kinds         []string           `json:"kinds"`         // kinds of interventions that count
 	Within        int64              `json:"within_s"`      // maximum age in seconds; 0: any age
 	EndorsedBy    policy.BadgeID     `json:"endorsed_by,omitempty"`
-	AtTheTime     bool               `json:"at_the_time,omitempty"` // whether the endorser must confirm each at the machine
+	AtTheTime     bool               `json:"at_the_time,omitempty"` // the endorser must confirm each at the machine
 	Spread        int                `json:"spread,omitempty"`      // required number of different days; 0: any days
 	Zone          string             `json:"zone,omitempty"`        // IANA name of the zone for days; with Spread only
 }

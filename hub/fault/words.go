@@ -46,7 +46,7 @@ func readWords(text string) (*Words, error) {
 		code, both, ok := strings.Cut(line, " = ")
 		fr, en, two := strings.Cut(both, " | ")
 		if !ok || !two || fr == "" || en == "" || codes[code] {
-			return nil, fmt.Errorf("messages.txt:%d: line %q is malformed or has a used code: want \"code = français | English\"", i+1, line)
+			return nil, fmt.Errorf("messages.txt:%d: line %q is malformed or repeats a code", i+1, line)
 		}
 		codes[code] = true
 		m, err := newMessage(code, fr, en)
