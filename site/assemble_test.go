@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-// hard holds members with every field of members.yaml, and with texts that YAML could misinterpret.
+// hard contains members with every field of members.yaml, and with texts that YAML could misinterpret.
 var hard = []Member{
 	{ID: "m-1", Name: `Léa "L." \ O'Neil # no comment: { } [ ] & * ! | > % @`, Language: "fr",
 		Emails:   []string{"a@example.org", "b@example.org"},
@@ -44,7 +44,7 @@ func TestFormattedMembersAreReadBackUnchanged(t *testing.T) {
 	}
 }
 
-// Every form of a card's number that CardEntry writes is read back unchanged.
+// ParseCardEntry reads every form of a card's number that CardEntry writes as the same number.
 func TestCardEntryIsReadBackUnchanged(t *testing.T) {
 	for _, text := range []string{"62E3086CED", "hex:0012345678", "hex:12345678", "dec:0012345678", "dec:4294967295",
 		"wiegand26:188,24910", "wiegand26:0,1", "hmac:" + strings.Repeat("5a", 32), "04A224BA115E80"} {

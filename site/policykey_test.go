@@ -65,7 +65,7 @@ func policyOrder(t *testing.T) Order {
 	}
 }
 
-// Machines accept a bundle that was built from a policy file signed on another computer, and members are limited to
+// Machines accept a bundle that was built with a policy file from another computer. In this bundle, members have only
 // their signed bindings.
 func TestBundleIsLimitedToTheSignedPolicyFile(t *testing.T) {
 	policy, keys := policySigner(t, "portillon:policy:biklab")
@@ -174,7 +174,8 @@ func TestInvalidPolicyOrdersAreRefused(t *testing.T) {
 	}
 }
 
-// The first release refuses chunks with unknown names, so a site without signed bindings must not have such chunks.
+// Machines with the first release refuse chunks with unknown names, so the bundle of a site without signed bindings
+// must not have such chunks.
 func TestBundleHasNewChunksOnlyWithSignedBindings(t *testing.T) {
 	policy, _ := policySigner(t, "portillon:policy:biklab")
 	for name, c := range map[string]struct {

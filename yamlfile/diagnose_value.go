@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// place checks the column of an entry, and opens and closes blocks.
+// place checks the column of an entry, and begins or ends blocks.
 func (d *diagnosis) place(column int, dash bool) {
 	left := d.closeBlocks(column, dash)
 	n := len(d.levels)
-	if n > 4*MaxDepth { // valid files are not nested that deep
+	if n > 4*MaxDepth { // no valid file is nested so deep
 		d.lost = true
 		return
 	}
@@ -27,20 +27,20 @@ func (d *diagnosis) place(column int, dash bool) {
 	case top.open && (top.column < column || dash):
 		top.open = false
 		d.levels = append(d.levels, fresh)
-	case top.column < column && d.plain && dash: // a plain scalar that continues
+	case top.column < column && d.plain && dash: // the line continues a plain scalar
 	default:
 		d.misplaced(column, dash, *top, left)
 	}
 }
 
-// closeBlocks ends the blocks that are more indented than an entry at column. It returns the last ended block, or the
-// zero level if none ends.
+// closeBlocks ends all blocks with more indentation than an entry at column. It returns the block that it ended last,
+// or the zero level.
 func (d *diagnosis) closeBlocks(column int, dash bool) (left level) {
 	n := len(d.levels)
 	for ; n > 0 && d.levels[n-1].column > column; n-- {
 		left = d.levels[n-1]
 	}
-	// A list may begin in the same column as its key: the next key of that column ends the list.
+	// A list may begin in the same column as the key above it. The next key in that column ends the list.
 	if n > 1 && d.levels[n-1].column == column && d.levels[n-1].dash && !dash && d.levels[n-2].column == column {
 		n--
 	}
@@ -48,7 +48,7 @@ func (d *diagnosis) closeBlocks(column int, dash bool) (left level) {
 	return left
 }
 
-// misplaced reports an entry whose column matches neither the present block nor the block that ended above it.
+// misplaced reports an entry whose column matches neither the current block nor the block that ended before the entry.
 func (d *diagnosis) misplaced(column int, dash bool, top, left level) {
 	switch {
 	case top.column < column && left.first > 0:
@@ -82,7 +82,7 @@ func beginIn(l level) string {
 func (d *diagnosis) value(l []rune, i int) {
 	d.plain = false
 	if i >= len(l) || l[i] == '#' {
-		return // the value may follow on the next lines
+		return // the value may follow in the next lines
 	}
 	if n := len(d.levels); n > 0 {
 		d.levels[n-1].open = false

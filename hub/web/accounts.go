@@ -14,7 +14,7 @@ import (
 	"portillon/policy"
 )
 
-// accountPages are the pages of all accounts and of the audit log.
+// accountPages serves the pages of accounts and of the audit log.
 type accountPages struct {
 	accounts Accounts
 	machines Machines
@@ -33,10 +33,10 @@ func (p *accountPages) routes() []route {
 // accountsPage is the data of the page of accounts.
 type accountsPage struct {
 	Accounts []account.Account
-	Machines []policy.MachineID // choices for a role at a machine
+	Machines []policy.MachineID // machines for which a role can be given
 	Next     string
 	Form     form
-	Code     string // a one-time code, shown once
+	Code     string // one-time code, which is shown only once
 	For      string
 }
 
@@ -54,14 +54,15 @@ func accountForm() form {
 			{"member", "role.member"}, {"administrator", "role.administrator"}, {"owner", "role.owner"}}}}}
 }
 
-// showAccounts renders the page of accounts. change modifies the page's data, for example to show the faults of a form.
+// showAccounts renders the page of accounts. change may modify the page's data, for example to show the faults of a
+// form.
 func (p *accountPages) showAccounts(q *request, status int, change func(*accountsPage)) error {
 	list, next, err := p.accounts.Registry.List(ctxOf(q), q.actor, account.Page{After: q.r.URL.Query().Get("after")})
 	if err != nil {
 		return err
 	}
 	d := accountsPage{Accounts: list, Form: accountForm()}
-	// opened by a link on the page of a member
+	// A link on a member's page opens the form with the member filled in.
 	if v := q.r.URL.Query(); q.r.Method == http.MethodGet && v.Get("member") != "" {
 		d.Form = d.Form.keep(v)
 	}
@@ -104,7 +105,7 @@ func (p *accountPages) addAccount(q *request) error {
 	return p.withCode(q, made.ID, made.Name)
 }
 
-// withCode shows a one-time code, with which the account's owner chooses a password.
+// withCode shows a one-time code. With this code, the owner of the account chooses a password.
 func (p *accountPages) withCode(q *request, id, name string) error {
 	code, err := p.accounts.Recovery.ResetCode(ctxOf(q), q.actor, id)
 	if err != nil {
@@ -138,7 +139,7 @@ func (p *accountPages) changeAccount(q *request) error {
 	return q.to("/settings/accounts", "account-changed")
 }
 
-// setMachineRole gives an account a role at a machine. An empty role removes the role that an administrator gave.
+// setMachineRole sets the role of an account at a machine. An empty role removes the role that an administrator gave.
 func setMachineRole(a *account.Account, m policy.MachineID, r actor.Role) {
 	a.Machines = maps.Clone(a.Machines)
 	if r == "" {

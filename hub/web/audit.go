@@ -7,7 +7,7 @@ import (
 	"portillon/hub/fault"
 )
 
-// readAudited reads audit.txt, which has the texts that services write to the audit log, in both languages.
+// readAudited parses audit.txt, which contains the texts that services write to the audit log, in both languages.
 func readAudited() (*fault.Words, error) {
 	text, err := files.ReadFile("audit.txt")
 	if err != nil {
@@ -16,21 +16,21 @@ func readAudited() (*fault.Words, error) {
 	return fault.Parse(string(text))
 }
 
-// lists describes the texts of the audit log that contain a list, by their code in audit.txt: the prefix of the list's
-// message keys, and the separator of its elements.
+// lists describes the texts of the audit log that contain a list. The key is the text's code in audit.txt. The value
+// has the prefix of the message keys for the list's elements, and the separator between the elements.
 var lists = map[string]struct{ prefix, between string }{
 	"changed": {"audit.field.", ", "}, "added-account": {"", ", "}, "removed-account": {"", ", "},
 	"changed-account": {"", ", "}, "token-made": {"act.", " "},
 }
 
-// spoken is a text in the language of the page. Foreign is true for a text without a translation, such as an entry of a
-// different release.
+// spoken is a text in the language of the page. Foreign is true for a text without a translation, such as an entry that
+// another release wrote.
 type spoken struct {
 	Text    string
 	Foreign bool
 }
 
-// audited returns an entry of the audit log in the language of the page; nil: the entry is empty.
+// audited translates an entry of the audit log to the language of the page; nil: the entry is empty.
 func (p *Pages) audited(l tongue, text string) *spoken {
 	if text == "" {
 		return nil

@@ -64,7 +64,7 @@ func TestAuditLogIsTranslatedToFrench(t *testing.T) {
 	}
 }
 
-// Every value that an entry may contain has a French text.
+// Every value that an entry of the audit log may contain has a French text.
 func TestEveryValueOfTheAuditLogHasAFrenchText(t *testing.T) {
 	p, fr := auditedPages(t)
 	for _, s := range []directory.CardState{directory.Active, directory.Lost, directory.Blocked, directory.Replaced} {

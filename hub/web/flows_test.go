@@ -12,7 +12,7 @@ import (
 	"portillon/hub/web/webtest"
 )
 
-// hostile is text that would break out of incorrect escaping.
+// hostile is a text that runs a script if a page does not escape it correctly.
 const hostile = `x"'><script>alert(1)</script><img src=x ` +
 	`onerror=alert(1)>{{.}}</textarea></title>javascript:alert(1)&amp;` + "\u202e`"
 

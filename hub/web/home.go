@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// todayPages are the start page, the page of today, and the page about the hub.
+// todayPages serves the start page, the page of today, and the page about the hub.
 type todayPages struct {
 	naming    *machinePages
 	directory Directory
@@ -20,13 +20,13 @@ type todayPages struct {
 	version   string
 }
 
-// routes returns the pages.
+// routes returns the routes of these pages.
 func (p *todayPages) routes() []route {
 	return []route{{"GET /{$}", p.home}, {"GET /about", p.about}, {"GET /today", p.today}}
 }
 
-// home answers GET /: the page of today for users who may see sessions of machines or members, and the own record for
-// other members.
+// home answers GET /. It redirects users who may see members or the sessions of machines to the page of today, and
+// other members to their own record.
 func (p *todayPages) home(q *request) error {
 	switch {
 	case q.actor.Account == "":
@@ -38,7 +38,7 @@ func (p *todayPages) home(q *request) error {
 	return q.to("/today", "")
 }
 
-// about answers GET /about: what the hub is, and how to make a browser trust its certificate.
+// about answers GET /about with a page that explains the hub, and how a browser can trust the hub's certificate.
 func (p *todayPages) about(q *request) error {
 	return q.render(200, "about", "settings", "about.title", p.version)
 }
@@ -48,20 +48,20 @@ func (p *todayPages) about(q *request) error {
 type todayPage struct {
 	On, Off []standing
 	Free    []standing
-	Start   bool // there is no machine yet, and the user may add machines
+	Start   bool // the site has no machine yet, and the user may add machines
 	Taps    []directory.Tap
 	Ended   []directory.Ending
 	Soon    []directory.Ending
 	MoreEnd int
 }
 
-// standing is a machine with the name of its current user.
+// standing is a machine together with the name of the machine's current user.
 type standing struct {
 	enrol.Machine
-	Who string // empty: unknown, or the reader may not see it
+	Who string // name of the user; empty: unknown, or the reader may not see the name
 }
 
-// Attention reports whether someone should check the machine.
+// Attention reports whether somebody should check the machine.
 func (s standing) Attention() bool {
 	st := s.Standing
 	return len(st.Tags) > 0 || len(st.Faults) > 0 || st.Phase == "fault" || !s.Revoked.IsZero() || !s.Enrolled.IsZero() &&
@@ -71,7 +71,7 @@ func (s standing) Attention() bool {
 		st.Clock == "untrusted"
 }
 
-// shown is the maximum number of endings on the page of today.
+// shown is the maximum number of past and of coming endings on the page of today.
 const shown = 8
 
 // today answers GET /today.
@@ -113,7 +113,7 @@ func (p *todayPages) machinesOfToday(q *request, d *todayPage) error {
 		switch {
 		case m.Standing.Session != nil:
 			d.On = append(d.On, s)
-		case !s.Attention() && m.Standing.Online: // a machine that waits for its enrolment is not available
+		case !s.Attention() && m.Standing.Online: // not available: a machine that waits for its enrolment
 			d.Free = append(d.Free, s)
 		}
 		if s.Attention() {
@@ -123,7 +123,7 @@ func (p *todayPages) machinesOfToday(q *request, d *todayPage) error {
 	return nil
 }
 
-// machinePages are the pages of machines.
+// machinePages serves the pages of machines.
 type machinePages struct {
 	directory      Directory
 	machineName    func(tongue, policy.MachineID) string
@@ -133,7 +133,7 @@ type machinePages struct {
 	policyMachines func() []policy.MachineID
 }
 
-// standing returns a machine with the name of its current user, if the reader may see it.
+// standing returns a machine together with the name of the machine's current user, if the reader may see the name.
 func (p *machinePages) standing(q *request, m enrol.Machine) (standing, error) {
 	s := standing{Machine: m}
 	if m.Standing.Session == nil {
@@ -144,7 +144,7 @@ func (p *machinePages) standing(q *request, m enrol.Machine) (standing, error) {
 	return s, err
 }
 
-// nameOf returns a member's name. It is empty if the reader may not see it, or if the member was removed.
+// nameOf returns a member's name. The name is empty if the reader may not see it or the member was removed.
 func (p *machinePages) nameOf(q *request, id policy.MemberID) (string, error) {
 	if p.directory == (Directory{}) || id == "" {
 		return "", nil
@@ -157,7 +157,8 @@ func (p *machinePages) nameOf(q *request, id policy.MemberID) (string, error) {
 	return m.Name, err
 }
 
-// split separates past endings from coming ones, up to shown of each, and counts the rest.
+// split separates past endings from coming endings. It returns up to shown endings of each kind, and the number of all
+// other endings.
 func split(ends []directory.Ending, now time.Time) (ended, soon []directory.Ending, more int) {
 	for _, e := range ends {
 		to := &soon

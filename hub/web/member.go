@@ -10,7 +10,8 @@ import (
 	"portillon/policy"
 )
 
-// recordPages are the forms that change a member's cards, badges and codes, or the record as a whole.
+// recordPages serves the forms that change a member's cards, badges and codes, and the forms that merge or erase a
+// member.
 type recordPages struct {
 	members   *memberPages
 	accounts  Accounts
@@ -84,8 +85,8 @@ func (p *recordPages) addBadges(q *request) error {
 	return q.to(memberHome(q)+"#badges", "badge-added")
 }
 
-// printCodes answers POST /members/{id}/codes. The page with the codes is the response to the POST, because the codes
-// are shown once.
+// printCodes answers POST /members/{id}/codes. The response to the POST is the page with the codes itself, without a
+// redirect, because the codes are shown only once.
 func (p *recordPages) printCodes(q *request) error {
 	if p.accounts == (Accounts{}) {
 		return errNoPage
@@ -97,7 +98,7 @@ func (p *recordPages) printCodes(q *request) error {
 	return p.members.again(q, 200, func(d *memberPage) { d.Codes = codes })
 }
 
-// printed is the number of codes that a member gets on paper at once.
+// printed is the number of sign-in codes that are printed for a member at once.
 const printed = 5
 
 // addBadgeURL answers POST /members/{id}/badges/url.
@@ -124,7 +125,8 @@ func (p *recordPages) removeBadge(q *request) error {
 	return q.to(memberHome(q)+"#badges", "badge-removed")
 }
 
-// mergePage is the data of the page that first selects, then confirms, the record to merge into another one.
+// mergePage is the data of the page on which a user selects another member to merge into this one, and then confirms
+// the merge.
 type mergePage struct {
 	Keep  directory.Member
 	Drop  *directory.Member

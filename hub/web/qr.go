@@ -7,14 +7,14 @@ import (
 	"rsc.io/qr"
 )
 
-// square is a QR code (ISO/IEC 18004) as an SVG path in a square of Size units, which includes the quiet zone of four
-// units on each side.
+// square is a QR code (ISO/IEC 18004) as an SVG path in a square of Size units. The square includes a quiet zone of
+// four units on each side.
 type square struct {
 	Size int
 	Path string
 }
 
-// newSquare returns a QR code with error correction level M (15 % may be unreadable). nil: the text is too long.
+// newSquare returns a QR code with error correction level M (15 % may be unreadable); nil: the text is too long.
 func newSquare(text string) *square {
 	c, err := qr.Encode(text, qr.M)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"portillon/hub/fault"
 )
 
-// settingPages are the pages of the own account: password, sessions and tokens.
+// settingPages serves the pages of the user's own account: password, sessions and tokens.
 type settingPages struct {
 	accounts Accounts
 	now      func() time.Time
@@ -27,7 +27,7 @@ func (p *settingPages) routes() []route {
 	}
 }
 
-// settingsPage is the data of the page of settings.
+// settingsPage is the data of the settings page.
 type settingsPage struct {
 	Sessions []account.Session
 	Password form
@@ -42,9 +42,9 @@ func passwordForm() form {
 			Auto: "new-password"}}}
 }
 
-// showSettings renders the page of settings. change modifies its data.
+// showSettings renders the settings page. change may modify the page's data.
 func (p *settingPages) showSettings(q *request, status int, change func(*settingsPage)) error {
-	if q.actor.Account == "" { // no account: the services would answer for the account ""
+	if q.actor.Account == "" { // the services would answer for the account ""
 		return &actor.Denied{Act: actor.ReadOwn}
 	}
 	list, err := p.accounts.Sessions.Active(ctxOf(q), q.actor, q.actor.Account)
@@ -96,13 +96,13 @@ func (p *settingPages) endSession(q *request) error {
 // tokensPage is the data of the page of tokens.
 type tokensPage struct {
 	Tokens []account.Token
-	Made   *account.Token // a new token with its text, shown once
+	Made   *account.Token // new token with its text, which is shown only once
 	Form   form
 	Acts   []actor.Act
 	Chosen map[string]bool
 }
 
-// showTokens renders the page of tokens. change modifies its data.
+// showTokens renders the page of tokens. change may modify the page's data.
 func (p *settingPages) showTokens(q *request, status int, change func(*tokensPage)) error {
 	list, err := p.accounts.Tokens.Issued(ctxOf(q), q.actor, q.actor.Account)
 	if err != nil {
@@ -140,7 +140,7 @@ func (p *settingPages) newToken(q *request) error {
 	}
 	day, err := time.ParseInLocation("2006-01-02", v.Get("expires"), p.zone())
 	made := account.Token{}
-	// Check the form; the service checks the name and the permissions.
+	// Check the date and the scopes. The service checks the name and the permissions.
 	switch {
 	case err != nil:
 		err = &fault.Invalid{Faults: []fault.Field{{Field: "expires", Given: v.Get("expires"), Wrong: "not a date",

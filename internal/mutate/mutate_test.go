@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// tiny loads the package in testdata, for which the tests know all mutants.
+// tiny loads the package testdata/tiny. The tests know all mutants of this package.
 func tiny(t *testing.T) *source {
 	t.Helper()
 	dir, err := filepath.Abs("testdata/tiny")
@@ -63,7 +63,7 @@ func TestLogCallsAndDeclarationsAreNotMutated(t *testing.T) {
 	}
 }
 
-// All candidates of the package compile together, except one that leaves a variable unused.
+// All candidates of package tiny compile together, except one that leaves a variable unused.
 func TestMutantsThatDoNotCompileAreNotChosen(t *testing.T) {
 	s := tiny(t)
 	all := s.candidates()
@@ -83,7 +83,7 @@ func TestMutantsThatDoNotCompileAreNotChosen(t *testing.T) {
 	}
 }
 
-// An edit of one function must not change the choice among the mutants of other functions.
+// An edit of one function must not change which mutants of other functions are chosen.
 func TestChoiceDoesNotDependOnOtherFunctions(t *testing.T) {
 	s := tiny(t)
 	all := s.candidates()
