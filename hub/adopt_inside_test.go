@@ -156,7 +156,7 @@ func TestAdoptionStopsIfSomethingCannotBeRead(t *testing.T) {
 		site   func(*site.Site)
 		want   string
 	}{
-		"a hub beside a site of files": {config: func(c *Config) { c.Web.Listen = "" }, want: "hub.yaml has no web:"},
+		"a hub beside a site of files": {config: func(c *Config) { c.Web.Listen = "" }, want: "hub.yaml has no web section"},
 		"no hub key":                   {config: func(c *Config) { c.Key += ".gone" }, want: "no such file"},
 		"no card key":                  {config: func(c *Config) { c.Join.CardKey += ".gone" }, want: "no such file"},
 		"no password": {config: func(c *Config) {

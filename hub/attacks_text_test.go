@@ -44,7 +44,7 @@ func headerInjection(t *testing.T, r *rig) {
 	}
 	for path, field := range map[string]string{"/members": "name", "/machines": "id", "/settings/accounts": "name",
 		"/sign-in": "name", "/sign-in/mail": "email", "/members/m-1/merge": "drop", "/policy/back": "comment"} {
-		r.noEvil(t, "POST "+path, r.form(owner, path, nil, field, evil, "password", evil))
+		r.noEvil(t, "POST "+path, r.post(owner, path, nil, field, evil, "password", evil))
 	}
 	m := directory.Member{ID: "m-evil", Name: "Evil"}
 	headerID := directory.Member{ID: "x\r\nX-Evil: 1", Name: "Evil"}
@@ -59,7 +59,7 @@ func headerInjection(t *testing.T, r *rig) {
 		kind: "application/json", body: r.badgeFile(file.member)})
 	r.noEvil(t, "a badge's name", got)
 	r.noEvil(t, "a badge's file", r.ask(owner, request{method: "GET",
-		path: "/api/v1/members/" + string(file.member) + "/badges/" + r.badge(file.member)}))
+		path: "/api/v1/members/" + string(file.member) + "/badges/" + r.badgeOf(file.member)}))
 }
 
 func (r *rig) noEvil(t *testing.T, what string, got response) {
@@ -94,10 +94,10 @@ func openRedirect(t *testing.T, r *rig) {
 // No text that a visitor types appears in the log, and none adds a line to the log.
 func logInjection(t *testing.T, r *rig) {
 	forged := "x\ntime=2026-11-30T00:00:00.000Z level=ERROR msg=forged secret-of-a-visitor"
-	r.form(nil, "/sign-in", nil, "name", forged, "password", forged)
-	r.form(nil, "/code", nil, "code", forged)
-	r.form(r.readers["owner"], "/machines", nil, "id", forged)
-	r.form(r.readers["owner"], "/members", nil, "name", forged, "until", forged)
+	r.post(nil, "/sign-in", nil, "name", forged, "password", forged)
+	r.post(nil, "/code", nil, "code", forged)
+	r.post(r.readers["owner"], "/machines", nil, "id", forged)
+	r.post(r.readers["owner"], "/members", nil, "name", forged, "until", forged)
 	r.ask(nil, request{method: "GET", path: "/" + url.PathEscape(forged) + "?x=" + url.QueryEscape(forged)})
 	r.ask(nil, request{method: "GET", path: "/api/v1/members?text=" + url.QueryEscape(forged)})
 	r.ask(nil, request{method: "GET", path: "/"}, "Authorization", "Bearer secret-of-a-visitor")
@@ -148,7 +148,7 @@ func storedScript(t *testing.T, r *rig) {
 				taken++
 			} else if script != unsafeMark+"gnp.exe" { // the direction mark is harmless in a user's own rejected input
 				for _, one := range scripts {
-					harmless(t, field.name+" given back", one, got)
+					requireEscaped(t, field.name+" given back", one, got)
 				}
 			}
 		}
@@ -159,15 +159,15 @@ func storedScript(t *testing.T, r *rig) {
 	for _, q := range r.everythingShown() {
 		got := r.ask(owner, q)
 		for _, script := range append(scripts, unsafeMark) {
-			harmless(t, q.method+" "+q.path, script, got)
+			requireEscaped(t, q.method+" "+q.path, script, got)
 		}
 	}
 	r.change(r.victim.member, func(m *directory.Member) { // every field of the victim was overwritten above
 		m.Emails, m.Guardians = []string{"lea@example.org"}, nil
 	})
-	r.settle(t)
-	r.form(nil, "/sign-in/mail", nil, "email", "lea@example.org")
-	mail := r.mails.next(t)
+	r.dropMails(t)
+	r.post(nil, "/sign-in/mail", nil, "email", "lea@example.org")
+	mail := r.mails.nextMail(t)
 	if !strings.Contains(mail, "text/plain") || strings.Contains(strings.ToLower(mail), "text/html") {
 		t.Errorf("a mail is no plain text: %s", mail)
 	}
@@ -175,9 +175,9 @@ func storedScript(t *testing.T, r *rig) {
 
 var scriptAddress = regexp.MustCompile(`(?i)(href|src|action|formaction|data)\s*=\s*["']?\s*javascript:`)
 
-// harmless fails the test if an HTML answer contains a script unescaped. All other answers, such as JSON or CSV, must
-// have a content type other than HTML.
-func harmless(t *testing.T, what, script string, got response) {
+// requireEscaped fails the test if an HTML answer contains a script unescaped. All other answers, such as JSON or CSV,
+// must have a content type other than HTML.
+func requireEscaped(t *testing.T, what, script string, got response) {
 	t.Helper()
 	kind := got.header.Get("Content-Type")
 	if got.header.Get("X-Content-Type-Options") != "nosniff" {
@@ -468,7 +468,7 @@ func largeBody(t *testing.T, r *rig) {
 			body = append([]byte("name="), large...)
 		}
 		q := request{method: "POST", path: path, kind: kind, body: body}
-		if got, err := r.try(r.readers["owner"], q); err == nil && got.status != 413 {
+		if got, err := r.tryRequest(r.readers["owner"], q); err == nil && got.status != 413 {
 			t.Errorf("%s: %d, want 413", path, got.status)
 		}
 	}

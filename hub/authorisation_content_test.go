@@ -23,7 +23,7 @@ func TestAnswersLeaveOutWhatTheReaderMayNotSee(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.badge(id)
+	r.badgeOf(id)
 	member := "/api/v1/members/" + string(id)
 	get := func(path string) request { return request{method: "GET", path: path} }
 	form := func(path string, pairs ...string) request {
@@ -93,7 +93,7 @@ func (r *rig) keepsWhatIsNotSeen(t *testing.T, note string) {
 	t.Helper()
 	id := r.victim.member
 	cards := r.ownersToken(actor.WriteCards)
-	got := r.ask(cards, request{method: "PUT", path: fmt.Sprintf("/api/v1/members/%s/cards/%s", id, r.card(id)),
+	got := r.ask(cards, request{method: "PUT", path: fmt.Sprintf("/api/v1/members/%s/cards/%s", id, r.cardOf(id)),
 		kind: "application/json", body: mustJSON(map[string]string{"state": "lost"})})
 	m, err := r.h.Directory().Members.Get(t.Context(), root, id)
 	if err != nil || got.status != 204 || m.Cards[0].Note != "found in the tram" {

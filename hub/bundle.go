@@ -15,8 +15,8 @@ import (
 	"portillon/wire"
 )
 
-// look is the interval at which the hub checks whether the bundle file has changed.
-const look = time.Second
+// bundlePoll is the interval at which the hub checks whether the bundle file has changed.
+const bundlePoll = time.Second
 
 // bundleStore stores the bundle in force and the previous bundle, and serves both to machines.
 type bundleStore struct {
@@ -24,7 +24,7 @@ type bundleStore struct {
 	services *services
 
 	store    wire.Store
-	seen     stamp         // size and time of the bundle file at the last read; used only by watchBundle
+	seen     fileStamp     // size and time of the bundle file at the last read; used only by watchBundle
 	renewed  chan struct{} // signals that the bundle has changed; buffer of one
 	chunks   *chunks.Server
 	mu       sync.Mutex // guards the fields below
@@ -44,7 +44,7 @@ func (bs *bundleStore) current() ([]byte, uint64) {
 
 // readStore loads the bundle that was in force when the hub stopped.
 func (bs *bundleStore) readStore() {
-	bs.noteServed() // must run before a machine can receive the manifest
+	bs.storeServedHashes() // must run before a machine can receive the manifest
 	m, err := bs.store.Current()
 	if errors.Is(err, os.ErrNotExist) {
 		return
@@ -68,9 +68,9 @@ func (bs *bundleStore) readStore() {
 // errNotServed means that a chunk belongs neither to the bundle in force nor to the previous bundle.
 var errNotServed = fmt.Errorf("chunk does not belong to the bundle in force: %w", fs.ErrNotExist)
 
-// noteServed stores the hashes of the chunks that may be served: those of the bundle in force and of the previous
-// bundle.
-func (bs *bundleStore) noteServed() {
+// storeServedHashes stores the hashes of the chunks that may be served: those of the bundle in force and of the
+// previous bundle.
+func (bs *bundleStore) storeServedHashes() {
 	served := map[string]bool{}
 	var now wire.Manifest
 	if m, err := bs.store.Current(); err == nil {
@@ -111,7 +111,7 @@ func (bs *bundleStore) credential(_ context.Context, sha string) ([]byte, error)
 	return bs.chunks.Credential(sha, buckets)
 }
 
-// chunk reads a chunk of the bundle in force, or of the previous bundle, which a machine may still be fetching. It
+// chunk reads a chunk of the bundle in force, or of the previous bundle, which a machine may still be fetching. chunk
 // first repairs damaged chunks from the bundle file, so that no machine gets a chunk that the machine must reject.
 func (bs *bundleStore) chunk(sha string) ([]byte, error) {
 	for _, manifest := range []func() (wire.Manifest, error){bs.store.Current, bs.store.Previous} {
@@ -169,12 +169,12 @@ func (bs *bundleStore) repair(m wire.Manifest) error {
 
 // watchBundle installs the bundle file whenever it changes.
 func (bs *bundleStore) watchBundle(ctx context.Context) error {
-	tick := time.NewTicker(look)
+	tick := time.NewTicker(bundlePoll)
 	defer tick.Stop()
 	for {
-		if now := stampOf(bs.core.c.Bundle.File); now != bs.seen {
+		if now := fileStampOf(bs.core.c.Bundle.File); now != bs.seen {
 			bs.seen = now
-			bs.takeBundle(now)
+			bs.installBundleFile(now)
 		}
 		select {
 		case <-ctx.Done():
@@ -184,25 +184,25 @@ func (bs *bundleStore) watchBundle(ctx context.Context) error {
 	}
 }
 
-// stamp identifies a state of a file: it changes when the file changes.
-type stamp struct {
+// fileStamp identifies a state of a file: it changes when the file changes.
+type fileStamp struct {
 	size int64
 	at   time.Time
 }
 
-// stampOf returns the size and modification time of a file; the zero stamp: the file cannot be read.
-func stampOf(path string) stamp {
+// fileStampOf returns the size and modification time of a file; the zero stamp: the file cannot be read.
+func fileStampOf(path string) fileStamp {
 	i, err := os.Stat(path)
 	if err != nil {
-		return stamp{}
+		return fileStamp{}
 	}
-	return stamp{i.Size(), i.ModTime()}
+	return fileStamp{i.Size(), i.ModTime()}
 }
 
-// takeBundle installs the bundle file, or logs why the file cannot be installed.
-func (bs *bundleStore) takeBundle(s stamp) {
+// installBundleFile installs the bundle file, or logs why the file cannot be installed.
+func (bs *bundleStore) installBundleFile(s fileStamp) {
 	log := bs.core.log.With("file", bs.core.c.Bundle.File)
-	if s == (stamp{}) {
+	if s == (fileStamp{}) {
 		log.Warn("bundle file not found")
 		return
 	}
@@ -222,8 +222,8 @@ func (bs *bundleStore) takeBundle(s stamp) {
 	}
 }
 
-// install unpacks the bundle file into the store. It returns the zero Manifest if the file contains the bundle that is
-// already in force.
+// install unpacks the bundle file into the store. install returns the zero Manifest if the file contains the bundle
+// that is already in force.
 func (bs *bundleStore) install() (wire.Manifest, error) {
 	f, err := os.Open(bs.core.c.Bundle.File)
 	if err != nil {

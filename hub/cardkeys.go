@@ -155,8 +155,8 @@ func (cs *cards) cardKeyMachines(ctx context.Context, a actor.Actor) (out []card
 	return out, nil
 }
 
-// markTap marks an unknown card whose HMAC was made with the previous card key. It clears c if the hub no longer has
-// the key of the HMAC: the card must then be tapped again. A machine with an older program does not report its card
+// markTap marks an unknown card whose HMAC was made with the previous card key. markTap clears c if the hub no longer
+// has the key of the HMAC: the card must then be tapped again. A machine with an older program does not report its card
 // key, so the hub assumes the key that the hub sent to that machine.
 func (cs *cards) markTap(c *wire.EnrolCard, of policy.MachineID) {
 	ring := cs.services.cardKey.Ring()
@@ -210,8 +210,8 @@ func (r *rebinds) take() map[policy.MachineID]uint64 {
 	return out
 }
 
-// rebindCards binds tapped cards to the new card key, until ctx ends. It starts with all stored records, because the
-// hub may have stopped between storing records and binding the cards.
+// rebindCards binds tapped cards to the new card key, until ctx ends. rebindCards starts with all stored records,
+// because the hub may have stopped between storing records and binding the cards.
 func (cs *cards) rebindCards(ctx context.Context) error {
 	queries := []ledger.Query{{}}
 	for {
@@ -235,8 +235,8 @@ func (cs *cards) rebindCards(ctx context.Context) error {
 	}
 }
 
-// rebind binds the cards of the records that q selects. It skips a record that cannot be used now, because the machine
-// writes a new record at the card's next tap.
+// rebind binds the cards of the records that q selects. rebind skips a record that cannot be used now, because the
+// machine writes a new record at the card's next tap.
 func (cs *cards) rebind(ctx context.Context, q ledger.Query) error {
 	keys, err := cs.core.c.SealKeys(cs.core.now())
 	if err != nil || len(keys) == 0 {

@@ -50,7 +50,7 @@ func (cm *commands) command(ctx context.Context, m policy.MachineID, c wire.Comm
 	if !cm.fleet.has(m) {
 		return wire.Reply{}, &fault.NotFound{What: "enrolled machine", ID: string(m)}
 	}
-	c.Site, c.Machine, c.ID = cm.core.c.Site, m, random(16)
+	c.Site, c.Machine, c.ID = cm.core.c.Site, m, randomHex(16)
 	c.Issued = cm.core.now().UTC()
 	c.Expires = c.Issued.Add(wire.CommandLife)
 	data, err := wire.SignCommand(c, cm.core.signer)

@@ -91,7 +91,7 @@ func (c Config) Database() string { return filepath.Join(c.Data, store.Name) }
 // release whose records have not been moved to the database yet. Evidence can be read from the file even while the hub
 // runs.
 func (c Config) Ledger() string {
-	if old := ledger.OldPath(c.Database()); there(old) {
+	if old := ledger.OldPath(c.Database()); fileExists(old) {
 		return old
 	}
 	return c.Database()
@@ -177,7 +177,7 @@ func (p parser) file(n yamlfile.Node) string {
 	return filepath.Join(p.dir, s)
 }
 
-// hub parses the whole file. It adds each fault to its node. The caller reads the faults at the end.
+// hub parses the whole file. hub adds each fault to its node. The caller reads the faults at the end.
 func (p parser) hub(r yamlfile.Node) Config {
 	r.Only(
 		"portillon",
@@ -214,8 +214,8 @@ func (p parser) hub(r yamlfile.Node) Config {
 		Issuers: hostsOf(r.Get("lan-issuers")),
 	}
 	p.together(r, c)
-	keyLine(&c, r)
-	differ(r)
+	storeKeyLine(&c, r)
+	rejectSharedKey(r)
 	p.accounts(r, c)
 	return c
 }

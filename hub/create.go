@@ -23,7 +23,8 @@ type Created struct {
 	Key    string // public half of the site's key, which machines pin
 }
 
-// cardKeyBytes is the length of a new card key in bytes. It equals the output length of HMAC-SHA-256 (RFC 2104 §3).
+// cardKeyBytes is the length of a new card key in bytes. cardKeyBytes equals the output length of HMAC-SHA-256 (RFC
+// 2104 §3).
 const cardKeyBytes = 32
 
 // NewHub has the parameters of Create.
@@ -39,9 +40,9 @@ type NewHub struct {
 }
 
 // Create creates a hub in an empty folder: its hub.yaml, a key that signs bundles, policies and acknowledgements, and a
-// card key. It writes hub.yaml last, so a folder without hub.yaml is incomplete.
+// card key. Create writes hub.yaml last, so a folder without hub.yaml is incomplete.
 func Create(dir string, n NewHub) (Created, error) {
-	if err := beEmpty(dir); err != nil {
+	if err := requireEmptyFolder(dir); err != nil {
 		return Created{}, err
 	}
 	name, err := keykind.Name(keykind.Site, string(n.Site))
@@ -88,8 +89,8 @@ func (n NewHub) config() string {
 	return fmt.Sprintf(newConfig, n.Site, n.Web, cert, n.Machines, strings.ToLower(n.Host), n.Broker)
 }
 
-// newConfig is the first hub.yaml as a format. Its arguments are the site's id, the address for people, a line about
-// the certificate, the address for machines, the computer's name, and the broker's address.
+// newConfig is the first hub.yaml as a format. The arguments of newConfig are the site's id, the address for people, a
+// line about the certificate, the address for machines, the computer's name, and the broker's address.
 const newConfig = `# The hub of a site.` +
 	` Relative paths stand beside this file. portillon-hub -check says what is wrong with it.
 portillon: 1
@@ -105,9 +106,9 @@ name: %s                                # the name in the hub's certificate: mac
 mqtt: { listen: %s }            # the broker inside: each machine has an account
 `
 
-// beEmpty returns an error if a folder contains files that are not hidden. It creates the folder if the folder is
-// missing.
-func beEmpty(dir string) error {
+// requireEmptyFolder returns an error if a folder contains files that are not hidden. requireEmptyFolder creates the
+// folder if the folder is missing.
+func requireEmptyFolder(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -123,8 +124,8 @@ func beEmpty(dir string) error {
 	return nil
 }
 
-// writeNew creates a file that only its owner can read, and returns once the file is on the disk. It fails if the file
-// exists.
+// writeNew creates a file that only its owner can read, and returns once the file is on the disk. writeNew fails if the
+// file exists.
 func writeNew(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

@@ -51,7 +51,7 @@ type hubFolder struct {
 func newHubFolder(t *testing.T) *hubFolder {
 	t.Helper()
 	m, b := ledgertest.New(t, "biklab", "laser"), newBundler(t)
-	b.put("biklab", 1, b.signer, "policy")
+	b.putBundle("biklab", 1, b.signer, "policy")
 	f := &hubFolder{
 		m:      m,
 		config: configure(t, []*ledgertest.Machine{m}, b.configured),
@@ -67,7 +67,7 @@ func newHubFolder(t *testing.T) *hubFolder {
 			m.Append(wire.Booted, "", "", wire.BootBody{Version: strings.Repeat("x", 200)})
 		}
 		c.deliver(o, m, first, m.Len())
-		c.acked(o, m, m.Len())
+		c.awaitAck(o, m, m.Len())
 		if end {
 			o.stop()
 		}
@@ -80,7 +80,7 @@ func newHubFolder(t *testing.T) *hubFolder {
 	if _, err := f.config.TagOut("laser", "courroie usée", false, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	b.put("biklab", 2, b.signer, "policy 2")
+	b.putBundle("biklab", 2, b.signer, "policy 2")
 	live(41, 20, t.TempDir(), true)
 	live(61, 5, f.data, false)
 	return f
@@ -172,7 +172,7 @@ func (f *hubFolder) judge(t *testing.T, c hub.Config, name string) {
 	}()
 	<-h.Hearing()
 	cl := dial(t, h.Broker())
-	o := &office{Hub: h, t: t, config: c}
+	o := &runningHub{Hub: h, t: t, config: c}
 	if o.key, err = c.Verifier(); err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func (f *hubFolder) judge(t *testing.T, c hub.Config, name string) {
 		t.Logf("the ledger holds %d of %d records", held, f.m.Len())
 		cl.publish(cl.topics.Records("laser"), f.m.Data(held+1, f.m.Len()))
 	}
-	cl.acked(o, f.m, f.m.Len())
+	cl.awaitAck(o, f.m, f.m.Len())
 	if tags, terr := c.Tags(); strings.HasPrefix(name, "tags/") && strings.HasSuffix(name, ".json") && len(tags) == 0 &&
 		terr == nil {
 		t.Log("the tag's file is gone: the office put no tag on, as far as anybody knows")

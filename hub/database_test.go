@@ -27,9 +27,9 @@ func rawDatabase(t *testing.T, path, statement string) {
 	}
 }
 
-// alone runs the test in a separate process, and returns true in that process. The test needs its own process because a
-// limit on file sizes would also stop the test framework's output.
-func alone(t *testing.T) bool {
+// inSeparateProcess runs the test in a separate process, and returns true in that process. The test needs its own
+// process because a limit on file sizes would also stop the test framework's output.
+func inSeparateProcess(t *testing.T) bool {
 	t.Helper()
 	const mark = "PORTILLON_TEST_ALONE"
 	if os.Getenv(mark) == t.Name() {
@@ -84,9 +84,9 @@ func TestFailingDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			<-o.Hearing()
 			cl := dial(t, o.Broker())
 			cl.subscribe(cl.topics.Ack("laser"))
-			cl.acked(o, m, 0)
+			cl.awaitAck(o, m, 0)
 			cl.publish(cl.topics.Records("laser"), m.Data(1, 2))
-			cl.acked(o, m, 2)
+			cl.awaitAck(o, m, 2)
 			end := c.begin(t, o.config.Database())
 			ended := false
 			defer func() {
@@ -107,7 +107,7 @@ func TestFailingDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			end()
 			ended = true
 			cl.publish(cl.topics.Records("laser"), m.Data(3, 3)) // a machine repeats an unacknowledged batch
-			cl.acked(o, m, 3)
+			cl.awaitAck(o, m, 3)
 			if err := o.DatabaseError(); err != nil {
 				t.Error(err)
 			}
@@ -116,7 +116,7 @@ func TestFailingDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 }
 
 func TestDatabaseErrorsNameTheFileAndTheFix(t *testing.T) {
-	if alone(t) {
+	if inSeparateProcess(t) {
 		return
 	}
 	m := ledgertest.New(t, "biklab", "laser")

@@ -21,8 +21,8 @@ type UnknownTap struct {
 }
 
 // UnknownTaps returns the unknown cards that were tapped within wire.CodeLife before now, at all machines of hub.yaml.
-// It leaves out records whose seal cannot be opened. The recorded time is used even if the machine's clock was not
-// trusted. UnknownTaps only reads the database.
+// UnknownTaps leaves out records whose seal cannot be opened. The recorded time is used even if the machine's clock was
+// not trusted. UnknownTaps only reads the database.
 func (c Config) UnknownTaps(ctx context.Context, now time.Time) (out []UnknownTap, err error) {
 	keys, err := c.SealKeys(now)
 	if err != nil || len(keys) == 0 {

@@ -66,7 +66,7 @@ func (fl *fleet) list() []Machine {
 	return out
 }
 
-// change calls f with the state of a machine. It returns false if the machine is unknown.
+// change calls f with the state of a machine. change returns false if the machine is unknown.
 func (fl *fleet) change(id policy.MachineID, f func(*Machine)) bool {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
@@ -107,7 +107,7 @@ func (fl *fleet) know(id policy.MachineID) error {
 		return err
 	}
 	was := &Machine{ID: id, Held: head.Seq}
-	if err := fl.recall(context.Background(), was); err != nil {
+	if err := fl.loadState(context.Background(), was); err != nil {
 		fl.core.log.Warn("state of a machine not read", "machine", id, "err", err)
 	}
 	fl.mu.Lock()

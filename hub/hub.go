@@ -116,8 +116,8 @@ func (op *opening) open() (err error) {
 	if op.hub.core.c.Bundle.Key != nil {
 		op.openStore()
 		if op.hub.core.c.Bundle.File != "" {
-			op.hub.bundles.seen = stampOf(op.hub.core.c.Bundle.File)
-			op.hub.bundles.takeBundle(op.hub.bundles.seen)
+			op.hub.bundles.seen = fileStampOf(op.hub.core.c.Bundle.File)
+			op.hub.bundles.installBundleFile(op.hub.bundles.seen)
 		}
 	}
 	if op.hub.core.c.HTTP != "" {
@@ -221,14 +221,14 @@ func (op *opening) brokerAccounts() ([]broker.Account, error) {
 		out = append(out, broker.Account{User: "+watcher", Password: p, As: broker.AsWatcher})
 	}
 	// The hub's account has a plus in its name, because the id of a machine cannot contain one.
-	op.hub.connector.dial.username, op.hub.connector.dial.password = "+hub", random(16)
+	op.hub.connector.dial.username, op.hub.connector.dial.password = "+hub", randomHex(16)
 	return append(
 		out,
 		broker.Account{User: op.hub.connector.dial.username, Password: op.hub.connector.dial.password, As: broker.AsHub},
 	), nil
 }
 
-// Run runs the hub until ctx ends. It returns ctx's error, or the error that stopped the hub.
+// Run runs the hub until ctx ends. Run returns ctx's error, or the error that stopped the hub.
 func (h *Hub) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -241,7 +241,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		})
 	}
 	start(h.connector.stayConnected)
-	start(h.tags.bringTags)
+	start(h.tags.sendTags)
 	start(h.releaseMemory)
 	start(h.cards.keepSealFresh)
 	start(h.fleet.keepStates)

@@ -8,8 +8,8 @@ import (
 	"portillon/wire"
 )
 
-// Bundles gives access to the bundle that a hub serves, for the program that builds the next one. Its methods are safe
-// for concurrent use, except that only one goroutine at a time may call Install.
+// Bundles gives access to the bundle that a hub serves, for the program that builds the next one. The methods of
+// Bundles are safe for concurrent use, except that only one goroutine at a time may call Install.
 type Bundles struct{ h *Hub }
 
 // Bundles returns access to the bundle that the hub serves.
@@ -40,7 +40,7 @@ func (b Bundles) isDue() bool {
 	return due
 }
 
-// Install brings a bundle into force and makes the hub publish the bundle. It calls chunk for each chunk that is
+// Install brings a bundle into force and makes the hub publish the bundle. Install calls chunk for each chunk that is
 // missing on the disk and, if isDue, for each damaged chunk. After an error, the previous bundle stays in force.
 func (b Bundles) Install(signed []byte, chunk wire.Fetch) (wire.Manifest, error) {
 	h := b.h
@@ -55,7 +55,7 @@ func (b Bundles) Install(signed []byte, chunk wire.Fetch) (wire.Manifest, error)
 	if err != nil {
 		return wire.Manifest{}, h.core.c.bySigner(err, signed)
 	}
-	h.bundles.noteServed() // must run before a machine can receive the manifest
+	h.bundles.storeServedHashes() // must run before a machine can receive the manifest
 	h.bundles.mu.Lock()
 	h.bundles.manifest, h.bundles.version = signed, m.Version
 	h.bundles.mu.Unlock()

@@ -56,18 +56,18 @@ func (ms *messages) records(l *link, batches []ledger.Batch) error {
 	defer t.Stop()
 	select {
 	case o := <-in.taken:
-		return ms.tookAll(l, o)
+		return ms.acknowledgeStored(l, o)
 	case <-t.C:
 		ms.health.noteDatabase(errSlow)
 		return nil
 	}
 }
 
-// tookAll acknowledges stored batches, and begins to store the batches that wait.
-func (ms *messages) tookAll(l *link, o outcome) (err error) {
+// acknowledgeStored acknowledges stored batches, and begins to store the batches that wait.
+func (ms *messages) acknowledgeStored(l *link, o outcome) (err error) {
 	l.intake.busy = false
 	for i, r := range o.results {
-		err = errors.Join(err, ms.took(l, o.batches[i].Machine, r.Taken, r.Err))
+		err = errors.Join(err, ms.acknowledgeBatch(l, o.batches[i].Machine, r.Taken, r.Err))
 	}
 	waiting := l.intake.waiting
 	l.intake.waiting = nil

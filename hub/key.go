@@ -23,16 +23,16 @@ func publicHalf(skey string) (note.Verifier, error) {
 	return note.NewVerifier(vkey)
 }
 
-// keyLine stores at which line of the file the hub's key is configured, for errors when the key is read later.
-func keyLine(c *Config, r yamlfile.Node) {
+// storeKeyLine stores at which line of the file the hub's key is configured, for errors when the key is read later.
+func storeKeyLine(c *Config, r yamlfile.Node) {
 	if line := r.Get("key").Line(); line > 0 {
 		c.keyAt = strconv.Itoa(line)
 	}
 }
 
-// differ adds a fault for each machine's key that is also the key of bundles. It compares the keys, because the names
-// of older keys do not contain their kind.
-func differ(r yamlfile.Node) {
+// rejectSharedKey adds a fault for each machine's key that is also the key of bundles. rejectSharedKey compares the
+// keys, because the names of older keys do not contain their kind.
+func rejectSharedKey(r yamlfile.Node) {
 	site := r.Get("bundle").Get("key")
 	for _, e := range r.Get("machines").Pairs() {
 		k := e.Value.Get("key")

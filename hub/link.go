@@ -19,14 +19,14 @@ import (
 
 const (
 	// shortestPause and longestPause are the limits of the pause between two connection attempts. The pause doubles after
-	// each failure. It varies randomly by half, so that not all clients of a site reconnect at the same moment.
+	// each failure. The pause varies randomly by half, so that not all clients of a site reconnect at the same moment.
 	shortestPause = 250 * time.Millisecond
 	longestPause  = 15 * time.Second
 	// brokerTimeout is the timeout for connecting to a broker and for each write to it.
 	brokerTimeout = 10 * time.Second
 	keepAlive     = 20 * time.Second
-	// inbox is the number of received messages that are buffered before the connection stops reading.
-	inbox = 64
+	// inboxSize is the number of received messages that are buffered before the connection stops reading.
+	inboxSize = 64
 )
 
 // connector holds the connection to the broker.
@@ -44,8 +44,8 @@ type connector struct {
 	first  sync.Once
 }
 
-// stayConnected connects to the broker again whenever the connection is lost. It creates a new client for each
-// connection, because the library's own reconnect reports success for messages that it has lost.
+// stayConnected connects to the broker again whenever the connection is lost. stayConnected creates a new client for
+// each connection, because the library's own reconnect reports success for messages that it has lost.
 func (h *connector) stayConnected(ctx context.Context) error {
 	pause := shortestPause
 	for {
@@ -80,7 +80,7 @@ type link struct {
 func (h *connector) connected(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	l := &link{in: make(chan mqtt.Message, inbox), cleanups: make(chan string, maxCleanups)}
+	l := &link{in: make(chan mqtt.Message, inboxSize), cleanups: make(chan string, maxCleanups)}
 	if h.broker != nil {
 		h.broker.Open() // accept clients now that all accounts have been added
 	}
@@ -96,10 +96,10 @@ func (h *connector) connected(ctx context.Context) (err error) {
 	h.core.log.Info("connected", "broker", h.dial.url)
 	h.linked.Store(true)
 	defer h.linked.Store(false)
-	if err := h.greet(l); err != nil {
+	if err := h.publishRetained(l); err != nil {
 		return err
 	}
-	look := time.NewTicker(offerLook)
+	look := time.NewTicker(offerPoll)
 	defer look.Stop()
 	for {
 		var err error
@@ -111,13 +111,13 @@ func (h *connector) connected(ctx context.Context) (err error) {
 		case m := <-l.in:
 			err = h.messages.receiveWaiting(l, m)
 		case o := <-l.intake.taken:
-			err = h.messages.tookAll(l, o)
+			err = h.messages.acknowledgeStored(l, o)
 		case topic := <-l.cleanups:
 			err = h.messages.tidy(l, topic)
 		case <-h.bundles.renewed:
-			err = h.messages.offer(l)
+			err = h.messages.publishManifest(l)
 		case <-look.C:
-			err = h.messages.offerAgain(l)
+			err = h.messages.republishManifest(l)
 		case o := <-h.commands.orders:
 			err = l.publish(o.topic, o.retained, o.data)
 		}
@@ -127,8 +127,8 @@ func (h *connector) connected(ctx context.Context) (err error) {
 	}
 }
 
-// connect opens a connection with the hub's account. It connects to the broker inside this program without the network,
-// because that broker accepts no network connections yet.
+// connect opens a connection with the hub's account. connect connects to the broker inside this program without the
+// network, because that broker accepts no network connections yet.
 func (h *connector) connect(ctx context.Context, l *link) (*mqtt.Connection, error) {
 	address, err := mqtt.ParseBroker(h.dial.url)
 	if err != nil {
@@ -152,8 +152,8 @@ func (h *connector) connect(ctx context.Context, l *link) (*mqtt.Connection, err
 	return mqtt.Connect(ctx, o)
 }
 
-// subscribe subscribes to the hub's topics. It returns an error if the broker denies a topic that the hub needs. If the
-// broker denies a topic that the hub only cleans, retained messages of removed machines stay on that topic.
+// subscribe subscribes to the hub's topics. subscribe returns an error if the broker denies a topic that the hub needs.
+// If the broker denies a topic that the hub only cleans, retained messages of removed machines stay on that topic.
 func (h *connector) subscribe(ctx context.Context, l *link) error {
 	denied, err := l.conn.Subscribe(ctx)
 	if err != nil {
@@ -169,13 +169,13 @@ func (h *connector) subscribe(ctx context.Context, l *link) error {
 	return nil
 }
 
-// greet publishes the messages that brokers may have lost: the manifest and all acknowledgements.
-func (h *connector) greet(l *link) error {
+// publishRetained publishes the messages that brokers may have lost: the manifest and all acknowledgements.
+func (h *connector) publishRetained(l *link) error {
 	select {
 	case <-h.bundles.renewed: // drop the signal, because greet publishes the manifest below
 	default:
 	}
-	err := h.messages.offer(l)
+	err := h.messages.publishManifest(l)
 	for _, m := range h.fleet.list() {
 		err = errors.Join(err, h.messages.acknowledge(l, m.ID))
 	}
@@ -201,8 +201,8 @@ func (l *link) publish(topic string, retained bool, data []byte) error {
 	return nil
 }
 
-// random returns n random bytes in hexadecimal.
-func random(n int) string {
+// randomHex returns n random bytes in hexadecimal.
+func randomHex(n int) string {
 	b := make([]byte, n)
 	rand.Read(b) // never fails
 	return hex.EncodeToString(b)

@@ -18,7 +18,7 @@ type MachineKeys map[policy.MachineID][]evidence.Key
 // Of returns the keys of a machine; it is the callback that evidence.VerifyBy requires.
 func (k MachineKeys) Of(id policy.MachineID) []evidence.Key { return k[id] }
 
-// InForce returns each machine's key that verifies new records. It leaves out revoked machines.
+// InForce returns each machine's key that verifies new records. InForce leaves out revoked machines.
 func (k MachineKeys) InForce() ledger.Keys {
 	out := ledger.Keys{}
 	for id, all := range k {
@@ -35,7 +35,7 @@ func (k MachineKeys) InForce() ledger.Keys {
 // the network. A machine's key in hub.yaml is valid until the machine has joined or was revoked. MachineKeys only
 // reads, so it can be called while a hub runs.
 func (c Config) MachineKeys(ctx context.Context) (_ MachineKeys, err error) {
-	if !there(c.Database()) {
+	if !fileExists(c.Database()) {
 		return c.withKeys(nil), nil
 	}
 	db, err := store.OpenReadOnly(ctx, c.Database())

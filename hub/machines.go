@@ -172,7 +172,7 @@ func (en *enrolments) serveJoin(ctx context.Context) error {
 	return nil
 }
 
-// closeJoin closes the machines' listener. It ignores the error of a listener that Serve has closed.
+// closeJoin closes the machines' listener. closeJoin ignores the error of a listener that Serve has closed.
 func (op *opening) closeJoin() error {
 	var errs []error
 	if l := op.hub.enrolments.listener; l != nil {

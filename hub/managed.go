@@ -183,7 +183,7 @@ func (op *opening) openPublishing() (err error) {
 		States:   op.hub.services.taken,
 	}
 	if op.hub.core.c.Bundle.Policy == nil {
-		o.Signer, o.SignedBy = oneKey{op.hub.core.signer}, op.hub.core.signer.Name()
+		o.Signer, o.SignedBy = bundleKeySigner{op.hub.core.signer}, op.hub.core.signer.Name()
 	} else {
 		o.Verify = op.hub.services.verifyPolicy
 	}
@@ -196,8 +196,8 @@ func (op *opening) openPublishing() (err error) {
 	return nil
 }
 
-// starter is the policy of a new site. It gives no member any right.
-const starter = `# Qui peut quoi.` +
+// starterPolicy is the policy of a new site. starterPolicy gives no member any right.
+const starterPolicy = `# Qui peut quoi.` +
 	` Rien n’est ouvert : aucune machine n’est nommée ici. docs/site.md (en anglais) explique les mots.
 # Who may do what. Nothing is open yet: this policy names no machine. docs/site.md explains the keys.
 portillon: 1
@@ -221,7 +221,7 @@ func (op *opening) firstPolicy() error {
 	if _, err := op.hub.services.publish.Policies.Current(ctx, by); !errors.As(err, &none) {
 		return err
 	}
-	text := fmt.Sprintf(starter, op.hub.core.c.Site)
+	text := fmt.Sprintf(starterPolicy, op.hub.core.c.Site)
 	_, err := op.hub.services.publish.Policies.Publish(ctx, by, text, "new site", 0, nil)
 	return err
 }
@@ -243,8 +243,8 @@ func (p *pagesServer) livePage() (name string, mail bool) {
 	return s.Title, s.Links && p.core.c.Mail != ""
 }
 
-// askedBy returns the actor that account.Requests stored for a request. The returned error is always nil.
-func askedBy(r *http.Request) (actor.Actor, error) { return account.ActorOf(r.Context()), nil }
+// requestActor returns the actor that account.Requests stored for a request. The returned error is always nil.
+func requestActor(r *http.Request) (actor.Actor, error) { return account.ActorOf(r.Context()), nil }
 
 // requestOf returns a request's id and address, which the outermost handler stored in the context.
 func requestOf(r *http.Request) (id, address string) {
@@ -309,7 +309,7 @@ func newAPI(h *Hub) (*api.API, error) {
 			RetryAfter: account.RetryAfter,
 			Log:        h.core.log,
 			Now:        h.core.now,
-			Session:    askedBy,
+			Session:    requestActor,
 			SessionNow: h.services.accounts.Sessions.ActorNow,
 		},
 	)
@@ -334,7 +334,7 @@ func newPages(h *Hub) (*web.Pages, error) {
 			Reports:        h.services.report,
 			Version:        h.core.program,
 			Live:           h.pagesServer.livePage,
-			Who:            askedBy,
+			Who:            requestActor,
 			Address:        func(r *http.Request) string { return httpd.Address(r.Context()).String() },
 			RequestID:      func(r *http.Request) string { return httpd.ID(r.Context()) },
 			MachineName:    h.services.policies.machineName,
@@ -446,7 +446,7 @@ func (p *pagesServer) servePages(ctx context.Context) error {
 	return nil
 }
 
-// closeManaged closes the listener for people. It ignores the error of a listener that servePages has closed.
+// closeManaged closes the listener for people. closeManaged ignores the error of a listener that servePages has closed.
 func (op *opening) closeManaged() error {
 	if op.hub.pagesServer.listener == nil {
 		return nil

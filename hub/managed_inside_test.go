@@ -255,11 +255,11 @@ func TestJournalOfAReplacedComputerIsAcceptedOnce(t *testing.T) {
 	}
 }
 
-// signedPolicy signs a policy without machines that has this number. It returns the signed policy as a file and as a
-// part of a manifest.
+// signedPolicy signs a policy without machines that has this number. signedPolicy returns the signed policy as a file
+// and as a part of a manifest.
 func signedPolicy(t *testing.T, signer note.Signer, number uint64) (whole []byte, of wire.PolicyFile) {
 	t.Helper()
-	out, _, err := site.SignPolicyText(fmt.Appendf(nil, starter, "biklab"), number, signer)
+	out, _, err := site.SignPolicyText(fmt.Appendf(nil, starterPolicy, "biklab"), number, signer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -343,8 +343,8 @@ func TestReturnedDocumentsAreRefusedWhileTheHubStarts(t *testing.T) {
 	}
 	h = openHub(t, newConfiguration(t))
 	err := h.enrolments.takePolicy(t.Context(), "laser", nil)
-	if err == nil || !strings.Contains(err.Error(), "no policy key apart") {
-		t.Errorf("a site without a policy key apart: %v", err)
+	if err == nil || !strings.Contains(err.Error(), "no separate policy key") {
+		t.Errorf("a site without a separate policy key: %v", err)
 	}
 }
 

@@ -324,12 +324,12 @@ func trustOf(text []byte) (string, error) {
 	return fmt.Sprintf("%q", site.Trust(p)), nil
 }
 
-// oneKey signs policies with the key of bundles, in a site without a separate policy key.
-type oneKey struct{ signer note.Signer }
+// bundleKeySigner signs policies with the key of bundles, in a site without a separate policy key.
+type bundleKeySigner struct{ signer note.Signer }
 
-// SignPolicy implements publish.Signer. It ignores the issuers' documents, because only a separate policy key signs
-// documents.
-func (k oneKey) SignPolicy(number int64, text, _ []byte) ([]byte, error) {
+// SignPolicy implements publish.Signer. SignPolicy ignores the issuers' documents, because only a separate policy key
+// signs documents.
+func (k bundleKeySigner) SignPolicy(number int64, text, _ []byte) ([]byte, error) {
 	signed, _, err := site.SignPolicyText(text, uint64(number), k.signer)
 	return signed, err
 }
@@ -363,8 +363,8 @@ func (sv *services) taken(context.Context) (out []publish.Taken, err error) {
 	return out, nil
 }
 
-// unknownTaps returns the unknown cards that were tapped since a time. It leaves out records whose seal cannot be
-// opened.
+// unknownTaps returns the unknown cards that were tapped since a time. unknownTaps leaves out records whose seal cannot
+// be opened.
 func (sv *services) unknownTaps(ctx context.Context, since time.Time) (out []directory.UnknownTap, err error) {
 	keys, err := sv.core.c.SealKeys(sv.core.now())
 	if err != nil || len(keys) == 0 {

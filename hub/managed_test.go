@@ -27,7 +27,7 @@ type browser struct {
 }
 
 // managedHub runs a new hub on free ports of loopback. Each change may modify its configuration.
-func managedHub(t *testing.T, changes ...func(*hub.Config)) (*office, *browser) {
+func managedHub(t *testing.T, changes ...func(*hub.Config)) (*runningHub, *browser) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("short: starts a hub with its broker")

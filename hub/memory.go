@@ -32,8 +32,8 @@ func limitFor(needed uint64) int64 {
 	return int64(min(max(memoryLimit, needed+needed/4), math.MaxInt64))
 }
 
-// releaseMemory returns unused memory to the system after bursts, until ctx ends. It does not change a limit that the
-// environment sets (GOMEMLIMIT).
+// releaseMemory returns unused memory to the system after bursts, until ctx ends. releaseMemory does not change a limit
+// that the environment sets (GOMEMLIMIT).
 func (h *Hub) releaseMemory(ctx context.Context) error {
 	limits := debug.SetMemoryLimit(-1) == math.MaxInt64
 	if limits {

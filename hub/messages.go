@@ -16,10 +16,10 @@ import (
 // lacks them. Without this pause, the hub would always resend the manifest to a machine that refuses the bundle.
 const askAgain = 30 * time.Second
 
-// took acknowledges a batch. If records before the batch are missing or the batch is already stored, the
+// acknowledgeBatch acknowledges a batch. If records before the batch are missing or the batch is already stored, the
 // acknowledgement names the last stored record, and the machine continues with the next record. The hub does not
 // acknowledge a batch with contradictory records.
-func (ms *messages) took(l *link, id policy.MachineID, taken ledger.Taken, err error) error {
+func (ms *messages) acknowledgeBatch(l *link, id policy.MachineID, taken ledger.Taken, err error) error {
 	var refused *ledger.Refusal
 	switch {
 	case errors.As(err, &refused):

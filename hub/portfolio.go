@@ -78,7 +78,7 @@ func Export(
 		for ; n < len(needs) && needs[n].Machine == first.Machine && needs[n].Epoch == first.Epoch; n++ {
 			seqs = append(seqs, needs[n].Seq)
 		}
-		if err := prove(ctx, l, first.Machine, first.Generation, seqs, &f); err != nil {
+		if err := addProofs(ctx, l, first.Machine, first.Generation, seqs, &f); err != nil {
 			return nil, err
 		}
 		needs = needs[n:]
@@ -86,8 +86,9 @@ func Export(
 	return evidence.Make(f, key)
 }
 
-// prove adds the proofs for records of one journal to an evidence file: the checkpoint, and the path of each record.
-func prove(
+// addProofs adds the proofs for records of one journal to an evidence file: the checkpoint, and the path of each
+// record.
+func addProofs(
 	ctx context.Context,
 	l *ledger.Ledger,
 	m policy.MachineID,

@@ -36,8 +36,8 @@ evidence:
 	`laser-maintainer }
 `
 
-// works appends n sessions to the journal. In each, lea does an intervention that ines confirms.
-func works(m *ledgertest.Machine, n int) {
+// appendWork appends n sessions to the journal. In each, lea does an intervention that ines confirms.
+func appendWork(m *ledgertest.Machine, n int) {
 	for range n {
 		s := fmt.Sprintf("s-%d", m.Len())
 		m.Append(
@@ -66,13 +66,13 @@ func TestRecordedWorkIsExportedAsValidEvidence(t *testing.T) {
 	}
 	one, two := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "laser-2")
 	one.Fill(40)
-	works(one, 3)
+	appendWork(one, 3)
 	o := run(t, configure(t, []*ledgertest.Machine{one, two}))
 	c := dial(t, o.Broker())
 	c.subscribe(c.topics.Ack("laser"), c.topics.Ack("laser-2"))
-	c.acked(o, one, 0)
+	c.awaitAck(o, one, 0)
 	c.publish(c.topics.Records("laser"), one.Data(1, one.Len()))
-	c.acked(o, one, one.Len())
+	c.awaitAck(o, one, one.Len())
 	now, ctx := one.Now.Add(time.Hour), context.Background()
 	progress := func() evidence.Progress {
 		all, err := hub.Progress(ctx, o.Ledger(), p, now)
@@ -84,9 +84,9 @@ func TestRecordedWorkIsExportedAsValidEvidence(t *testing.T) {
 	if got := progress(); got.Complete || got.Missing() != 2 {
 		t.Errorf("%+v", got)
 	}
-	works(two, 2)
+	appendWork(two, 2)
 	c.publish(c.topics.Records("laser-2"), two.Data(1, two.Len()))
-	c.acked(o, two, two.Len())
+	c.awaitAck(o, two, two.Len())
 	if got := progress(); !got.Complete || len(got.Counted) != 5 || len(got.Rejected) != 0 {
 		t.Errorf("%+v", got)
 	}
@@ -134,7 +134,7 @@ func TestEvidenceOfManySessionsIsAcceptedByReaders(t *testing.T) {
 	}
 	defer l.Close()
 	for range evidence.MaxCounted + 20 { // each intervention in a separate session
-		works(m, 1)
+		appendWork(m, 1)
 	}
 	for first := uint64(1); first <= m.Len(); first += 100 {
 		if _, err := l.Take("laser", m.Data(first, min(first+99, m.Len()))); err != nil {

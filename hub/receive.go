@@ -38,7 +38,7 @@ func (ms *messages) receive(l *link, m mqtt.Message) error {
 	if !known || handle == nil {
 		return nil
 	}
-	ms.saw(topic, id, m.Retained)
+	ms.storeLastSeen(topic, id, m.Retained)
 	return handle(ms, l, id, m.Payload)
 }
 
@@ -51,7 +51,7 @@ func (ms *messages) receiveWaiting(l *link, m mqtt.Message) error {
 		if !known || topic.Name != wire.TopicRecords || len(m.Payload) == 0 || ms.isGarbage(m) {
 			return errors.Join(ms.records(l, batches), ms.receive(l, m))
 		}
-		ms.saw(topic, id, m.Retained)
+		ms.storeLastSeen(topic, id, m.Retained)
 		if batches = append(batches, ledger.Batch{Machine: id, Data: m.Payload}); len(batches) == maxTogether {
 			return ms.records(l, batches)
 		}
@@ -63,9 +63,9 @@ func (ms *messages) receiveWaiting(l *link, m mqtt.Message) error {
 	}
 }
 
-// saw stores when a machine last sent a message. It ignores retained messages, which may be old, and availability,
-// which the broker may have sent.
-func (ms *messages) saw(topic wire.Topic, id policy.MachineID, retained bool) {
+// storeLastSeen stores when a machine last sent a message. storeLastSeen ignores retained messages, which may be old,
+// and availability, which the broker may have sent.
+func (ms *messages) storeLastSeen(topic wire.Topic, id policy.MachineID, retained bool) {
 	if !retained && topic.Hub == wire.Subscribes && topic.Name != wire.TopicAvailability {
 		ms.fleet.change(id, func(x *Machine) { x.Seen = ms.core.now() })
 	}

@@ -27,8 +27,10 @@ type refusal struct {
 	shown  bool                      // the retained acknowledgement contains a reason
 }
 
-// reads reports whether the machine's program understands acknowledgements that contain a reason.
-func (m *Machine) reads() bool { return m.State != nil && m.State.Format >= wire.AckRefusedFormat }
+// readsRefusals reports whether the machine's program understands acknowledgements that contain a reason.
+func (m *Machine) readsRefusals() bool {
+	return m.State != nil && m.State.Format >= wire.AckRefusedFormat
+}
 
 // refuse stores that a machine's batch was refused, and sends the reason to the machine.
 func (ms *messages) refuse(l *link, id policy.MachineID, why *ledger.Refusal) error {
@@ -44,7 +46,7 @@ func (ms *messages) refuse(l *link, id policy.MachineID, why *ledger.Refusal) er
 		}
 		m.notes.refusal.code, m.notes.refusal.detail = why.Code, why.Detail
 		m.Trouble, m.TroubleAt = why.Error(), now
-		tell = m.mayTell(now)
+		tell = m.isRefusalDue(now)
 	})
 	if tell {
 		return ms.acknowledge(l, id)
@@ -52,15 +54,15 @@ func (ms *messages) refuse(l *link, id policy.MachineID, why *ledger.Refusal) er
 	return nil
 }
 
-// mayTell reports whether the hub refuses the machine's records and has not sent the reason within tellAgain.
-func (m *Machine) mayTell(now time.Time) bool {
+// isRefusalDue reports whether the hub refuses the machine's records and has not sent the reason within tellAgain.
+func (m *Machine) isRefusalDue(now time.Time) bool {
 	last, ok := m.notes.refusal.told[m.notes.refusal.code]
-	return m.reads() && m.notes.refusal.code != "" && (!ok || now.Sub(last).Abs() >= tellAgain)
+	return m.readsRefusals() && m.notes.refusal.code != "" && (!ok || now.Sub(last).Abs() >= tellAgain)
 }
 
 // tellRefusal returns the reason for the next acknowledgement, and stores that it was sent; nil: no reason.
 func (m *Machine) tellRefusal(now time.Time) *wire.AckRefused {
-	m.notes.refusal.shown = m.reads() && m.notes.refusal.code != ""
+	m.notes.refusal.shown = m.readsRefusals() && m.notes.refusal.code != ""
 	if !m.notes.refusal.shown {
 		return nil
 	}
@@ -71,18 +73,18 @@ func (m *Machine) tellRefusal(now time.Time) *wire.AckRefused {
 	return wire.NewAckRefused(string(m.notes.refusal.code), m.notes.refusal.detail)
 }
 
-// wantsAck reports whether the hub must send an acknowledgement to a machine that has just published its state. It must
-// if the hub lacks records of the machine, if the machine checks whether the hub is running, or if the machine cannot
-// read the retained acknowledgement.
+// wantsAck reports whether the hub must send an acknowledgement to a machine that has just published its state.
+// wantsAck must if the hub lacks records of the machine, if the machine checks whether the hub is running, or if the
+// machine cannot read the retained acknowledgement.
 func (m *Machine) wantsAck(now time.Time) bool {
 	since := now.Sub(m.notes.acked).Abs()
 	switch {
-	case m.notes.refusal.shown && !m.reads():
+	case m.notes.refusal.shown && !m.readsRefusals():
 		return true
-	case m.reads() && m.notes.refusal.code != "":
-		return m.mayTell(now)
+	case m.readsRefusals() && m.notes.refusal.code != "":
+		return m.isRefusalDue(now)
 	}
-	return m.State.Journal > m.Held && since >= askAgain || m.reads() && since >= answerAgain
+	return m.State.Journal > m.Held && since >= askAgain || m.readsRefusals() && since >= answerAgain
 }
 
 // screenNote is the last logged state of a machine's screen.

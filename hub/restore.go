@@ -48,7 +48,7 @@ func newPast() *past {
 	}
 }
 
-// add adds the next record to the summary. It ignores a record with a body that it cannot parse.
+// add adds the next record to the summary. add ignores a record with a body that it cannot parse.
 func (p *past) add(r wire.Record) {
 	p.enter(r.Epoch)
 	switch r.Kind {
@@ -108,7 +108,7 @@ func (p *past) hours(r wire.Ran) {
 	}
 }
 
-// tag adds a record of a tag that was put on or taken off. It ignores tags that the machine's own checks put on
+// tag adds a record of a tag that was put on or taken off. tag ignores tags that the machine's own checks put on
 // (ownTag), because the machine creates them again.
 func (p *past) tag(r wire.Record, b wire.TagBody) {
 	if b.Tag == "" || strings.HasPrefix(b.Tag, ownTag) {
@@ -219,7 +219,7 @@ type Journal struct {
 	Restored bool `json:"restored,omitempty"`
 }
 
-// JournalsOf returns a machine's journals, the oldest first. It returns no journal if the machine has only one.
+// JournalsOf returns a machine's journals, the oldest first. JournalsOf returns no journal if the machine has only one.
 func JournalsOf(ctx context.Context, l *ledger.Ledger, m policy.MachineID) (out []Journal, err error) {
 	all, err := l.Generations(ctx, m)
 	if err != nil || len(all) < 2 {
@@ -255,10 +255,10 @@ type restores struct {
 	commands *commands
 }
 
-// bringRestores sends a restore to each machine whose journal was replaced. It repeats the restore until the machine's
-// records show that the machine has applied it. It checks the ledger for replacements, because the administrator's tool
-// is another process.
-func (rs *restores) bringRestores(ctx context.Context, tried map[string]time.Time) {
+// sendRestores sends a restore to each machine whose journal was replaced. sendRestores repeats the restore until the
+// machine's records show that the machine has applied it. sendRestores checks the ledger for replacements, because the
+// administrator's tool is another process.
+func (rs *restores) sendRestores(ctx context.Context, tried map[string]time.Time) {
 	for _, m := range rs.fleet.list() {
 		journals, err := JournalsOf(ctx, rs.core.ledger, m.ID)
 		if err != nil {
@@ -278,7 +278,7 @@ func (rs *restores) bringRestores(ctx context.Context, tried map[string]time.Tim
 			continue
 		}
 		tried[key] = rs.core.now()
-		if err := rs.bringRestore(ctx, m.ID); err != nil && ctx.Err() == nil {
+		if err := rs.sendRestore(ctx, m.ID); err != nil && ctx.Err() == nil {
 			rs.core.log.Warn("machine not restored", "machine", m.ID, "err", err)
 		}
 	}
@@ -344,14 +344,14 @@ func (rs *restores) noteJournals(ctx context.Context, id policy.MachineID, journ
 	}
 }
 
-// bringRestore sends a signed restore to a machine with a new journal, and waits until the machine confirms the
+// sendRestore sends a signed restore to a machine with a new journal, and waits until the machine confirms the
 // restore.
-func (rs *restores) bringRestore(ctx context.Context, m policy.MachineID) error {
+func (rs *restores) sendRestore(ctx context.Context, m policy.MachineID) error {
 	r, err := RestoreOf(ctx, rs.core.ledger, m)
 	if err != nil {
 		return err
 	}
-	r.Site, r.ID, r.Issued = rs.core.c.Site, random(16), rs.core.now().UTC().Truncate(time.Second)
+	r.Site, r.ID, r.Issued = rs.core.c.Site, randomHex(16), rs.core.now().UTC().Truncate(time.Second)
 	data, err := wire.SignRestore(r, rs.core.signer)
 	if err != nil {
 		return err

@@ -17,9 +17,9 @@ import (
 	"portillon/wire"
 )
 
-// lived appends a history to a machine's journal: a tag that is still on, a tag that was taken off, a tag of the
-// machine's own checks, sessions, and maintenance.
-func lived(m *ledgertest.Machine) {
+// appendHistory appends a history to a machine's journal: a tag that is still on, a tag that was taken off, a tag of
+// the machine's own checks, sessions, and maintenance.
+func appendHistory(m *ledgertest.Machine) {
 	m.Append(wire.Tagged, "", "ines", wire.TagBody{Tag: "t1", Reason: "belt", Role: "maintainer"})
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: "t2", Reason: "lens"})
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: "due:lens", Reason: "due"})
@@ -45,7 +45,7 @@ func lived(m *ledgertest.Machine) {
 
 func TestRestoreContainsTheTotalsOfEarlierJournals(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
-	lived(m)
+	appendHistory(m)
 	one := m.Replaced(genOne)
 	one.Append(wire.Untagged, "", "ines", wire.TagBody{Tag: "t1"})
 	one.Append(wire.Tagged, "", "", wire.TagBody{Tag: "t3"})
@@ -107,7 +107,7 @@ func TestRestoreContainsTheTotalsOfEarlierJournals(t *testing.T) {
 // builds from such records.
 func TestRestoreOfAHostileJournalStaysWithinTheMachinesLimits(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
-	lived(m)
+	appendHistory(m)
 	long := strings.Repeat("x", 600)
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: long, Reason: "r"})
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: "t4", Reason: long})
@@ -176,7 +176,7 @@ func told(r wire.Restore) string {
 func TestReplacedMachineGetsARestoreFromTheLedger(t *testing.T) {
 	t.Parallel() // most of the test's time is waiting
 	m := ledgertest.New(t, "biklab", "laser")
-	lived(m)
+	appendHistory(m)
 	next := m.Replaced(genTwo)
 	next.Fill(2)
 	o := run(t, configure(t, []*ledgertest.Machine{m}))
@@ -184,7 +184,7 @@ func TestReplacedMachineGetsARestoreFromTheLedger(t *testing.T) {
 	c.subscribe(c.topics.Ack("laser"))
 	c.subscribe(c.topics.Command("laser"))
 	c.publish(c.topics.Records("laser"), m.Data(1, m.Len()))
-	c.acked(o, m, m.Len())
+	c.awaitAck(o, m, m.Len())
 	c.publish(c.topics.Availability("laser"), []byte(wire.Online))
 	c.publish(
 		c.topics.State("laser"),
@@ -194,38 +194,38 @@ func TestReplacedMachineGetsARestoreFromTheLedger(t *testing.T) {
 			genTwo,
 		),
 	)
-	o.machineIs("laser", "there", func(m hub.Machine) bool { return m.State != nil && m.Online })
-	o.replace(genTwo)
+	o.awaitMachine("laser", "there", func(m hub.Machine) bool { return m.State != nil && m.Online })
+	o.allowNewJournal(genTwo)
 	c.publish(c.topics.Records("laser"), next.Data(1, 2))
-	c.ackedAs(o, genTwo, 2)
-	r := c.restore(o)
+	c.awaitAckOf(o, genTwo, 2)
+	r := c.confirmRestore(o)
 	if r.Generation != genTwo || told(r) != "[t1/belt/ines/maintainer] [t2] [lea 660 1] [lens 900] 1000" {
 		t.Errorf("%+v", r)
 	}
 	c.publish(c.topics.Reply("laser"), fmt.Appendf(nil, `{"id":%q,"ok":true}`, r.ID))
-	o.machineIs("laser", "replaced, and not restored", func(m hub.Machine) bool {
+	o.awaitMachine("laser", "replaced, and not restored", func(m hub.Machine) bool {
 		return len(m.Journals) == 2 && m.Journals[1].By == "ines" && m.Journals[1].Why == "new SD card" &&
 			len(m.Journals[0].Root) == 64 &&
 			!m.Journals[1].Restored
 	})
 	next.Append(wire.Restored, "", "", wire.RestoredBody{From: r.From})
 	c.publish(c.topics.Records("laser"), next.Data(3, 3))
-	o.machineIs("laser", "restored", func(m hub.Machine) bool { return len(m.Journals) == 2 && m.Journals[1].Restored })
+	o.awaitMachine("laser", "restored", func(m hub.Machine) bool { return len(m.Journals) == 2 && m.Journals[1].Restored })
 }
 
-// ackedAs waits until the hub acknowledges n records of generation g.
-func (c *client) ackedAs(o *office, g wire.Generation, n uint64) {
+// awaitAckOf waits until the hub acknowledges n records of generation g.
+func (c *client) awaitAckOf(o *runningHub, g wire.Generation, n uint64) {
 	c.t.Helper()
 	for tries := 0; ; tries++ {
 		c.sendAgain(tries)
-		if a := c.ack(o); a.Generation == g && a.Seq == n {
+		if a := c.nextAck(o); a.Generation == g && a.Seq == n {
 			return
 		}
 	}
 }
 
-// restore waits for the restore that the hub sends to the machine, and confirms it.
-func (c *client) restore(o *office) wire.Restore {
+// confirmRestore waits for the restore that the hub sends to the machine, and confirms it.
+func (c *client) confirmRestore(o *runningHub) wire.Restore {
 	c.t.Helper()
 	for {
 		select {

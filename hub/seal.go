@@ -144,11 +144,11 @@ func sealKeyDay(name string) (time.Time, bool) {
 	return t, ok && err == nil
 }
 
-// tooOld reports whether the seal key of a day must be deleted. A key with a date far in the future, from a wrong
+// isExpired reports whether the seal key of a day must be deleted. A key with a date far in the future, from a wrong
 // clock, must be deleted too.
-func tooOld(day, now time.Time) bool { return now.Sub(day).Abs() > SealLife }
+func isExpired(day, now time.Time) bool { return now.Sub(day).Abs() > SealLife }
 
-// deleteOldSealKeys deletes the expired keys (tooOld). Afterwards, nobody can read the card numbers that were sealed
+// deleteOldSealKeys deletes the expired keys (isExpired). Afterwards, nobody can read the card numbers that were sealed
 // with these keys.
 func deleteOldSealKeys(dir string, now time.Time) error {
 	entries, err := os.ReadDir(dir)
@@ -156,14 +156,14 @@ func deleteOldSealKeys(dir string, now time.Time) error {
 		return fmt.Errorf("seal keys: %w", err)
 	}
 	for _, e := range entries {
-		if day, ok := sealKeyDay(e.Name()); ok && tooOld(day, now) {
+		if day, ok := sealKeyDay(e.Name()); ok && isExpired(day, now) {
 			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
 		}
 	}
 	return err
 }
 
-// SealKeys returns the hub's seal keys that are valid at time now. It works while the hub runs or is stopped, and
+// SealKeys returns the hub's seal keys that are valid at time now. SealKeys works while the hub runs or is stopped, and
 // leaves out a key that cannot be read.
 func (c Config) SealKeys(now time.Time) ([]wire.SealKey, error) {
 	entries, err := os.ReadDir(c.sealDir())
@@ -176,7 +176,7 @@ func (c Config) SealKeys(now time.Time) ([]wire.SealKey, error) {
 	var out []wire.SealKey
 	for _, e := range entries {
 		day, ok := sealKeyDay(e.Name())
-		if !ok || tooOld(day, now) {
+		if !ok || isExpired(day, now) {
 			continue
 		}
 		if k, err := readSealKey(filepath.Join(c.sealDir(), e.Name())); err == nil {

@@ -63,7 +63,7 @@ func (lo *loopback) handler() http.Handler {
 	mux.HandleFunc("GET /broker", lo.getBroker)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if !addressed(r.Host) {
+		if !isLoopbackHost(r.Host) {
 			http.Error(w, "wrong Host header: address this listener as localhost or 127.0.0.1", http.StatusMisdirectedRequest)
 			return
 		}
@@ -79,9 +79,9 @@ func (bs *bundleStore) serveBundle(mux *http.ServeMux) {
 	mux.HandleFunc("POST /chunks/{sha}/parts", bs.chunks.PostParts)
 }
 
-// addressed reports whether a request's Host header names this computer. Without this check, a page in a browser could
-// reach the listener under the page's own host name (DNS rebinding).
-func addressed(host string) bool {
+// isLoopbackHost reports whether a request's Host header names this computer. Without this check, a page in a browser
+// could reach the listener under the page's own host name (DNS rebinding).
+func isLoopbackHost(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}

@@ -128,8 +128,8 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 	return o.settings(ctx)
 }
 
-// changedSettings returns the names of the changed fields for the audit log. It leaves out the values, because the
-// contact may be a person's address, which the audit log must not contain.
+// changedSettings returns the names of the changed fields for the audit log. changedSettings leaves out the values,
+// because the contact may be a person's address, which the audit log must not contain.
 func changedSettings(before, after api.Settings) string {
 	var out []string
 	for _, f := range []struct {
@@ -149,22 +149,22 @@ func checkSettings(s api.Settings) (faults []fault.Field) {
 	bad := func(field, given, wrong, right string) {
 		faults = append(faults, fault.Field{Field: field, Given: given[:min(len(given), 60)], Wrong: wrong, Right: right})
 	}
-	if strings.TrimSpace(s.Name) == "" || len(s.Name) > maxSiteName || !printable(s.Name) {
+	if strings.TrimSpace(s.Name) == "" || len(s.Name) > maxSiteName || !isPrintableLine(s.Name) {
 		bad("name", s.Name, "empty, too long, or with characters that are not printed",
 			"the site's name, of at most 100 bytes")
 	}
 	if s.Language != "fr" && s.Language != "en" {
 		bad("language", s.Language, "not a language of the hub", "fr or en")
 	}
-	if len(s.Contact) > maxContact || !printable(s.Contact) {
+	if len(s.Contact) > maxContact || !isPrintableLine(s.Contact) {
 		bad("contact", s.Contact, "too long, or with characters that are not printed",
 			"whom members ask, of at most 200 bytes, in one line")
 	}
 	return faults
 }
 
-// printable returns false for a text with characters that must not appear in a line of a page or mail: line feeds, and
-// marks that change the direction of writing.
-func printable(s string) bool {
+// isPrintableLine returns false for a text with characters that must not appear in a line of a page or mail: line
+// feeds, and marks that change the direction of writing.
+func isPrintableLine(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar })
 }

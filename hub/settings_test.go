@@ -14,8 +14,8 @@ import (
 	"portillon/hub/api"
 )
 
-// ownerOf creates the first owner and signs the browser in.
-func (b *browser) ownerOf(h *office) {
+// createOwner creates the first owner and signs the browser in.
+func (b *browser) createOwner(h *runningHub) {
 	b.t.Helper()
 	owner := url.Values{"code": {h.OwnerCode()}, "name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
 	if status := b.form("/code/owner", owner); status != http.StatusSeeOther {
@@ -31,7 +31,7 @@ func (b *browser) patch(path, version, body string) (int, []byte) {
 
 func TestSettingsTakeEffectAtOnceAndAreKeptAfterARestart(t *testing.T) {
 	h, b := managedHub(t)
-	b.ownerOf(h)
+	b.createOwner(h)
 	var s api.Settings
 	b.json(200, "GET", "/settings", nil, &s)
 	if s.Name != "biklab" || s.Language != "fr" || !s.MailLinks || s.Mail || s.Zone != "Europe/Paris" || s.URL != b.base {
@@ -86,7 +86,7 @@ func TestSettingsTakeEffectAtOnceAndAreKeptAfterARestart(t *testing.T) {
 // overwrite the first one unnoticed.
 func TestOneOfTwoChangesOfTheSettingsIsRefused(t *testing.T) {
 	h, b := managedHub(t)
-	b.ownerOf(h)
+	b.createOwner(h)
 	for round := range 20 {
 		var s api.Settings
 		b.json(200, "GET", "/settings", nil, &s)
@@ -114,7 +114,7 @@ func long(n int) string { return string(bytes.Repeat([]byte("a"), n)) }
 
 func TestStateDescribesTheRunningHub(t *testing.T) {
 	h, b := managedHub(t)
-	b.ownerOf(h)
+	b.createOwner(h)
 	b.json(201, "POST", "/machines", map[string]string{"id": "laser"}, nil)
 	var s api.State
 	eventually(t, func() bool {

@@ -13,10 +13,10 @@ import (
 	"portillon/wire"
 )
 
-// siteCert is the site's own certificate for the machines' listener and the broker. It replaces a certificate signed by
-// the hub's authority. Machines pin the authority that signed the site's certificate, and verify the hub's name;
-// enrolment codes contain that authority. The hub reads changed files again, so that a renewal needs no restart of the
-// hub.
+// siteCert is the site's own certificate for the machines' listener and the broker. siteCert replaces a certificate
+// signed by the hub's authority. Machines pin the authority that signed the site's certificate, and verify the hub's
+// name; enrolment codes contain that authority. The hub reads changed files again, so that a renewal needs no restart
+// of the hub.
 type siteCert struct {
 	cert, key string // paths of PEM files
 	name      string // name that the certificate must be valid for
@@ -34,7 +34,8 @@ type siteCert struct {
 // check.
 const certEvery = time.Minute
 
-// openSiteCert reads the certificate's files. It returns an error for a certificate that machines would reject.
+// openSiteCert reads the certificate's files. openSiteCert returns an error for a certificate that machines would
+// reject.
 func openSiteCert(c JoinConfig, now func() time.Time, log func(string, ...any)) (*siteCert, error) {
 	text, err := os.ReadFile(c.Authority)
 	if err != nil {
@@ -85,8 +86,8 @@ func (s *siteCert) read() (*tls.Certificate, error) {
 	return &pair, nil
 }
 
-// stampOf returns a text with the modification times of the certificate and its key. If the text changes, both files
-// must be read again.
+// fileStampOf returns a text with the modification times of the certificate and its key. If the text changes, both
+// files must be read again.
 func (s *siteCert) stampOf() (out string) {
 	for _, path := range []string{s.cert, s.key} {
 		if fi, err := os.Stat(path); err == nil {

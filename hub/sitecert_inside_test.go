@@ -102,13 +102,13 @@ func TestSitesCertificateThatMachinesWouldRefuseIsAnError(t *testing.T) {
 		{"as it should be", func(*certFiles) {}, ""},
 		{"no authority", func(f *certFiles) { os.Remove(f.config().Authority) }, "machines-authority: "},
 		{"an authority that is no PEM", func(f *certFiles) { os.WriteFile(f.config().Authority, []byte("ca"), 0o600) },
-			"is no certificate, want PEM"},
+			"contains no certificate, want one in PEM format"},
 		{"a key in place of the authority", func(f *certFiles) { f.pem("ca.pem", "PRIVATE KEY", f.ca.Raw) },
-			"is no certificate, want PEM"},
+			"contains no certificate, want one in PEM format"},
 		{"a damaged authority", func(f *certFiles) { f.pem("ca.pem", "CERTIFICATE", f.ca.Raw[:40]) }, "machines-authority: "},
 		{"an authority that signs nothing", func(f *certFiles) {
 			f.pem("ca.pem", "CERTIFICATE", f.hub("hub.lab", time.Time{}))
-		}, "is no certificate of an authority"},
+		}, "is not the certificate of an authority"},
 		{"no certificate", func(f *certFiles) { os.Remove(f.config().Cert) }, "machines-cert: "},
 		{"another name", func(f *certFiles) { f.hub("other.lab", time.Time{}) }, `want a certificate for "hub.lab"`},
 		{"an expired certificate", func(f *certFiles) { f.hub("hub.lab", f.now.Add(-time.Minute)) },

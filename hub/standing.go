@@ -59,7 +59,7 @@ func (fl *fleet) readLog(l *machineLog, id policy.MachineID, head ledger.Head) e
 	ctx := context.Background()
 	take := func(e ledger.Entry) error {
 		if e.Seq <= head.Seq { // the next call reads later records
-			l.take(e.Record)
+			l.apply(e.Record)
 		}
 		return nil
 	}
@@ -81,8 +81,8 @@ func (fl *fleet) readLog(l *machineLog, id policy.MachineID, head ledger.Head) e
 	return fl.core.ledger.Records(ctx, q, take)
 }
 
-// take applies a record to the state. It ignores a record with a body that it cannot parse.
-func (l *machineLog) take(r wire.Record) {
+// apply applies a record to the state. apply ignores a record with a body that it cannot parse.
+func (l *machineLog) apply(r wire.Record) {
 	switch r.Kind {
 	case wire.SessionStart:
 		var b wire.StartBody

@@ -24,8 +24,8 @@ const (
 	statesBye = 5 * time.Second
 )
 
-// recall loads the last state of a machine from the database. It ignores a state that it cannot parse.
-func (fl *fleet) recall(ctx context.Context, m *Machine) error {
+// loadState loads the last state of a machine from the database. loadState ignores a state that it cannot parse.
+func (fl *fleet) loadState(ctx context.Context, m *Machine) error {
 	var seen, troubleAt, troubleSince int64
 	var text string
 	err := fl.core.db.Site(fl.core.c.Site).
@@ -38,7 +38,7 @@ func (fl *fleet) recall(ctx context.Context, m *Machine) error {
 	if err != nil {
 		return fmt.Errorf("state of %s: %w", m.ID, err)
 	}
-	m.Seen, m.TroubleAt, m.TroubleSince = momentOf(seen), momentOf(troubleAt), momentOf(troubleSince)
+	m.Seen, m.TroubleAt, m.TroubleSince = timeOfMillis(seen), timeOfMillis(troubleAt), timeOfMillis(troubleSince)
 	if s, err := wire.ParseState([]byte(text)); err == nil && s.Machine == m.ID {
 		m.notes.last = &s
 	}
@@ -53,8 +53,8 @@ func (m *Machine) newest() *wire.State {
 	return m.notes.last
 }
 
-// momentOf converts milliseconds from the database to a time; 0 is the zero Time.
-func momentOf(millis int64) time.Time {
+// timeOfMillis converts milliseconds from the database to a time; 0 is the zero Time.
+func timeOfMillis(millis int64) time.Time {
 	if millis == 0 {
 		return time.Time{}
 	}

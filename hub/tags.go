@@ -43,7 +43,10 @@ func (c Config) tags() string { return filepath.Join(c.Data, "tags") }
 // TagOut writes a tag to the disk. The hub sends the tag to machine m at once, or after its next start if it does not
 // run now.
 func (c Config) TagOut(m policy.MachineID, reason string, now bool, at time.Time) (Tag, error) {
-	t := Tag{Machine: m, ID: random(8), Reason: strings.TrimSpace(reason), Now: now, Since: at.UTC().Truncate(time.Second)}
+	t := Tag{
+		Machine: m, ID: randomHex(8), Reason: strings.TrimSpace(reason), Now: now,
+		Since: at.UTC().Truncate(time.Second),
+	}
 	keys, err := c.MachineKeys(context.Background())
 	switch {
 	case err != nil:
@@ -118,8 +121,8 @@ type tagKeeper struct {
 	restores *restores
 }
 
-// bringTags sends each tag to its machine until the machine has the tag. It runs until ctx ends.
-func (tk *tagKeeper) bringTags(ctx context.Context) error {
+// sendTags sends each tag to its machine until the machine has the tag. sendTags runs until ctx ends.
+func (tk *tagKeeper) sendTags(ctx context.Context) error {
 	clock := time.NewTicker(tagsEvery)
 	defer clock.Stop()
 	tried, said := map[string]time.Time{}, ""
@@ -130,13 +133,13 @@ func (tk *tagKeeper) bringTags(ctx context.Context) error {
 			tk.core.log.Error("reading a tag failed", "why", err)
 		}
 		for _, t := range tags {
-			if err := tk.bringTag(ctx, t, tried); err != nil && ctx.Err() == nil {
+			if err := tk.sendTag(ctx, t, tried); err != nil && ctx.Err() == nil {
 				tk.core.log.Info("a tag is not on its machine yet", "machine", t.Machine, "tag", t.ID, "why", err)
 				tk.noteTag(t, err.Error())
 			}
 		}
 		tk.returnTags(ctx, tried)
-		tk.restores.bringRestores(ctx, tried)
+		tk.restores.sendRestores(ctx, tried)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -145,10 +148,10 @@ func (tk *tagKeeper) bringTags(ctx context.Context) error {
 	}
 }
 
-// bringTag sends a tag to its machine if the machine's records do not show that the machine has the tag. tried has the
-// time of the last attempt for each tag, so that bringTag does not repeat an attempt at once.
-func (tk *tagKeeper) bringTag(ctx context.Context, t Tag, tried map[string]time.Time) error {
-	last, err := lastOf(ctx, tk.core.ledger, t)
+// sendTag sends a tag to its machine if the machine's records do not show that the machine has the tag. tried has the
+// time of the last attempt for each tag, so that sendTag does not repeat an attempt at once.
+func (tk *tagKeeper) sendTag(ctx context.Context, t Tag, tried map[string]time.Time) error {
+	last, err := lastTagRecord(ctx, tk.core.ledger, t)
 	if err != nil {
 		return err
 	}
@@ -205,15 +208,15 @@ type TagStatus struct {
 	Why       string `json:"why,omitempty"` // why the hub's last attempt to send the tag failed
 }
 
-// TagStatuses returns the tags that administrators put on. It works while the hub runs or is stopped. The error names
-// each file that cannot be read.
+// TagStatuses returns the tags that administrators put on. TagStatuses works while the hub runs or is stopped. The
+// error names each file that cannot be read.
 func (c Config) TagStatuses(ctx context.Context) ([]TagStatus, error) {
 	tags, err := c.Tags()
 	if len(tags) == 0 {
 		return nil, err
 	}
 	var l *ledger.Ledger
-	if there(c.Ledger()) { // a hub that has never run has no records
+	if fileExists(c.Ledger()) { // a hub that has never run has no records
 		var lerr error
 		if l, lerr = ledger.OpenReadOnly(c.Ledger(), c.Site); lerr != nil {
 			return nil, errors.Join(err, lerr)
@@ -224,7 +227,7 @@ func (c Config) TagStatuses(ctx context.Context) ([]TagStatus, error) {
 	for _, t := range tags {
 		s := TagStatus{Tag: t}
 		if l != nil {
-			last, lerr := lastOf(ctx, l, t)
+			last, lerr := lastTagRecord(ctx, l, t)
 			err = errors.Join(err, lerr)
 			s.OnMachine = last == wire.Tagged
 		}
@@ -236,15 +239,15 @@ func (c Config) TagStatuses(ctx context.Context) ([]TagStatus, error) {
 	return out, err
 }
 
-// there reports whether a file exists.
-func there(path string) bool {
+// fileExists reports whether a file exists.
+func fileExists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
 }
 
-// lastOf returns the kind of the last record about a tag in the machine's stored journal; empty: the journal has no
-// record about the tag.
-func lastOf(ctx context.Context, l *ledger.Ledger, t Tag) (last wire.Kind, err error) {
+// lastTagRecord returns the kind of the last record about a tag in the machine's stored journal; empty: the journal has
+// no record about the tag.
+func lastTagRecord(ctx context.Context, l *ledger.Ledger, t Tag) (last wire.Kind, err error) {
 	q := ledger.Query{Machine: t.Machine, Kinds: []wire.Kind{wire.Tagged, wire.Untagged}}
 	err = l.Records(ctx, q, func(e ledger.Entry) error {
 		var b wire.TagBody

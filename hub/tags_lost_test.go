@@ -24,7 +24,7 @@ func TestTagsOfTheLedgerAreSentToAMachineWithAnOlderJournal(t *testing.T) {
 	p.deliver(o, m, 1, 6)
 	var got []string
 	for range 2 {
-		c := p.told(true, 1) // the machine reports a tag and one record
+		c := p.answerNext(true, 1) // the machine reports a tag and one record
 		if c.Do != "tag" || c.Now {
 			t.Errorf("%+v", c)
 		}
@@ -34,5 +34,5 @@ func TestTagsOfTheLedgerAreSentToAMachineWithAnOlderJournal(t *testing.T) {
 		t.Errorf("returned: %q", got)
 	}
 	p.is(true, 6)
-	p.quiet()
+	p.requireNoMessage()
 }

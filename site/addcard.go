@@ -13,7 +13,7 @@ import (
 )
 
 // AddCard adds a card to a member in the text of a members.yaml. hmac is the card's HMAC as bundles contain it. AddCard
-// inserts one entry and leaves the rest of the text unchanged, including comments. It parses the result again, and
+// inserts one entry and leaves the rest of the text unchanged, including comments. AddCard parses the result again, and
 // returns an error if anything but the additional card has changed.
 func AddCard(name string, data []byte, member policy.MemberID, hmac string) ([]byte, error) {
 	if !wire.IsCardHash(hmac) {
@@ -29,7 +29,7 @@ func AddCard(name string, data []byte, member policy.MemberID, hmac string) ([]b
 	}
 	entry := hmacPrefix + hmac
 	for _, m := range before {
-		if slices.Contains(m.everyCard(), entry) {
+		if slices.Contains(m.allNumbers(), entry) {
 			return nil, fmt.Errorf("the card already belongs to %s (%s)", m.Name, m.ID)
 		}
 	}
@@ -83,8 +83,8 @@ func valueOf(n *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-// insertCard inserts an entry into the cards: of a member, or adds the key cards: if the member has none. It returns
-// false if the text has a form that it cannot change.
+// insertCard inserts an entry into the cards: of a member, or adds the key cards: if the member has none. insertCard
+// returns false if the text has a form that it cannot change.
 func insertCard(text string, m *yaml.Node, entry string) (string, bool) {
 	if m == nil || m.Kind != yaml.MappingNode {
 		return "", false
@@ -162,7 +162,7 @@ func insertInFlow(text string, n *yaml.Node, entry string) (string, bool) {
 	if !ok || text[open] != '[' && text[open] != '{' {
 		return "", false
 	}
-	end, last, ok := closing(text, open)
+	end, last, ok := closingBracket(text, open)
 	if !ok {
 		return "", false
 	}
@@ -195,9 +195,9 @@ func quotedEnd(text string, i int) int {
 	return i
 }
 
-// closing returns the offset of the bracket that closes the bracket at open, and the offset of the last character
-// before it that is neither blank nor in a comment.
-func closing(text string, open int) (end, last int, ok bool) {
+// closingBracket returns the offset of the bracket that closes the bracket at open, and the offset of the last
+// character before it that is neither blank nor in a comment.
+func closingBracket(text string, open int) (end, last int, ok bool) {
 	depth, last := 0, open
 	for i := open; i < len(text); i++ {
 		c := text[i]

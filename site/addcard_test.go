@@ -126,7 +126,7 @@ func TestEnrolledHMACOfAnotherMembersCardFormIsLeftOut(t *testing.T) {
 	} {
 		s := members(t, c.lea, c.zoe)
 		b := &Built{}
-		b.remember(nil, o.CardKey)
+		b.beginBuild(nil, o.CardKey)
 		buckets, err := s.buckets(b, o)
 		if err != nil {
 			t.Fatal(err)

@@ -32,12 +32,12 @@ func (s *Site) Owner(file string, b *openbadge.Badge) (at int, shared []string) 
 	if s.recipients == nil {
 		s.recipients = newRecipients(s.Members)
 	}
-	return s.owner(s.recipients, File{Name: file}, b, func() []int { return s.recipients.among(b) })
+	return s.owner(s.recipients, File{Name: file}, b, func() []int { return s.recipients.candidates(b) })
 }
 
-// Tidy removes redundant blanks from a name or an address. It returns an error if the text has an invisible or control
-// character.
-func Tidy(s string) (string, error) { return tidy(s) }
+// Tidy removes redundant blanks from a name or an address. Tidy returns an error if the text has an invisible or
+// control character.
+func Tidy(s string) (string, error) { return tidyText(s) }
 
 // CheckEmail returns an error if a tidied text is not an e-mail address.
 func CheckEmail(s string) error {

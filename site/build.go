@@ -42,7 +42,7 @@ type Built struct {
 	Ending   []Ending // memberships and badges that end within 30 days after Issued, soonest first
 	Errors   []string // conflicts that members.yaml must resolve; the bundle leaves out these badges
 
-	// Policy is the policy that the policy key signed. It is zero if the site has no separate policy key.
+	// Policy is the policy that the policy key signed. Policy is zero if the site has no separate policy key.
 	Policy wire.SignedPolicy
 	// Unsigned lists the content that machines ignore until the policy key signs it. The policy key may be on another
 	// computer.
@@ -55,9 +55,9 @@ type Built struct {
 	cards     *cardHasher
 
 	lists map[string]*openbadge.StatusList // usable status lists by URL
-	web   *used
-	apart bool  // whether the site has a separate policy key
-	bound bound // signed bindings of the members; nil: bindings are not used, or this build signs them
+	web   *usedDocuments
+	apart bool           // whether the site has a separate policy key
+	bound signedBindings // signed bindings of the members; nil: bindings are not used, or this build signs them
 }
 
 // Build returns a signed bundle of the site. Warnings lists the files that do not count. If the error is not nil, there
@@ -91,7 +91,7 @@ func (s *Site) assembleWhole(o Order) (*Built, error) {
 		if !errors.As(err, &f) || o.Memory == nil {
 			return b, err
 		}
-		o.Memory.forget(f.sha)
+		o.Memory.removeVerdict(f.sha)
 	}
 	return nil, fmt.Errorf("more than %d badge files are damaged", maxDamaged)
 }
@@ -101,7 +101,7 @@ func (s *Site) assemble(o Order) (*Built, error) {
 	b := &Built{
 		Chunks:  map[string][]byte{},
 		lists:   map[string]*openbadge.StatusList{},
-		web:     &used{from: s.Web, found: map[string][]byte{}, newer: map[string]bool{}},
+		web:     &usedDocuments{from: s.Web, found: map[string][]byte{}, newer: map[string]bool{}},
 		Members: len(s.Members),
 		Manifest: wire.Manifest{
 			Site:    s.Policy.Site,
@@ -110,18 +110,18 @@ func (s *Site) assemble(o Order) (*Built, error) {
 			Expires: o.Expires.UTC().Truncate(time.Second),
 		},
 	}
-	defer b.remember(o.Memory, o.CardKey)()
-	if err := s.sameCards(b.cards); err != nil {
+	defer b.beginBuild(o.Memory, o.CardKey)()
+	if err := s.rejectSameCards(b.cards); err != nil {
 		return nil, err
 	}
-	if err := b.takePolicy(s, o.Policy); err != nil {
+	if err := b.readSignedPolicy(s, o.Policy); err != nil {
 		return nil, err
 	}
 	b.Warnings = append(b.Warnings, s.Skipped...)
 	b.missingBadges(s)
-	b.chunk(wire.PolicyChunk, s.text)
-	b.bookings(s, o.Issued)
-	if err := b.status(s, o.Issued); err != nil {
+	b.addChunk(wire.PolicyChunk, s.text)
+	b.warnOfBookings(s, o.Issued)
+	if err := b.addStatusLists(s, o.Issued); err != nil {
 		return nil, err
 	}
 	buckets, err := s.buckets(b, o)
@@ -132,7 +132,7 @@ func (s *Site) assemble(o Order) (*Built, error) {
 		if len(bucket.roster.Members) == 0 {
 			continue
 		}
-		if err := b.json(wire.RosterChunk(i), bucket.roster); err != nil {
+		if err := b.addJSON(wire.RosterChunk(i), bucket.roster); err != nil {
 			return nil, err
 		}
 		if len(bucket.badges) == 0 {
@@ -168,8 +168,8 @@ func (b *Built) missingBadges(s *Site) {
 	}
 }
 
-// bookings adds a warning for each future booking of an unknown member.
-func (b *Built) bookings(s *Site, at time.Time) {
+// warnOfBookings adds a warning for each future booking of an unknown member.
+func (b *Built) warnOfBookings(s *Site, at time.Time) {
 	for _, m := range s.Policy.Machines {
 		for i, x := range m.Bookings {
 			if x.To.After(at) && !slices.ContainsFunc(s.Members, func(m Member) bool { return m.ID == x.For }) {
@@ -209,9 +209,9 @@ func (s *Site) buckets(b *Built, o Order) ([]bucket, error) {
 			if forms.unclear[c] {
 				continue
 			}
-			w.Cards = append(w.Cards, b.cards.card(c))
+			w.Cards = append(w.Cards, b.cards.hash(c))
 		}
-		m.terms(&w, b.cards)
+		m.addTerms(&w, b.cards)
 		w.Cards = append(w.Cards, forms.active[i]...)
 		w.CardStates = append(w.CardStates, forms.refused[i]...)
 		for _, f := range held[i] {
@@ -241,10 +241,10 @@ func cardHash(key []byte, card string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// match verifies every credential and finds the recipient. It returns the badges of each member, by the member's index
-// in s.Members.
+// match verifies every credential and finds the recipient. match returns the badges of each member, by the member's
+// index in s.Members.
 func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
-	held, counted := make([][]heldFile, len(s.Members)), make([][]counts, len(s.Members))
+	held, counted := make([][]heldFile, len(s.Members)), make([][]countedBadge, len(s.Members))
 	verifier, recipients := b.memory.verifier(Trust(s.Policy), b.web), newRecipients(s.Members)
 	var places []int // buffer that is reused for every badge
 	for _, f := range s.Badges {
@@ -270,17 +270,17 @@ func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
 		b.warnOfValidity(f, v.badge, at)
 		// Find the recipient among the members.
 		among := func() []int {
-			places = recipients.at(places[:0], v.badge, v.addresses)
+			places = recipients.appendCandidates(places[:0], v.badge, v.addresses)
 			return places
 		}
 		switch i, conflict := s.owner(recipients, f, v.badge, among); {
 		case i >= 0:
 			if held[i] == nil {
-				held[i], counted[i] = make([]heldFile, 0, fewBadges), make([]counts, 0, fewBadges)
+				held[i], counted[i] = make([]heldFile, 0, fewBadges), make([]countedBadge, 0, fewBadges)
 			}
 			held[i] = append(held[i], heldFile{f, sha})
-			b.badgeEnds(s, s.Members[i], v.badge, at)
-			counted[i] = append(counted[i], counts{f, matches})
+			b.addBadgeEndings(s, s.Members[i], v.badge, at)
+			counted[i] = append(counted[i], countedBadge{f, matches})
 			b.Counted++
 		case len(conflict) > 0:
 			b.Errors = append(b.Errors, fmt.Sprintf("%s: names an address that is shared by %s; it counts for none of them "+
@@ -290,8 +290,8 @@ func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
 			b.warn(f, "is no member's: no address or subject of members.yaml is its recipient")
 		}
 	}
-	verifier.done()
-	b.besides(s, counted)
+	verifier.removeUnused()
+	b.warnOfMissingBadges(s, counted)
 	return held, nil
 }
 
@@ -352,9 +352,9 @@ func (b *Built) warnf(format string, a ...any) {
 	b.Warnings = append(b.Warnings, fmt.Sprintf(format, a...))
 }
 
-// status adds the status lists to the bundle. The address of a list is its id. It leaves out an invalid or expired list
-// with a warning, because such a list must not delay a bundle that blocks a member.
-func (b *Built) status(s *Site, at time.Time) error {
+// addStatusLists adds the status lists to the bundle. The address of a list is its id. addStatusLists leaves out an
+// invalid or expired list with a warning, because such a list must not delay a bundle that blocks a member.
+func (b *Built) addStatusLists(s *Site, at time.Time) error {
 	if len(s.Status) == 0 {
 		return nil
 	}
@@ -378,12 +378,12 @@ func (b *Built) status(s *Site, at time.Time) error {
 				l.From.Format(time.DateOnly), grace)
 		}
 	}
-	return b.json(wire.StatusChunk, lists)
+	return b.addJSON(wire.StatusChunk, lists)
 }
 
-// used records the documents on which badges depend. The bundle includes these documents, so that a machine can verify
-// badges without a network.
-type used struct {
+// usedDocuments records the documents on which badges depend. The bundle includes these documents, so that a machine
+// can verify badges without a network.
+type usedDocuments struct {
 	from   openbadge.Resolver
 	signed map[string][]byte // documents that the policy key has signed; nil: this build signs the used documents
 	found  map[string][]byte
@@ -391,10 +391,10 @@ type used struct {
 }
 
 // Resolve implements openbadge.Resolver.
-func (u *used) Resolve(url string) ([]byte, error) {
+func (u *usedDocuments) Resolve(url string) ([]byte, error) {
 	if u.signed != nil {
 		b, ok := u.signed[url]
-		u.compare(url, b, ok)
+		u.recordNewer(url, b, ok)
 		if ok {
 			return b, nil
 		}
@@ -410,8 +410,8 @@ func (u *used) Resolve(url string) ([]byte, error) {
 	return b, err
 }
 
-// compare records a document whose current copy differs from the signed copy.
-func (u *used) compare(url string, signed []byte, ok bool) {
+// recordNewer records a document whose current copy differs from the signed copy.
+func (u *usedDocuments) recordNewer(url string, signed []byte, ok bool) {
 	if u.from == nil {
 		return
 	}
@@ -432,26 +432,26 @@ func (b *Built) documents() error {
 	for _, url := range slices.Sorted(maps.Keys(b.web.found)) {
 		all.Lists = append(all.Lists, wire.StatusList{URL: url, Body: b.web.found[url]})
 	}
-	return b.json(wire.DocumentsChunk, all)
+	return b.addJSON(wire.DocumentsChunk, all)
 }
 
-// json adds a chunk with canonical JSON.
-func (b *Built) json(name string, v any) error {
+// addJSON adds a chunk with canonical JSON.
+func (b *Built) addJSON(name string, v any) error {
 	return b.encode(name, v)
 }
 
-// chunk adds a chunk to the bundle.
-func (b *Built) chunk(name string, data []byte) {
+// addChunk adds a chunk to the bundle.
+func (b *Built) addChunk(name string, data []byte) {
 	sha := wire.Hash(data)
 	b.Chunks[sha] = data
 	b.Manifest.Chunks = append(b.Manifest.Chunks, wire.Chunk{Name: name, SHA256: sha, Size: int64(len(data))})
 }
 
-// Chunk returns the chunk with this SHA-256. It is the callback that wire.WriteBundle needs.
+// Chunk returns the chunk with this SHA-256. Chunk is the callback that wire.WriteBundle needs.
 func (b *Built) Chunk(sha string) ([]byte, error) {
 	c, ok := b.Chunks[sha]
 	if !ok {
-		return b.late(sha)
+		return b.encodeLate(sha)
 	}
 	return c, nil
 }

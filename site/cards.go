@@ -27,14 +27,15 @@ func parseHMAC(s string) (string, bool) {
 	return hmacPrefix + rest, ok && wire.IsCardEntry(rest)
 }
 
-// sameCards returns an error if a card is listed both by number and by HMAC, because machines would block both entries.
-func (s *Site) sameCards(key *cardHasher) error {
+// rejectSameCards returns an error if a card is listed both by number and by HMAC, because machines would block both
+// entries.
+func (s *Site) rejectSameCards(key *cardHasher) error {
 	seen := map[string]heldCard{}
 	var errs []error
 	for i, m := range s.Members {
-		for k, card := range m.everyCard() {
+		for k, card := range m.allNumbers() {
 			h := heldCard{member: i, card: k}
-			hash := key.card(card)
+			hash := key.hash(card)
 			if other, twice := seen[hash]; twice {
 				errs = append(errs,
 					fmt.Errorf("members.yaml: %s is the same card as %s: remove one of them", s.cardName(h), s.cardName(other)))
@@ -70,7 +71,7 @@ func (s *Site) allCards(key *cardHasher) (out []heldCard) {
 	for i, m := range s.Members {
 		place := 0
 		add := func(text string, part bool, refused *InactiveCard) {
-			if u, ok := key.number(text); ok { // skip hmac: entries, which have no number
+			if u, ok := key.parseNumber(text); ok { // skip hmac: entries, which have no number
 				out = append(out, heldCard{member: i, card: place, number: u, part: part, refused: refused})
 			}
 			place++
@@ -102,9 +103,9 @@ func (f cardForms) add(h heldCard, hash string) {
 
 // cardForms derives the forms of all cards. Machines refuse a lost card also in the forms that other readers report.
 //
-// The bundle includes only short forms and named parts, because machines reverse numbers themselves. It leaves out a
-// short form that the cards of two members share, because the form identifies neither card. A short form that is the
-// whole number of another card counts only for that other card. Warnings name the members in both cases.
+// The bundle includes only short forms and named parts, because machines reverse numbers themselves. The bundle leaves
+// out a short form that the cards of two members share, because the form identifies neither card. A short form that is
+// the whole number of another card counts only for that other card. Warnings name the members in both cases.
 func (b *Built) cardForms(s *Site, key *cardHasher) cardForms {
 	out := cardForms{map[int][]string{}, map[int][]wire.CardState{}, map[string]bool{}}
 	enrolled, all := s.enrolledCards(), s.allCards(key)
@@ -117,12 +118,12 @@ func (b *Built) cardForms(s *Site, key *cardHasher) cardForms {
 			derived[f.Number] = append(derived[f.Number], of)
 		}
 		if h.part {
-			out.add(h, key.form(wire.PartForm, h.number))
+			out.add(h, key.hashForm(wire.PartForm, h.number))
 		}
 	}
 	for _, u := range slices.SortedFunc(maps.Keys(derived), compareNumbers) {
 		if len(enrolled) > 0 {
-			if owner, ok := enrolled[hmacPrefix+key.card(u.Hex())]; ok {
+			if owner, ok := enrolled[hmacPrefix+key.hash(u.Hex())]; ok {
 				b.warnEnrolled(s, owner, derived[u], out.unclear)
 			}
 		}
@@ -132,7 +133,7 @@ func (b *Built) cardForms(s *Site, key *cardHasher) cardForms {
 		}
 		b.warnShared(s, derived[u])
 		if h, ok := shortOwner(derived[u]); ok {
-			out.add(h, key.form(wire.ShortForm, u))
+			out.add(h, key.hashForm(wire.ShortForm, u))
 		}
 	}
 	return out

@@ -93,7 +93,7 @@ func TestCardEntriesOfABundleAreUnique(t *testing.T) {
 		o := order(t, 1)
 		seen := map[string]bool{}
 		b := &Built{}
-		b.remember(nil, o.CardKey)
+		b.beginBuild(nil, o.CardKey)
 		buckets, err := s.buckets(b, o)
 		if err != nil {
 			t.Fatal(err)

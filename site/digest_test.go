@@ -196,7 +196,7 @@ func TestOnlyBadgesOfAChangedIssuerAreVerifiedAgain(t *testing.T) {
 	o.Memory = &Memory{}
 	verified := func() int {
 		t.Helper()
-		before := map[*remembered]bool{}
+		before := map[*cachedVerdict]bool{}
 		for _, r := range o.Memory.verdicts {
 			before[r] = true
 		}

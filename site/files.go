@@ -29,8 +29,8 @@ type folder struct {
 	skipped []string
 }
 
-// readFolder reads a folder and its subfolders in the order of names. It skips unreadable files, large files and files
-// with other suffixes, so that one bad file does not stop the site. A missing folder counts as empty.
+// readFolder reads a folder and its subfolders in the order of names. readFolder skips unreadable files, large files
+// and files with other suffixes, so that one bad file does not stop the site. A missing folder counts as empty.
 func readFolder(dir, sub string, endings ...string) (folder, error) {
 	var out folder
 	root, err := folderRoot(filepath.Join(dir, sub))
@@ -63,7 +63,7 @@ func readFolder(dir, sub string, endings ...string) (folder, error) {
 		if strings.HasSuffix(d.Name(), placesEnding) { // skip the file that «badge issue» writes next to a status list
 			return nil
 		}
-		why := unfit(d.Name(), endings)
+		why := skipReason(d.Name(), endings)
 		var b []byte
 		if why == "" {
 			b, why = readSmall(path)
@@ -99,8 +99,8 @@ func isHiddenOrDeep(rel, name string) bool {
 	return rel != "." && strings.HasPrefix(name, ".") || strings.Count(filepath.ToSlash(rel), "/") >= maxDepth
 }
 
-// unfit returns why readFolder must skip a file with this name; empty: the file is read.
-func unfit(name string, endings []string) string {
+// skipReason returns why readFolder must skip a file with this name; empty: the file is read.
+func skipReason(name string, endings []string) string {
 	lower := strings.ToLower(name)
 	switch {
 	case strings.HasPrefix(name, "._"):

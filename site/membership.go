@@ -56,7 +56,7 @@ func cardWithState(n yamlfile.Node) cardEntry {
 			n.Fault(form, "a key of this card is not known")
 		}
 	}
-	e := cardEntry{number: n.Get("number").Required().Str(), since: day(n.Get("since"))}
+	e := cardEntry{number: n.Get("number").Required().Str(), since: parseDay(n.Get("since"))}
 	s := n.Get("state")
 	if !s.Present() {
 		return e
@@ -84,8 +84,8 @@ func (m *Member) keep(hex string, part bool, e cardEntry) {
 	}
 }
 
-// everyCard returns the numbers of all cards of the member, in any state.
-func (m *Member) everyCard() []string {
+// allNumbers returns the numbers of all cards of the member, in any state.
+func (m *Member) allNumbers() []string {
 	out := slices.Clone(m.Cards)
 	for _, c := range m.Inactive {
 		out = append(out, c.Number)
@@ -93,8 +93,8 @@ func (m *Member) everyCard() []string {
 	return out
 }
 
-// day parses a date such as 2026-09-30.
-func day(n yamlfile.Node) policy.Date {
+// parseDay parses a date such as 2026-09-30.
+func parseDay(n yamlfile.Node) policy.Date {
 	s := n.Str()
 	if !n.IsScalar() {
 		return policy.Date{}
@@ -107,11 +107,11 @@ func day(n yamlfile.Node) policy.Date {
 	return d
 }
 
-// terms adds the end of the membership and the refused cards to the member's entry in the bundle.
-func (m *Member) terms(w *wire.Member, key *cardHasher) {
+// addTerms adds the end of the membership and the refused cards to the member's entry in the bundle.
+func (m *Member) addTerms(w *wire.Member, key *cardHasher) {
 	w.SetLastDay(m.Until)
 	for _, c := range m.Inactive {
-		w.CardStates = append(w.CardStates, c.wire(key.card(c.Number)))
+		w.CardStates = append(w.CardStates, c.wire(key.hash(c.Number)))
 	}
 }
 
@@ -135,13 +135,13 @@ type Ending struct {
 // endingWithin is the number of future days for which Build lists endings.
 const endingWithin = 30
 
-// endings lists the memberships and badges that end in the next 30 days, soonest first. It includes memberships in
+// endings lists the memberships and badges that end in the next 30 days, soonest first. endings includes memberships in
 // their days of grace.
 func (b *Built) endings(s *Site, at time.Time) {
 	today := policy.DateOf(at, s.Policy.Zone)
 	for _, m := range s.Members {
 		if m.Until != (policy.Date{}) && s.Policy.Membership.On(today, m.Until) != policy.HasLapsed {
-			b.ends(s, m, "", m.Until, at)
+			b.addEnding(s, m, "", m.Until, at)
 		}
 	}
 	slices.SortStableFunc(b.Ending, func(x, y Ending) int {
@@ -155,17 +155,17 @@ func (b *Built) endings(s *Site, at time.Time) {
 	})
 }
 
-// badgeEnds adds an ending for a member's valid badge, for each badge of the policy as which it counts.
-func (b *Built) badgeEnds(s *Site, m Member, badge *openbadge.Badge, at time.Time) {
+// addBadgeEndings adds an ending for a member's valid badge, for each badge of the policy as which it counts.
+func (b *Built) addBadgeEndings(s *Site, m Member, badge *openbadge.Badge, at time.Time) {
 	if end := badge.ValidUntil; !end.IsZero() && !at.After(end) {
 		for _, x := range Matches(s.Policy, badge) {
-			b.ends(s, m, x.Badge, policy.DateOf(end, s.Policy.Zone), at)
+			b.addEnding(s, m, x.Badge, policy.DateOf(end, s.Policy.Zone), at)
 		}
 	}
 }
 
-// ends adds an ending if it is within the next 30 days and the member is not blocked.
-func (b *Built) ends(s *Site, m Member, badge policy.BadgeID, last policy.Date, at time.Time) {
+// addEnding adds an ending if it is within the next 30 days and the member is not blocked.
+func (b *Built) addEnding(s *Site, m Member, badge policy.BadgeID, last policy.Date, at time.Time) {
 	if horizon := policy.DateOf(at.AddDate(0, 0, endingWithin), s.Policy.Zone); !m.Blocked && !horizon.Before(last) {
 		b.Ending = append(b.Ending, Ending{Member: m.ID, Name: m.Name, Badge: badge, Last: last})
 	}

@@ -26,7 +26,7 @@ import (
 type Memory struct {
 	mu       sync.Mutex // locked during Site.Build
 	builds   uint64
-	verdicts map[string]*remembered
+	verdicts map[string]*cachedVerdict
 	kinds    map[[2]string]*kind   // kinds by issuer and achievement
 	chunks   map[string]wire.Chunk // chunks by the digest of their content
 
@@ -35,15 +35,15 @@ type Memory struct {
 	uids       map[string]rfid.UID
 }
 
-// forget removes the verdict on the credential with this SHA-256 from the cache.
-func (m *Memory) forget(sha string) {
+// removeVerdict removes the verdict on the credential with this SHA-256 from the cache.
+func (m *Memory) removeVerdict(sha string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.verdicts, sha)
 }
 
-// remembered is a cached verdict, with all data on which the verdict depends.
-type remembered struct {
+// cachedVerdict is a cached verdict, with all data on which the verdict depends.
+type cachedVerdict struct {
 	badge     *openbadge.Badge // nil: the credential is not valid
 	why       string           // reason why the credential is not valid
 	trust     string           // part of the trust on which the verdict depends (trustOf)
@@ -84,7 +84,7 @@ func (m *Memory) verifier(trust []openbadge.Issuer, from openbadge.Resolver) *ve
 		m = &Memory{}
 	}
 	if m.builds++; m.verdicts == nil {
-		m.verdicts, m.kinds = map[string]*remembered{}, map[[2]string]*kind{}
+		m.verdicts, m.kinds = map[string]*cachedVerdict{}, map[[2]string]*kind{}
 	}
 	v := &verifier{memory: m, build: m.builds, trust: trust, all: fmt.Sprintf("%q", trust),
 		issuers: map[string]string{}, from: from,
@@ -97,7 +97,7 @@ func (m *Memory) verifier(trust []openbadge.Issuer, from openbadge.Resolver) *ve
 
 // trustOf returns the part of the trust on which a verdict depends. For a valid badge of Open Badges 3.0, this is only
 // the trust in the badge's issuer. For every other badge, it is the trust in all issuers.
-func (v *verifier) trustOf(r *remembered) string {
+func (v *verifier) trustOf(r *cachedVerdict) string {
 	if r.badge == nil || !r.ob3 {
 		return v.all
 	}
@@ -108,9 +108,10 @@ func (v *verifier) trustOf(r *remembered) string {
 	return k.trust
 }
 
-// verify verifies the credential with this SHA-256, or returns the cached verdict. It returns an error only if the file
-// cannot be read, not for an invalid credential. twice is true if this build has already verified the same credential.
-func (v *verifier) verify(s *Site, f File, sha string) (r *remembered, twice bool, err error) {
+// verify verifies the credential with this SHA-256, or returns the cached verdict. verify returns an error only if the
+// file cannot be read, not for an invalid credential. twice is true if this build has already verified the same
+// credential.
+func (v *verifier) verify(s *Site, f File, sha string) (r *cachedVerdict, twice bool, err error) {
 	r = v.memory.verdicts[sha]
 	if r != nil && r.build == v.build {
 		return r, true, nil
@@ -127,20 +128,20 @@ func (v *verifier) verify(s *Site, f File, sha string) (r *remembered, twice boo
 }
 
 // judge verifies a credential without the cache.
-func (v *verifier) judge(s *Site, f File) (*remembered, error) {
+func (v *verifier) judge(s *Site, f File) (*cachedVerdict, error) {
 	data, err := s.bytes(f)
 	var damaged *damagedFile
 	if errors.As(err, &damaged) {
-		return &remembered{why: err.Error(), trust: notRemembered}, nil
+		return &cachedVerdict{why: err.Error(), trust: notRemembered}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	used := &recorder{from: v.from, found: map[string]string{}}
 	judged := openbadge.Verify(data, openbadge.Options{Trust: v.trust, Documents: used})
-	r := &remembered{documents: used.found, ob3: strings.HasPrefix(judged.Form, "ob3 ")}
+	r := &cachedVerdict{documents: used.found, ob3: strings.HasPrefix(judged.Form, "ob3 ")}
 	if judged.State == openbadge.Valid && judged.Badge != nil {
-		r.badge = compact(judged.Badge)
+		r.badge = compactBadge(judged.Badge)
 		r.addresses = addressesOf(r.badge)
 		id := [2]string{r.badge.IssuerID, r.badge.AchievementID}
 		if r.kind = v.memory.kinds[id]; r.kind == nil {
@@ -158,16 +159,16 @@ func (v *verifier) judge(s *Site, f File) (*remembered, error) {
 const notRemembered = "none"
 
 // matches returns the badges of the policy as which a verified badge counts.
-func (v *verifier) matches(p *policy.Policy, r *remembered) []policy.Match {
+func (v *verifier) matches(p *policy.Policy, r *cachedVerdict) []policy.Match {
 	if r.kind.build != v.build {
 		r.kind.build, r.kind.matches = v.build, Matches(p, r.badge)
 	}
 	return r.kind.matches
 }
 
-// compact copies only the fields of a badge that builds need. The parsed document can then be freed, because a cache
-// may contain tens of thousands of badges.
-func compact(b *openbadge.Badge) *openbadge.Badge {
+// compactBadge copies only the fields of a badge that builds need. The parsed document can then be freed, because a
+// cache may contain tens of thousands of badges.
+func compactBadge(b *openbadge.Badge) *openbadge.Badge {
 	out := &openbadge.Badge{ID: strings.Clone(b.ID), UID: strings.Clone(b.UID), IssuerID: strings.Clone(b.IssuerID),
 		AchievementID: strings.Clone(b.AchievementID), ValidFrom: b.ValidFrom, ValidUntil: b.ValidUntil,
 		Subject: strings.Clone(b.Subject)}
@@ -176,9 +177,9 @@ func compact(b *openbadge.Badge) *openbadge.Badge {
 	return out
 }
 
-// holds reports whether every document of a cached verdict is unchanged. It resolves each document, which also records
-// that this build uses the document.
-func (v *verifier) holds(r *remembered) bool {
+// holds reports whether every document of a cached verdict is unchanged. holds resolves each document, which also
+// records that this build uses the document.
+func (v *verifier) holds(r *cachedVerdict) bool {
 	for url, sha := range r.documents {
 		now, asked := v.documents[url]
 		if !asked {
@@ -194,13 +195,13 @@ func (v *verifier) holds(r *remembered) bool {
 	return true
 }
 
-// done ends the build. It removes the verdicts on credentials that this build did not contain.
-func (v *verifier) done() {
+// removeUnused ends the build. removeUnused removes the verdicts on credentials that this build did not contain.
+func (v *verifier) removeUnused() {
 	m := v.memory
 	if v.seen == len(m.verdicts) {
 		return
 	}
-	maps.DeleteFunc(m.verdicts, func(_ string, r *remembered) bool { return r.build != v.build })
+	maps.DeleteFunc(m.verdicts, func(_ string, r *cachedVerdict) bool { return r.build != v.build })
 	kinds := map[*kind]bool{}
 	for _, r := range m.verdicts {
 		kinds[r.kind] = true
@@ -261,7 +262,7 @@ func (b *Built) encodeOnce(name string, digest func() (string, error), encode fu
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		b.chunk(name, data)
+		b.addChunk(name, data)
 		return nil
 	}
 	key, err := digest()
@@ -274,7 +275,7 @@ func (b *Built) encodeOnce(name string, digest func() (string, error), encode fu
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		b.chunk(name, data)
+		b.addChunk(name, data)
 		c = b.Manifest.Chunks[len(b.Manifest.Chunks)-1]
 	} else {
 		c.Name = name
@@ -312,8 +313,8 @@ func digest(v any) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// digester hashes members. It writes the length of each text and list before the content, so that different members
-// have different hashes.
+// digester hashes members. digester writes the length of each text and list before the content, so that different
+// members have different hashes.
 type digester struct {
 	h   hash.Hash
 	buf []byte
@@ -365,14 +366,14 @@ func (d *digester) member(m *wire.Member) {
 	}
 }
 
-// remember begins a build with the cache m. It returns the function that ends the build.
-func (b *Built) remember(m *Memory, cardKey []byte) (forget func()) {
+// beginBuild begins a build with the cache m. beginBuild returns the function that ends the build.
+func (b *Built) beginBuild(m *Memory, cardKey []byte) (forget func()) {
 	if m == nil {
-		b.cards = m.cards(cardKey)
+		b.cards = m.newCardHasher(cardKey)
 		return func() {}
 	}
 	m.mu.Lock()
-	b.cards = m.cards(cardKey)
+	b.cards = m.newCardHasher(cardKey)
 	b.memory, b.later, b.encoded = m, map[string]func() ([]byte, error){}, map[string]wire.Chunk{}
 	return func() {
 		defer m.mu.Unlock()
@@ -383,8 +384,8 @@ func (b *Built) remember(m *Memory, cardKey []byte) (forget func()) {
 	}
 }
 
-// late encodes the bytes of a chunk for which the cache had only the manifest entry.
-func (b *Built) late(sha string) ([]byte, error) {
+// encodeLate encodes the bytes of a chunk for which the cache had only the manifest entry.
+func (b *Built) encodeLate(sha string) ([]byte, error) {
 	encode, ok := b.later[sha]
 	if !ok {
 		return nil, fmt.Errorf("bundle has no chunk %s", sha)

@@ -313,7 +313,7 @@ func FuzzRecipientsAreFoundByTheIndex(f *testing.F) {
 					{Type: "email", Hash: fmt.Sprintf("sha256$%x", sha256.Sum256([]byte(address))), Hashed: true},
 				},
 			}} {
-			among := newRecipients(members).among(b)
+			among := newRecipients(members).candidates(b)
 			for i, m := range members {
 				if b.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) && !slices.Contains(among, i) {
 					t.Errorf("%+v is for member %d, and %v are asked", b, i, among)

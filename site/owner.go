@@ -49,9 +49,9 @@ func (s *Site) owner(x *recipients, f File, b *openbadge.Badge, places func() []
 	return -1, conflict
 }
 
-// tidy normalises a name or an address: it replaces blanks of all kinds with one space, and removes blanks at the ends.
-// It returns an error for characters that would make the text look different from its content.
-func tidy(s string) (string, error) {
+// tidyText normalises a name or an address: it replaces blanks of all kinds with one space, and removes blanks at the
+// ends. tidyText returns an error for characters that would make the text look different from its content.
+func tidyText(s string) (string, error) {
 	for _, r := range s {
 		switch {
 		case r == '\u200b' || r == '\u200c' || r == '\u200d' || r == '\ufeff' || r == '\u00ad':

@@ -126,7 +126,7 @@ func TestNamesAndAddressesAreTidiedOrRefused(t *testing.T) {
 		"Léa Martin": "Léa Martin", "  Léa \u00a0 Martin ": "Léa Martin", "Léa\u202fMartin": "Léa Martin",
 		"L\u00e9a\u202e nitraM": "", "L\u00e9a\u200b": "", "a\x00": "", "a\x1b[31m": "", "a\ufffd": "", "\u2066x\u2069": "",
 	} {
-		got, err := tidy(in)
+		got, err := tidyText(in)
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: %q, %v; want %q", in, got, err, want)
 		}

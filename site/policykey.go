@@ -22,8 +22,8 @@ type PolicyOrder struct {
 	// Number is the policy's number, and Signer is the policy key, if this build signs the policy.
 	Number uint64
 	Signer note.Signer
-	// Signed is a policy file that Site.SignPolicy made, perhaps on another computer. It replaces Number and Signer. The
-	// bundle then contains the documents and bindings of that file, and members have only their signed bindings.
+	// Signed is a policy file that Site.SignPolicy made, perhaps on another computer. Signed replaces Number and Signer.
+	// The bundle then contains the documents and bindings of that file, and members have only their signed bindings.
 	Signed []byte
 	// Keys verify the signature of Signed. If Keys is nil, only the machines check the signature.
 	Keys note.Verifiers
@@ -31,11 +31,11 @@ type PolicyOrder struct {
 
 func (o PolicyOrder) isZero() bool { return o.Signer == nil && len(o.Signed) == 0 }
 
-// bound contains the signed binding of each member.
-type bound map[string]wire.Binding
+// signedBindings contains the signed binding of each member.
+type signedBindings map[string]wire.Binding
 
-// takePolicy parses and checks a policy file that was signed earlier.
-func (b *Built) takePolicy(s *Site, o PolicyOrder) error {
+// readSignedPolicy parses and checks a policy file that was signed earlier.
+func (b *Built) readSignedPolicy(s *Site, o PolicyOrder) error {
 	b.apart = !o.isZero()
 	switch {
 	case !b.apart:
@@ -45,7 +45,7 @@ func (b *Built) takePolicy(s *Site, o PolicyOrder) error {
 	case o.Signer != nil && o.Number == 0:
 		return errors.New("policy: order has policy number 0, want 1 or more")
 	case o.Signer != nil:
-		return ofSite(o.Signer, s.Policy.Site)
+		return requireSiteOf(o.Signer, s.Policy.Site)
 	}
 	f, err := wire.ReadPolicyFile(bytes.NewReader(o.Signed), o.Keys)
 	if err != nil {
@@ -62,14 +62,14 @@ func (b *Built) takePolicy(s *Site, o PolicyOrder) error {
 			"members: sign the site's directory", f.Policy.Number)
 	}
 	b.Policy, b.Manifest.SignedPolicy = f.Policy, string(f.Signed)
-	if err := b.takeDocuments(f); err != nil {
+	if err := b.useSignedDocuments(f); err != nil {
 		return err
 	}
-	return b.takeBindings(f)
+	return b.parseBindings(f)
 }
 
-// ofSite returns an error if the name of the policy key contains another site's id.
-func ofSite(key note.Signer, id policy.SiteID) error {
+// requireSiteOf returns an error if the name of the policy key contains another site's id.
+func requireSiteOf(key note.Signer, id policy.SiteID) error {
 	if k, of := keykind.KindOf(key.Name()); k != keykind.Unknown && of != string(id) {
 		return fmt.Errorf("policy key %q belongs to another site, want the policy key of site %q", key.Name(), id)
 	}
@@ -97,8 +97,8 @@ func (b *Built) unsignedDocuments() {
 	}
 }
 
-// takeDocuments makes the build use only the signed documents of policy file f.
-func (b *Built) takeDocuments(f wire.PolicyFile) error {
+// useSignedDocuments makes the build use only the signed documents of policy file f.
+func (b *Built) useSignedDocuments(f wire.PolicyFile) error {
 	b.web.signed = map[string][]byte{}
 	data, ok := f.Chunks[wire.DocumentsChunk]
 	if !ok {
@@ -111,16 +111,16 @@ func (b *Built) takeDocuments(f wire.PolicyFile) error {
 	for _, d := range all.Lists {
 		b.web.signed[d.URL] = d.Body
 	}
-	b.chunk(wire.DocumentsChunk, data)
+	b.addChunk(wire.DocumentsChunk, data)
 	return nil
 }
 
-// takeBindings parses the members' signed bindings in policy file f.
-func (b *Built) takeBindings(f wire.PolicyFile) error {
+// parseBindings parses the members' signed bindings in policy file f.
+func (b *Built) parseBindings(f wire.PolicyFile) error {
 	if f.Policy.Bindings == "" {
 		return nil
 	}
-	b.bound = bound{}
+	b.bound = signedBindings{}
 	for i := range wire.Buckets {
 		data, ok := f.Chunks[wire.BindingsChunk(i)]
 		if !ok {
@@ -133,12 +133,12 @@ func (b *Built) takeBindings(f wire.PolicyFile) error {
 		for id, x := range all {
 			b.bound[id] = x
 		}
-		b.chunk(wire.BindingsChunk(i), data)
+		b.addChunk(wire.BindingsChunk(i), data)
 	}
 	return nil
 }
 
-// limit removes the parts of a member that the policy key has not signed, and adds a warning. It returns false if
+// limit removes the parts of a member that the policy key has not signed, and adds a warning. limit returns false if
 // nothing of the member remains.
 func (b *Built) limit(m Member, w wire.Member) (wire.Member, bool) {
 	if b.bound == nil {
@@ -191,7 +191,7 @@ func (b *Built) bindings(buckets []bucket) error {
 		for _, m := range x.roster.Members {
 			out.Members = append(out.Members, wire.BindingOf(m))
 		}
-		if err := b.json(wire.BindingsChunk(i), out); err != nil {
+		if err := b.addJSON(wire.BindingsChunk(i), out); err != nil {
 			return err
 		}
 	}
@@ -236,7 +236,7 @@ func SignPolicyText(text []byte, number uint64, signer note.Signer) ([]byte, wir
 		return nil, wire.SignedPolicy{},
 			errors.New("policy.yaml says «bindings: signed», so sign the policy with the site's members")
 	}
-	if err := ofSite(signer, p.Site); err != nil {
+	if err := requireSiteOf(signer, p.Site); err != nil {
 		return nil, wire.SignedPolicy{}, err
 	}
 	doc := wire.SignedPolicy{Site: p.Site, Number: number, Policy: wire.Hash(text)}

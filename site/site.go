@@ -98,7 +98,7 @@ type damagedFile struct{ name, sha string }
 
 func (e *damagedFile) Error() string { return e.name + ": file content does not match the stored hash" }
 
-// bytes returns a file's bytes. It loads them if necessary.
+// bytes returns a file's bytes. bytes loads them if necessary.
 func (s *Site) bytes(f File) ([]byte, error) {
 	if f.Data != nil || f.Hash == "" {
 		return f.Data, nil
@@ -179,7 +179,7 @@ func ParseMembers(name string, data []byte) ([]Member, error) {
 			n.Get("id").Fault("", "%q is %s already", m.ID, other)
 		}
 		ids[m.ID] = n.Path()
-		for i, c := range m.everyCard() {
+		for i, c := range m.allNumbers() {
 			if other, twice := cards[c]; twice {
 				n.Get("cards").Fault("one card, one member", "card %d is %s's already", i+1, other)
 			}
@@ -199,17 +199,17 @@ func parseMember(n yamlfile.Node) Member {
 		Name:     n.Get("name").Required().Str(),
 		Language: n.Get("language").OneOf("fr", "en"),
 		Blocked:  n.Get("blocked").Bool(),
-		Until:    day(n.Get("until")),
+		Until:    parseDay(n.Get("until")),
 		Emails:   append(n.Get("email").Strs(), n.Get("emails").Strs()...),
 		Subjects: append(n.Get("subject").Strs(), n.Get("subjects").Strs()...),
 	}
-	if name, err := tidy(m.Name); err != nil {
+	if name, err := tidyText(m.Name); err != nil {
 		n.Get("name").Fault("", "the name cannot be used: %v", err)
 	} else {
 		m.Name = name
 	}
 	for i, e := range m.Emails {
-		address, err := tidy(e)
+		address, err := tidyText(e)
 		switch {
 		case err != nil:
 			n.Get("emails").Fault("", "address %d cannot be used: %v", i+1, err)

@@ -24,20 +24,20 @@ func diagnose(data []byte) (suspect, bool) {
 	d := &diagnosis{}
 	for i, l := range splitLines(data) {
 		d.at = i + 1
-		if d.read([]rune(l)); d.found != nil || d.lost {
+		if d.readLine([]rune(l)); d.found != nil || d.lost {
 			break
 		}
 	}
 	if d.found == nil && !d.lost {
-		d.end()
+		d.reportOpen()
 	}
-	if d.found == nil || !trusted(data, *d.found) {
+	if d.found == nil || !isConfirmed(data, *d.found) {
 		return suspect{}, false
 	}
 	return *d.found, true
 }
 
-// splitLines returns the lines of a text. It splits the text in the same way as the YAML library and editors.
+// splitLines returns the lines of a text. splitLines splits the text in the same way as the YAML library and editors.
 func splitLines(data []byte) []string {
 	text := strings.TrimPrefix(string(data), "\ufeff")
 	if strings.Contains(text, "\r") {
@@ -53,9 +53,9 @@ const (
 	maxTriedEntries = 6000
 )
 
-// trusted checks a diagnosis with the YAML library. The text before the line must be valid. The text must be invalid up
-// to the line, and up to each of the next seven lines.
-func trusted(data []byte, s suspect) bool {
+// isConfirmed checks a diagnosis with the YAML library. The text before the line must be valid. The text must be
+// invalid up to the line, and up to each of the next seven lines.
+func isConfirmed(data []byte, s suspect) bool {
 	if len(data) > maxTried || Entries(data) > maxTriedEntries {
 		return true
 	}
@@ -113,14 +113,14 @@ func (d *diagnosis) suspect(line, column int, hint, format string, a ...any) {
 	}
 }
 
-// here reports a mistake at index i of the current line.
-func (d *diagnosis) here(i int, hint, format string, a ...any) {
+// reportAt reports a mistake at index i of the current line.
+func (d *diagnosis) reportAt(i int, hint, format string, a ...any) {
 	d.suspect(d.at, i+1, hint, format, a...)
 }
 
-// space reports the character at index i, which looks like a space but is another character.
-func (d *diagnosis) space(i int, r rune, where string) {
-	d.here(i, "write ordinary spaces", "%s stands %s", nameOf(r), where)
+// reportSpace reports the character at index i, which looks like a space but is another character.
+func (d *diagnosis) reportSpace(i int, r rune, where string) {
+	d.reportAt(i, "write ordinary spaces", "%s stands %s", nameOf(r), where)
 	d.found.sure = r != '\t'
 }
 
@@ -130,8 +130,8 @@ func isSpace(r rune) bool { return unicode.IsSpace(r) || r == '\u200b' || r == '
 // entryLike matches the beginning of a line in a block: a dash or a key.
 var entryLike = regexp.MustCompile(`^(- |-$|["']?[A-Za-z][\w-]*["']?:( |$))`)
 
-// read reads one line.
-func (d *diagnosis) read(l []rune) {
+// readLine reads one line.
+func (d *diagnosis) readLine(l []rune) {
 	in := 0
 	for in < len(l) && isSpace(l[in]) {
 		in++
@@ -143,7 +143,7 @@ func (d *diagnosis) read(l []rune) {
 	case d.block > 0 && in >= d.block: // the line continues a value that was written with | or >
 		return
 	case d.quote.rune != 0 || len(d.brackets) > 0:
-		d.goOn(l, in, rest)
+		d.readContinuation(l, in, rest)
 		return
 	}
 	d.block = 0
@@ -157,16 +157,16 @@ func (d *diagnosis) read(l []rune) {
 	// Stop at complex keys, anchors, tags and aliases, which the diagnosis does not support.
 	d.lost = strings.ContainsRune("?:&!*", l[in])
 	if !d.lost {
-		d.entry(l, in)
+		d.readEntry(l, in)
 	}
 }
 
 // isIndentedBySpaces reports whether an indentation consists of ordinary spaces, and records a fault for the first
-// other character. It reports a tab only before an entry of a block.
+// other character. isIndentedBySpaces reports a tab only before an entry of a block.
 func (d *diagnosis) isIndentedBySpaces(indentation []rune, rest string) bool {
 	for i, r := range indentation {
 		if r != ' ' && (r != '\t' || entryLike.MatchString(rest)) {
-			d.space(i, r, "where the line begins")
+			d.reportSpace(i, r, "where the line begins")
 			return false
 		}
 	}
@@ -184,15 +184,15 @@ func skipBlanks(l []rune, i int) int {
 // isBlank reports whether a rune is a space or a tab, which separate words in YAML.
 func isBlank(r rune) bool { return r == ' ' || r == '\t' }
 
-// goOn reads a line inside brackets or quotes. If the line is clearly the next entry, goOn reports that the brackets or
-// quotes are not closed.
-func (d *diagnosis) goOn(l []rune, in int, rest string) {
+// readContinuation reads a line inside brackets or quotes. If the line is clearly the next entry, readContinuation
+// reports that the brackets or quotes are not closed.
+func (d *diagnosis) readContinuation(l []rune, in int, rest string) {
 	open := d.quote
 	if open.rune == 0 {
 		open = d.brackets[0]
 	}
 	if in <= open.indent && entryLike.MatchString(rest) {
-		d.unclosed()
+		d.reportUnclosed()
 		return
 	}
 	if d.quote.rune != 0 {
@@ -202,8 +202,8 @@ func (d *diagnosis) goOn(l []rune, in int, rest string) {
 	}
 }
 
-// unclosed reports the innermost quote or bracket that is not closed.
-func (d *diagnosis) unclosed() {
+// reportUnclosed reports the innermost quote or bracket that is not closed.
+func (d *diagnosis) reportUnclosed() {
 	if q := d.quote; q.rune != 0 {
 		d.suspect(q.line, q.column, fmt.Sprintf("add %c behind the words that it quotes", q.rune),
 			"%c opens a quotation here, and nothing closes it", q.rune)
@@ -214,23 +214,23 @@ func (d *diagnosis) unclosed() {
 		"%c is opened here, and never closed", b.rune)
 }
 
-// end reports quotes and brackets that are still open at the end of the file.
-func (d *diagnosis) end() {
+// reportOpen reports quotes and brackets that are still open at the end of the file.
+func (d *diagnosis) reportOpen() {
 	if d.quote.rune != 0 || len(d.brackets) > 0 {
-		d.unclosed()
+		d.reportUnclosed()
 	}
 }
 
-// entry reads the dashes, the key and the value in a line of a block, from index i.
-func (d *diagnosis) entry(l []rune, i int) {
+// readEntry reads the dashes, the key and the value in a line of a block, from index i.
+func (d *diagnosis) readEntry(l []rune, i int) {
 	first := i
 	// Read the dashes. Each dash begins an entry of a list.
 	for i < len(l) && l[i] == '-' {
 		if !ends(l, i+1) {
-			d.tight(l, i)
+			d.reportTightDash(l, i)
 			break
 		}
-		if d.place(i, true); d.stopped() {
+		if d.placeEntry(i, true); d.stopped() {
 			return
 		}
 		i = skipBlanks(l, i+1)
@@ -244,25 +244,25 @@ func (d *diagnosis) entry(l []rune, i int) {
 		d.bare(l, i, i > first)
 		return
 	}
-	if d.place(i, false); d.stopped() {
+	if d.placeEntry(i, false); d.stopped() {
 		return
 	}
-	d.value(l, skipBlanks(l, colon+1))
+	d.readValue(l, skipBlanks(l, colon+1))
 }
 
 // stopped reports whether the diagnosis has found a mistake or an unsupported feature.
 func (d *diagnosis) stopped() bool { return d.found != nil || d.lost }
 
-// tight reports a dash without a space after it, if the dash was probably meant to begin an entry of a list.
-func (d *diagnosis) tight(l []rune, i int) {
+// reportTightDash reports a dash without a space after it, if the dash was probably meant to begin an entry of a list.
+func (d *diagnosis) reportTightDash(l []rune, i int) {
 	next := l[i+1]
 	inList := len(d.levels) > 0 &&
 		(d.levels[len(d.levels)-1].open || d.levels[len(d.levels)-1].dash && d.levels[len(d.levels)-1].column == i)
 	switch {
 	case strings.ContainsRune(`{["'`, next), inList && unicode.IsLetter(next):
-		d.here(i, "write a space behind it", "a dash that touches what follows begins no entry")
+		d.reportAt(i, "write a space behind it", "a dash that touches what follows begins no entry")
 	case isSpace(next):
-		d.space(i+1, next, "behind the dash")
+		d.reportSpace(i+1, next, "behind the dash")
 	}
 }
 

@@ -212,11 +212,11 @@ func suspects(text string) *suspect {
 	d := &diagnosis{}
 	for i, l := range splitLines([]byte(text)) {
 		d.at = i + 1
-		if d.read([]rune(l)); d.found != nil || d.lost {
+		if d.readLine([]rune(l)); d.found != nil || d.lost {
 			return d.found
 		}
 	}
-	d.end()
+	d.reportOpen()
 	return d.found
 }
 

@@ -33,14 +33,14 @@ func (f Fault) String() string {
 		fmt.Fprintf(&b, " (%s)", f.Hint)
 	}
 	if f.Excerpt != "" {
-		line, column := window(f.Excerpt, f.Column-1)
+		line, column := visiblePart(f.Excerpt, f.Column-1)
 		fmt.Fprintf(&b, "\n%6d | %s\n       | %s^", f.Line, line, indent(line, column))
 	}
 	return b.String()
 }
 
-// window returns the part of a line around a column that is shown, and the column's position in that part.
-func window(line string, column int) (string, int) {
+// visiblePart returns the part of a line around a column that is shown, and the column's position in that part.
+func visiblePart(line string, column int) (string, int) {
 	const wide, before = 140, 60
 	r := []rune(strings.ToValidUTF8(line, "\ufffd"))
 	for i, c := range r {
@@ -60,7 +60,7 @@ func window(line string, column int) (string, int) {
 	return out, column
 }
 
-// indent returns the white space that aligns a caret with column n of a line. It copies the tabs of the line.
+// indent returns the white space that aligns a caret with column n of a line. indent copies the tabs of the line.
 func indent(line string, n int) string {
 	var b strings.Builder
 	for i, r := range []rune(line) {
@@ -88,14 +88,14 @@ func (f Faults) Error() string {
 	return strings.Join(out, "\n")
 }
 
-// again reports whether f and g are the same fault, which happens if a node is read twice.
-func (f Fault) again(g Fault) bool {
+// equals reports whether f and g are the same fault, which happens if a node is read twice.
+func (f Fault) equals(g Fault) bool {
 	return f.Line == g.Line && f.Column == g.Column && f.Field == g.Field && f.Problem == g.Problem
 }
 
-// excerpt returns the text of a line that may be shown. It is empty if the line contains a secret.
+// excerpt returns the text of a line that may be shown. excerpt is empty if the line contains a secret.
 func excerpt(line string) string {
-	if len(line) > maxLine || secret(line) {
+	if len(line) > maxLine || containsSecret(line) {
 		return ""
 	}
 	return strings.TrimRight(line, "\r")
@@ -104,9 +104,9 @@ func excerpt(line string) string {
 // hexKey matches a card key or an AES key: 32 or more hexadecimal digits that are not part of a longer word.
 var hexKey = regexp.MustCompile(`(?i)(^|[^0-9a-z+/_-])[0-9a-f]{32,}($|[^0-9a-z+/_-])`)
 
-// secret reports whether a line seems to contain a key, because a person passed a key file by mistake: a key of
+// containsSecret reports whether a line seems to contain a key, because a person passed a key file by mistake: a key of
 // Portillon, PEM, a multikey, a JWK, or the digits of a card key.
-func secret(line string) bool {
+func containsSecret(line string) bool {
 	for _, mark := range []string{"PRIVATE+KEY", "PRIVATE KEY", "secretKey", `"d":`, `"d" :`} {
 		if strings.Contains(line, mark) {
 			return true

@@ -20,9 +20,9 @@ const (
 	maxLetter = 2 << 20  // maximum number of letters that are compared for all hints of a file
 )
 
-// Entries returns an upper limit of the number of entries in a text, without parsing the text. It counts the characters
-// that may precede an entry: commas, opening brackets, line ends, and dashes, colons and question marks with a space.
-// It also counts such characters in words and comments.
+// Entries returns an upper limit of the number of entries in a text, without parsing the text. Entries counts the
+// characters that may precede an entry: commas, opening brackets, line ends, and dashes, colons and question marks with
+// a space. Entries also counts such characters in words and comments.
 func Entries(data []byte) int {
 	n := 1
 	for i, c := range data {
@@ -38,8 +38,8 @@ func Entries(data []byte) int {
 	return n
 }
 
-// tooMuch returns a fault for a file that would be expensive to parse. Parse calls it before the YAML library.
-func tooMuch(data []byte) (Fault, bool) {
+// sizeFault returns a fault for a file that would be expensive to parse. Parse calls it before the YAML library.
+func sizeFault(data []byte) (Fault, bool) {
 	if len(data) > MaxBytes {
 		return Fault{
 			Problem: fmt.Sprintf("the file has %d bytes", len(data)),
@@ -85,10 +85,10 @@ func clip(s string, most int) string {
 	return s[:most] + "…"
 }
 
-// unreadable returns a fault for the first character that a file must not contain: a byte of another encoding, a
+// characterFault returns a fault for the first character that a file must not contain: a byte of another encoding, a
 // character that YAML forbids, or a line end that most editors do not show. Behind such a line end, text that looks
 // like a comment could be a key.
-func unreadable(data []byte, lines []string) (Fault, bool) {
+func characterFault(data []byte, lines []string) (Fault, bool) {
 	// Report a byte order mark of UTF-16 instead of the bytes after it.
 	if s := string(data[:min(len(data), 2)]); s == "\xff\xfe" || s == "\xfe\xff" {
 		return Fault{Problem: "this is not YAML: the file is UTF-16", Hint: "save the file as UTF-8"}, true

@@ -1,11 +1,11 @@
 // Package yamlfile reads the YAML files that people of a site write: policy, members, machine, hub.
 //
-// It accepts one document of plain mappings, lists and scalars. It rejects anchors, aliases, merge keys, tags,
-// duplicate and empty keys, unknown keys, control characters, line ends that editors do not show (U+2028), encodings
-// other than UTF-8, more than MaxBytes or MaxEntries, and nesting deeper than MaxDepth. The package does not stop at
-// the first fault. It collects each fault once, with file, line, column, field, the wrong value, and a valid value.
-// Only a syntax error of YAML ends the reading. The package then searches the text for the position of the error,
-// because the YAML library does not report the position.
+// The package accepts one document of plain mappings, lists and scalars. The package rejects anchors, aliases, merge
+// keys, tags, duplicate and empty keys, unknown keys, control characters, line ends that editors do not show (U+2028),
+// encodings other than UTF-8, more than MaxBytes or MaxEntries, and nesting deeper than MaxDepth. The package does not
+// stop at the first fault. The package collects each fault once, with file, line, column, field, the wrong value, and a
+// valid value. Only a syntax error of YAML ends the reading. The package then searches the text for the position of the
+// error, because the YAML library does not report the position.
 package yamlfile
 
 import (
@@ -37,27 +37,27 @@ type Doc struct {
 // Doc is usable.
 func Parse(name string, data []byte) *Doc {
 	d := &Doc{name: name}
-	if f, bad := tooMuch(data); bad {
+	if f, bad := sizeFault(data); bad {
 		d.add(f)
 		return d
 	}
 	d.lines = splitLines(data)
-	if f, bad := unreadable(data, d.lines); bad {
+	if f, bad := characterFault(data, d.lines); bad {
 		d.add(f)
 		return d
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var top yaml.Node
 	if err := dec.Decode(&top); err != nil {
-		d.syntax(data, err)
+		d.addSyntaxFault(data, err)
 		return d
 	}
 	// Report text after the first document, even if the text is valid YAML.
 	var second yaml.Node
 	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
-		d.more(data, err == nil, second.Line)
+		d.reportSecondDocument(data, err == nil, second.Line)
 	}
-	if len(top.Content) == 1 && d.plain(top.Content[0], 1) {
+	if len(top.Content) == 1 && d.checkPlain(top.Content[0], 1) {
 		d.root = top.Content[0]
 	}
 	return d
@@ -73,8 +73,8 @@ func (d *Doc) Private() *Doc {
 	return d
 }
 
-// more reports a fault if there is text after the document.
-func (d *Doc) more(data []byte, document bool, line int) {
+// reportSecondDocument reports a fault if there is text after the document.
+func (d *Doc) reportSecondDocument(data []byte, document bool, line int) {
 	if s, ok := diagnose(data); ok && !document {
 		d.add(s.fault())
 		return
@@ -91,8 +91,8 @@ func (d *Doc) more(data []byte, document bool, line int) {
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
-// syntax adds the fault of a file that the YAML library cannot parse.
-func (d *Doc) syntax(data []byte, err error) {
+// addSyntaxFault adds the fault of a file that the YAML library cannot parse.
+func (d *Doc) addSyntaxFault(data []byte, err error) {
 	if errors.Is(err, io.EOF) {
 		d.add(Fault{Problem: "the file is empty"})
 		return
@@ -118,8 +118,8 @@ func (s suspect) fault() Fault {
 	return Fault{Line: s.line, Column: s.column, Problem: "this is not YAML: " + s.problem, Hint: s.hint}
 }
 
-// plain rejects YAML features that a reader could misunderstand, and reports whether the tree below n can be read.
-func (d *Doc) plain(n *yaml.Node, depth int) bool {
+// checkPlain rejects YAML features that a reader could misunderstand, and reports whether the tree below n can be read.
+func (d *Doc) checkPlain(n *yaml.Node, depth int) bool {
 	at := Node{d: d, n: n}
 	switch {
 	case d.full():
@@ -142,15 +142,15 @@ func (d *Doc) plain(n *yaml.Node, depth int) bool {
 	seen := map[string]int{}
 	for i, c := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 0 {
-			ok = d.key(c, seen) && ok
+			ok = d.checkKey(c, seen) && ok
 		}
-		ok = d.plain(c, depth+1) && ok
+		ok = d.checkPlain(c, depth+1) && ok
 	}
 	return ok
 }
 
-// key checks a key of a mapping. seen maps each earlier key to its line.
-func (d *Doc) key(k *yaml.Node, seen map[string]int) bool {
+// checkKey checks a key of a mapping. seen maps each earlier key to its line.
+func (d *Doc) checkKey(k *yaml.Node, seen map[string]int) bool {
 	at := Node{d: d, n: k}
 	if k.Kind != yaml.ScalarNode || k.Tag == "!!merge" {
 		at.Fault("", "a key must be one word")
@@ -171,7 +171,7 @@ func (d *Doc) key(k *yaml.Node, seen map[string]int) bool {
 // add adds a fault if the list is not full and does not contain the same fault.
 func (d *Doc) add(f Fault) {
 	f.File, f.Problem, f.Hint = d.name, clip(f.Problem, maxWords), clip(f.Hint, maxWords)
-	if d.full() || slices.ContainsFunc(d.faults, f.again) {
+	if d.full() || slices.ContainsFunc(d.faults, f.equals) {
 		return
 	}
 	if f.Line > 0 && f.Line <= len(d.lines) && !d.private {
@@ -354,7 +354,7 @@ func (x Node) is(k yaml.Kind, what string) bool {
 	return true
 }
 
-// Str returns a scalar's text. It returns numbers and dates without quotes as text too.
+// Str returns a scalar's text. Str returns numbers and dates without quotes as text too.
 func (x Node) Str() string {
 	if !x.is(yaml.ScalarNode, "one value") {
 		return ""
@@ -368,7 +368,7 @@ func (x Node) word() (string, bool) {
 	return s, x.IsScalar()
 }
 
-// Strs returns the texts of a list. It treats a single scalar as a list with one element.
+// Strs returns the texts of a list. Strs treats a single scalar as a list with one element.
 func (x Node) Strs() []string {
 	if x.IsScalar() {
 		return []string{x.Str()}

@@ -2,7 +2,7 @@
 //
 // The entries are the leaves of a tree (RFC 6962), as in a machine's journal, and the hub's key signs a new checkpoint
 // with each entry. An export is a text file with one line for each entry, which ends with the newest checkpoint. Verify
-// detects each line that was changed, removed, added or moved. It needs only the public half of the hub's key.
+// detects each line that was changed, removed, added or moved. Verify needs only the public half of the hub's key.
 //
 // An entry has a sealed part (number, time, id of the account, act, id of the request) and a personal part (names, the
 // object of the act, details). The sealed part contains a salted hash of the personal part. Forget removes the salt and
@@ -42,7 +42,7 @@ type Options struct {
 	Random io.Reader        // source of salts; nil: crypto/rand
 }
 
-// Log is a site's audit log. Its methods may be called by many goroutines.
+// Log is a site's audit log. The methods of a Log may be called by many goroutines.
 type Log struct{ o Options }
 
 // New returns a Log. The error is non-nil if o lacks a required part.
@@ -86,7 +86,7 @@ func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 	if err != nil {
 		return err
 	}
-	p = personal{Name: cut(p.Name, maxName), On: cut(p.On, maxAbout), Detail: cut(p.Detail, maxDetail)}
+	p = personal{Name: clip(p.Name, maxName), On: clip(p.On, maxAbout), Detail: clip(p.Detail, maxDetail)}
 	hidden, err := wire.Canonical(p)
 	if err != nil {
 		return err
@@ -97,9 +97,9 @@ func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 		return err
 	}
 	text, err := wire.Canonical(sealed{Seq: e.size + 1, At: l.o.Now().UTC().Truncate(time.Millisecond),
-		Account: cut(a.Account, maxName),
-		Act:     actor.Act(cut(string(act), maxName)), Request: cut(a.Request, maxName), Erases: erases, Personal: seal(salt,
-			hidden)})
+		Account: clip(a.Account, maxName),
+		Act:     actor.Act(clip(string(act), maxName)), Request: clip(a.Request, maxName), Erases: erases,
+		Personal: hashOf(salt, hidden)})
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 	e.add(tlog.RecordHash(text))
 	_, err = tx.Exec(ctx, `INSERT INTO audit_entry (site, seq, entry, account, about, salt, personal) VALUES ($1, $2, $3,
 		$4, $5, $6, $7)`,
-		int64(e.size), string(text), cut(a.Account, maxName), p.On, salt[:], string(hidden))
+		int64(e.size), string(text), clip(a.Account, maxName), p.On, salt[:], string(hidden))
 	if err != nil {
 		return err
 	}
@@ -131,8 +131,8 @@ func (l *Log) sign(ctx context.Context, tx *store.Tx, e edge) error {
 	return err
 }
 
-// head reads the end of the tree. It returns an error if the last entry, the stored hashes and the signed checkpoint do
-// not match.
+// head reads the end of the tree. head returns an error if the last entry, the stored hashes and the signed checkpoint
+// do not match.
 func (l *Log) head(ctx context.Context, tx *store.Tx) (edge, error) {
 	var size, last int64
 	var b []byte
@@ -208,7 +208,7 @@ func (l *Log) Entries(ctx context.Context, a actor.Actor, p Page) (out []Entry, 
 	}
 	defer rows.Close()
 	for rows.Next() {
-		r, err := scan(rows)
+		r, err := scanRow(rows)
 		if err != nil {
 			return nil, "", err
 		}

@@ -25,8 +25,8 @@ type row struct {
 	personal sql.NullString
 }
 
-// scan reads the columns seq, entry, salt and personal of the current row.
-func scan(rows *sql.Rows) (r row, err error) {
+// scanRow reads the columns seq, entry, salt and personal of the current row.
+func scanRow(rows *sql.Rows) (r row, err error) {
 	return r, rows.Scan(&r.seq, &r.entry, &r.salt, &r.personal)
 }
 
@@ -120,7 +120,7 @@ func (l *Log) exportSome(ctx context.Context, w io.Writer, from, to int64) error
 	defer rows.Close()
 	var lines [][]byte
 	for rows.Next() {
-		r, err := scan(rows)
+		r, err := scanRow(rows)
 		if err != nil {
 			return err
 		}
@@ -146,27 +146,27 @@ func (l *Log) exportSome(ctx context.Context, w io.Writer, from, to int64) error
 const forgetStep = 200
 
 // Forget removes the personal part of every entry about one of the given objects ("member m-lea") and of every entry
-// that one of the accounts made, in the transaction tx. It adds entries that list the erased entries, because Verify
-// accepts an entry without a personal part only if a later entry lists it. The caller must have checked
+// that one of the accounts made, in the transaction tx. Forget adds entries that list the erased entries, because
+// Verify accepts an entry without a personal part only if a later entry lists it. The caller must have checked
 // actor.EraseMembers.
 func (l *Log) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, about, accounts []string) error {
 	var seqs []uint64
 	for _, on := range about {
 		rows, err := tx.Query(ctx, `SELECT seq FROM audit_entry WHERE site = $1 AND about = $2 AND personal IS NOT NULL`,
-			cut(on, maxAbout))
-		if seqs, err = collect(seqs, rows, err); err != nil {
+			clip(on, maxAbout))
+		if seqs, err = appendNumbers(seqs, rows, err); err != nil {
 			return err
 		}
 	}
 	for _, id := range accounts {
 		rows, err := tx.Query(ctx, `SELECT seq FROM audit_entry WHERE site = $1 AND account = $2 AND personal IS NOT NULL`,
-			cut(id, maxName))
-		if seqs, err = collect(seqs, rows, err); err != nil {
+			clip(id, maxName))
+		if seqs, err = appendNumbers(seqs, rows, err); err != nil {
 			return err
 		}
 	}
 	// Erase in steps. Each step adds one entry.
-	seqs = unique(seqs)
+	seqs = sortUnique(seqs)
 	for len(seqs) > 0 {
 		some := seqs[:min(len(seqs), forgetStep)]
 		seqs = seqs[len(some):]
@@ -184,8 +184,8 @@ func (l *Log) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, about, ac
 	return nil
 }
 
-// collect appends the numbers in rows to seqs, and closes rows.
-func collect(seqs []uint64, rows *sql.Rows, err error) ([]uint64, error) {
+// appendNumbers appends the numbers in rows to seqs, and closes rows.
+func appendNumbers(seqs []uint64, rows *sql.Rows, err error) ([]uint64, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -202,6 +202,6 @@ func collect(seqs []uint64, rows *sql.Rows, err error) ([]uint64, error) {
 
 // pageFault returns the error for a cursor that Entries did not return.
 func pageFault(after string) error {
-	return &fault.Invalid{Faults: []fault.Field{{Field: "after", Given: cut(after, 40), Wrong: "not a place in this list",
+	return &fault.Invalid{Faults: []fault.Field{{Field: "after", Given: clip(after, 40), Wrong: "not a place in this list",
 		Right: "the value of next that the page before gave"}}}
 }

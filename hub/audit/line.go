@@ -49,15 +49,15 @@ type line struct {
 	Checkpoint string          `json:"checkpoint,omitempty"`
 }
 
-// seal returns the hash by which the tree covers a personal part: SHA-256 of the salt and the canonical JSON, in
+// hashOf returns the hash by which the tree covers a personal part: SHA-256 of the salt and the canonical JSON, in
 // hexadecimal. Without the salt, an erased part cannot be guessed from its hash.
-func seal(salt wire.Salt, canonical []byte) string {
+func hashOf(salt wire.Salt, canonical []byte) string {
 	h := wire.Leaf(salt, canonical)
 	return hex.EncodeToString(h[:])
 }
 
-// cut shortens s to at most n bytes without splitting a character, and replaces invalid UTF-8.
-func cut(s string, n int) string {
+// clip shortens s to at most n bytes without splitting a character, and replaces invalid UTF-8.
+func clip(s string, n int) string {
 	s = string(bytes.ToValidUTF8([]byte(s), []byte("�")))
 	if len(s) <= n {
 		return s
@@ -69,8 +69,9 @@ func cut(s string, n int) string {
 	return s[:n] + "…"
 }
 
-// exactly parses canonical JSON (RFC 8785) without unknown fields, so that each content has only one text and one hash.
-func exactly(data []byte, v any) error {
+// parseCanonical parses canonical JSON (RFC 8785) without unknown fields, so that each content has only one text and
+// one hash.
+func parseCanonical(data []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {

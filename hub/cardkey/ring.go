@@ -96,17 +96,17 @@ func newKey() []byte {
 	return b
 }
 
-// checkOf returns the check value of a key; empty: there is no key.
-func checkOf(key []byte) string {
+// checkValueOf returns the check value of a key; empty: there is no key.
+func checkValueOf(key []byte) string {
 	if len(key) == 0 {
 		return ""
 	}
 	return wire.MarkOf(key)
 }
 
-// place moves the files of a change-over to their final names, if they have not been moved yet. It writes a copy of the
-// previous key before the new key replaces the previous key.
-func (s *Service) place(r Ring) error {
+// moveFiles moves the files of a change-over to their final names, if they have not been moved yet. moveFiles writes a
+// copy of the previous key before the new key replaces the previous key.
+func (s *Service) moveFiles(r Ring) error {
 	next, err := readOptional(s.o.Path + nextSuffix)
 	if err != nil || r.Before == nil || string(next) != string(r.InForce) {
 		return err
@@ -117,9 +117,9 @@ func (s *Service) place(r Ring) error {
 	return os.Rename(s.o.Path+nextSuffix, s.o.Path)
 }
 
-// settle moves the files of the keys so that they match the database, after a power cut during a change. A change
-// writes the database first, and the hub does not use a new key before.
-func (s *Service) settle(r row) (Ring, error) {
+// matchFilesToDatabase moves the files of the keys so that they match the database, after a power cut during a change.
+// A change writes the database first, and the hub does not use a new key before.
+func (s *Service) matchFilesToDatabase(r row) (Ring, error) {
 	now, err := Read(s.o.Path)
 	if err != nil {
 		return Ring{}, err
@@ -133,9 +133,9 @@ func (s *Service) settle(r row) (Ring, error) {
 		return Ring{}, err
 	}
 	// The database has the new key, but the files do not: complete the move.
-	if next != nil && r.before != "" && checkOf(next) == r.inForce && checkOf(now) == r.before {
+	if next != nil && r.before != "" && checkValueOf(next) == r.inForce && checkValueOf(now) == r.before {
 		ring := Ring{InForce: next, Before: now}
-		return ring, s.place(ring)
+		return ring, s.moveFiles(ring)
 	}
 	if err := remove(s.o.Path + nextSuffix); err != nil { // file of a change that did not reach the database
 		return Ring{}, err
@@ -144,17 +144,17 @@ func (s *Service) settle(r row) (Ring, error) {
 	if r.before == "" || string(before) == string(now) {
 		return Ring{InForce: now}, remove(BeforeFile(s.o.Path))
 	}
-	if checkOf(before) != r.before {
+	if checkValueOf(before) != r.before {
 		s.o.Log.Error("previous card key is missing: cards that depend on it are refused", "file", BeforeFile(s.o.Path))
 		before = nil
 	}
-	if checkOf(now) != r.inForce {
+	if checkValueOf(now) != r.inForce {
 		s.o.Log.Error(
 			"card key does not match the database",
 			"file",
 			s.o.Path,
 			"check",
-			checkOf(now),
+			checkValueOf(now),
 			"want",
 			r.inForce,
 		)

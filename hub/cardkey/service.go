@@ -92,7 +92,7 @@ type Status struct {
 	Machines []Machine `json:"machines,omitempty"`
 }
 
-// Service changes the card key of one site. Its methods may be called by many goroutines.
+// Service changes the card key of one site. The methods of a Service may be called by many goroutines.
 type Service struct {
 	o Options
 
@@ -124,7 +124,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	ring, err := s.settle(r)
+	ring, err := s.matchFilesToDatabase(r)
 	if err != nil {
 		return nil, fmt.Errorf("card key: %w", err)
 	}
@@ -132,11 +132,11 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	return s, nil
 }
 
-// Ring returns the current card keys. It never blocks, so it may be called in a transaction.
+// Ring returns the current card keys. Ring never blocks, so it may be called in a transaction.
 func (s *Service) Ring() Ring { return *s.ring.Load() }
 
 // Hold returns the current card keys, and blocks changes of the keys and of the cards' marks until release is called.
-// It must not be called in a transaction, because a running change waits for a transaction to end.
+// Hold must not be called in a transaction, because a running change waits for a transaction to end.
 func (s *Service) Hold() (ring Ring, release func()) {
 	s.changing.RLock()
 	return s.Ring(), s.changing.RUnlock
@@ -165,8 +165,8 @@ func (s *Service) Status(ctx context.Context, a actor.Actor) (Status, error) {
 	ring := s.Ring()
 	out := Status{
 		Version: r.version + 1,
-		InForce: checkOf(ring.InForce),
-		Before:  checkOf(ring.Before),
+		InForce: checkValueOf(ring.InForce),
+		Before:  checkValueOf(ring.Before),
 		Began:   timeOf(r.began),
 		Ended:   timeOf(r.ended),
 		Who:     r.who,
@@ -210,7 +210,7 @@ func (s *Service) Rotate(ctx context.Context, a actor.Actor, version int64, reas
 	defer s.changing.Unlock()
 	ring := s.Ring()
 	if ring.Before != nil {
-		return invalid("card-key", checkOf(ring.Before), "a change-over is under way", "end it first")
+		return invalid("card-key", checkValueOf(ring.Before), "a change-over is under way", "end it first")
 	}
 	if s.o.Refuse != nil {
 		if err := s.o.Refuse(ctx); err != nil {
@@ -221,27 +221,27 @@ func (s *Service) Rotate(ctx context.Context, a actor.Actor, version int64, reas
 	if err := write(s.o.Path+nextSuffix, next); err != nil { // if the folder cannot be written, nothing has changed yet
 		return fmt.Errorf("card key: %w", err)
 	}
-	err := s.o.SetAside(ctx, a, checkOf(was), func(tx *store.Tx) (string, error) {
-		if err := s.expect(ctx, tx, version); err != nil {
+	err := s.o.SetAside(ctx, a, checkValueOf(was), func(tx *store.Tx) (string, error) {
+		if err := s.requireVersion(ctx, tx, version); err != nil {
 			return "", err
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO card_key (site, version, in_force, before, began, ended, who, reason)
 			VALUES ($1, 1, $2, $3, $4, 0, $5, $6) ON CONFLICT (site) DO UPDATE SET version = card_key.version + 1,
 			in_force = $2, before = $3, began = $4, ended = 0, who = $5, reason = $6 WHERE card_key.site = $1`,
-			checkOf(next), checkOf(was), s.o.Now().UnixMilli(), a.Name, reason)
+			checkValueOf(next), checkValueOf(was), s.o.Now().UnixMilli(), a.Name, reason)
 		tx.Changed(store.Machines)
 		s.ring.Store(&Ring{InForce: next, Before: was}) // switch keys before another write can begin
-		return fmt.Sprintf("card key changed from %s to %s: %s", checkOf(was), checkOf(next), reason), err
+		return fmt.Sprintf("card key changed from %s to %s: %s", checkValueOf(was), checkValueOf(next), reason), err
 	})
 	if err != nil {
 		s.ring.Store(&ring)
 		return errors.Join(err, remove(s.o.Path+nextSuffix))
 	}
 	// The database now has the new key. If moving the files fails, the next start or End moves them.
-	if err := s.place(s.Ring()); err != nil {
+	if err := s.moveFiles(s.Ring()); err != nil {
 		return fmt.Errorf("card key was changed, but its file could not be moved: %w", err)
 	}
-	s.o.Log.Info("card key changed", "before", checkOf(was), "in force", checkOf(next))
+	s.o.Log.Info("card key changed", "before", checkValueOf(was), "in force", checkValueOf(next))
 	return nil
 }
 
@@ -261,16 +261,16 @@ func (s *Service) End(ctx context.Context, a actor.Actor, version int64) error {
 	if r.before == "" {
 		return invalid(
 			"card-key",
-			checkOf(ring.InForce),
+			checkValueOf(ring.InForce),
 			"no change-over is under way",
 			"begin one: the card key is changed by it",
 		)
 	}
-	if err := s.place(ring); err != nil { // without this step, settle would delete the only file of the new key
+	if err := s.moveFiles(ring); err != nil { // without this step, settle would delete the only file of the new key
 		return fmt.Errorf("file of the new card key could not be moved: %w", err)
 	}
 	err = s.o.End(ctx, a, r.before, func(tx *store.Tx) (string, error) {
-		if err := s.expect(ctx, tx, version); err != nil {
+		if err := s.requireVersion(ctx, tx, version); err != nil {
 			return "", err
 		}
 		_, err := tx.Exec(
@@ -290,8 +290,8 @@ func (s *Service) End(ctx context.Context, a actor.Actor, version int64) error {
 	return remove(BeforeFile(s.o.Path))
 }
 
-// expect returns an error if the version in the database differs from the given version.
-func (s *Service) expect(ctx context.Context, tx *store.Tx, version int64) error {
+// requireVersion returns an error if the version in the database differs from the given version.
+func (s *Service) requireVersion(ctx context.Context, tx *store.Tx, version int64) error {
 	var have int64
 	err := tx.QueryRow(ctx, `SELECT version FROM card_key WHERE site = $1`).Scan(&have)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {

@@ -61,8 +61,8 @@ type answer struct {
 	asked [sha256.Size]byte // SHA-256 of the requested hashes
 }
 
-// of returns the cached response for a list of hashes. It adds an empty response if there is none.
-func (a *answers) of(hashes []string) *answer {
+// responseFor returns the cached response for a list of hashes. responseFor adds an empty response if there is none.
+func (a *answers) responseFor(hashes []string) *answer {
 	asked := sha256.Sum256([]byte(strings.Join(hashes, "\n")))
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -106,7 +106,7 @@ func (e noPart) Error() string { return "chunk has no part " + string(e) }
 // response larger than a quarter of the chunk is not cached, so that all cached responses together are not larger than
 // the chunk.
 func (e *entry) answer(hashes []string) (*body, error) {
-	x := e.answers.of(hashes)
+	x := e.answers.responseFor(hashes)
 	err := x.body.fill(func() ([]byte, error) {
 		elements := make([][]byte, 0, len(hashes))
 		for _, sha := range hashes {

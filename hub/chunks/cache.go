@@ -75,7 +75,7 @@ func (c *cache) entry(sha string) *entry {
 	return e
 }
 
-// trim removes the least recently used chunks until the cache has at most maxCached bytes. It never removes the most
+// trim removes the least recently used chunks until the cache has at most maxCached bytes. trim never removes the most
 // recently used chunk.
 func (c *cache) trim() {
 	total := 0

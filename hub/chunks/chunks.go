@@ -5,7 +5,7 @@
 //	GET  /chunks/HASH/parts    the outline of a chunk (wire.Outline)
 //	POST /chunks/HASH/parts    some parts of a chunk (wire.PartsAsk)
 //
-// The server reads, checks, compresses and divides a chunk only once, even if many machines request it. It also
+// The server reads, checks, compresses and divides a chunk only once, even if many machines request it. The server also
 // generates each response only once. The server rejects requests for chunks that Options.Served does not allow, for
 // parts that the chunk does not have, and for more than wire.MaxAskedParts parts.
 package chunks
@@ -34,7 +34,7 @@ type Options struct {
 	Read func(sha string) ([]byte, error)
 }
 
-// Server serves chunks. Its methods may be called concurrently.
+// Server serves chunks. The methods of a Server may be called concurrently.
 type Server struct {
 	o     Options
 	cache cache
@@ -72,7 +72,7 @@ func (s *Server) GetChunk(w http.ResponseWriter, r *http.Request) {
 	if e == nil {
 		return
 	}
-	forGood(w)
+	allowCachingForever(w)
 	w.Header().Set("Vary", "Accept-Encoding")
 	w.Header().Set("Content-Type", "application/octet-stream")
 	if acceptsGzip(r) && r.Header.Get("Range") == "" {
@@ -97,7 +97,7 @@ func (s *Server) GetOutline(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	forGood(w)
+	allowCachingForever(w)
 	b.write(w, r)
 }
 
@@ -149,8 +149,8 @@ func (s *Server) Credential(sha string, buckets []Bucket) ([]byte, error) {
 // Bucket has the hashes of the two chunks of a bucket.
 type Bucket struct{ Roster, Badges string }
 
-// forGood allows the client to cache the response for ever.
-func forGood(w http.ResponseWriter) {
+// allowCachingForever allows the client to cache the response for ever.
+func allowCachingForever(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
 }
 

@@ -302,7 +302,7 @@ func TestAuditEntriesNameNoPerson(t *testing.T) {
 	if err := w.Cards.SetCard(t.Context(), owner, m.ID, card.ID, Lost, "secret"); err != nil {
 		t.Fatal(err)
 	}
-	w.bring(Import{Name: "a.csv", Data: []byte("name;email\nJules Bernard;jules@example.org\n")})
+	w.importList(Import{Name: "a.csv", Data: []byte("name;email\nJules Bernard;jules@example.org\n")})
 	if err := w.Erasures.Erase(t.Context(), owner, m.ID, w.member(m.ID).Version); err != nil {
 		t.Fatal(err)
 	}

@@ -25,8 +25,9 @@ import (
 	"portillon/wire"
 )
 
-// others returns a path in the folder with badges and policies of other projects, which is next to the repository.
-func others(t testing.TB, parts ...string) string {
+// otherProjects returns a path in the folder with badges and policies of other projects, which is next to the
+// repository.
+func otherProjects(t testing.TB, parts ...string) string {
 	t.Helper()
 	path := filepath.Join(append([]string{"..", "..", "..", "shared", "openbadges"}, parts...)...)
 	if _, err := os.Stat(path); err != nil {
@@ -40,8 +41,8 @@ func others(t testing.TB, parts ...string) string {
 
 var issuerLine = regexp.MustCompile(`name: "([^"]*)", id: "([^"]*)", keys: \["([^"]*)"\]`)
 
-// trusting returns a policy without machines. The policy trusts the issuers in a trust file.
-func trusting(t testing.TB, path string) *policy.Policy {
+// policyTrusting returns a policy without machines. The policy trusts the issuers in a trust file.
+func policyTrusting(t testing.TB, path string) *policy.Policy {
 	t.Helper()
 	text := must[[]byte](t)(os.ReadFile(path))
 	p := &policy.Policy{}
@@ -77,7 +78,7 @@ func (f folder) Resolve(url string) ([]byte, error) {
 // The hub stores each of fourteen badges of other projects with its verdict, and with the documents on which the
 // verdict depends.
 func TestBadgesOfOtherIssuersAreStoredWithTheirVerdicts(t *testing.T) {
-	dirs, err := filepath.Glob(filepath.Join(others(t, "second"), "*", "trust.yaml"))
+	dirs, err := filepath.Glob(filepath.Join(otherProjects(t, "second"), "*", "trust.yaml"))
 	if err != nil || len(dirs) < 14 {
 		t.Fatalf("%d cases: %v", len(dirs), err)
 	}
@@ -91,7 +92,7 @@ func TestBadgesOfOtherIssuersAreStoredWithTheirVerdicts(t *testing.T) {
 			files, _ := filepath.Glob(filepath.Join(dir, "badge.*"))
 			data := must[[]byte](t)(os.ReadFile(files[0]))
 			w := newWorld(t)
-			w.policy, w.now = trusting(t, trust), time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+			w.policy, w.now = policyTrusting(t, trust), time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 			var web folder
 			for _, sub := range []string{"documents", "status"} {
 				if d, err := openbadge.OpenDirectory(filepath.Join(dir, sub)); err == nil {
@@ -205,7 +206,7 @@ func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 // If the policy trusts other issuers, the verdicts change. An expired badge is displayed as expired.
 func TestVerdictsDependOnPolicyAndTime(t *testing.T) {
 	w := newWorld(t)
-	w.takeSite(example)
+	w.importSite(example)
 	for _, b := range w.member("m-2063d1").Badges { // Malik's badge expired in March
 		if b.Verdict != "invalid" || !slices.ContainsFunc(b.Checks, func(c Check) bool {
 			return c.Code == "dates" &&
@@ -296,8 +297,8 @@ type resolver func(string) ([]byte, error)
 
 func (r resolver) Resolve(url string) ([]byte, error) { return r(url) }
 
-// entries returns a ZIP of these files.
-func entries(t testing.TB, files map[string][]byte) []byte {
+// zipOfFiles returns a ZIP of these files.
+func zipOfFiles(t testing.TB, files map[string][]byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -313,8 +314,8 @@ func entries(t testing.TB, files map[string][]byte) []byte {
 	return b.Bytes()
 }
 
-// packed returns a ZIP of n equal files. The header of each file declares that the file has says bytes.
-func packed(t testing.TB, n, says int, plain []byte) []byte {
+// zipOfEqualFiles returns a ZIP of n equal files. The header of each file declares that the file has says bytes.
+func zipOfEqualFiles(t testing.TB, n, says int, plain []byte) []byte {
 	t.Helper()
 	var one, b bytes.Buffer
 	d := must[*flate.Writer](t)(flate.NewWriter(&one, flate.BestSpeed))
@@ -352,17 +353,17 @@ func TestZIPBombsAreRefused(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"too many files":      {entries(t, many), "1001 files"},
-		"grows 1,000 times":   {entries(t, map[string][]byte{"a.json": make([]byte, 4<<20)}), "times its size"},
-		"all too large":       {packed(t, 22, len(mixed), mixed), "67108864 bytes"},
-		"false declared size": {packed(t, 1, 10, make([]byte, 4<<20)), "cannot be unpacked"},
-		"a ZIP within a ZIP": {entries(t, map[string][]byte{"a.zip": entries(t,
+		"too many files":      {zipOfFiles(t, many), "1001 files"},
+		"grows 1,000 times":   {zipOfFiles(t, map[string][]byte{"a.json": make([]byte, 4<<20)}), "times its size"},
+		"all too large":       {zipOfEqualFiles(t, 22, len(mixed), mixed), "67108864 bytes"},
+		"false declared size": {zipOfEqualFiles(t, 1, 10, make([]byte, 4<<20)), "cannot be unpacked"},
+		"a ZIP within a ZIP": {zipOfFiles(t, map[string][]byte{"a.zip": zipOfFiles(t,
 			map[string][]byte{"b.json": []byte("{}")})}), "another ZIP"},
-		"one file too large": {entries(t, map[string][]byte{"a.json": random, "b.svg": append([]byte("<svg>"),
+		"one file too large": {zipOfFiles(t, map[string][]byte{"a.json": random, "b.svg": append([]byte("<svg>"),
 			random[:2<<20]...)}), "at most"},
 		"broken": {[]byte("PK\x03\x04 nothing"), "cannot be read"},
-		"empty":  {entries(t, nil), "no badge"},
-		"hidden files alone": {entries(t, map[string][]byte{"__MACOSX/a.json": []byte("{}"), ".x.json": []byte("{}"),
+		"empty":  {zipOfFiles(t, nil), "no badge"},
+		"hidden files alone": {zipOfFiles(t, map[string][]byte{"__MACOSX/a.json": []byte("{}"), ".x.json": []byte("{}"),
 			"badges/": nil}), "no badge"},
 		"too large to read": {make([]byte, maxUpload+1), "bytes"},
 	} {
@@ -381,7 +382,7 @@ func TestOneBadFileDoesNotStopTheRestOfAZIP(t *testing.T) {
 	m := w.add("Léa", "lea@example.org")
 	data := must[[]byte](t)(os.ReadFile(example + "/badges/lea-laser-user.json"))
 	tom := must[[]byte](t)(os.ReadFile(example + "/badges/tom-fdm-first-steps.json"))
-	got := must[[]Badge](t)(w.Badges.AddBadges(t.Context(), owner, "", "site.zip", entries(t, map[string][]byte{
+	got := must[[]Badge](t)(w.Badges.AddBadges(t.Context(), owner, "", "site.zip", zipOfFiles(t, map[string][]byte{
 		"site/badges/lea.json": data, "site/badges/tom.json": tom, "site/badges/broken.json": []byte("{"),
 		"site/README.md": []byte("read me")})))
 	kept := 0

@@ -125,8 +125,8 @@ func (x *bases) get(id string) *basis {
 	return x.of[id]
 }
 
-// drop removes the basis of a badge, so that the hub verifies the badge again.
-func (x *bases) drop(id string) {
+// remove removes the basis of a badge, so that the hub verifies the badge again.
+func (x *bases) remove(id string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	delete(x.of, id)

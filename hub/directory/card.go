@@ -38,7 +38,7 @@ func (s *Cards) AddCard(ctx context.Context, a actor.Actor, id policy.MemberID, 
 		return Card{}, err
 	}
 	err := s.core.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
-		r, err := one(ctx, c, id)
+		r, err := loadOne(ctx, c, id)
 		if err != nil {
 			return "", "", err
 		}
@@ -68,14 +68,14 @@ func parseCard(c *Card) error {
 	if f, ok := checkState(c.State); !ok {
 		faults = append(faults, f)
 	}
-	if utf8.RuneCountInString(c.Note) > maxNote || !plain(c.Note) {
+	if utf8.RuneCountInString(c.Note) > maxNote || !isPlain(c.Note) {
 		faults = append(faults, fault.Field{Field: "note", Wrong: "the note is too long, or has control characters",
 			Right: "at most 4000 characters"})
 	}
 	if len(faults) > 0 {
 		return &fault.Invalid{Faults: faults}
 	}
-	c.Number, c.Part, c.Last = number, part, lastOf(number)
+	c.Number, c.Part, c.Last = number, part, lastDigits(number)
 	return nil
 }
 
@@ -88,8 +88,8 @@ func checkState(s CardState) (fault.Field, bool) {
 		Right: "active, lost, blocked or replaced"}, false
 }
 
-// addCard writes a card of a member. It returns an error if a member already has the card, or if the member has too
-// many cards.
+// addCard writes a card of a member. addCard returns an error if a member already has the card, or if the member has
+// too many cards.
 func (c *change) addCard(ctx context.Context, r *record, card *Card) error {
 	if len(r.Cards) >= maxCards {
 		return &fault.Invalid{Faults: []fault.Field{{Field: "number", Wrong: fmt.Sprintf("the member has %d cards",
@@ -115,7 +115,7 @@ func (c *change) insertCard(ctx context.Context, id policy.MemberID, card *Card)
 	_, err := c.Exec(ctx, `INSERT INTO card (site, id, member, place, number, part, state, since, note)
 		VALUES ($1, $2, $3, (SELECT COALESCE(MAX(place), 0) + 1 FROM card WHERE site = $1 AND member = $3), $4, $5, $6,
 			$7, $8)`,
-		card.ID, string(id), card.Number, flag(card.Part), string(card.State), millis(card.Since), card.Note)
+		card.ID, string(id), card.Number, toInt(card.Part), string(card.State), millis(card.Since), card.Note)
 	return err
 }
 
@@ -143,7 +143,7 @@ func (c *change) ownerOf(ctx context.Context, number string) (policy.MemberID, e
 	}
 	// number is an HMAC: search a card whose number has this HMAC.
 	rows, err := c.Query(ctx, `SELECT member, number FROM card WHERE site = $1`)
-	err = each(rows, err, func(rows *sql.Rows) error {
+	err = forEachRow(rows, err, func(rows *sql.Rows) error {
 		var id, other string
 		if err := rows.Scan(&id, &other); err != nil {
 			return err
@@ -160,7 +160,7 @@ func (c *change) ownerOf(ctx context.Context, number string) (policy.MemberID, e
 // ownerOfNumber returns the member who has the card that is stored with exactly this number; empty: no member.
 func (c *change) ownerOfNumber(ctx context.Context, number string) (owner policy.MemberID, err error) {
 	rows, err := c.Query(ctx, `SELECT member FROM card WHERE site = $1 AND number = $2`, number)
-	err = each(rows, err, func(rows *sql.Rows) error { return rows.Scan(&owner) })
+	err = forEachRow(rows, err, func(rows *sql.Rows) error { return rows.Scan(&owner) })
 	return owner, err
 }
 
@@ -175,12 +175,12 @@ func (s *Cards) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, 
 	if f, ok := checkState(state); !ok {
 		return &fault.Invalid{Faults: []fault.Field{f}}
 	}
-	if utf8.RuneCountInString(note) > maxNote || !plain(note) {
+	if utf8.RuneCountInString(note) > maxNote || !isPlain(note) {
 		return &fault.Invalid{Faults: []fault.Field{{Field: "note",
 			Wrong: "the note is too long, or has control characters", Right: "at most 4000 characters"}}}
 	}
 	return s.core.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
-		r, err := one(ctx, c, id)
+		r, err := loadOne(ctx, c, id)
 		if err != nil {
 			return "", "", err
 		}
@@ -215,7 +215,7 @@ func (s *Cards) RemoveCard(ctx context.Context, a actor.Actor, id policy.MemberI
 		return err
 	}
 	return s.core.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
-		r, err := one(ctx, c, id)
+		r, err := loadOne(ctx, c, id)
 		if err != nil {
 			return "", "", err
 		}

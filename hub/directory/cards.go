@@ -119,7 +119,7 @@ func (s *Cards) filter(a actor.Actor, x *index, p *policy.Policy,
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	words := strings.Fields(fold(f.Text))
+	words := strings.Fields(foldText(f.Text))
 	notes, numbers := a.May(actor.ReadNotes, about("")) == nil, a.May(actor.WriteCards, about("")) == nil
 	says := func(e *entry, i int, w string) bool {
 		text := e.cards[i]

@@ -58,7 +58,7 @@ func plainHeader(s string) string {
 			return r
 		}
 		return -1
-	}, fold(s))
+	}, foldText(s))
 }
 
 // fieldOf returns the field for a column header: the field in mapping or, if there is none, the field that has the
@@ -86,7 +86,7 @@ type column struct {
 	field  string
 }
 
-// columnsOf reads the header row. It returns the columns to read, and the headers that it ignored. The error is
+// columnsOf reads the header row. columnsOf returns the columns to read, and the headers that it ignored. The error is
 // *fault.Invalid if mapping names a field that does not exist, if a field has two columns, or if no column contains
 // names.
 func (t *table) columnsOf(mapping map[string]string) (cols []column, ignored []string, err error) {
@@ -154,8 +154,8 @@ func familyNames(cols []column, seen map[string]string) []column {
 	return cols
 }
 
-// members reads all rows below the header. It returns *fault.Invalid with the faults of all rows, at most maxFaults. An
-// id, external id or card that is in two rows is also a fault.
+// members reads all rows below the header. members returns *fault.Invalid with the faults of all rows, at most
+// maxFaults. An id, external id or card that is in two rows is also a fault.
 func (t *table) members(mapping map[string]string) (*list, error) {
 	if len(t.rows) == 0 {
 		return nil, wrongFile("the list has no row", "a first row with the names of the columns, then a row for each member")
@@ -197,7 +197,7 @@ func (t *table) members(mapping map[string]string) (*list, error) {
 	return out, nil
 }
 
-// member reads one row. It returns the values that could be read and the faults of the row.
+// member reads one row. member returns the values that could be read and the faults of the row.
 func (t *table) member(row tableRow, cols []column) (*listed, []fault.Field) {
 	r := &listed{row: row.number, has: map[string]bool{}}
 	var faults []fault.Field
@@ -211,7 +211,7 @@ func (t *table) member(row tableRow, cols []column) (*listed, []fault.Field) {
 	for _, c := range cols {
 		cell := ""
 		if c.at < len(row.cells) {
-			cell = unquoted(row.cells[c.at])
+			cell = unquoteCell(row.cells[c.at])
 		}
 		switch c.field {
 		case "first":
@@ -257,9 +257,9 @@ func (r *listed) read(c column, cell string, dates func(float64) (time.Time, boo
 	return []fault.Field{f}
 }
 
-// unquoted returns a cell without surrounding blanks and without the apostrophe that neutral writes before a formula.
-// U+00A0 and U+202F are no-break spaces that French texts have next to signs.
-func unquoted(cell string) string {
+// unquoteCell returns a cell without surrounding blanks and without the apostrophe that withoutFormula writes before a
+// formula. U+00A0 and U+202F are no-break spaces that French texts have next to signs.
+func unquoteCell(cell string) string {
 	cell = strings.TrimFunc(cell, func(r rune) bool { return unicode.IsSpace(r) || r == '\u202f' || r == '\u00a0' })
 	if len(cell) > 1 && cell[0] == '\'' && isFormula(cell[1:]) {
 		return cell[1:]
@@ -281,10 +281,10 @@ func (r *listed) set(field, cell string, dates func(float64) (time.Time, bool)) 
 	case "language":
 		return r.setLanguage(cell)
 	case "email":
-		r.Emails = append(r.Emails, split(cell)...)
+		r.Emails = append(r.Emails, splitAddresses(cell)...)
 	case "guardian":
 		r.has["guardians"] = true
-		r.Guardians = append(r.Guardians, split(cell)...)
+		r.Guardians = append(r.Guardians, splitAddresses(cell)...)
 	case "subject":
 		r.Subjects = append(r.Subjects, strings.Fields(strings.ReplaceAll(cell, "|", " "))...)
 	case "note":
@@ -302,7 +302,7 @@ func (r *listed) set(field, cell string, dates func(float64) (time.Time, bool)) 
 // setBlocked reads a cell of the column "blocked", or of the column "active", which has the opposite meaning. An empty
 // cell changes nothing.
 func (r *listed) setBlocked(field, cell string) (wrong, right string) {
-	yes, ok := truth(cell)
+	yes, ok := parseYesNo(cell)
 	switch {
 	case cell == "":
 		r.has[field] = false
@@ -314,15 +314,15 @@ func (r *listed) setBlocked(field, cell string) (wrong, right string) {
 	return "", ""
 }
 
-// split returns the addresses in a cell that contains several addresses.
-func split(cell string) []string {
+// splitAddresses returns the addresses in a cell that contains several addresses.
+func splitAddresses(cell string) []string {
 	return strings.FieldsFunc(cell, func(r rune) bool { return r == ',' || r == ';' || r == '|' || unicode.IsSpace(r) })
 }
 
 // setLanguage reads a language as a code or a name, such as "fr", "fr-FR" or "français". An empty cell selects the
 // site's language.
 func (r *listed) setLanguage(cell string) (wrong, right string) {
-	word, _, _ := strings.Cut(strings.NewReplacer("_", "-").Replace(fold(cell)), "-")
+	word, _, _ := strings.Cut(strings.NewReplacer("_", "-").Replace(foldText(cell)), "-")
 	switch word {
 	case "":
 	case "fr", "fra", "fre", "francais", "french":
@@ -335,9 +335,10 @@ func (r *listed) setLanguage(cell string) (wrong, right string) {
 	return "", ""
 }
 
-// truth parses a yes or no in French or English, as spreadsheets and people write it; ok is false for any other cell.
-func truth(cell string) (yes, ok bool) {
-	switch fold(cell) {
+// parseYesNo parses a yes or no in French or English, as spreadsheets and people write it; ok is false for any other
+// cell.
+func parseYesNo(cell string) (yes, ok bool) {
+	switch foldText(cell) {
 	case "oui", "yes", "true", "vrai", "1", "x", "o", "y", "actif", "active":
 		return true, true
 	case "non", "no", "false", "faux", "0", "n", "inactif", "inactive":
@@ -388,8 +389,8 @@ func (r *listed) setUntil(cell string, dates func(float64) (time.Time, bool)) (w
 // scientific matches a number with an exponent. Spreadsheets write long numbers in this form.
 var scientific = regexp.MustCompile(`^[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+$`)
 
-// setCards reads the card numbers of a cell, separated by a semicolon, | or a line feed. It refuses a number that has
-// only the digits 0 to 9, because it could be decimal or hexadecimal.
+// setCards reads the card numbers of a cell, separated by a semicolon, | or a line feed. setCards refuses a number that
+// has only the digits 0 to 9, because it could be decimal or hexadecimal.
 func (r *listed) setCards(cell string) (wrong, right string) {
 	if looksScientific(cell) {
 		return "a spreadsheet turned this card number into a floating-point number, and its digits are lost",

@@ -67,8 +67,8 @@ func (s *core) write(ctx context.Context, a actor.Actor, act actor.Act, f func(*
 	})
 }
 
-// today returns the current day in the site's time zone, and the policy's rule about the end of memberships.
-func (s *core) today(p *policy.Policy) (policy.Date, policy.Membership) {
+// siteToday returns the current day in the site's time zone, and the policy's rule about the end of memberships.
+func (s *core) siteToday(p *policy.Policy) (policy.Date, policy.Membership) {
 	day := policy.DateOf(s.now(), zoneOf(p))
 	if p == nil {
 		return day, policy.Membership{}
@@ -83,7 +83,7 @@ func (s *core) read(ctx context.Context, a actor.Actor, id policy.MemberID) (Mem
 	if err != nil {
 		return Member{}, err
 	}
-	m, err := one(ctx, s.site, id)
+	m, err := loadOne(ctx, s.site, id)
 	if err != nil {
 		return Member{}, err
 	}
@@ -116,7 +116,7 @@ func (s *core) show(a actor.Actor, p *policy.Policy, r *record) Member {
 	m.Badges = slices.Clone(m.Badges)
 	for i := range m.Badges {
 		m.Badges[i].Local = localOf(p, r.held[i].issuer, r.held[i].achievement)
-		m.Badges[i] = lapsed(m.Badges[i], s.now())
+		m.Badges[i] = asOf(m.Badges[i], s.now())
 	}
 	return m
 }

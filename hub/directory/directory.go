@@ -1,5 +1,5 @@
-// Package directory stores the members of a site: their names, addresses, cards, memberships and badges. It decides
-// which actor sees which field.
+// Package directory stores the members of a site: their names, addresses, cards, memberships and badges. The package
+// decides which actor sees which field.
 //
 // Every method has a parameter for the actor, and checks the actor's rights. Answers leave out the fields that the
 // actor may not see: card numbers without actor.WriteCards, notes without actor.ReadNotes.
@@ -93,7 +93,7 @@ type Services struct {
 	Lookup   *Lookup   // answers questions of the hub itself, without an actor
 }
 
-// New returns the services. It returns an error if o has no site or no policy. New reads no rows; the first call that
+// New returns the services. New returns an error if o has no site or no policy. New reads no rows; the first call that
 // needs the index reads all rows.
 func New(o Options) (*Services, error) {
 	if o.Site == nil || o.Policy == nil {
@@ -155,7 +155,7 @@ func millis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-// fromMillis is the inverse of millis. It returns the time in UTC.
+// fromMillis is the inverse of millis. fromMillis returns the time in UTC.
 func fromMillis(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}
@@ -163,8 +163,8 @@ func fromMillis(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// flag returns a boolean as the database stores it: 1 or 0.
-func flag(b bool) int64 {
+// toInt returns a boolean as the database stores it: 1 or 0.
+func toInt(b bool) int64 {
 	if b {
 		return 1
 	}

@@ -99,8 +99,8 @@ func (w *world) member(id policy.MemberID) Member {
 	return must[Member](w.t)(w.Members.Get(w.t.Context(), owner, id))
 }
 
-// bring creates the preview of an import and applies the preview.
-func (w *world) bring(in Import) Preview {
+// importList creates the preview of an import and applies the preview.
+func (w *world) importList(in Import) Preview {
 	w.t.Helper()
 	p := must[Preview](w.t)(w.Imports.Preview(w.t.Context(), owner, in))
 	return must[Preview](w.t)(w.Imports.Apply(w.t.Context(), owner, p.ID))
@@ -137,11 +137,11 @@ func zipOf(t testing.TB, dir string, folders ...string) []byte {
 	return b.Bytes()
 }
 
-// takeSite imports members.yaml, the badges and the status lists of a site's folder.
-func (w *world) takeSite(dir string) {
+// importSite imports members.yaml, the badges and the status lists of a site's folder.
+func (w *world) importSite(dir string) {
 	w.t.Helper()
 	data := must[[]byte](w.t)(os.ReadFile(filepath.Join(dir, "members.yaml")))
-	w.bring(Import{Name: "members.yaml", Data: data})
+	w.importList(Import{Name: "members.yaml", Data: data})
 	badges := must[[]Badge](
 		w.t,
 	)(
@@ -210,7 +210,7 @@ func TestBundleOfTheDirectoryEqualsTheBundleOfTheFolder(t *testing.T) {
 	for name, dir := range map[string]string{"example": example, "shared addresses": sharedSite(t)} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.takeSite(dir)
+			w.importSite(dir)
 			out := t.TempDir()
 			w.export(out)
 			got := w.build()
@@ -230,7 +230,7 @@ func TestBundleOfTheDirectoryEqualsTheBundleOfTheFolder(t *testing.T) {
 				"members.yaml")))))
 			after := must[[]site.Member](t)(site.ParseMembers("b", must[[]byte](t)(os.ReadFile(filepath.Join(out,
 				"members.yaml")))))
-			if !reflect.DeepEqual(normal(before), normal(after)) {
+			if !reflect.DeepEqual(withoutEmptySlices(before), withoutEmptySlices(after)) {
 				t.Errorf("members.yaml differs:\n%+v\n%+v", before, after)
 			}
 			again := must[Preview](t)(w.Imports.Preview(t.Context(), owner, Import{Name: "members.yaml",
@@ -242,8 +242,8 @@ func TestBundleOfTheDirectoryEqualsTheBundleOfTheFolder(t *testing.T) {
 	}
 }
 
-// normal returns the members with nil in place of empty slices, so that members can be compared.
-func normal(all []site.Member) []site.Member {
+// withoutEmptySlices returns the members with nil in place of empty slices, so that members can be compared.
+func withoutEmptySlices(all []site.Member) []site.Member {
 	for i := range all {
 		m := &all[i]
 		for _, s := range []*[]string{&m.Emails, &m.Subjects, &m.Cards, &m.Parts, &m.Badges} {

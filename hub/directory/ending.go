@@ -18,8 +18,8 @@ const (
 )
 
 // Endings returns the memberships and badges that end within 30 days or ended within the last year, in the order of
-// their end dates, at most maxEndings. It leaves out suspended members, and a badge that the member also has with a
-// later end. The actor needs actor.ReadMembers.
+// their end dates, at most maxEndings. Endings leaves out suspended members, and a badge that the member also has with
+// a later end. The actor needs actor.ReadMembers.
 func (s *Members) Endings(ctx context.Context, a actor.Actor) ([]Ending, error) {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
 		return nil, err
@@ -65,8 +65,8 @@ func (e ending) shown(p *policy.Policy) Ending {
 	return out
 }
 
-// endings returns the endings between two times, unordered. It calculates them once an hour, for a range that is three
-// hours wider, so that the result is complete for the rest of the hour.
+// endings returns the endings between two times, unordered. endings calculates them once an hour, for a range that is
+// three hours wider, so that the result is complete for the rest of the hour.
 func (x *index) endings(p *policy.Policy, from, to time.Time, zone *time.Location) []ending {
 	hour := to.Unix() / 3600
 	x.mu.Lock()
@@ -114,8 +114,8 @@ func (x *index) allEndings(p *policy.Policy, from, to time.Time, zone *time.Loca
 	return out
 }
 
-// nearest returns the endings nearest to now, at most maxEndings. It changes the order of all. It first counts the
-// endings of each day, so that it sorts few more endings than it returns.
+// nearest returns the endings nearest to now, at most maxEndings. nearest changes the order of all. nearest first
+// counts the endings of each day, so that it sorts few more endings than it returns.
 func nearest(all []ending, now time.Time) []ending {
 	if len(all) <= maxEndings {
 		return all
@@ -148,7 +148,7 @@ type judgedEnds struct {
 }
 
 // badgeEnds returns, for each badge of the policy, the latest end among the member's badges that count as that badge.
-// It leaves out revoked badges.
+// badgeEnds leaves out revoked badges.
 func (e *entry) badgeEnds(p *policy.Policy) []badgeEnd {
 	if p == nil || !slices.ContainsFunc(e.Badges, func(b Badge) bool { return !b.Expires.IsZero() }) {
 		return nil

@@ -22,8 +22,8 @@ type Erasures struct {
 	forgetElsewhere func(ctx context.Context, tx *store.Tx, a actor.Actor, id policy.MemberID, addresses []string) error
 }
 
-// Erasure counts the data of a person that were removed. It does not identify the person. The database stores it as
-// JSON with the id.
+// Erasure counts the data of a person that were removed. Erasure does not identify the person. The database stores it
+// as JSON with the id.
 type Erasure struct {
 	Member    policy.MemberID `json:"member"`
 	Into      policy.MemberID `json:"merged_into,omitempty"`
@@ -49,7 +49,7 @@ func (s *Erasures) Erase(ctx context.Context, a actor.Actor, id policy.MemberID,
 		return err
 	}
 	return s.core.write(ctx, a, actor.EraseMembers, func(c *change) (string, string, error) {
-		r, err := one(ctx, c, id)
+		r, err := loadOne(ctx, c, id)
 		if err != nil {
 			return "", "", err
 		}
@@ -57,7 +57,7 @@ func (s *Erasures) Erase(ctx context.Context, a actor.Actor, id policy.MemberID,
 			return "", "", &fault.Conflict{What: "member", ID: string(id), Have: r.Version, Got: version}
 		}
 		addresses := append(slices.Clone(r.Emails), r.Guardians...)
-		e, err := c.forget(ctx, r, "")
+		e, err := c.removeMember(ctx, r, "")
 		if err != nil {
 			return "", "", err
 		}
@@ -124,11 +124,11 @@ func (s *Erasures) Former(ctx context.Context) (map[policy.MemberID]policy.Membe
 	return out, rows.Err()
 }
 
-// forget removes all rows of a member except the id. into is the member who received the data; empty: the member is
-// erased. Cards and badges that now belong to another member stay.
-func (c *change) forget(ctx context.Context, r *record, into policy.MemberID) (Erasure, error) {
+// removeMember removes all rows of a member except the id. into is the member who received the data; empty: the member
+// is erased. Cards and badges that now belong to another member stay.
+func (c *change) removeMember(ctx context.Context, r *record, into policy.MemberID) (Erasure, error) {
 	e := Erasure{Member: r.ID, Names: 1, Emails: len(r.Emails), Subjects: len(r.Subjects), Guardians: len(r.Guardians),
-		Notes: int(flag(r.Note != "")), External: int(flag(r.External != "")), Cards: len(r.Cards), Badges: len(r.Badges)}
+		Notes: int(toInt(r.Note != "")), External: int(toInt(r.External != "")), Cards: len(r.Cards), Badges: len(r.Badges)}
 	if into != "" { // the cards and badges now belong to the other member
 		e.Emails, e.Subjects, e.Guardians, e.Notes, e.External, e.Cards, e.Badges = 0, 0, 0, 0, 0, 0, 0
 	} else {
@@ -155,12 +155,12 @@ func (c *change) forget(ctx context.Context, r *record, into policy.MemberID) (E
 		return e, err
 	}
 	c.touch(r.ID)
-	return e, c.tombstone(ctx, &e, into)
+	return e, c.storeTombstone(ctx, &e, into)
 }
 
-// tombstone stores the id of a former member. If members were merged into this member earlier, it redirects their ids
-// to into.
-func (c *change) tombstone(ctx context.Context, e *Erasure, into policy.MemberID) error {
+// storeTombstone stores the id of a former member. If members were merged into this member earlier, it redirects their
+// ids to into.
+func (c *change) storeTombstone(ctx context.Context, e *Erasure, into policy.MemberID) error {
 	if into != "" {
 		if _, err := c.Exec(ctx, `UPDATE former_member SET into_id = $3 WHERE site = $1 AND into_id = $2`,
 			string(e.Member), string(into)); err != nil {

@@ -76,7 +76,7 @@ func (s *Exports) Export(ctx context.Context, a actor.Actor, format string, w io
 	return writeCSV(w, rows)
 }
 
-// row returns a member's values for the columns of exportHeader. It lists only active cards, because an import would
+// row returns a member's values for the columns of exportHeader. row lists only active cards, because an import would
 // set all listed cards to active.
 func (e *entry) row() []string {
 	until, blocked := "", "no"
@@ -96,14 +96,14 @@ func (e *entry) row() []string {
 		strings.Join(e.Subjects, " "),
 		strings.Join(e.Guardians, " "), strings.Join(cards, ";")}
 	for i := range out {
-		out[i] = neutral(out[i])
+		out[i] = withoutFormula(out[i])
 	}
 	return out
 }
 
-// neutral returns a cell that no spreadsheet evaluates as a formula: it puts an apostrophe before a cell that begins
-// like a formula. Imports.Preview removes the apostrophe.
-func neutral(cell string) string {
+// withoutFormula returns a cell that no spreadsheet evaluates as a formula: it puts an apostrophe before a cell that
+// begins like a formula. Imports.Preview removes the apostrophe.
+func withoutFormula(cell string) string {
 	if isFormula(cell) {
 		return "'" + cell
 	}

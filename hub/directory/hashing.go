@@ -29,8 +29,8 @@ func (s *cardHashing) hashes() (out []cardHash) {
 	return out
 }
 
-// oldMark returns the mark of cards that depend on the previous card key: the check value of that key. It is empty if
-// the site is not changing its card key.
+// oldMark returns the mark of cards that depend on the previous card key: the check value of that key. oldMark is empty
+// if the site is not changing its card key.
 func (s *cardHashing) oldMark() string {
 	if s.oldKey == nil {
 		return ""

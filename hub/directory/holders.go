@@ -26,7 +26,7 @@ func (s *Lookup) Holders(ctx context.Context, before, after *policy.Policy) (all
 	if err != nil {
 		return nil, nil, err
 	}
-	practised, unknown, err := s.practice.of(ctx, before, after)
+	practised, unknown, err := s.practice.requiredBy(ctx, before, after)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -47,7 +47,7 @@ func (s *Lookup) Holders(ctx context.Context, before, after *policy.Policy) (all
 			}
 		}
 		was, is := memberUnder(before, e.record), memberUnder(after, r)
-		out[i] = Held{Name: e.Name, Before: practised.with(was), After: practised.with(is)}
+		out[i] = Held{Name: e.Name, Before: practised.withPractice(was), After: practised.withPractice(is)}
 	}
 	return out, unknown, nil
 }

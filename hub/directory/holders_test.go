@@ -14,7 +14,7 @@ func TestHoldersAreJudgedByTheKeysOfEachPolicy(t *testing.T) {
 		t.Skip("short: verifies the badges of a whole site")
 	}
 	w := newWorld(t)
-	w.takeSite(example)
+	w.importSite(example)
 	trusting, stranger := w.policy, *w.policy
 	stranger.Issuers = slices.Clone(stranger.Issuers)
 	for i := range stranger.Issuers {

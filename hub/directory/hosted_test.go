@@ -19,9 +19,9 @@ import (
 // A hosted badge counts as long as its address serves the badge. When the member is erased, the hub removes its copy of
 // the badge.
 func TestHostedBadgeCountsWhileItsAddressServesIt(t *testing.T) {
-	dir := others(t, "second", "ob2-verify-alias-moodle")
+	dir := otherProjects(t, "second", "ob2-verify-alias-moodle")
 	w := newWorld(t)
-	w.policy = trusting(t, filepath.Join(dir, "trust.yaml"))
+	w.policy = policyTrusting(t, filepath.Join(dir, "trust.yaml"))
 	web := must[*openbadge.Directory](t)(openbadge.OpenDirectory(filepath.Join(dir, "documents")))
 	data := must[[]byte](t)(os.ReadFile(filepath.Join(dir, "badge.json")))
 	const at = "https://moodle.example/badges/json/assertion.php?b=abc&obversion=2.0"

@@ -106,9 +106,9 @@ type listed struct {
 	whole  bool // the list is complete: the import removes values that it does not contain
 }
 
-// Preview reads a list and returns the changes that an import of the list would make. It writes nothing, and stores the
-// preview in memory for an hour. The actor needs actor.WriteMembers and the rights that needsOf returns. The error is
-// *fault.Invalid if a file, a column or a row cannot be read.
+// Preview reads a list and returns the changes that an import of the list would make. Preview writes nothing, and
+// stores the preview in memory for an hour. The actor needs actor.WriteMembers and the rights that needsOf returns. The
+// error is *fault.Invalid if a file, a column or a row cannot be read.
 func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Preview, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
 		return Preview{}, err
@@ -136,7 +136,7 @@ func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 		return Preview{}, err
 	}
 	in.Source = cmp.Or(strings.TrimSpace(in.Source), "list")
-	if len(in.Source) > maxSource || !plain(in.Source) {
+	if len(in.Source) > maxSource || !isPlain(in.Source) {
 		return Preview{}, &fault.Invalid{Faults: []fault.Field{{Field: "source", Given: clip(in.Source, 100),
 			Wrong: "the name is too long", Right: "at most 100 characters"}}}
 	}
@@ -146,7 +146,7 @@ func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 		return Preview{}, err
 	}
 	// Determine who gains and who loses a right at a machine.
-	practised, unknown, err := s.practice.of(ctx, p)
+	practised, unknown, err := s.practice.requiredBy(ctx, p)
 	if err != nil {
 		return Preview{}, err
 	}
@@ -254,8 +254,8 @@ func (s *Imports) Apply(ctx context.Context, a actor.Actor, previewID string) (P
 	return out, nil
 }
 
-// writeListed writes one member of an import. It modifies a copy of the record, so that the plan can be applied again
-// after an error.
+// writeListed writes one member of an import. writeListed modifies a copy of the record, so that the plan can be
+// applied again after an error.
 func (c *change) writeListed(ctx context.Context, w *write) error {
 	r := *w.record
 	r.Cards = slices.Clone(r.Cards)
@@ -273,7 +273,7 @@ func (c *change) writeListed(ctx context.Context, w *write) error {
 	}
 	for _, card := range w.numbered {
 		if _, err := c.Exec(ctx, `UPDATE card SET number = $4, part = $5 WHERE site = $1 AND member = $2 AND id = $3`,
-			string(r.ID), card.ID, card.Number, flag(card.Part)); err != nil {
+			string(r.ID), card.ID, card.Number, toInt(card.Part)); err != nil {
 			return err
 		}
 	}
@@ -297,7 +297,7 @@ func (c *change) removeCards(ctx context.Context, writes []write) error {
 func (s *Imports) formers(ctx context.Context) (map[policy.MemberID]bool, error) {
 	out := map[policy.MemberID]bool{}
 	rows, err := s.core.site.Query(ctx, `SELECT id FROM former_member WHERE site = $1`)
-	return out, each(rows, err, func(rows *sql.Rows) error {
+	return out, forEachRow(rows, err, func(rows *sql.Rows) error {
 		var id policy.MemberID
 		err := rows.Scan(&id)
 		out[id] = true

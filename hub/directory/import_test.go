@@ -89,7 +89,7 @@ func TestAllListFormatsGiveTheSameMembers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			p := w.bring(in)
+			p := w.importList(in)
 			if len(p.Added) != 2 || !p.Applied || len(p.Warnings) > 0 {
 				t.Fatalf("%+v", p)
 			}
@@ -199,7 +199,7 @@ func TestHexadecimalNumberWithAnEIsNotScientific(t *testing.T) {
 // The list contains one row for each way to match a row with a member, the weakest way last.
 func TestRowsAreMatchedWithMembers(t *testing.T) {
 	w := newWorld(t)
-	w.bring(Import{Name: "a.csv", Data: []byte("name;email;external id;card\n" +
+	w.importList(Import{Name: "a.csv", Data: []byte("name;email;external id;card\n" +
 		"Léa Martin;lea@example.org;1;AABBCCDD\nTom Martin;parent@example.org;;\nZoé Martin;parent@example.org;;\nPaul " +
 		"Petit;paul@example.org;;11AABBCC\nNobody Else;;;\n")})
 	p := must[Preview](t)(w.Imports.Preview(t.Context(), owner, Import{Name: "a.csv",
@@ -231,7 +231,7 @@ func TestMembersMissingFromTheListAreSuspended(t *testing.T) {
 	file := func(rows []string) Import {
 		return Import{Name: "a.csv", Data: []byte("name;email\n" + strings.Join(rows, "\n")), Source: "galette"}
 	}
-	w.bring(file(rows))
+	w.importList(file(rows))
 	for n, asks := range map[int]bool{19: false, 18: false, 17: true, 0: true} {
 		if p := must[Preview](t)(w.Imports.Preview(t.Context(), owner, file(append(slices.Clone(rows[:n]),
 			"By Hand;hand@example.org")))); p.Confirm != asks || len(p.Gone) != 20-n {
@@ -263,7 +263,7 @@ func TestMembersMissingFromTheListAreSuspended(t *testing.T) {
 	if p := must[Preview](t)(w.Imports.Preview(t.Context(), owner, file(rows[:10]))); len(p.Gone) != 0 || p.Confirm {
 		t.Errorf("who is gone goes again: %+v", p)
 	}
-	if p := w.bring(file(rows)); len(p.Changed) != 10 || p.Changed[0].Fields[0] != "gone" {
+	if p := w.importList(file(rows)); len(p.Changed) != 10 || p.Changed[0].Fields[0] != "gone" {
 		t.Errorf("who is listed again does not come back: %+v", p)
 	}
 	if gone, _, _ := w.Members.Count(t.Context(), owner, Filter{State: StateBlocked}); gone != 0 {
@@ -273,7 +273,7 @@ func TestMembersMissingFromTheListAreSuspended(t *testing.T) {
 
 func TestPreviewListsGainedAndLostRights(t *testing.T) {
 	w := newWorld(t)
-	w.takeSite(example)
+	w.importSite(example)
 	data := must[[]byte](t)(os.ReadFile(example + "/members.yaml"))
 	text := strings.Replace(string(data), "email: karim@example.org", "email: karim@example.org, until: 2026-01-01", 1)
 	text = strings.Replace(text, "email: lea@example.org", "email: other@example.org", 1)
@@ -376,12 +376,12 @@ func TestListMayMoveACardBetweenMembers(t *testing.T) {
 		return Import{Name: "members.yaml", Data: fmt.Appendf(nil,
 			"portillon: 1\nmembers:\n  - { id: m-a, name: A, cards: [%s] }\n  - { id: m-b, name: B, cards: [%s] }\n", a, b)}
 	}
-	w.bring(yaml("", `"AABBCCDD"`))
-	p := w.bring(yaml(`"AABBCCDD"`, ""))
+	w.importList(yaml("", `"AABBCCDD"`))
+	p := w.importList(yaml(`"AABBCCDD"`, ""))
 	if len(p.Changed) != 2 || len(w.member("m-a").Cards) != 1 || len(w.member("m-b").Cards) != 0 {
 		t.Errorf("%+v", p)
 	}
-	p = w.bring(yaml(`{ number: "AABBCCDD", state: lost, since: 2026-11-01 }`, ""))
+	p = w.importList(yaml(`{ number: "AABBCCDD", state: lost, since: 2026-11-01 }`, ""))
 	if c := w.member("m-a").Cards; len(p.Changed) != 1 || len(c) != 1 || c[0].State != Lost ||
 		policy.DateOf(c[0].Since, w.policy.Zone).Day != 1 {
 		t.Errorf("%+v %+v", p, c)
@@ -433,7 +433,7 @@ func TestExportOfASiteChangesNothingWhenItIsImported(t *testing.T) {
 		t.Skip("short: verifies the badges of a whole site")
 	}
 	w := newWorld(t)
-	w.takeSite(sharedSite(t))
+	w.importSite(sharedSite(t))
 	for _, format := range []string{CSV, XLSX, YAML} {
 		var b bytes.Buffer
 		if err := w.Exports.Export(t.Context(), owner, format, &b); err != nil {

@@ -29,8 +29,8 @@ type index struct {
 	busy   map[rightsKey]map[policy.MemberID]bool // members who may use at least one machine
 }
 
-// entry is a member in the index. Its atomic pointers cache results for the latest policy; a reader calculates a
-// missing result.
+// entry is a member in the index. The atomic pointers of an entry cache results for the latest policy; a reader
+// calculates a missing result.
 type entry struct {
 	*record
 	key    string // folded name, by which lists are sorted
@@ -58,9 +58,9 @@ type rightsKey struct {
 	hour    int64
 }
 
-// fold returns a text in lower case without accents and repeated blanks: "Le Goff" and "LE GÔFF" give the same text. It
-// removes the combining marks (category Mn) from the decomposed form NFKD.
-func fold(s string) string {
+// foldText returns a text in lower case without accents and repeated blanks: "Le Goff" and "LE GÔFF" give the same
+// text. foldText removes the combining marks (category Mn) from the decomposed form NFKD.
+func foldText(s string) string {
 	var b strings.Builder
 	blank := false
 	for _, r := range norm.NFKD.String(strings.ToLower(s)) {
@@ -81,10 +81,10 @@ func fold(s string) string {
 
 // newEntry returns the entry of a member, with the folded texts for searches.
 func newEntry(m *record) *entry {
-	e := &entry{record: m, key: fold(m.Name)}
-	parts := append([]string{e.key, strings.ToLower(string(m.ID)), fold(m.External)}, m.Emails...)
+	e := &entry{record: m, key: foldText(m.Name)}
+	parts := append([]string{e.key, strings.ToLower(string(m.ID)), foldText(m.External)}, m.Emails...)
 	for _, c := range m.Cards {
-		e.cards = append(e.cards, cardText{strings.ToLower(c.Last), strings.ToLower(c.Number), fold(c.Note)})
+		e.cards = append(e.cards, cardText{strings.ToLower(c.Last), strings.ToLower(c.Number), foldText(c.Note)})
 	}
 	e.text = strings.ToLower(strings.Join(append(parts, m.Guardians...), "\n"))
 	return e
@@ -93,7 +93,7 @@ func newEntry(m *record) *entry {
 // order compares two entries in the order of lists: by folded name, then by id.
 func order(a, b *entry) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.ID, b.ID)) }
 
-// as returns the member in the form that decisions under policy p need. It caches the result until the policy changes.
+// as returns the member in the form that decisions under policy p need. as caches the result until the policy changes.
 // Callers must not modify the result.
 func (e *entry) as(p *policy.Policy) *policy.Member {
 	if j := e.person.Load(); j != nil && j.by == p {
@@ -184,8 +184,9 @@ func (x *index) allowedSomewhere(p *policy.Policy, at time.Time) map[policy.Memb
 	return out
 }
 
-// allowed returns the members who may use a machine in any role at time at, according to badges and memberships. It
-// ignores practice. It caches the result for an hour for each policy and machine. Callers must not modify the map.
+// allowed returns the members who may use a machine in any role at time at, according to badges and memberships.
+// allowed ignores practice. allowed caches the result for an hour for each policy and machine. Callers must not modify
+// the map.
 func (x *index) allowed(p *policy.Policy, machine policy.MachineID, at time.Time) map[policy.MemberID]bool {
 	if p == nil {
 		return nil

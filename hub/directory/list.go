@@ -134,7 +134,7 @@ func (s *Members) filter(x *index, p *policy.Policy, f Filter) (func(*entry) boo
 			Wrong: "unknown state",
 			Right: "current, ending, lapsed, blocked, no-card or no-badge"}}}
 	}
-	words := strings.Fields(fold(f.Text))
+	words := strings.Fields(foldText(f.Text))
 	var allowed map[policy.MemberID]bool
 	if f.Machine != "" {
 		allowed = x.allowed(p, f.Machine, s.core.now())
@@ -161,7 +161,7 @@ const endingDays = 30
 // inState returns a function that reports whether a member is in a state; false: the state is unknown. A suspended
 // member is only in StateBlocked, not in StateEnding or StateCurrent.
 func (s *Members) inState(p *policy.Policy, state string) (func(*entry) bool, bool) {
-	today, membership := s.core.today(p)
+	today, membership := s.core.siteToday(p)
 	soon := policy.DateOf(s.core.now().AddDate(0, 0, endingDays), zoneOf(p))
 	lapsed := func(e *entry) bool { return membership.On(today, e.Until) == policy.HasLapsed }
 	switch state {

@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// liveIndex caches the index of all members. It updates the index from the rows before each use.
+// liveIndex caches the index of all members. liveIndex updates the index from the rows before each use.
 type liveIndex struct {
 	site *store.Site
 
@@ -48,8 +48,8 @@ func generationOf(ctx context.Context, row *sql.Row) (g int64, err error) {
 	return g, err
 }
 
-// current returns the index of the current rows. It reads the generation of the rows each time, so that it detects
-// changes by another process. It then reads the changed members, or all members if it does not know which members
+// current returns the index of the current rows. current reads the generation of the rows each time, so that it detects
+// changes by another process. current then reads the changed members, or all members if it does not know which members
 // changed.
 func (s *liveIndex) current(ctx context.Context) (*index, error) {
 	g, err := generationOf(ctx, s.site.QueryRow(ctx, `SELECT generation FROM directory_state WHERE site = $1`))
@@ -109,7 +109,7 @@ func (s *liveIndex) readAll(ctx context.Context, g int64) error {
 	return nil
 }
 
-// renew builds a new index. It reads the members with these ids again, and shares all other entries with the last
+// renew builds a new index. renew reads the members with these ids again, and shares all other entries with the last
 // index. The caller must hold mu.
 func (s *liveIndex) renew(ctx context.Context, ids []policy.MemberID, g int64) error {
 	some, err := load(ctx, s.site, ids)

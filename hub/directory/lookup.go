@@ -11,14 +11,14 @@ import (
 	"portillon/policy/analysis"
 )
 
-// Lookup answers questions of the hub itself. Its methods have no actor and check no rights.
+// Lookup answers questions of the hub itself. The methods of Lookup have no actor and check no rights.
 type Lookup struct {
 	core      *core
 	documents *documents
 	practice  *practiceSource
 }
 
-// Names returns the names of some members by id, for reports. It leaves out erased members.
+// Names returns the names of some members by id, for reports. Names leaves out erased members.
 func (s *Lookup) Names(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error) {
 	x, err := s.core.index.current(ctx)
 	if err != nil {
@@ -34,8 +34,8 @@ func (s *Lookup) Names(ctx context.Context, of []policy.MemberID) (map[policy.Me
 }
 
 // ByAddress returns the members who may sign in with an e-mail address. For a member with guardians, only the
-// guardians' addresses are valid. ByAddress leaves out blocked members. It includes members whose membership has ended,
-// because they may still read their own data.
+// guardians' addresses are valid. ByAddress leaves out blocked members. ByAddress includes members whose membership has
+// ended, because they may still read their own data.
 func (s *Lookup) ByAddress(ctx context.Context, address string) (out []Member, err error) {
 	x, err := s.core.index.current(ctx)
 	if err != nil {
@@ -65,9 +65,9 @@ type Standing struct {
 	Roles map[policy.MachineID]actor.Role
 }
 
-// Standing returns the current standing of a member. It returns the zero Standing if the directory does not contain the
-// member. A change of the directory or of the policy takes effect at once. The beginning or end of a badge takes effect
-// within a minute.
+// Standing returns the current standing of a member. Standing returns the zero Standing if the directory does not
+// contain the member. A change of the directory or of the policy takes effect at once. The beginning or end of a badge
+// takes effect within a minute.
 func (s *Lookup) Standing(ctx context.Context, id policy.MemberID) (Standing, error) {
 	p, err := s.core.policy(ctx)
 	if err != nil {
@@ -94,7 +94,8 @@ func (s *Lookup) Standing(ctx context.Context, id policy.MemberID) (Standing, er
 	return out, nil
 }
 
-// rolesKept is the time for which the roles of a member are cached. It is short because roles also depend on the time.
+// rolesKept is the time for which the roles of a member are cached. rolesKept is short because roles also depend on the
+// time.
 const rolesKept = time.Minute
 
 // earnedRoles caches a member's roles under a policy, with the time of the calculation.
@@ -104,7 +105,7 @@ type earnedRoles struct {
 	roles map[policy.MachineID]actor.Role // callers must not modify the map
 }
 
-// rolesOf returns the roles at the hub that a member has from badges. It caches them for rolesKept, because every
+// rolesOf returns the roles at the hub that a member has from badges. rolesOf caches them for rolesKept, because every
 // request of a member needs them.
 func (e *entry) rolesOf(p *policy.Policy, now time.Time) map[policy.MachineID]actor.Role {
 	if was := e.earned.Load(); was != nil && was.by == p && now.Sub(was.at).Abs() < rolesKept {

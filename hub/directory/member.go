@@ -98,7 +98,7 @@ func (c *change) add(ctx context.Context, r *record) error {
 	if r.ID == "" {
 		r.ID = policy.MemberID(newID("m-"))
 	}
-	taken, err := c.taken(ctx, r.ID)
+	taken, err := c.whyTaken(ctx, r.ID)
 	if err != nil {
 		return err
 	}
@@ -112,9 +112,9 @@ func (c *change) add(ctx context.Context, r *record) error {
 	return c.save(ctx, r)
 }
 
-// taken returns why an id cannot be assigned to a new member; empty: the id is free. The id of an erased or merged
+// whyTaken returns why an id cannot be assigned to a new member; empty: the id is free. The id of an erased or merged
 // member is never assigned again, because records of machines contain the id.
-func (c *change) taken(ctx context.Context, id policy.MemberID) (why string, err error) {
+func (c *change) whyTaken(ctx context.Context, id policy.MemberID) (why string, err error) {
 	var members, former int
 	err = c.QueryRow(ctx, `SELECT (SELECT COUNT(*) FROM member WHERE site = $1 AND id = $2),
 		(SELECT COUNT(*) FROM former_member WHERE site = $1 AND id = $2)`, string(id)).Scan(&members, &former)
@@ -127,7 +127,7 @@ func (c *change) taken(ctx context.Context, id policy.MemberID) (why string, err
 	return why, err
 }
 
-// Change calls f with a copy of a member. It writes the changes of f to names, addresses, subjects, guardians,
+// Change calls f with a copy of a member. Change writes the changes of f to names, addresses, subjects, guardians,
 // membership, suspension, note and external id, and ignores other changes. The actor needs actor.WriteMembers about
 // this member. The error is *fault.Conflict if the member has another version, and *fault.Invalid for invalid values.
 func (s *Members) Change(ctx context.Context, a actor.Actor, id policy.MemberID, version int64,
@@ -136,7 +136,7 @@ func (s *Members) Change(ctx context.Context, a actor.Actor, id policy.MemberID,
 		return Member{}, err
 	}
 	err := s.core.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
-		r, err := one(ctx, c, id)
+		r, err := loadOne(ctx, c, id)
 		if err != nil {
 			return "", "", err
 		}
@@ -205,8 +205,8 @@ func differences(a, b *Member) (out []string) {
 	return out
 }
 
-// tidyMember normalises the values of a member, and returns the faults of invalid values. It removes blanks around
-// texts, empty values, and duplicates.
+// tidyMember normalises the values of a member, and returns the faults of invalid values. tidyMember removes blanks
+// around texts, empty values, and duplicates.
 func tidyMember(m *Member) (faults []fault.Field) {
 	bad := func(field, given, wrong, right string) {
 		faults = append(faults, fault.Field{Field: field, Given: clip(given, 100), Wrong: wrong, Right: right})
@@ -214,33 +214,34 @@ func tidyMember(m *Member) (faults []fault.Field) {
 	if m.ID != "" && !isSlug(string(m.ID)) {
 		bad("id", string(m.ID), "not an id", "lower-case letters, digits and hyphens, at most 64")
 	}
-	words(&m.Name, "name", maxName, bad)
+	tidyWords(&m.Name, "name", maxName, bad)
 	if m.Name == "" {
 		bad("name", "", "a member has a name", "a name of 1 to 200 characters")
 	}
-	words(&m.External, "external_id", maxExternal, bad)
+	tidyWords(&m.External, "external_id", maxExternal, bad)
 	if m.Language != "" && m.Language != "fr" && m.Language != "en" {
 		bad("language", m.Language, "unknown language", "fr, en, or nothing")
 	}
 	if m.Until != (policy.Date{}) && !isDay(m.Until) {
 		bad("until", m.Until.String(), "this is no day of the calendar", "2027-09-30")
 	}
-	if note := strings.ReplaceAll(m.Note, "\r\n", "\n"); utf8.RuneCountInString(note) > maxNote || !plain(note) {
+	if note := strings.ReplaceAll(m.Note, "\r\n", "\n"); utf8.RuneCountInString(note) > maxNote || !isPlain(note) {
 		bad("note", "", fmt.Sprintf("the note has more than %d characters, or control characters", maxNote), "a shorter text")
 	} else {
 		m.Note = note
 	}
-	m.Emails = addresses(m.Emails, "emails", bad)
-	m.Guardians = addresses(m.Guardians, "guardians", bad)
-	m.Subjects = subjects(m.Subjects, bad)
+	m.Emails = tidyAddresses(m.Emails, "emails", bad)
+	m.Guardians = tidyAddresses(m.Guardians, "guardians", bad)
+	m.Subjects = tidySubjects(m.Subjects, bad)
 	return faults
 }
 
-// blame is a function that reports a fault: the field, the given value, what is wrong, and the expected form.
-type blame func(field, given, wrong, right string)
+// reportFault is a function that reports a fault: the field, the given value, what is wrong, and the expected form.
+type reportFault func(field, given, wrong, right string)
 
-// words normalises a text to one line without blanks at the ends, and checks that the text has at most most characters.
-func words(s *string, field string, most int, bad blame) {
+// tidyWords normalises a text to one line without blanks at the ends, and checks that the text has at most most
+// characters.
+func tidyWords(s *string, field string, most int, bad reportFault) {
 	t, err := site.Tidy(*s)
 	switch {
 	case err != nil:
@@ -252,10 +253,10 @@ func words(s *string, field string, most int, bad blame) {
 	}
 }
 
-// addresses normalises e-mail addresses, and removes duplicates regardless of case.
-func addresses(all []string, field string, bad blame) (out []string) {
+// tidyAddresses normalises e-mail addresses, and removes duplicates regardless of case.
+func tidyAddresses(all []string, field string, bad reportFault) (out []string) {
 	for _, e := range all {
-		words(&e, field, maxAddress, bad)
+		tidyWords(&e, field, maxAddress, bad)
 		if e == "" || slices.ContainsFunc(out, func(x string) bool { return strings.EqualFold(x, e) }) {
 			continue
 		}
@@ -270,13 +271,13 @@ func addresses(all []string, field string, bad blame) (out []string) {
 	return out
 }
 
-// subjects normalises the DIDs and URLs to which badges are issued, and removes duplicates.
-func subjects(all []string, bad blame) (out []string) {
+// tidySubjects normalises the DIDs and URLs to which badges are issued, and removes duplicates.
+func tidySubjects(all []string, bad reportFault) (out []string) {
 	for _, v := range all {
 		if v = strings.TrimSpace(v); v == "" || slices.Contains(out, v) {
 			continue
 		}
-		if !strings.Contains(v, ":") || len(v) > maxSubject || strings.ContainsAny(v, " \t\r\n") || !plain(v) {
+		if !strings.Contains(v, ":") || len(v) > maxSubject || strings.ContainsAny(v, " \t\r\n") || !isPlain(v) {
 			bad("subjects", v, "neither a DID nor a URL", "did:key:z6Mk… or https://…")
 		}
 		out = append(out, v)

@@ -159,7 +159,7 @@ func TestMergeKeepsTheValuesOfBothMembers(t *testing.T) {
 		t.Skip("short: verifies the badges of a whole site")
 	}
 	w := newWorld(t)
-	w.takeSite(example)
+	w.importSite(example)
 	lea, karim := w.member("m-020dc2"), w.member("m-be879f")
 	for id, change := range map[policy.MemberID]func(*Member){
 		lea.ID: func(m *Member) { m.Until, m.Note = policy.Date{Year: 2027, Month: 1, Day: 1}, "one" },
@@ -201,7 +201,7 @@ func TestMergeKeepsTheValuesOfBothMembers(t *testing.T) {
 // After an erasure, the files of the database contain only the pseudonym of the person.
 func TestErasureKeepsThePseudonymOnly(t *testing.T) {
 	w := newWorld(t)
-	w.takeSite(example)
+	w.importSite(example)
 	m := w.member("m-020dc2")
 	m = must[Member](t)(w.Members.Change(t.Context(), owner, m.ID, m.Version, func(m *Member) error {
 		m.Note, m.External, m.Guardians, m.Subjects = "confidential", "galette-77", []string{"parent@example.org"},
@@ -281,7 +281,7 @@ func (w *world) dump(table string) string {
 
 func TestListsAreFilteredAndPaged(t *testing.T) {
 	w := newWorld(t)
-	w.takeSite(example)
+	w.importSite(example)
 	names := func(f Filter) (out []string) {
 		t.Helper()
 		for after, n := "", 0; ; n++ {
@@ -348,7 +348,7 @@ func TestListsAreFilteredAndPaged(t *testing.T) {
 
 func TestEndingsCoverAMonthAheadAndAYearBack(t *testing.T) {
 	w := newWorld(t)
-	w.takeSite(example)
+	w.importSite(example)
 	for id, until := range map[policy.MemberID]policy.Date{"m-9d017e": {Year: 2026, Month: 12, Day: 20},
 		"m-e1608f": {Year: 2027, Month: 3, Day: 1},
 		"m-a10415": {Year: 2026, Month: 11, Day: 1}, "m-6a61eb": {Year: 2025, Month: 1, Day: 1}, "m-ae0699": {Year: 2026,

@@ -25,16 +25,16 @@ func (s *Members) Merge(ctx context.Context, a actor.Actor, keep, drop policy.Me
 			Right: "another member"}}}
 	}
 	err := s.core.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
-		k, err := one(ctx, c, keep)
+		k, err := loadOne(ctx, c, keep)
 		if err != nil {
 			return "", "", err
 		}
-		d, err := one(ctx, c, drop)
+		d, err := loadOne(ctx, c, drop)
 		if err != nil {
 			return "", "", err
 		}
 		// Move the data of this package first, then the data that other packages store about the removed member.
-		if err := c.join(ctx, k, d); err != nil {
+		if err := c.mergeInto(ctx, k, d); err != nil {
 			return "", "", err
 		}
 		if s.mergeElsewhere != nil {
@@ -50,8 +50,9 @@ func (s *Members) Merge(ctx context.Context, a actor.Actor, keep, drop policy.Me
 	return s.core.read(ctx, a, keep)
 }
 
-// join moves the values, cards and badges of member d to member k, and removes d. Faults are about the merged member.
-func (c *change) join(ctx context.Context, k, d *record) error {
+// mergeInto moves the values, cards and badges of member d to member k, and removes d. Faults are about the merged
+// member.
+func (c *change) mergeInto(ctx context.Context, k, d *record) error {
 	k.Emails, k.Subjects = append(k.Emails, d.Emails...), append(k.Subjects, d.Subjects...)
 	k.Guardians, k.files = append(k.Guardians, d.Guardians...), append(k.files, d.files...)
 	k.Note = strings.TrimSpace(k.Note + "\n" + d.Note)
@@ -79,7 +80,7 @@ func (c *change) join(ctx context.Context, k, d *record) error {
 		string(k.ID), string(d.ID), 1_000_000); err != nil {
 		return err
 	}
-	if _, err := c.forget(ctx, d, k.ID); err != nil {
+	if _, err := c.removeMember(ctx, d, k.ID); err != nil {
 		return err
 	}
 	return c.save(ctx, k)

@@ -26,7 +26,7 @@ func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, 
 	// Determine what each row changes.
 	for i, row := range rows {
 		e := found[i]
-		w := row.over(e, pl.source, hashes)
+		w := row.toWrite(e, pl.source, hashes)
 		if e != nil {
 			listedMembers[e.ID] = true
 		}
@@ -55,7 +55,7 @@ func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, 
 		return &fault.Invalid{Faults: faults[:min(len(faults), maxFaults)]}
 	}
 	// Suspend the members that are missing from the list.
-	pl.gone(x, listedMembers)
+	pl.suspendMissing(x, listedMembers)
 	if endless > 0 && !slices.ContainsFunc(rows, func(r *listed) bool { return r.whole }) {
 		pl.Warnings = append(pl.Warnings,
 			fmt.Sprintf("%d members have no last day of membership in the list: theirs has no end", endless))
@@ -63,9 +63,9 @@ func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, 
 	return nil
 }
 
-// gone suspends the members that an import of the same source added and that are missing from the list. If these are
-// more than gonePercent of the source's members, it sets Confirm, because the file may be incomplete.
-func (pl *plan) gone(x *index, listedMembers map[policy.MemberID]bool) {
+// suspendMissing suspends the members that an import of the same source added and that are missing from the list. If
+// these are more than gonePercent of the source's members, it sets Confirm, because the file may be incomplete.
+func (pl *plan) suspendMissing(x *index, listedMembers map[policy.MemberID]bool) {
 	of := 0
 	for _, e := range x.entries {
 		if e.Source != pl.source || e.Gone {
@@ -89,7 +89,7 @@ func copyOf(r *record) *record {
 	return &out
 }
 
-// match finds the member of each row; nil: the row is a new member. It tries these keys in order: id, external id,
+// match finds the member of each row; nil: the row is a new member. match tries these keys in order: id, external id,
 // address and name, card, address alone, name alone. The last three keys count only if exactly one row and one member
 // have them. Each member matches at most one row.
 func match(x *index, rows []*listed) []*entry {
@@ -118,18 +118,18 @@ func match(x *index, rows []*listed) []*entry {
 		return keys
 	}
 	// Match by name and address together, then by card.
-	pass(func(r *listed) []string { return free(r, addressed(r.Name, r.Emails)...) },
-		func(e *entry) []string { return addressed(e.Name, e.Emails) }, false)
-	pass(func(r *listed) []string { return free(r, numbers(r.Cards)...) },
-		func(e *entry) []string { return numbers(e.Cards) }, true)
+	pass(func(r *listed) []string { return free(r, nameAddressKeys(r.Name, r.Emails)...) },
+		func(e *entry) []string { return nameAddressKeys(e.Name, e.Emails) }, false)
+	pass(func(r *listed) []string { return free(r, cardNumbers(r.Cards)...) },
+		func(e *entry) []string { return cardNumbers(e.Cards) }, true)
 	// Match by address or name alone, if exactly one row and one member have it.
-	pass(func(r *listed) []string { return free(r, lowerAll(r.Emails)...) },
-		func(e *entry) []string { return lowerAll(e.Emails) }, true)
+	pass(func(r *listed) []string { return free(r, toLowerAll(r.Emails)...) },
+		func(e *entry) []string { return toLowerAll(e.Emails) }, true)
 	pass(func(r *listed) []string {
 		if r.External != "" { // two people with the same name have different external ids
 			return nil
 		}
-		return free(r, fold(r.Name))
+		return free(r, foldText(r.Name))
 	}, func(e *entry) []string { return one(e.key) }, true)
 	return m.found
 }
@@ -182,24 +182,24 @@ func (m *matching) free(ofEntry func(*entry) []string) map[string]*entry {
 	return byKey
 }
 
-// addressed returns one key for each address, which combines the name and that address.
-func addressed(name string, emails []string) (out []string) {
+// nameAddressKeys returns one key for each address, which combines the name and that address.
+func nameAddressKeys(name string, emails []string) (out []string) {
 	for _, e := range emails {
-		out = append(out, fold(name)+"\n"+strings.ToLower(e))
+		out = append(out, foldText(name)+"\n"+strings.ToLower(e))
 	}
 	return out
 }
 
-// numbers returns the numbers of the given cards.
-func numbers(cards []Card) (out []string) {
+// cardNumbers returns the numbers of the given cards.
+func cardNumbers(cards []Card) (out []string) {
 	for _, c := range cards {
 		out = append(out, c.Number)
 	}
 	return out
 }
 
-// lowerAll returns each text in lower case.
-func lowerAll(all []string) (out []string) {
+// toLowerAll returns each text in lower case.
+func toLowerAll(all []string) (out []string) {
 	for _, s := range all {
 		out = append(out, strings.ToLower(s))
 	}
@@ -287,8 +287,8 @@ func isSameCard(a, b string, hashes []cardHash) bool {
 	return slices.ContainsFunc(cardKeys(a, hashes), func(key string) bool { return slices.Contains(of, key) })
 }
 
-// over returns the write for a row: the member e, or a new member if e is nil, with the values of the row.
-func (r *listed) over(e *entry, source string, hashes []cardHash) write {
+// toWrite returns the write for a row: the member e, or a new member if e is nil, with the values of the row.
+func (r *listed) toWrite(e *entry, source string, hashes []cardHash) write {
 	w := write{record: &record{Member: Member{ID: r.ID, Source: source}}, isNew: e == nil}
 	if e != nil {
 		w.record = copyOf(e.record)
@@ -309,23 +309,23 @@ func (r *listed) over(e *entry, source string, hashes []cardHash) write {
 	set("blocked", func() { m.Blocked = r.Blocked })
 	set("note", func() { m.Note = r.Note })
 	set("external_id", func() { m.External = r.External })
-	set("guardians", func() { m.Guardians = united(r.Guardians, m.Guardians, strings.EqualFold) })
+	set("guardians", func() { m.Guardians = mergeValues(r.Guardians, m.Guardians, strings.EqualFold) })
 	// A members.yaml is complete and replaces addresses and subjects. Any other list only adds addresses and subjects.
 	if r.whole {
 		m.Emails, m.Subjects, w.files = r.Emails, r.Subjects, r.files
 		m.Blocked = r.Blocked
 	} else {
-		m.Emails = united(r.Emails, m.Emails, strings.EqualFold)
-		m.Subjects = united(r.Subjects, m.Subjects, func(a, b string) bool { return a == b })
+		m.Emails = mergeValues(r.Emails, m.Emails, strings.EqualFold)
+		m.Subjects = mergeValues(r.Subjects, m.Subjects, func(a, b string) bool { return a == b })
 	}
 	m.Gone = false
-	r.cardsOver(e, &w, hashes)
+	r.planCards(e, &w, hashes)
 	return w
 }
 
-// united returns the member's existing values and the values of a list, each once. It removes no value, because a list
-// often has only one of a member's addresses.
-func united(listed, had []string, same func(a, b string) bool) []string {
+// mergeValues returns the member's existing values and the values of a list, each once. mergeValues removes no value,
+// because a list often has only one of a member's addresses.
+func mergeValues(listed, had []string, same func(a, b string) bool) []string {
 	out := slices.Clone(had)
 	for _, v := range listed {
 		if !slices.ContainsFunc(out, func(x string) bool { return same(x, v) }) {
@@ -335,10 +335,10 @@ func united(listed, had []string, same func(a, b string) bool) []string {
 	return out
 }
 
-// cardsOver determines which cards the import adds and, for a members.yaml, which cards it removes. If the list
+// planCards determines which cards the import adds and, for a members.yaml, which cards it removes. If the list
 // contains the number of a card that is stored as an HMAC, the card is not added a second time, because a lost card
 // would then be active again.
-func (r *listed) cardsOver(e *entry, w *write, hashes []cardHash) {
+func (r *listed) planCards(e *entry, w *write, hashes []cardHash) {
 	var had []Card
 	if e != nil {
 		had = e.Cards
@@ -402,21 +402,21 @@ func (pl *plan) effects(x *index, p *policy.Policy, practised Practised, at time
 	before, after := make([]*policy.Member, len(pl.writes)), make([]*policy.Member, len(pl.writes))
 	for i, w := range pl.writes {
 		if e := x.byID[w.ID]; e != nil {
-			before[i] = practised.with(e.as(p))
+			before[i] = practised.withPractice(e.as(p))
 		}
-		after[i] = practised.with(memberUnder(p, w.record))
+		after[i] = practised.withPractice(memberUnder(p, w.record))
 	}
 	for _, m := range p.Machines {
 		had, has := analysis.Rights(p, m.ID, before, at), analysis.Rights(p, m.ID, after, at)
 		for i, w := range pl.writes {
-			pl.Gains = append(pl.Gains, besides(w, m.ID, has[i], had[i])...)
-			pl.Loses = append(pl.Loses, besides(w, m.ID, had[i], has[i])...)
+			pl.Gains = append(pl.Gains, rightsOnlyIn(w, m.ID, has[i], had[i])...)
+			pl.Loses = append(pl.Loses, rightsOnlyIn(w, m.ID, had[i], has[i])...)
 		}
 	}
 }
 
-// besides returns the rights that are in some but not in others, each role once.
-func besides(w write, m policy.MachineID, some, others []analysis.Right) (out []Right) {
+// rightsOnlyIn returns the rights that are in some but not in others, each role once.
+func rightsOnlyIn(w write, m policy.MachineID, some, others []analysis.Right) (out []Right) {
 	for _, r := range some {
 		x := Right{Member: w.ID, Name: w.Name, Machine: m, Role: r.Role.String(), Supervised: r.Supervised}
 		same := func(o analysis.Right) bool { return o.Role == r.Role && o.Supervised == r.Supervised }

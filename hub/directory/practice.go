@@ -18,9 +18,9 @@ type practiceSource struct {
 	ask func(ctx context.Context, machines []policy.MachineID) (Practised, error) // nil: no practice is known
 }
 
-// of returns the members' practice at the machines for which grants of the policies require practice. unknown are
-// sentences about machines of which the hub has no record: their grants count as not met.
-func (s *practiceSource) of(ctx context.Context, policies ...*policy.Policy) (out Practised, unknown []string,
+// requiredBy returns the members' practice at the machines for which grants of the policies require practice. unknown
+// are sentences about machines of which the hub has no record: their grants count as not met.
+func (s *practiceSource) requiredBy(ctx context.Context, policies ...*policy.Policy) (out Practised, unknown []string,
 	err error) {
 	var machines []policy.MachineID
 	for _, p := range policies {
@@ -46,8 +46,9 @@ func (s *practiceSource) of(ctx context.Context, policies ...*policy.Policy) (ou
 	return out, unknown, nil
 }
 
-// with returns a copy of member m with the member's practice. It does not modify m, which may belong to the index.
-func (x Practised) with(m *policy.Member) *policy.Member {
+// withPractice returns a copy of member m with the member's practice. withPractice does not modify m, which may belong
+// to the index.
+func (x Practised) withPractice(m *policy.Member) *policy.Member {
 	if m == nil || len(x.Of[m.ID]) == 0 {
 		return m
 	}

@@ -32,7 +32,7 @@ func (w *world) practisedPolicy() *policy.Policy {
 // loses the right.
 func TestPreviewsCountPractice(t *testing.T) {
 	w := newWorld(t)
-	w.takeSite(example)
+	w.importSite(example)
 	w.policy = w.practisedPolicy()
 	data := must[[]byte](t)(os.ReadFile(example + "/members.yaml"))
 	text := strings.Replace(string(data), "email: lea@example.org", "email: other@example.org", 1)

@@ -16,7 +16,7 @@ type previewStore struct {
 	plans map[string]*plan
 }
 
-// add stores a preview under a new id for previewLife. It removes expired previews and, if there are more than
+// add stores a preview under a new id for previewLife. add removes expired previews and, if there are more than
 // maxPreviews, the oldest preview.
 func (s *previewStore) add(pl *plan) {
 	s.mu.Lock()
@@ -44,8 +44,8 @@ func (s *previewStore) clear() {
 	clear(s.plans)
 }
 
-// find returns a preview that the actor's account requested. If there is none, the error is *fault.NotFound. It checks
-// the rights of the preview again, because the account or the token may have lost rights.
+// find returns a preview that the actor's account requested. If there is none, the error is *fault.NotFound. find
+// checks the rights of the preview again, because the account or the token may have lost rights.
 func (s *previewStore) find(a actor.Actor, id string) (*plan, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

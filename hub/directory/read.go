@@ -84,8 +84,8 @@ func wrongFile(wrong, right string) error {
 }
 
 // decode converts a text to UTF-8 from the encodings that Excel and other programs write: UTF-8 with or without a byte
-// order mark, UTF-16 with a byte order mark, and Windows-1252. It assumes Windows-1252 if the bytes are not in another
-// encoding.
+// order mark, UTF-16 with a byte order mark, and Windows-1252. decode assumes Windows-1252 if the bytes are not in
+// another encoding.
 func decode(data []byte) (string, error) {
 	switch {
 	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
@@ -175,7 +175,7 @@ func readCSV(data []byte) (*table, error) {
 	}
 }
 
-// add adds a row if it is not empty. It returns an error if the row exceeds the limits on rows, columns or cells.
+// add adds a row if it is not empty. add returns an error if the row exceeds the limits on rows, columns or cells.
 func (t *table) add(number int, cells []string) error {
 	for len(cells) > 0 && strings.TrimSpace(cells[len(cells)-1]) == "" {
 		cells = cells[:len(cells)-1]

@@ -19,9 +19,9 @@ type Verdicts struct {
 // Verify verifies the badges of the directory under the policy in force. The hub calls it before building a bundle
 // under another policy, and with fetch several times a day.
 //
-// Without fetch, it verifies new badges, and badges of which the issuer, the status list or a document has changed
-// since the last verdict. With fetch, it fetches status lists and documents again, and verifies every badge. It writes
-// only verdicts that have changed, so that the hub builds no needless bundle.
+// Without fetch, Verify verifies new badges, and badges of which the issuer, the status list or a document has changed
+// since the last verdict. With fetch, Verify fetches status lists and documents again, and verifies every badge. Verify
+// writes only verdicts that have changed, so that the hub builds no needless bundle.
 func (s *Verdicts) Verify(ctx context.Context, fetch bool) error {
 	p, err := s.core.policy(ctx)
 	if err != nil {
@@ -49,14 +49,15 @@ func (s *Verdicts) Verify(ctx context.Context, fetch bool) error {
 	return nil
 }
 
-// verifyAll verifies the badges of the index. It returns the badges whose verdict differs from the stored verdict, and
-// the bases of all new verdicts. With fetch, it pauses between badges, because nobody waits for the result.
+// verifyAll verifies the badges of the index. verifyAll returns the badges whose verdict differs from the stored
+// verdict, and the bases of all new verdicts. With fetch, it pauses between badges, because nobody waits for the
+// result.
 func (s *Verdicts) verifyAll(ctx context.Context, x *index, p *policy.Policy, src *sources,
 	fetch bool) ([]verified, map[string]*basis, error) {
 	now, trust, states := s.core.now(), trustTextsOf(p), map[string]string{}
 	var changed []verified
 	found := map[string]*basis{}
-	slow := rest{began: time.Now()}
+	slow := pacer{began: time.Now()}
 	for _, e := range x.entries {
 		for i := range e.Badges {
 			b := &e.Badges[i]
@@ -67,7 +68,7 @@ func (s *Verdicts) verifyAll(ctx context.Context, x *index, p *policy.Policy, sr
 				return nil, nil, err
 			}
 			if fetch {
-				slow.take(ctx)
+				slow.pause(ctx)
 			}
 			data, err := s.core.badgeBytes(ctx, b.ID)
 			if errors.Is(err, sql.ErrNoRows) { // the badge was removed meanwhile
@@ -95,17 +96,17 @@ func (s *Verdicts) verifyAll(ctx context.Context, x *index, p *policy.Policy, sr
 	return changed, found, nil
 }
 
-// rest spreads background work over time. Verifying 10,000 badges takes some seconds of processor time, and must not
+// pacer spreads background work over time. Verifying 10,000 badges takes some seconds of processor time, and must not
 // delay machines that fetch a changed card.
-type rest struct{ began time.Time } // from time.Now, not from the hub's clock, because it measures processing time
+type pacer struct{ began time.Time } // from time.Now, not from the hub's clock, because it measures processing time
 
 const (
 	workTime = 10 * time.Millisecond // duration of one piece of work
 	restTime = 30 * time.Millisecond // pause after each piece
 )
 
-// take pauses for restTime if workTime has passed since the last pause. It returns early if ctx is done.
-func (r *rest) take(ctx context.Context) {
+// pause pauses for restTime if workTime has passed since the last pause. pause returns early if ctx is done.
+func (r *pacer) pause(ctx context.Context) {
 	if time.Since(r.began) < workTime {
 		return
 	}
@@ -118,7 +119,7 @@ func (r *rest) take(ctx context.Context) {
 	r.began = time.Now()
 }
 
-// write writes the changed verdicts, and the documents that were fetched for them. It skips badges that were removed
+// write writes the changed verdicts, and the documents that were fetched for them. write skips badges that were removed
 // meanwhile.
 func (s *Verdicts) write(ctx context.Context, changed []verified, src *sources) error {
 	return s.core.write(ctx, actor.System("verify badges"), actor.WriteBadges, func(c *change) (string, string, error) {
@@ -137,11 +138,11 @@ func (s *Verdicts) write(ctx context.Context, changed []verified, src *sources) 
 			}
 			c.touch(member)
 		}
-		return "", "badges verified", c.keepSources(ctx, src)
+		return "", "badges verified", c.writeSources(ctx, src)
 	})
 }
 
-// same reports whether a verdict equals the stored verdict of the badge. It ignores the time of the check.
+// same reports whether a verdict equals the stored verdict of the badge. same ignores the time of the check.
 func (v *verified) same(b *Badge, h *held) bool {
 	return v.Verdict == b.Verdict && v.proved == h.proved && v.hosted == h.hosted && v.standing == h.standing &&
 		v.checked.IsZero() == h.checked.IsZero() && v.Name == b.Name

@@ -81,7 +81,7 @@ func (s *Rekeying) EndOldCards(
 // touchAll marks the members whose ids are in rows as changed, and closes rows.
 func (c *change) touchAll(rows *sql.Rows, err error) error {
 	var ids []policy.MemberID
-	err = each(rows, err, func(rows *sql.Rows) error {
+	err = forEachRow(rows, err, func(rows *sql.Rows) error {
 		var id policy.MemberID
 		if err := rows.Scan(&id); err != nil {
 			return err

@@ -20,8 +20,8 @@ func hashUnder(key string) func([]byte) string {
 	}
 }
 
-// changing returns the directory of a site that is changing its card key.
-func changing(t *testing.T) *world {
+// newChangingWorld returns the directory of a site that is changing its card key.
+func newChangingWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
 	w.remake(func(o *Options) { o.CardHash = hashUnder("aa") })
@@ -47,7 +47,7 @@ func TestLostCardStaysLostThroughImportsAndAChangeOfTheCardKey(t *testing.T) {
 	number := []byte{0x5e, 0xaa, 0xbb, 0xcc}
 	list := Import{Name: "list.csv", Data: []byte("name,email,card\nLea,lea@biklab.example,5EAABBCC\n")}
 	for _, when := range []string{"before", "during", "added twice"} {
-		w := changing(t)
+		w := newChangingWorld(t)
 		lea := w.add("Lea", "lea@biklab.example")
 		c, err := w.Cards.AddCard(t.Context(), owner, lea.ID, Card{Number: "hmac:" + hashUnder("aa")(number)})
 		if err != nil {
@@ -57,11 +57,11 @@ func TestLostCardStaysLostThroughImportsAndAChangeOfTheCardKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		if when == "before" {
-			w.bring(list)
+			w.importList(list)
 		}
 		w.beginChange()
 		if when == "during" {
-			w.bring(list)
+			w.importList(list)
 		}
 		if when == "added twice" { // an earlier version of the hub has imported the card
 			err := w.Members.core.write(t.Context(), owner, "cards.write", func(c *change) (string, string, error) {
@@ -84,7 +84,7 @@ func TestLostCardStaysLostThroughImportsAndAChangeOfTheCardKey(t *testing.T) {
 // card, which stays known in its state after the previous key is deleted.
 func TestListBindsACardToTheNewKey(t *testing.T) {
 	for _, state := range []CardState{Active, Lost} {
-		w := changing(t)
+		w := newChangingWorld(t)
 		lea := w.add("Lea", "lea@biklab.example")
 		c, err := w.Cards.AddCard(t.Context(), owner, lea.ID, Card{State: state,
 			Number: "hmac:" + hashUnder("aa")([]byte{0x5e, 0xaa, 0xbb, 0xcc})})
@@ -93,13 +93,13 @@ func TestListBindsACardToTheNewKey(t *testing.T) {
 		}
 		w.beginChange()
 		list := Import{Name: "list.csv", Data: []byte("name,email,card\nLea,lea@biklab.example,5EAABBCC\n")}
-		w.bring(list)
+		w.importList(list)
 		with := func(*store.Tx) (string, error) { return "", nil }
 		if err := w.Rekeying.EndOldCards(t.Context(), owner, changedMark, with); err != nil {
 			t.Fatal(err)
 		}
 		w.remake(func(o *Options) { o.OldCardKey, o.OldCardHash = nil, nil })
-		w.bring(list)
+		w.importList(list)
 		got := w.member(lea.ID).Cards
 		if len(got) != 1 || got[0].ID != c.ID || got[0].State != state || got[0].Number != "5EAABBCC" {
 			t.Errorf("%s: %+v", state, got)
@@ -109,7 +109,7 @@ func TestListBindsACardToTheNewKey(t *testing.T) {
 
 // During a change of the card key, an import cannot assign a card that another member has.
 func TestImportRefusesACardThatAnotherMemberHasUnderTheOldKey(t *testing.T) {
-	w := changing(t)
+	w := newChangingWorld(t)
 	lea := w.add("Lea", "lea@biklab.example")
 	_, err := w.Cards.AddCard(
 		t.Context(),

@@ -12,9 +12,9 @@ import (
 	"portillon/policy"
 )
 
-// each calls f for every row, closes rows, and returns the first error. The parameters rows and err are the results of
-// Query.
-func each(rows *sql.Rows, err error, f func(*sql.Rows) error) error {
+// forEachRow calls f for every row, closes rows, and returns the first error. The parameters rows and err are the
+// results of Query.
+func forEachRow(rows *sql.Rows, err error, f func(*sql.Rows) error) error {
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ type record struct {
 	held  []held   // same order as Badges
 }
 
-// load reads members with their values, cards and badges, in the order of ids. It skips ids without a member.
+// load reads members with their values, cards and badges, in the order of ids. load skips ids without a member.
 func load(ctx context.Context, r reader, ids []policy.MemberID) ([]*record, error) {
 	var out []*record
 	for len(ids) > 0 {
@@ -76,7 +76,7 @@ func loadRows(ctx context.Context, r reader, args []any, byID map[policy.MemberI
 			$18, $19,
 		$20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35,
 		$36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51)`, args...)
-	return each(rows, err, func(rows *sql.Rows) error {
+	return forEachRow(rows, err, func(rows *sql.Rows) error {
 		m, err := scanMember(rows)
 		if err == nil {
 			byID[m.ID] = m
@@ -119,10 +119,10 @@ func loadValues(ctx context.Context, r reader, args []any, byID map[policy.Membe
 		$20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35,
 		$36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51)
 		ORDER BY member, kind, place`, args...)
-	return each(rows, err, func(rows *sql.Rows) error { return scanValue(rows, byID) })
+	return forEachRow(rows, err, func(rows *sql.Rows) error { return scanValue(rows, byID) })
 }
 
-// scanValue adds the value in a row to its member. It skips a value of an unknown kind.
+// scanValue adds the value in a row to its member. scanValue skips a value of an unknown kind.
 func scanValue(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	var id policy.MemberID
 	var kind, value string
@@ -153,7 +153,7 @@ func loadCards(ctx context.Context, r reader, args []any, byID map[policy.Member
 		$20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35,
 		$36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51)
 		ORDER BY member, place`, args...)
-	return each(rows, err, func(rows *sql.Rows) error { return scanCard(rows, byID) })
+	return forEachRow(rows, err, func(rows *sql.Rows) error { return scanCard(rows, byID) })
 }
 
 // scanCard adds the card in a row to its member.
@@ -164,15 +164,15 @@ func scanCard(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	if err := rows.Scan(&id, &c.ID, &c.Number, &part, &c.State, &since, &c.Note); err != nil {
 		return err
 	}
-	c.Part, c.Since, c.Last = part != 0, fromMillis(since), lastOf(c.Number)
+	c.Part, c.Since, c.Last = part != 0, fromMillis(since), lastDigits(c.Number)
 	if m := byID[id]; m != nil {
 		m.Cards = append(m.Cards, c)
 	}
 	return nil
 }
 
-// lastOf returns the last four digits of a card number. Actors who may not see the number see only these.
-func lastOf(number string) string { return number[max(0, len(number)-4):] }
+// lastDigits returns the last four digits of a card number. Actors who may not see the number see only these.
+func lastDigits(number string) string { return number[max(0, len(number)-4):] }
 
 // held is the part of a badge that decisions need. standing is the result of the status lists, and checked is the time
 // when they were read. hosted is true if the badge was proved by its address instead of a signature.
@@ -205,7 +205,7 @@ func loadBadges(ctx context.Context, r reader, args []any, byID map[policy.Membe
 		$20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35,
 		$36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51)
 		ORDER BY member, place`, args...)
-	return each(rows, err, func(rows *sql.Rows) error { return scanBadge(rows, byID) })
+	return forEachRow(rows, err, func(rows *sql.Rows) error { return scanBadge(rows, byID) })
 }
 
 // scanBadge adds the badge in a row to its member, as a Badge for people and as a held for decisions.
@@ -239,8 +239,8 @@ func scanBadge(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	return nil
 }
 
-// one reads one member. The error is *fault.NotFound if the member does not exist.
-func one(ctx context.Context, r reader, id policy.MemberID) (*record, error) {
+// loadOne reads one member. The error is *fault.NotFound if the member does not exist.
+func loadOne(ctx context.Context, r reader, id policy.MemberID) (*record, error) {
 	all, err := load(ctx, r, []policy.MemberID{id})
 	if err != nil {
 		return nil, err
@@ -251,15 +251,15 @@ func one(ctx context.Context, r reader, id policy.MemberID) (*record, error) {
 	return all[0], nil
 }
 
-// loadAll reads every member with four statements, in the order of places. It leaves out the checks of badges, which
-// are most of the data, because the index does not need them.
+// loadAll reads every member with four statements, in the order of places. loadAll leaves out the checks of badges,
+// which are most of the data, because the index does not need them.
 func loadAll(ctx context.Context, r reader) ([]*record, error) {
 	var out []*record
 	byID := map[policy.MemberID]*record{}
 	rows, err := r.Query(ctx, `SELECT id, version, place, name, language, until_day, blocked, gone, note, external,
 			source, changed
 		FROM member WHERE site = $1 ORDER BY place, id`)
-	err = each(rows, err, func(rows *sql.Rows) error {
+	err = forEachRow(rows, err, func(rows *sql.Rows) error {
 		m, err := scanMember(rows)
 		if err == nil {
 			out = append(out, m)
@@ -271,22 +271,22 @@ func loadAll(ctx context.Context, r reader) ([]*record, error) {
 		return nil, err
 	}
 	rows, err = r.Query(ctx, `SELECT member, kind, value FROM member_value WHERE site = $1 ORDER BY member, kind, place`)
-	if err := each(rows, err, func(rows *sql.Rows) error { return scanValue(rows, byID) }); err != nil {
+	if err := forEachRow(rows, err, func(rows *sql.Rows) error { return scanValue(rows, byID) }); err != nil {
 		return nil, err
 	}
 	rows, err = r.Query(ctx, `SELECT member, id, number, part, state, since, note FROM card WHERE site = $1 ORDER BY
 			member, place`)
-	if err := each(rows, err, func(rows *sql.Rows) error { return scanCard(rows, byID) }); err != nil {
+	if err := forEachRow(rows, err, func(rows *sql.Rows) error { return scanCard(rows, byID) }); err != nil {
 		return nil, err
 	}
 	rows, err = r.Query(ctx, `SELECT member, id, file, name, issuer, achievement, verdict, proved, hosted_at,
 			standing, checked, recipient,
 		'', issued, expires, origin, verified FROM badge WHERE site = $1 ORDER BY member, place`)
-	return out, each(rows, err, func(rows *sql.Rows) error { return scanBadge(rows, byID) })
+	return out, forEachRow(rows, err, func(rows *sql.Rows) error { return scanBadge(rows, byID) })
 }
 
-// save writes a member's row and values, but not the cards and badges. It increments the version, and marks the member
-// as changed.
+// save writes a member's row and values, but not the cards and badges. save increments the version, and marks the
+// member as changed.
 func (c *change) save(ctx context.Context, m *record) error {
 	until := ""
 	if m.Until != (policy.Date{}) {
@@ -307,7 +307,7 @@ func (c *change) save(ctx context.Context, m *record) error {
 		ON CONFLICT (site, id) DO UPDATE SET version = excluded.version, name = excluded.name, language = excluded.language,
 		until_day = excluded.until_day, blocked = excluded.blocked, gone = excluded.gone, note = excluded.note,
 		external = excluded.external, source = excluded.source, changed = excluded.changed WHERE member.site = $1`,
-		string(m.ID), m.Version, m.place, m.Name, m.Language, until, flag(m.Blocked), flag(m.Gone), m.Note, m.External,
+		string(m.ID), m.Version, m.place, m.Name, m.Language, until, toInt(m.Blocked), toInt(m.Gone), m.Note, m.External,
 		m.Source, millis(m.Changed))
 	if err != nil {
 		return err

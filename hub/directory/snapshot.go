@@ -41,7 +41,8 @@ func (d Documents) Resolve(url string) ([]byte, error) {
 
 var _ openbadge.Resolver = Documents(nil)
 
-// Snapshot returns all data of the directory that the next bundle needs. It is for the hub itself and has no actor.
+// Snapshot returns all data of the directory that the next bundle needs. Snapshot is for the hub itself and has no
+// actor.
 func (s *Exports) Snapshot(ctx context.Context) (*Snapshot, error) {
 	p, err := s.core.policy(ctx)
 	if err != nil {
@@ -62,7 +63,7 @@ func (s *Exports) Snapshot(ctx context.Context) (*Snapshot, error) {
 	}
 	// Read the bytes of status lists, but not of badges.
 	rows, err := s.core.site.Query(ctx, `SELECT file, data FROM status_list WHERE site = $1`)
-	err = each(rows, err, func(rows *sql.Rows) error {
+	err = forEachRow(rows, err, func(rows *sql.Rows) error {
 		var f site.File
 		if err := rows.Scan(&f.Name, &f.Data); err != nil {
 			return err
@@ -76,11 +77,11 @@ func (s *Exports) Snapshot(ctx context.Context) (*Snapshot, error) {
 	slices.SortFunc(out.Badges, byPath)
 	slices.SortFunc(out.Status, byPath)
 	rows, err = s.core.site.Query(ctx, `SELECT url, data FROM document WHERE site = $1`)
-	return out, each(rows, err, intoMap(out.Web))
+	return out, forEachRow(rows, err, storeInMap(out.Web))
 }
 
-// intoMap returns a function for each that stores a row with an address and a document in m.
-func intoMap(m map[string][]byte) func(*sql.Rows) error {
+// storeInMap returns a function for each that stores a row with an address and a document in m.
+func storeInMap(m map[string][]byte) func(*sql.Rows) error {
 	return func(rows *sql.Rows) error {
 		var url string
 		var data []byte
@@ -141,8 +142,8 @@ func (x *index) sharedEmails() map[string]bool {
 	return out
 }
 
-// siteMember returns a member in the form of members.yaml. It leaves out the cards for which isDead is true, so that a
-// person with the previous card key cannot find them in a bundle.
+// siteMember returns a member in the form of members.yaml. siteMember leaves out the cards for which isDead is true, so
+// that a person with the previous card key cannot find them in a bundle.
 func (e *entry) siteMember(p *policy.Policy, shared map[string]bool, isDead func(Card) bool) site.Member {
 	m := site.Member{ID: e.ID, Name: e.Name, Language: e.Language, Emails: e.Emails, Subjects: e.Subjects,
 		Badges:  slices.Clone(e.files),

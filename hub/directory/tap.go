@@ -26,18 +26,19 @@ type UnknownTap struct {
 	At         time.Time
 }
 
-// tapLife is the time for which a tap is listed and the card can be assigned. It equals the lifetime of the tap's code.
+// tapLife is the time for which a tap is listed and the card can be assigned. tapLife equals the lifetime of the tap's
+// code.
 const tapLife = wire.CodeLife
 
-// grouped is a group of taps of one unknown card: the last tap, the number of taps, and the card's HMAC.
-type grouped struct {
+// tapGroup is a group of taps of one unknown card: the last tap, the number of taps, and the card's HMAC.
+type tapGroup struct {
 	Tap
 	card string // HMAC of the card; empty: unknown
 }
 
-// recent returns the unknown cards that were tapped in the last 24 hours, the last tapped first. It leaves out cards
-// that have been assigned to a member.
-func (s *Taps) recent(ctx context.Context) ([]grouped, error) {
+// recent returns the unknown cards that were tapped in the last 24 hours, the last tapped first. recent leaves out
+// cards that have been assigned to a member.
+func (s *Taps) recent(ctx context.Context) ([]tapGroup, error) {
 	if s.taps == nil {
 		return nil, nil
 	}
@@ -48,7 +49,7 @@ func (s *Taps) recent(ctx context.Context) ([]grouped, error) {
 	}
 	slices.SortStableFunc(all, func(a, b UnknownTap) int { return b.At.Compare(a.At) })
 	byKey := map[string]int{}
-	var out []grouped
+	var out []tapGroup
 	// Group the taps by card. A tap without an HMAC forms a separate group, because its card cannot be recognised.
 	for _, t := range all {
 		if now.Sub(t.At).Abs() > tapLife {
@@ -64,14 +65,14 @@ func (s *Taps) recent(ctx context.Context) ([]grouped, error) {
 		}
 		byKey[key] = len(out)
 		id := sha256.Sum256([]byte("tap " + key))
-		out = append(out, grouped{Tap{ID: hex.EncodeToString(id[:12]), Machine: t.Machine, At: t.At, Code: t.Code, Times: 1,
+		out = append(out, tapGroup{Tap{ID: hex.EncodeToString(id[:12]), Machine: t.Machine, At: t.At, Code: t.Code, Times: 1,
 			Assignable: wire.IsCardEntry(t.Card)}, t.Card})
 	}
 	return s.unassigned(ctx, out)
 }
 
 // unassigned returns those cards in all that belong to no member.
-func (s *Taps) unassigned(ctx context.Context, all []grouped) ([]grouped, error) {
+func (s *Taps) unassigned(ctx context.Context, all []tapGroup) ([]tapGroup, error) {
 	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, err
@@ -90,7 +91,7 @@ func (s *Taps) unassigned(ctx context.Context, all []grouped) ([]grouped, error)
 			}
 		}
 	}
-	return slices.DeleteFunc(all, func(g grouped) bool { return known[g.card] }), nil
+	return slices.DeleteFunc(all, func(g tapGroup) bool { return known[g.card] }), nil
 }
 
 // Taps lists the unknown cards that were tapped at machines, and assigns them to members.
@@ -112,7 +113,7 @@ func (s *Taps) Unknown(ctx context.Context, a actor.Actor, page Page) ([]Tap, st
 	}
 	from := 0
 	if page.After != "" {
-		if from = slices.IndexFunc(all, func(g grouped) bool { return g.ID == page.After }) + 1; from == 0 {
+		if from = slices.IndexFunc(all, func(g tapGroup) bool { return g.ID == page.After }) + 1; from == 0 {
 			return nil, "", &fault.Invalid{Faults: []fault.Field{{Field: "after", Given: clip(page.After, 100),
 				Wrong: "the tap at the end of the page before is not listed any more", Right: "begin again, without after"}}}
 		}
@@ -128,9 +129,9 @@ func (s *Taps) Unknown(ctx context.Context, a actor.Actor, page Page) ([]Tap, st
 	return out, "", nil
 }
 
-// Assign assigns the card of a tap to a member. It stores the card's HMAC, because the hub does not know the number.
-// The actor needs actor.WriteCards about the member, and actor.ReadTaps. The error is *fault.NotFound if the tap is no
-// longer listed, and *fault.Invalid if the machine did not seal the card's number for this hub.
+// Assign assigns the card of a tap to a member. Assign stores the card's HMAC, because the hub does not know the
+// number. The actor needs actor.WriteCards about the member, and actor.ReadTaps. The error is *fault.NotFound if the
+// tap is no longer listed, and *fault.Invalid if the machine did not seal the card's number for this hub.
 func (s *Taps) Assign(ctx context.Context, a actor.Actor, tapID string, id policy.MemberID) (Card, error) {
 	if err := cmp.Or(a.May(actor.WriteCards, about(id)), a.May(actor.ReadTaps, actor.Target{})); err != nil {
 		return Card{}, err
@@ -139,7 +140,7 @@ func (s *Taps) Assign(ctx context.Context, a actor.Actor, tapID string, id polic
 	if err != nil {
 		return Card{}, err
 	}
-	at := slices.IndexFunc(all, func(g grouped) bool { return g.ID == tapID })
+	at := slices.IndexFunc(all, func(g tapGroup) bool { return g.ID == tapID })
 	if at < 0 {
 		return Card{}, &fault.NotFound{What: "tap", ID: clip(tapID, 64)}
 	}

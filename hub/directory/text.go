@@ -26,10 +26,10 @@ func isDay(d policy.Date) bool {
 	return d.Year >= 1900 && d.Year <= 9999 && t.Month() == d.Month && t.Day() == d.Day
 }
 
-// plain reports whether a text is UTF-8 without control characters other than tab and line feed, and without marks that
-// change the writing direction (Unicode Standard Annex #9, 2.1 to 2.4). Such marks could make a text look like another
-// text.
-func plain(s string) bool {
+// isPlain reports whether a text is UTF-8 without control characters other than tab and line feed, and without marks
+// that change the writing direction (Unicode Standard Annex #9, 2.1 to 2.4). Such marks could make a text look like
+// another text.
+func isPlain(s string) bool {
 	for _, r := range s {
 		if r == utf8.RuneError || unicode.IsControl(r) && r != '\n' && r != '\t' || turnsDirection(r) {
 			return false

@@ -58,7 +58,7 @@ func (l listSource) Resolve(url string) ([]byte, error) {
 // Resolve implements openbadge.Resolver.
 func (w webSource) Resolve(url string) ([]byte, error) { return w.of.get(url, w.of.web, w.of.gotWeb) }
 
-// get returns the document at an address. It uses the document fetched in this round, then the stored document, then
+// get returns the document at an address. get uses the document fetched in this round, then the stored document, then
 // fetches the document. With refresh, it fetches before it uses the stored document. The error is openbadge.ErrGone if
 // the issuer removed the document.
 func (s *sources) get(url string, stored, got map[string][]byte) ([]byte, error) {
@@ -172,9 +172,9 @@ func isReason(outcome string) bool {
 	return true
 }
 
-// standingOf reads the status lists of a badge, as machines read the lists of a bundle. It returns the standing, and
-// the time when the lists were read; zero: they could not be read. A badge without a status list has the standing
-// verified, because it cannot be revoked.
+// standingOf reads the status lists of a badge, as machines read the lists of a bundle. standingOf returns the
+// standing, and the time when the lists were read; zero: they could not be read. A badge without a status list has the
+// standing verified, because it cannot be revoked.
 func standingOf(b *openbadge.Badge, trust []openbadge.Issuer, src *sources, at time.Time) (string, time.Time) {
 	if len(b.Status) == 0 {
 		return standingVerified, time.Time{}
@@ -198,8 +198,8 @@ func standingOf(b *openbadge.Badge, trust []openbadge.Issuer, src *sources, at t
 	return standing, checked
 }
 
-// lapsed returns a badge as pages show it at time now: a badge that has expired since its verification is invalid.
-func lapsed(b Badge, now time.Time) Badge {
+// asOf returns a badge as pages show it at time now: a badge that has expired since its verification is invalid.
+func asOf(b Badge, now time.Time) Badge {
 	if b.Verdict != openbadge.Valid.String() || b.Expires.IsZero() || !now.After(b.Expires) {
 		return b
 	}
@@ -231,9 +231,9 @@ func (s *documents) sources(ctx context.Context, refresh bool) (*sources, error)
 		src.fetch = s.fetch(ctx)
 	}
 	rows, err := s.site.Query(ctx, `SELECT url, data FROM status_list WHERE site = $1`)
-	if err := each(rows, err, intoMap(src.lists)); err != nil {
+	if err := forEachRow(rows, err, storeInMap(src.lists)); err != nil {
 		return nil, err
 	}
 	rows, err = s.site.Query(ctx, `SELECT url, data FROM document WHERE site = $1`)
-	return src, each(rows, err, intoMap(src.web))
+	return src, forEachRow(rows, err, storeInMap(src.web))
 }

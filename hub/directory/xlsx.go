@@ -23,8 +23,8 @@ const (
 	maxBookRows  = 20_000
 )
 
-// readXLSX reads the first sheet of a workbook that is not empty. It returns cells as the workbook stores them: a date
-// is a number, and a card number keeps its digits.
+// readXLSX reads the first sheet of a workbook that is not empty. readXLSX returns cells as the workbook stores them: a
+// date is a number, and a card number keeps its digits.
 func readXLSX(data []byte) (*table, error) {
 	if err := checkBook(data); err != nil {
 		return nil, err

@@ -30,9 +30,9 @@ func isZIP(b []byte) bool {
 		[]byte("PK\x07\x08"))
 }
 
-// unpack returns the files of a ZIP. If the data are not a ZIP, it returns them as a single file. It leaves out files
-// that are not badges, such as README.md. The error is *fault.Invalid for a ZIP within the ZIP, and for sizes above the
-// limits.
+// unpack returns the files of a ZIP. If the data are not a ZIP, it returns them as a single file. unpack leaves out
+// files that are not badges, such as README.md. The error is *fault.Invalid for a ZIP within the ZIP, and for sizes
+// above the limits.
 func unpack(name string, data []byte) ([]upload, error) {
 	name = clip(strings.ToValidUTF8(name, "-"), 200)
 	bad := func(given, wrong, right string) error {
@@ -80,8 +80,8 @@ func unpack(name string, data []byte) ([]upload, error) {
 	return out, nil
 }
 
-// isBadgeFile reports whether a file may be a badge. It excludes folders, empty and hidden files, the extra files of
-// macOS, and README.md.
+// isBadgeFile reports whether a file may be a badge. isBadgeFile excludes folders, empty and hidden files, the extra
+// files of macOS, and README.md.
 func isBadgeFile(f *zip.File) bool {
 	base := path.Base(strings.ReplaceAll(f.Name, `\`, "/"))
 	return !f.FileInfo().IsDir() && !strings.HasPrefix(base, ".") && !strings.HasPrefix(f.Name, "__MACOSX/") &&

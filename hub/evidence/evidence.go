@@ -119,15 +119,15 @@ func Judge(rule Rule, member policy.MemberID, records []wire.Record, now time.Ti
 	}
 	j, k := newJudge(rule, now, records), newStack(rule)
 	for _, s := range j.work[member] {
-		what, why, rests := j.intervention(s)
-		if len(why) == 0 && k.stacked(s, what) {
+		what, why, rests := j.reasonsAgainst(s)
+		if len(why) == 0 && k.isCounted(s, what) {
 			why = []Why{SameSession}
 		}
 		if len(why) > 0 {
 			out.Rejected = append(out.Rejected, Rejected{s.record, what, why})
 			continue
 		}
-		c := k.count(s, what)
+		c := k.add(s, what)
 		c.RestsOn, out.Minutes = rests, out.Minutes+c.Minutes
 		out.Counted = append(out.Counted, c)
 	}
@@ -157,27 +157,27 @@ func Kinds() []wire.Kind {
 type judge struct {
 	rule Rule
 	now  time.Time
-	work map[policy.MemberID][]seen
+	work map[policy.MemberID][]loggedWork
 
 	attested map[attestedID]attestation
 }
 
-// seen is an intervention, with the session during or after which the intervention was logged.
-type seen struct {
+// loggedWork is an intervention, with the session during or after which the intervention was logged.
+type loggedWork struct {
 	record wire.Record
 	twice  bool
 	in     *session // nil: no session with this id was running or had just ended
 	over   *ended   // nil: the session was running
 }
 
-// session is the state of a session after a record. It is never changed: the next record makes a changed copy.
+// session is the state of a session after a record. session is never changed: the next record makes a changed copy.
 type session struct {
 	id     string
 	member policy.MemberID
 	role   policy.Role
 	badges []policy.BadgeID
 	start  wire.Record
-	rests  []Ref // records of the start and of the last change of role
+	proof  []Ref // records of the start and of the last change of role
 	came   []arrival
 }
 
@@ -189,7 +189,7 @@ type arrival struct {
 }
 
 func newJudge(rule Rule, now time.Time, records []wire.Record) *judge {
-	j := &judge{rule: rule, now: now, work: map[policy.MemberID][]seen{}, attested: map[attestedID]attestation{}}
+	j := &judge{rule: rule, now: now, work: map[policy.MemberID][]loggedWork{}, attested: map[attestedID]attestation{}}
 	sorted := slices.Clone(records)
 	slices.SortStableFunc(sorted, func(a, b wire.Record) int {
 		return cmp.Or(cmp.Compare(a.Machine, b.Machine), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Seq, b.Seq))
@@ -203,9 +203,9 @@ func newJudge(rule Rule, now time.Time, records []wire.Record) *judge {
 		switch r.Kind {
 		case wire.Intervened:
 			twice := i > 0 && sameJournal(sorted[i-1], r) && sorted[i-1].Seq == r.Seq
-			j.work[r.Member] = append(j.work[r.Member], seen{record: r, twice: twice, in: in, over: over})
+			j.work[r.Member] = append(j.work[r.Member], loggedWork{record: r, twice: twice, in: in, over: over})
 		case wire.Attested:
-			j.attests(r, in)
+			j.storeConfirmation(r, in)
 		default:
 			m.next(r)
 		}
@@ -244,15 +244,15 @@ func (m *machine) session(r wire.Record) (*session, *ended) {
 		return m.running, nil
 	}
 	e, over := m.ended[r.Session]
-	if after := between(e.by, r); !over || after > Late || after < 0 {
+	if after := timeBetween(e.by, r); !over || after > Late || after < 0 {
 		return nil, nil
 	}
 	return e.session, &e
 }
 
-// between returns the time from record a to record b. If the machine did not reboot in between, it uses the monotonic
-// clock, because the wall clock may have been set.
-func between(a, b wire.Record) time.Duration {
+// timeBetween returns the time from record a to record b. If the machine did not reboot in between, it uses the
+// monotonic clock, because the wall clock may have been set.
+func timeBetween(a, b wire.Record) time.Duration {
 	if a.Boot == b.Boot && b.Boot != "" {
 		return time.Duration(b.Mono-a.Mono) * time.Millisecond
 	}
@@ -269,7 +269,7 @@ func (s *session) next(r wire.Record) *session {
 		if json.Unmarshal(r.Body, &b) != nil || r.Session == "" {
 			return nil
 		}
-		return &session{id: r.Session, member: r.Member, role: b.Role, badges: b.Badges, start: r, rests: []Ref{at}}
+		return &session{id: r.Session, member: r.Member, role: b.Role, badges: b.Badges, start: r, proof: []Ref{at}}
 	case s == nil || s.id != r.Session:
 		return s
 	case r.Kind == wire.SessionEnd:
@@ -280,7 +280,7 @@ func (s *session) next(r wire.Record) *session {
 			return nil
 		}
 		n := *s
-		n.role, n.badges, n.rests = b.Role, b.Badges, []Ref{s.rests[0], at}
+		n.role, n.badges, n.proof = b.Role, b.Badges, []Ref{s.proof[0], at}
 		return &n
 	case r.Kind == wire.Assisted:
 		n := *s
@@ -293,8 +293,8 @@ func (s *session) next(r wire.Record) *session {
 	return s
 }
 
-// intervention returns the reasons why intervention s does not count. If there are none, s counts.
-func (j *judge) intervention(s seen) (wire.InterventionBody, []Why, []Ref) {
+// reasonsAgainst returns the reasons why intervention s does not count. If there are none, s counts.
+func (j *judge) reasonsAgainst(s loggedWork) (wire.InterventionBody, []Why, []Ref) {
 	var what wire.InterventionBody
 	if json.Unmarshal(s.record.Body, &what) != nil {
 		return what, []Why{Unreadable}, nil
@@ -311,11 +311,11 @@ func (j *judge) intervention(s seen) (wire.InterventionBody, []Why, []Ref) {
 	why = append(why, j.age(s.record)...)
 	rests := s.rests()
 	if j.rule.EndorsedBy != "" {
-		ends, came := j.endorsed(s, what)
+		ends, came := j.checkEndorser(s, what)
 		why, rests = append(why, ends...), append(rests, came...)
 	}
 	if j.rule.AtTheTime {
-		ref, ok := j.confirmed(s, what)
+		ref, ok := j.isConfirmed(s, what)
 		add(NotAttested, !ok)
 		rests = append(rests, ref...)
 	}
@@ -338,9 +338,9 @@ func (j *judge) age(r wire.Record) []Why {
 	return nil
 }
 
-// endorsed checks the session in which the intervention was logged, and finds the record of the tap of the member who
-// logged it.
-func (j *judge) endorsed(s seen, what wire.InterventionBody) (why []Why, came []Ref) {
+// checkEndorser checks the session in which the intervention was logged, and finds the record of the tap of the member
+// who logged it.
+func (j *judge) checkEndorser(s loggedWork, what wire.InterventionBody) (why []Why, came []Ref) {
 	switch {
 	case what.Endorser == "":
 		return []Why{NotEndorsed}, nil

@@ -108,7 +108,7 @@ func Make(f File, hub note.Signer) ([]byte, error) {
 	return note.Sign(&note.Note{Text: kind + "\n" + string(b) + "\n"}, hub)
 }
 
-// Open checks the hub's signature and parses the file. It does not check the records: use Verify for this.
+// Open checks the hub's signature and parses the file. Open does not check the records: use Verify for this.
 func Open(data []byte, hub note.Verifiers) (File, error) {
 	if len(data) > wire.MaxSigned {
 		return File{}, fmt.Errorf("evidence: file has %d bytes, want at most %d", len(data), wire.MaxSigned)

@@ -42,15 +42,15 @@ func newStack(r Rule) *stack {
 	return k
 }
 
-func (s seen) at() sessionAt { return sessionAt{placeOf(s.record), s.record.Session} }
+func (s loggedWork) at() sessionAt { return sessionAt{placeOf(s.record), s.record.Session} }
 
-// stacked reports whether an intervention of this kind has already been counted in the session.
-func (k *stack) stacked(s seen, what wire.InterventionBody) bool {
+// isCounted reports whether an intervention of this kind has already been counted in the session.
+func (k *stack) isCounted(s loggedWork, what wire.InterventionBody) bool {
 	return k.kinds[work{s.at(), what.What}]
 }
 
-// count adds an intervention that counts to the stack.
-func (k *stack) count(s seen, what wire.InterventionBody) Counted {
+// add adds an intervention that counts to the stack.
+func (k *stack) add(s loggedWork, what wire.InterventionBody) Counted {
 	k.kinds[work{s.at(), what.What}] = true
 	c := Counted{Record: s.record, What: what}
 	c.Minutes = max(0, min(what.Minutes, s.minutes()-k.minutes[s.at()]))
@@ -64,13 +64,13 @@ func (k *stack) count(s seen, what wire.InterventionBody) Counted {
 
 // minutes returns the length of the session in minutes, rounded up. The length ends at the intervention, or at the
 // session's end if the intervention was logged later. Without a session, minutes returns 0.
-func (s seen) minutes() int {
+func (s loggedWork) minutes() int {
 	if s.in == nil {
 		return 0
 	}
-	took := between(s.in.start, s.record)
+	took := timeBetween(s.in.start, s.record)
 	if s.over != nil {
-		took = between(s.in.start, s.over.by)
+		took = timeBetween(s.in.start, s.over.by)
 		var end wire.EndBody
 		if s.over.by.Kind == wire.SessionEnd && json.Unmarshal(s.over.by.Body, &end) == nil && end.Seconds > 0 {
 			// After a power cut, the wall time of this record is the time of the next start, which may be days later.
@@ -84,11 +84,11 @@ func (s seen) minutes() int {
 const maxSession = 365 * 24 * 3600
 
 // rests returns the records that prove the session's length and the endorser's role in the session.
-func (s seen) rests() []Ref {
+func (s loggedWork) rests() []Ref {
 	if s.in == nil {
 		return nil
 	}
-	out := slices.Clone(s.in.rests)
+	out := slices.Clone(s.in.proof)
 	if s.over != nil {
 		out = append(out, refTo(s.over.by))
 	}
@@ -108,9 +108,9 @@ type (
 	}
 )
 
-// attests stores a confirmation. It ignores a confirmation that was not given in the endorser's own session or up to
-// Late after that session.
-func (j *judge) attests(r wire.Record, in *session) {
+// storeConfirmation stores a confirmation. storeConfirmation ignores a confirmation that was not given in the
+// endorser's own session or up to Late after that session.
+func (j *judge) storeConfirmation(r wire.Record, in *session) {
 	var b wire.AttestBody
 	if json.Unmarshal(r.Body, &b) != nil || b.Intervention == "" || in == nil || in.member != r.Member {
 		return
@@ -121,9 +121,9 @@ func (j *judge) attests(r wire.Record, in *session) {
 	}
 }
 
-// confirmed reports whether the endorser confirmed the intervention at the machine, and returns the record of the
+// isConfirmed reports whether the endorser confirmed the intervention at the machine, and returns the record of the
 // confirmation. There is no such record if the endorser logged the intervention.
-func (j *judge) confirmed(s seen, what wire.InterventionBody) ([]Ref, bool) {
+func (j *judge) isConfirmed(s loggedWork, what wire.InterventionBody) ([]Ref, bool) {
 	if what.Attested {
 		return nil, true
 	}
@@ -134,8 +134,8 @@ func (j *judge) confirmed(s seen, what wire.InterventionBody) ([]Ref, bool) {
 	return []Ref{a.at}, true
 }
 
-// newest returns at most n counted interventions. It first selects one intervention for each of the newest days, up to
-// the number of days that the rule requires. It then adds the newest of the other interventions.
+// newest returns at most n counted interventions. newest first selects one intervention for each of the newest days, up
+// to the number of days that the rule requires. newest then adds the newest of the other interventions.
 func (p Progress) newest(n int) []Counted {
 	if len(p.Counted) <= n {
 		return p.Counted

@@ -13,8 +13,8 @@ import (
 var messages string
 
 // Words contains the sentences of faults in French and English. Services and file readers write English sentences with
-// inserted values. The code that displays a fault looks up the sentence in the reader's language. It displays an
-// unknown sentence, for example from a library, in English.
+// inserted values. The code that displays a fault looks up the sentence in the reader's language. An unknown sentence,
+// for example from a library, is displayed in English.
 type Words struct {
 	whole    map[string]message // English sentences without inserted values
 	patterns []message          // sentences with values, the most specific first
@@ -221,7 +221,7 @@ func (w *Words) In(lang, text string) string {
 	return fr
 }
 
-// Fields returns copies of faults in a language, "fr" or "en". It sets the code of each fault whose sentence is in
+// Fields returns copies of faults in a language, "fr" or "en". Fields sets the code of each fault whose sentence is in
 // messages.txt.
 func (w *Words) Fields(lang string, faults []Field) []Field {
 	out := slices.Clone(faults)

@@ -33,9 +33,9 @@ func hostName(host string) string {
 // maxForwards is the maximum number of addresses that are read from X-Forwarded-For.
 const maxForwards = 16
 
-// client returns the address of the client, and whether the client uses TLS. It trusts headers only from a configured
-// proxy. It reads the addresses in X-Forwarded-For from the right, up to the first address that is not a configured
-// proxy: this is the client.
+// client returns the address of the client, and whether the client uses TLS. client trusts headers only from a
+// configured proxy. client reads the addresses in X-Forwarded-For from the right, up to the first address that is not a
+// configured proxy: this is the client.
 func (g *guard) client(r *http.Request) (netip.Addr, bool) {
 	peer := peerOf(r.RemoteAddr)
 	secure := r.TLS != nil

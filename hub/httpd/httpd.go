@@ -1,7 +1,7 @@
-// Package httpd protects every HTTP listener of the hub before a handler runs. It assigns request ids, finds the
-// client's address behind a configured proxy, checks the host and the path, sets security headers, blocks cross-site
-// requests, writes an access log without secrets, and answers after a panic. The package does not depend on the hub's
-// services.
+// Package httpd protects every HTTP listener of the hub before a handler runs. The package assigns request ids, finds
+// the client's address behind a configured proxy, checks the host and the path, sets security headers, blocks
+// cross-site requests, writes an access log without secrets, and answers after a panic. The package does not depend on
+// the hub's services.
 //
 // Every error response contains problem details (RFC 9457), in French or English.
 package httpd
@@ -35,7 +35,7 @@ type Options struct {
 	Now     func() time.Time // nil: time.Now
 }
 
-// Handler returns a handler that protects next. It returns an error if an origin is invalid.
+// Handler returns a handler that protects next. Handler returns an error if an origin is invalid.
 func Handler(o Options, next http.Handler) (http.Handler, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -77,8 +77,8 @@ type request struct {
 // contextKey is the key of the request in a context.
 type contextKey struct{}
 
-// of returns the guard's data about the request in ctx. If Handler does not serve the request, the data are empty.
-func of(ctx context.Context) *request {
+// dataOf returns the guard's data about the request in ctx. If Handler does not serve the request, the data are empty.
+func dataOf(ctx context.Context) *request {
 	if r, ok := ctx.Value(contextKey{}).(*request); ok {
 		return r
 	}
@@ -87,28 +87,28 @@ func of(ctx context.Context) *request {
 
 // ID returns the id that the hub assigned to the request. The access log, the audit log and every problem include the
 // id. The id is empty if Handler does not serve the request.
-func ID(ctx context.Context) string { return of(ctx).id }
+func ID(ctx context.Context) string { return dataOf(ctx).id }
 
 // Address returns the client's address as the outermost trusted proxy reported it. The address is zero if Handler does
 // not serve the request.
-func Address(ctx context.Context) netip.Addr { return of(ctx).address }
+func Address(ctx context.Context) netip.Addr { return dataOf(ctx).address }
 
 // Secure reports whether the client uses TLS to connect to the hub or to a trusted proxy.
-func Secure(ctx context.Context) bool { return of(ctx).secure }
+func Secure(ctx context.Context) bool { return dataOf(ctx).secure }
 
 // SetLanguage stores the language of the response, for services that compose sentences.
-func SetLanguage(ctx context.Context, l policy.Language) { of(ctx).language = l }
+func SetLanguage(ctx context.Context, l policy.Language) { dataOf(ctx).language = l }
 
 // LanguageOf returns the language of the response. The language is French until SetLanguage is called, and if Handler
 // does not serve the request.
-func LanguageOf(ctx context.Context) policy.Language { return of(ctx).language }
+func LanguageOf(ctx context.Context) policy.Language { return dataOf(ctx).language }
 
 // SetRoute stores the pattern of the matching route for the access log. The access log contains the pattern instead of
 // path and query, which may contain personal data.
-func SetRoute(ctx context.Context, pattern string) { of(ctx).route = pattern }
+func SetRoute(ctx context.Context, pattern string) { dataOf(ctx).route = pattern }
 
 // SetAccount stores the account's id for the access log.
-func SetAccount(ctx context.Context, id string) { of(ctx).account = id }
+func SetAccount(ctx context.Context, id string) { dataOf(ctx).account = id }
 
 // ServeHTTP implements http.Handler.
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -122,7 +122,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	securityHeaders(out.Header(), known.id)
 	began := g.now()
 	defer func() { g.finish(out, r, began, recover()) }()
-	if problem, bad := g.refusal(r); bad {
+	if problem, bad := g.refuse(r); bad {
 		WriteProblem(out, r, problem)
 		return
 	}
@@ -135,8 +135,8 @@ var notFromOutside = []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forward
 	"Forwarded",
 	"X-Real-Ip", "X-Request-Id", "Request-Id", "X-Original-Url", "X-Rewrite-Url"}
 
-// refusal reports whether the guard must refuse a request, and returns the problem for the response.
-func (g *guard) refusal(r *http.Request) (Problem, bool) {
+// refuse reports whether the guard must refuse a request, and returns the problem for the response.
+func (g *guard) refuse(r *http.Request) (Problem, bool) {
 	switch {
 	case !slices.Contains(g.hosts, hostName(r.Host)):
 		return problemOf(r, http.StatusMisdirectedRequest, "unknown-host",
@@ -191,7 +191,7 @@ func unsafeInPath(c rune) bool { return c < 0x20 || c == 0x7f || c == '\\' || c 
 
 // finish writes the access log and, after a panic, the response. crash is the recovered value; nil: there was no panic.
 func (g *guard) finish(out *recorder, r *http.Request, began time.Time, crash any) {
-	known := of(r.Context())
+	known := dataOf(r.Context())
 	if crash != nil && crash != http.ErrAbortHandler {
 		g.log.Error("request handler panicked", "request", known.id, "route", route(r), "panic", crash, "stack", stack())
 		if out.status == 0 {
@@ -204,7 +204,7 @@ func (g *guard) finish(out *recorder, r *http.Request, began time.Time, crash an
 	if status == 0 {
 		status = http.StatusOK
 	}
-	g.log.Info("request", "request", known.id, "method", method(r.Method), "route", route(r), "status", status,
+	g.log.Info("request", "request", known.id, "method", knownMethod(r.Method), "route", route(r), "status", status,
 		"bytes", out.bytes, "ms", g.now().Sub(began).Milliseconds(),
 		"address", known.address.String(), "account", known.account)
 	if crash == http.ErrAbortHandler {
@@ -214,7 +214,7 @@ func (g *guard) finish(out *recorder, r *http.Request, began time.Time, crash an
 
 // route returns the pattern of the request's handler, or "none".
 func route(r *http.Request) string {
-	if known := of(r.Context()); known.route != "" {
+	if known := dataOf(r.Context()); known.route != "" {
 		return known.route
 	}
 	if r.Pattern != "" {
@@ -223,8 +223,8 @@ func route(r *http.Request) string {
 	return "none"
 }
 
-// method returns the method for the log: a known method or a placeholder, because clients can send any text.
-func method(m string) string {
+// knownMethod returns the method for the log: a known method or a placeholder, because clients can send any text.
+func knownMethod(m string) string {
 	if slices.Contains(methods, m) {
 		return m
 	}

@@ -64,7 +64,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
-	h.Set("Content-Language", tag(Language(r)))
+	h.Set("Content-Language", languageCode(Language(r)))
 	h.Del("Etag")
 	w.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
@@ -96,8 +96,8 @@ func Language(r *http.Request) policy.Language {
 	return policy.English // people who read neither language are more likely to understand English
 }
 
-// tag returns the language code for the Content-Language header.
-func tag(l policy.Language) string {
+// languageCode returns the language code for the Content-Language header.
+func languageCode(l policy.Language) string {
 	if l == policy.English {
 		return "en"
 	}

@@ -37,7 +37,7 @@ func BackUp(ctx context.Context, path, to string) (err error) {
 	return syncFile(to)
 }
 
-// Check reads the whole database at path. It fails if the database is damaged, belongs to another program or has a
+// Check reads the whole database at path. Check fails if the database is damaged, belongs to another program or has a
 // newer schema. No other process may have the database open.
 func Check(ctx context.Context, path string) (err error) {
 	if err := checkFile(ctx, path, true); err != nil {

@@ -19,8 +19,8 @@ const eraseWait = 2 * time.Second
 // write-ahead log contains older versions of pages: the store empties the log after the commit.
 func (t *Tx) Erased() { t.erased = true }
 
-// clearPages overwrites the unused middle of all pages that may contain personal data. It skips the pages of records
-// and reports, which are most of the file, because they contain only pseudonyms.
+// clearPages overwrites the unused middle of all pages that may contain personal data. clearPages skips the pages of
+// records and reports, which are most of the file, because they contain only pseudonyms.
 func (w *writer) clearPages(ctx context.Context) error {
 	rows, err := w.QueryContext(ctx, `SELECT s.pageno, p.data FROM sqlite_schema AS t JOIN dbstat AS s ON s.name = t.name
 		JOIN sqlite_dbpage AS p ON p.pgno = s.pageno WHERE t.rootpage > 0 AND t.tbl_name NOT GLOB 'ledger_*'
@@ -53,8 +53,8 @@ func (w *writer) clearPages(ctx context.Context) error {
 }
 
 // clearUnused overwrites the bytes between the cell pointers and the cells of a b-tree page
-// (sqlite.org/fileformat2.html, section 1.6). It returns true if any of these bytes was not zero. first marks the first
-// page of the file, which begins with the 100-byte header of the file.
+// (sqlite.org/fileformat2.html, section 1.6). clearUnused returns true if any of these bytes was not zero. first marks
+// the first page of the file, which begins with the 100-byte header of the file.
 func clearUnused(page []byte, first bool) bool {
 	at := 0
 	if first {

@@ -15,9 +15,9 @@ import (
 // a year (daemon/journal), and a start must not take minutes.
 const soundMost = 512 << 20
 
-// cureDamage returns a sentence with the remedy for a damaged database. Machines send missing records again
+// damageRemedy returns a sentence with the remedy for a damaged database. Machines send missing records again
 // (daemon/uplink), but members, badges and accounts can be restored only from a backup.
-func cureDamage(path string) string {
+func damageRemedy(path string) string {
 	return fmt.Sprintf(
 		"stop the hub and restore a backup (portillon-hub restore BACKUP FOLDER), or, without a backup, move the "+
 			"file away: the hub creates an empty one, and the machines send their records again: "+
@@ -26,8 +26,8 @@ func cureDamage(path string) string {
 	)
 }
 
-// Named adds the database file's name and the remedy to an SQLite error. It returns other errors unchanged.
-func Named(path string, err error) error { return dberror.Wrap(path, cureDamage(path), err) }
+// Named adds the database file's name and the remedy to an SQLite error. Named returns other errors unchanged.
+func Named(path string, err error) error { return dberror.Wrap(path, damageRemedy(path), err) }
 
 // named does the same as Named in a deferred call.
 func named(path string, err *error) { *err = Named(path, *err) }
@@ -40,10 +40,10 @@ func opened(path string, err *error) {
 }
 
 // CureDamage returns the remedy for damaged rows of the database at path.
-func CureDamage(path string) string { return cureDamage(path) }
+func CureDamage(path string) string { return damageRemedy(path) }
 
-// prepare creates the database file, readable only by its owner, and the folder of the file, if they do not exist.
-func prepare(path string) error {
+// createFile creates the database file, readable only by its owner, and the folder of the file, if they do not exist.
+func createFile(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func moveFolders(path string) error {
 		return &dberror.Error{
 			Path: path,
 			Kind: dberror.Damaged,
-			Cure: cureDamage(path),
+			Cure: damageRemedy(path),
 			Err:  errors.New("path is a folder"),
 		}
 	}
@@ -112,7 +112,7 @@ func checkFile(ctx context.Context, path string, mayBeEmpty bool) error {
 	}
 	// Check all pages only when the database is opened for writing.
 	if mayBeEmpty && fi.Size() <= soundMost {
-		return sound(ctx, path, r)
+		return searchDamage(ctx, path, r)
 	}
 	return nil
 }
@@ -142,14 +142,15 @@ func checkVersion(ctx context.Context, r *sql.DB, upgrade bool) error {
 	return nil
 }
 
-// sound searches all pages for damage, so that the start reports a damaged database once, before statements fail.
-func sound(ctx context.Context, path string, db *sql.DB) error {
+// searchDamage searches all pages for damage, so that the start reports a damaged database once, before statements
+// fail.
+func searchDamage(ctx context.Context, path string, db *sql.DB) error {
 	var said string
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&said); err != nil {
 		return err
 	}
 	if said != "ok" {
-		return &dberror.Error{Path: path, Kind: dberror.Damaged, Cure: cureDamage(path), Err: errors.New(said)}
+		return &dberror.Error{Path: path, Kind: dberror.Damaged, Cure: damageRemedy(path), Err: errors.New(said)}
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ func TestReadsOfTheHubReturnNothingOfOtherSites(t *testing.T) {
 		t.Skip("short: writes until a database has grown")
 	}
 	empty, full := openStore(t), openStore(t)
-	fill(t, full.Path())
+	insertRows(t, full.Path())
 	read, own := 0, 0
 	for _, s := range statements(t, "..") {
 		if !regexp.MustCompile(`(?i)^\s*(SELECT|WITH)\b`).MatchString(s.text) {
@@ -49,8 +49,8 @@ func openStore(t *testing.T) *store.DB {
 	return db
 }
 
-// fill inserts a row of the site biklab into each table: each text is "x", each number is 1.
-func fill(t *testing.T, path string) {
+// insertRows inserts a row of the site biklab into each table: each text is "x", each number is 1.
+func insertRows(t *testing.T, path string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path+"?_pragma=foreign_keys(0)&_pragma=ignore_check_constraints(1)")
 	if err != nil {

@@ -64,7 +64,7 @@ func statements(t *testing.T, root string) (out []statement) {
 				continue // these calls of database/sql read the old ledger, before the store opens it
 			}
 			ast.Inspect(f, func(n ast.Node) bool {
-				if s, ok := calls(set, n, constants); ok {
+				if s, ok := statementOf(set, n, constants); ok {
 					out = append(out, s)
 				}
 				return true
@@ -81,9 +81,9 @@ func importsStore(f *ast.File) bool {
 	return imports("portillon/hub/store") || !imports("database/sql")
 }
 
-// calls returns the statement in a call such as x.Query(ctx, "SELECT …", …). If the statement is not constant, its text
-// is "?".
-func calls(set *token.FileSet, n ast.Node, constants map[string]ast.Expr) (statement, bool) {
+// statementOf returns the statement in a call such as x.Query(ctx, "SELECT …", …). If the statement is not constant,
+// its text is "?".
+func statementOf(set *token.FileSet, n ast.Node, constants map[string]ast.Expr) (statement, bool) {
 	c, ok := n.(*ast.CallExpr)
 	if !ok || len(c.Args) < 2 {
 		return statement{}, false
@@ -126,10 +126,10 @@ var (
 	within = regexp.MustCompile(`(?i)(?:\bWITH(?:\s+RECURSIVE)?|,)\s*([a-z_0-9]+)\s*(?:\([^)]*\))?\s+AS\s*\(`)
 )
 
-// faultOf returns the fault of a statement; empty: the statement is correct. A statement must restrict each table to
-// the site by "site = $1" (with the alias of the table, if there is one). An INSERT must set the first column of the
-// table to $1.
-func faultOf(text string) string {
+// statementFault returns the fault of a statement; empty: the statement is correct. A statement must restrict each
+// table to the site by "site = $1" (with the alias of the table, if there is one). An INSERT must set the first column
+// of the table to $1.
+func statementFault(text string) string {
 	if text == "?" {
 		return "the statement is not a constant"
 	}
@@ -263,7 +263,7 @@ func TestStatementsOfTheHubRestrictEachTableToTheSite(t *testing.T) {
 		t.Fatalf("only %d statements were found", len(all))
 	}
 	for _, s := range all {
-		if fault := faultOf(s.text); fault != "" {
+		if fault := statementFault(s.text); fault != "" {
 			t.Errorf("%s: %s\n\t%s", s.at, fault, s.text)
 		}
 	}
@@ -301,7 +301,7 @@ func TestStatementsWithoutSiteConditionAreDetected(t *testing.T) {
 		"SELECT 1":                                                                           "no table",
 		"?":                                                                                  "constant",
 	} {
-		if got := faultOf(text); (got == "") != (fault == "") || !strings.Contains(got, fault) {
+		if got := statementFault(text); (got == "") != (fault == "") || !strings.Contains(got, fault) {
 			t.Errorf("%s\n\t%q, want %q", text, got, fault)
 		}
 	}

@@ -38,7 +38,7 @@ var migrations embed.FS
 // Name is the name of the database file in the hub's data folder.
 const Name = "portillon.db"
 
-// DB is an open database. Its methods may be called concurrently.
+// DB is an open database. The methods of a DB may be called concurrently.
 type DB struct {
 	path   string
 	writer chan *writer // contains the only writer while no transaction runs; nil: the database is read-only
@@ -56,7 +56,7 @@ type DB struct {
 // such a file unchanged.
 func Open(ctx context.Context, path string) (_ *DB, err error) {
 	defer opened(path, &err)
-	if err := prepare(path); err != nil {
+	if err := createFile(path); err != nil {
 		return nil, err
 	}
 	if err := checkFile(ctx, path, true); err != nil {
@@ -249,12 +249,12 @@ func (s *Site) with(args []any) []any {
 	return append(out, args...)
 }
 
-// Write calls change in a transaction. It commits the transaction if change returns nil, and rolls it back otherwise.
-// Only one Write runs at a time. Concurrent calls wait, at most until their ctx is done.
+// Write calls change in a transaction. Write commits the transaction if change returns nil, and rolls it back
+// otherwise. Only one Write runs at a time. Concurrent calls wait, at most until their ctx is done.
 func (s *Site) Write(ctx context.Context, change func(*Tx) error) (err error) {
 	defer func() {
 		err = Named(s.db.path, err)
-		s.db.tellWatch(err)
+		s.db.callWatcher(err)
 	}()
 	if s.db.writer == nil {
 		return errors.New("database is open for reading only")
@@ -280,7 +280,7 @@ func (s *Site) Write(ctx context.Context, change func(*Tx) error) (err error) {
 	if err != nil {
 		return err
 	}
-	s.db.tell(s.id, t.changed)
+	s.db.announce(s.id, t.changed)
 	wait := time.Duration(0)
 	if t.erased {
 		w.erased, wait = true, eraseWait
@@ -297,8 +297,8 @@ func (db *DB) Watch(f func(error)) {
 	db.watch = f
 }
 
-// tellWatch calls the watcher. It ignores errors that do not come from the file or the disk.
-func (db *DB) tellWatch(err error) {
+// callWatcher calls the watcher. callWatcher ignores errors that do not come from the file or the disk.
+func (db *DB) callWatcher(err error) {
 	if err != nil && dberror.KindOf(err) == dberror.Other {
 		return
 	}
@@ -400,7 +400,7 @@ func (s *Subscription) Take() []Topic {
 	return topics
 }
 
-// add stores which topics changed, and wakes the subscriber. It never waits for the subscriber.
+// add stores which topics changed, and wakes the subscriber. add never waits for the subscriber.
 func (s *Subscription) add(topics []Topic) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -419,10 +419,10 @@ func (s *Subscription) add(topics []Topic) {
 }
 
 // Tell announces a change of data that are not in the database, such as the states of machines.
-func (s *Site) Tell(topic Topic) { s.db.tell(s.id, []Topic{topic}) }
+func (s *Site) Tell(topic Topic) { s.db.announce(s.id, []Topic{topic}) }
 
-// tell adds topics to the subscriptions of a site.
-func (db *DB) tell(site policy.SiteID, topics []Topic) {
+// announce adds topics to the subscriptions of a site.
+func (db *DB) announce(site policy.SiteID, topics []Topic) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	for sub := range db.subscribers {

@@ -21,20 +21,20 @@ func OpenAs(path string, views []string) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{path: path, subscribers: map[*Subscription]struct{}{}}
-	db.read = sql.OpenDB(viewing{c, views})
+	db.read = sql.OpenDB(viewConnector{c, views})
 	db.read.SetMaxOpenConns(maxReaders)
 	db.reads = newStatements(db.read.PrepareContext)
 	return db, nil
 }
 
-// viewing creates the views on each new connection, because temporary views exist only within a connection.
-type viewing struct {
+// viewConnector creates the views on each new connection, because temporary views exist only within a connection.
+type viewConnector struct {
 	driver.Connector
 	views []string
 }
 
 // Connect opens a connection and creates the views.
-func (v viewing) Connect(ctx context.Context) (driver.Conn, error) {
+func (v viewConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	c, err := v.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err

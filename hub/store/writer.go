@@ -13,7 +13,7 @@ import (
 // More statements mean that their texts contain values.
 const maxStatements = 1000
 
-// statements caches prepared statements by their text. Its methods may be called concurrently.
+// statements caches prepared statements by their text. The methods of statements may be called concurrently.
 type statements struct {
 	prepare func(context.Context, string) (*sql.Stmt, error)
 	mu      sync.Mutex
@@ -36,7 +36,7 @@ func (s *statements) get(ctx context.Context, query string) (*sql.Stmt, error) {
 	if full {
 		return nil, fmt.Errorf("connection has more than %d statements: a statement must be a constant", maxStatements)
 	}
-	p, err := s.prepare(ctx, unnamed(query))
+	p, err := s.prepare(ctx, withUnnamedParameters(query))
 	if err != nil {
 		return nil, err
 	}

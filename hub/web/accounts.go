@@ -64,11 +64,11 @@ func (p *accountPages) showAccounts(q *request, status int, change func(*account
 	d := accountsPage{Accounts: list, Form: accountForm()}
 	// A link on a member's page opens the form with the member filled in.
 	if v := q.r.URL.Query(); q.r.Method == http.MethodGet && v.Get("member") != "" {
-		d.Form = d.Form.keep(v)
+		d.Form = d.Form.withValues(v)
 	}
 	if p.machines != nil {
 		machines, err := p.machines.List(ctxOf(q), q.actor)
-		if err = optional(err); err != nil {
+		if err = ignoreDenied(err); err != nil {
 			return err
 		}
 		for _, m := range machines {
@@ -97,7 +97,7 @@ func (p *accountPages) addAccount(q *request) error {
 		Site:   actor.Role(v.Get("site")),
 		Member: policy.MemberID(strings.TrimSpace(v.Get("member")))}, "")
 	if faults := invalid(err); faults != nil {
-		return p.showAccounts(q, 422, func(d *accountsPage) { d.Form = d.Form.keep(v).refuse(faults) })
+		return p.showAccounts(q, 422, func(d *accountsPage) { d.Form = d.Form.withValues(v).refuse(faults) })
 	}
 	if err != nil {
 		return err
@@ -136,7 +136,7 @@ func (p *accountPages) changeAccount(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.to("/settings/accounts", "account-changed")
+	return q.redirect("/settings/accounts", "account-changed")
 }
 
 // setMachineRole sets the role of an account at a machine. An empty role removes the role that an administrator gave.

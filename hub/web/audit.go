@@ -23,25 +23,25 @@ var lists = map[string]struct{ prefix, between string }{
 	"changed-account": {"", ", "}, "token-made": {"act.", " "},
 }
 
-// spoken is a text in the language of the page. Foreign is true for a text without a translation, such as an entry that
-// another release wrote.
-type spoken struct {
+// translated is a text in the language of the page. Foreign is true for a text without a translation, such as an entry
+// that another release wrote.
+type translated struct {
 	Text    string
 	Foreign bool
 }
 
-// audited translates an entry of the audit log to the language of the page; nil: the entry is empty.
-func (p *Pages) audited(l tongue, text string) *spoken {
+// translate translates an entry of the audit log to the language of the page; nil: the entry is empty.
+func (p *Pages) translate(l tongue, text string) *translated {
 	if text == "" {
 		return nil
 	}
 	if l.lang != "fr" {
-		return &spoken{Text: text}
+		return &translated{Text: text}
 	}
 	french, code, ok := p.auditWords.French(text)
 	list, isList := lists[code]
 	if !ok || !isList {
-		return &spoken{french, !ok && strings.Contains(text, " ")}
+		return &translated{french, !ok && strings.Contains(text, " ")}
 	}
 	values := p.auditWords.Values(text)
 	for i, v := range values {
@@ -58,7 +58,7 @@ func (p *Pages) audited(l tongue, text string) *spoken {
 		}
 		values[i] = strings.Join(words, ", ")
 	}
-	return &spoken{Text: p.auditWords.With(code, values)}
+	return &translated{Text: p.auditWords.With(code, values)}
 }
 
 // described translates one property of an account, such as: name "x", member "m-1", role owner, mentor of laser,

@@ -28,7 +28,7 @@ type cardKeyPage struct {
 // refuse adds the faults to both forms of the page. The page may show a different form than before, because another
 // administrator may have started or ended a key change in the meantime.
 func (d *cardKeyPage) refuse(given url.Values, faults []fault.Field) {
-	d.Rotate, d.End = d.Rotate.keep(given).refuse(faults), d.End.refuse(faults)
+	d.Rotate, d.End = d.Rotate.withValues(given).refuse(faults), d.End.refuse(faults)
 }
 
 // showCardKey renders the page of the card key. change may modify the page's data, for example to show the faults of a
@@ -64,7 +64,7 @@ func (p *cardKeyPages) rotateCardKey(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.to("/card-key", "cardkey-rotated")
+	return q.redirect("/card-key", "cardkey-rotated")
 }
 
 // endCardKey answers POST /card-key/end.
@@ -80,5 +80,5 @@ func (p *cardKeyPages) endCardKey(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.to("/card-key", "cardkey-ended")
+	return q.redirect("/card-key", "cardkey-ended")
 }

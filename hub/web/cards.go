@@ -53,7 +53,7 @@ func (p *cardPages) cards(q *request) error {
 		d.Next = "/cards?" + url.Values{"state": {d.State}, "q": {d.Text}, "after": {next}}.Encode()
 	}
 	taps, _, err := p.directory.Taps.Unknown(ctxOf(q), q.actor, directory.Page{Limit: 20})
-	if err = optional(err); err != nil {
+	if err = ignoreDenied(err); err != nil {
 		return err
 	}
 	d.Taps = taps
@@ -101,5 +101,5 @@ func (p *cardPages) assign(q *request) error {
 	if _, err := p.directory.Taps.Assign(ctxOf(q), q.actor, q.r.PathValue("tap"), id); err != nil {
 		return err
 	}
-	return q.to("/members/"+url.PathEscape(string(id))+"#cards", "card-assigned")
+	return q.redirect("/members/"+url.PathEscape(string(id))+"#cards", "card-assigned")
 }

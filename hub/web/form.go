@@ -62,8 +62,8 @@ func (f form) Bad() bool {
 	return len(f.Faults) > 0
 }
 
-// keep fills the values that the user sent into the fields, except passwords and files.
-func (f form) keep(given url.Values) form {
+// withValues fills the values that the user sent into the fields, except passwords and files.
+func (f form) withValues(given url.Values) form {
 	f.Fields = append([]field(nil), f.Fields...)
 	for i := range f.Fields {
 		x := &f.Fields[i]
@@ -78,7 +78,7 @@ func (f form) keep(given url.Values) form {
 	return f
 }
 
-// refuse adds each fault to the field that it names: "emails[1]" and "emails.1" name the field emails. It adds all
+// refuse adds each fault to the field that it names: "emails[1]" and "emails.1" name the field emails. refuse adds all
 // other faults to the form.
 func (f form) refuse(faults []fault.Field) form {
 	f.Fields = append([]field(nil), f.Fields...)
@@ -124,7 +124,7 @@ func (q *request) values() (url.Values, error) {
 	return q.r.PostForm, nil
 }
 
-// formError returns errForm for a malformed form. It returns the error unchanged if the form is too large.
+// formError returns errForm for a malformed form. formError returns the error unchanged if the form is too large.
 func formError(err error) error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {

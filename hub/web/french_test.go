@@ -8,7 +8,7 @@ import (
 	"portillon/hub/enrol"
 )
 
-// French pages show the faults of services in French. They mark a fault without a translation as English.
+// French pages show the faults of services in French. French pages mark a fault without a translation as English.
 func TestFaultsAreTranslatedOnFrenchPages(t *testing.T) {
 	h := open(t, 0)
 	form := func(path string, v url.Values) string {
@@ -41,7 +41,7 @@ func TestFaultsAreTranslatedOnFrenchPages(t *testing.T) {
 			t.Errorf("%s: a sentence is English", c.path)
 		}
 	}
-	if body := wants(t, h.post("/members/m-lea", url.Values{"emails": {"nobody"}, "version": {"1"}}), 422,
+	if body := expect(t, h.post("/members/m-lea", url.Values{"emails": {"nobody"}, "version": {"1"}}), 422,
 		"not an e-mail address", "(“nobody”)"); strings.Contains(body, "lang=\"en\">not") {
 		t.Error("English is marked as another language on an English page")
 	}

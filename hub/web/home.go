@@ -25,17 +25,17 @@ func (p *todayPages) routes() []route {
 	return []route{{"GET /{$}", p.home}, {"GET /about", p.about}, {"GET /today", p.today}}
 }
 
-// home answers GET /. It redirects users who may see members or the sessions of machines to the page of today, and
+// home answers GET /. home redirects users who may see members or the sessions of machines to the page of today, and
 // other members to their own record.
 func (p *todayPages) home(q *request) error {
 	switch {
 	case q.actor.Account == "":
-		return q.to("/sign-in", "")
+		return q.redirect("/sign-in", "")
 	case q.actor.Member != "" && q.actor.May(actor.ReadMembers, actor.Target{}) != nil && len(q.actor.Machines) == 0 &&
 		p.directory != (Directory{}):
-		return q.to("/me", "")
+		return q.redirect("/me", "")
 	}
-	return q.to("/today", "")
+	return q.redirect("/today", "")
 }
 
 // about answers GET /about with a page that explains the hub, and how a browser can trust the hub's certificate.
@@ -46,8 +46,8 @@ func (p *todayPages) about(q *request) error {
 // todayPage is the data of the page of today: machines in use and out of service, the last unknown cards, and the
 // memberships and badges that end soon.
 type todayPage struct {
-	On, Off []standing
-	Free    []standing
+	On, Off []machineWithUser
+	Free    []machineWithUser
 	Start   bool // the site has no machine yet, and the user may add machines
 	Taps    []directory.Tap
 	Ended   []directory.Ending
@@ -55,14 +55,14 @@ type todayPage struct {
 	MoreEnd int
 }
 
-// standing is a machine together with the name of the machine's current user.
-type standing struct {
+// machineWithUser is a machine together with the name of the machine's current user.
+type machineWithUser struct {
 	enrol.Machine
 	Who string // name of the user; empty: unknown, or the reader may not see the name
 }
 
 // Attention reports whether somebody should check the machine.
-func (s standing) Attention() bool {
+func (s machineWithUser) Attention() bool {
 	st := s.Standing
 	return len(st.Tags) > 0 || len(st.Faults) > 0 || st.Phase == "fault" || !s.Revoked.IsZero() || !s.Enrolled.IsZero() &&
 		!st.Online ||
@@ -71,8 +71,8 @@ func (s standing) Attention() bool {
 		st.Clock == "untrusted"
 }
 
-// shown is the maximum number of past and of coming endings on the page of today.
-const shown = 8
+// maxEndings is the maximum number of past and of coming endings on the page of today.
+const maxEndings = 8
 
 // today answers GET /today.
 func (p *todayPages) today(q *request) error {
@@ -82,12 +82,12 @@ func (p *todayPages) today(q *request) error {
 	}
 	if p.directory != (Directory{}) {
 		taps, _, err := p.directory.Taps.Unknown(ctxOf(q), q.actor, directory.Page{Limit: 6})
-		if err = optional(err); err != nil {
+		if err = ignoreDenied(err); err != nil {
 			return err
 		}
 		d.Taps = taps
 		ends, err := p.directory.Members.Endings(ctxOf(q), q.actor)
-		if err = optional(err); err != nil {
+		if err = ignoreDenied(err); err != nil {
 			return err
 		}
 		d.Ended, d.Soon, d.MoreEnd = split(ends, p.now())
@@ -134,8 +134,8 @@ type machinePages struct {
 }
 
 // standing returns a machine together with the name of the machine's current user, if the reader may see the name.
-func (p *machinePages) standing(q *request, m enrol.Machine) (standing, error) {
-	s := standing{Machine: m}
+func (p *machinePages) standing(q *request, m enrol.Machine) (machineWithUser, error) {
+	s := machineWithUser{Machine: m}
 	if m.Standing.Session == nil {
 		return s, nil
 	}
@@ -151,21 +151,21 @@ func (p *machinePages) nameOf(q *request, id policy.MemberID) (string, error) {
 	}
 	m, err := p.directory.Members.Get(ctxOf(q), q.actor, id)
 	var gone *fault.NotFound
-	if errors.As(err, &gone) || err != nil && optional(err) == nil {
+	if errors.As(err, &gone) || err != nil && ignoreDenied(err) == nil {
 		return "", nil
 	}
 	return m.Name, err
 }
 
-// split separates past endings from coming endings. It returns up to shown endings of each kind, and the number of all
-// other endings.
+// split separates past endings from coming endings. split returns up to shown endings of each kind, and the number of
+// all other endings.
 func split(ends []directory.Ending, now time.Time) (ended, soon []directory.Ending, more int) {
 	for _, e := range ends {
 		to := &soon
 		if e.At.Before(now) {
 			to = &ended
 		}
-		if len(*to) == shown {
+		if len(*to) == maxEndings {
 			more++
 			continue
 		}

@@ -19,7 +19,7 @@ func (p *machinePages) routes() []route {
 
 // machinesPage is the data of the list of machines.
 type machinesPage struct {
-	Machines []standing
+	Machines []machineWithUser
 	Known    []policy.MachineID // machines that the policy names and that were not added to the hub yet
 	Form     form
 }
@@ -68,17 +68,17 @@ func (p *machinePages) addMachine(q *request) error {
 	}
 	m, err := p.machines.Add(ctxOf(q), q.actor, policy.MachineID(v.Get("id")))
 	if faults := invalid(err); faults != nil {
-		return p.machinesPage(q, 422, machineForm().keep(v).refuse(faults))
+		return p.machinesPage(q, 422, machineForm().withValues(v).refuse(faults))
 	}
 	if err != nil {
 		return err
 	}
-	return q.to("/machines/"+url.PathEscape(string(m.ID)), "machine-added")
+	return q.redirect("/machines/"+url.PathEscape(string(m.ID)), "machine-added")
 }
 
 // machinePage is the data of the page of one machine.
 type machinePage struct {
-	standing
+	machineWithUser
 	Tag, Revoke form
 	Code        *codePage
 	Name        string
@@ -107,7 +107,7 @@ func (m machinePage) title(tongue) string { return m.Name }
 // codePage is the data of a page that shows a one-time code as text and as a QR code.
 type codePage struct {
 	enrol.Code
-	QR *square
+	QR *qrCode
 }
 
 // machineID returns the id of the machine in the request's path.
@@ -124,7 +124,7 @@ func (p *machinePages) machinePage(q *request) (machinePage, error) {
 	}
 	s, err := p.standing(q, m)
 	at := "/machines/" + url.PathEscape(string(m.ID))
-	return machinePage{standing: s, Name: p.machineName(q.tongue(), m.ID),
+	return machinePage{machineWithUser: s, Name: p.machineName(q.tongue(), m.ID),
 		Tag: form{ID: "tag", Action: at + "/tag", Submit: "machine.tag", Fields: []field{
 			{Name: "reason", Kind: "text", Label: "machine.tag.reason", Hint: "machine.tag.hint", Required: true, Auto: "off"}}},
 		Revoke: form{ID: "revoke", Action: at + "/revoke", Submit: "machine.revoke", Version: m.Version, Danger: true,
@@ -170,12 +170,12 @@ func (p *machinePages) revoke(q *request) error {
 	}
 	err = p.machines.Revoke(ctxOf(q), q.actor, machineID(q), version(v), v.Get("reason"))
 	if faults := invalid(err); faults != nil {
-		return p.showMachine(q, 422, func(d *machinePage) { d.Revoke = d.Revoke.keep(v).refuse(faults) })
+		return p.showMachine(q, 422, func(d *machinePage) { d.Revoke = d.Revoke.withValues(v).refuse(faults) })
 	}
 	if err != nil {
 		return err
 	}
-	return q.to(machineHome(q), "machine-revoked")
+	return q.redirect(machineHome(q), "machine-revoked")
 }
 
 // tag answers POST /machines/{id}/tag.
@@ -186,12 +186,12 @@ func (p *machinePages) tag(q *request) error {
 	}
 	err = p.orders.Tag(ctxOf(q), q.actor, machineID(q), v.Get("reason"))
 	if faults := invalid(err); faults != nil {
-		return p.showMachine(q, 422, func(d *machinePage) { d.Tag = d.Tag.keep(v).refuse(faults) })
+		return p.showMachine(q, 422, func(d *machinePage) { d.Tag = d.Tag.withValues(v).refuse(faults) })
 	}
 	if err != nil {
 		return err
 	}
-	return q.to(machineHome(q), "machine-tagged")
+	return q.redirect(machineHome(q), "machine-tagged")
 }
 
 // stop answers POST /machines/{id}/stop.
@@ -199,5 +199,5 @@ func (p *machinePages) stop(q *request) error {
 	if err := p.orders.Stop(ctxOf(q), q.actor, machineID(q)); err != nil {
 		return err
 	}
-	return q.to(machineHome(q), "machine-stopped")
+	return q.redirect(machineHome(q), "machine-stopped")
 }

@@ -108,8 +108,8 @@ func memberForm(m directory.Member, notes bool) form {
 	return f
 }
 
-// fill writes the values of a form into m. It changes only the fields that the form contains.
-func fill(m *directory.Member, v url.Values) error {
+// applyForm writes the values of a form into m. applyForm changes only the fields that the form contains.
+func applyForm(m *directory.Member, v url.Values) error {
 	if v.Has("until") {
 		m.Until = policy.Date{}
 		if s := strings.TrimSpace(v.Get("until")); s != "" {
@@ -152,17 +152,17 @@ func (p *memberPages) addMember(q *request) error {
 		return err
 	}
 	var m directory.Member
-	if err = fill(&m, v); err == nil {
+	if err = applyForm(&m, v); err == nil {
 		m, err = p.directory.Members.Add(ctxOf(q), q.actor, m)
 	}
 	if faults := invalid(err); faults != nil {
-		f := memberForm(directory.Member{}, mayReadNotes(q)).keep(v).refuse(faults)
+		f := memberForm(directory.Member{}, mayReadNotes(q)).withValues(v).refuse(faults)
 		return q.render(422, "newmember", "members", "members.new", f)
 	}
 	if err != nil {
 		return err
 	}
-	return q.to("/members/"+url.PathEscape(string(m.ID)), "member-added")
+	return q.redirect("/members/"+url.PathEscape(string(m.ID)), "member-added")
 }
 
 // memberPage is the data of the page of one member.
@@ -177,7 +177,7 @@ type memberPage struct {
 // title returns the title of the page.
 func (m memberPage) title(tongue) string { return m.Name }
 
-// mePage is the data of the page of the user's own record. Its title differs from that of memberPage.
+// mePage is the data of the page of the user's own record. The title of mePage differs from that of memberPage.
 type mePage struct{ directory.Member }
 
 // memberPageOf returns the data of a member's page, with its forms.
@@ -238,9 +238,9 @@ func (p *memberPages) ownRecord(q *request) error {
 	return q.download("portillon-"+string(m.ID)+".json", "application/json", append(data, '\n'))
 }
 
-// again renders the member's page. change may modify the page's data, for example to return a form with faults or to
-// show codes.
-func (p *memberPages) again(q *request, status int, change func(*memberPage)) error {
+// showAgain renders the member's page. change may modify the page's data, for example to return a form with faults or
+// to show codes.
+func (p *memberPages) showAgain(q *request, status int, change func(*memberPage)) error {
 	m, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
@@ -257,12 +257,12 @@ func (p *memberPages) changeMember(q *request) error {
 		return err
 	}
 	_, err = p.directory.Members.Change(ctxOf(q), q.actor, memberID(q), version(v), func(m *directory.Member) error {
-		return fill(m,
+		return applyForm(m,
 			v)
 	})
 	if faults := invalid(err); faults != nil {
-		return p.again(q, 422, func(d *memberPage) {
-			d.Form = d.Form.keep(v).refuse(faults)
+		return p.showAgain(q, 422, func(d *memberPage) {
+			d.Form = d.Form.withValues(v).refuse(faults)
 			d.Form.Version = version(v)
 		})
 	}
@@ -272,7 +272,7 @@ func (p *memberPages) changeMember(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.to(memberHome(q), "member-changed")
+	return q.redirect(memberHome(q), "member-changed")
 }
 
 // conflict reports whether err means that another user has changed the data since they were read.
@@ -286,8 +286,8 @@ type difference struct {
 	Label, Was, Now, Mine string
 }
 
-// conflict shows the changes that another user has made since the form was displayed. Its form contains this user's
-// values, for the current version.
+// conflict shows the changes that another user has made since the form was displayed. The form on this page contains
+// this user's values, for the current version.
 func (p *memberPages) conflict(q *request, v url.Values) error {
 	m, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
@@ -295,7 +295,7 @@ func (p *memberPages) conflict(q *request, v url.Values) error {
 	}
 	d := memberPageOf(q, m)
 	now := d.Form
-	d.Form = d.Form.keep(v)
+	d.Form = d.Form.withValues(v)
 	d.Form.Version, d.Form.Submit = m.Version, "conflict.mine"
 	for i, f := range now.Fields {
 		was := strings.ReplaceAll(v.Get("was."+f.Name), "\r", "")
@@ -326,7 +326,7 @@ func (p *memberPages) blockMember(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.to(memberHome(q), fmt.Sprintf("member-blocked-%v", block))
+	return q.redirect(memberHome(q), fmt.Sprintf("member-blocked-%v", block))
 }
 
 // before reports whether a is an earlier day than b.

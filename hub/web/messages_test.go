@@ -175,7 +175,7 @@ func TestTemplatesContainNoSentences(t *testing.T) {
 			}
 			// A text between two actions may be only a part of a tag, so join all texts first, with a mark for each action.
 			var b strings.Builder
-			flatten(&b, tmpl.Tree.Root)
+			writeTexts(&b, tmpl.Tree.Root)
 			for _, m := range read.FindAllStringSubmatch(b.String(), -1) {
 				if strings.IndexFunc(m[1], unicode.IsLetter) >= 0 {
 					t.Errorf("%s: %s: an attribute says %q", name, tmpl.Name(), m[1])
@@ -193,27 +193,27 @@ func TestTemplatesContainNoSentences(t *testing.T) {
 	}
 }
 
-// flatten writes all texts of a template, from all branches.
-func flatten(b *strings.Builder, n parse.Node) {
+// writeTexts writes all texts of a template, from all branches.
+func writeTexts(b *strings.Builder, n parse.Node) {
 	switch n := n.(type) {
 	case *parse.ListNode:
 		if n == nil {
 			return
 		}
 		for _, c := range n.Nodes {
-			flatten(b, c)
+			writeTexts(b, c)
 		}
 	case *parse.TextNode:
 		b.Write(n.Text)
 	case *parse.IfNode:
-		flatten(b, n.List)
-		flatten(b, n.ElseList)
+		writeTexts(b, n.List)
+		writeTexts(b, n.ElseList)
 	case *parse.RangeNode:
-		flatten(b, n.List)
-		flatten(b, n.ElseList)
+		writeTexts(b, n.List)
+		writeTexts(b, n.ElseList)
 	case *parse.WithNode:
-		flatten(b, n.List)
-		flatten(b, n.ElseList)
+		writeTexts(b, n.List)
+		writeTexts(b, n.ElseList)
 	}
 }
 
@@ -256,7 +256,7 @@ func TestReturnAddressesStayOnTheSite(t *testing.T) {
 		"/\\/evil.example": "/", "javascript:alert(1)": "/", "/a\r\nSet-Cookie: x=1": "/", "/sign-in?back=/sign-in": "/",
 		"members":                      "/",
 		"/" + strings.Repeat("a", 600): "/", "/%2f%2fevil.example": "/%2f%2fevil.example", "/\t/evil.example": "/"} {
-		if got := local(back); got != want {
+		if got := localPath(back); got != want {
 			t.Errorf("%q: %q, want %q", back, got, want)
 		}
 	}
@@ -267,7 +267,7 @@ func FuzzReturnAddressesStayOnTheSite(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		got := local(s)
+		got := localPath(s)
 		if !strings.HasPrefix(got, "/") || strings.HasPrefix(got, "//") || strings.ContainsAny(got, "\\\r\n\t") {
 			t.Errorf("%q: %q", s, got)
 		}
@@ -286,13 +286,13 @@ func FuzzAcceptedLanguageHasPages(f *testing.F) {
 // If a form does not contain a field, the field keeps its value.
 func TestFormsChangeOnlyTheirFields(t *testing.T) {
 	m := directory.Member{Name: "Léa", Note: "kept", Emails: []string{"a@b"}}
-	if err := fill(&m, map[string][]string{"name": {" Lea "}, "emails": {"x@y\r\n\r\n z@y "}}); err != nil {
+	if err := applyForm(&m, map[string][]string{"name": {" Lea "}, "emails": {"x@y\r\n\r\n z@y "}}); err != nil {
 		t.Fatal(err)
 	}
 	if m.Name != "Lea" || m.Note != "kept" || fmt.Sprint(m.Emails) != "[x@y z@y]" {
 		t.Errorf("%+v", m)
 	}
-	if err := fill(&m, map[string][]string{"until": {"12-25"}}); err == nil {
+	if err := applyForm(&m, map[string][]string{"until": {"12-25"}}); err == nil {
 		t.Error("a date without a year was taken as the end of a membership")
 	}
 }

@@ -113,8 +113,8 @@ func (h *hub) upload(path, field, name, data string) *httptest.ResponseRecorder 
 	return h.do(r)
 }
 
-// wants checks that a response has the status, and that its body or Location header contains the texts.
-func wants(t *testing.T, w *httptest.ResponseRecorder, status int, texts ...string) string {
+// expect checks that a response has the status, and that its body or Location header contains the texts.
+func expect(t *testing.T, w *httptest.ResponseRecorder, status int, texts ...string) string {
 	t.Helper()
 	body := w.Body.String()
 	if w.Code != status {

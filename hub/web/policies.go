@@ -55,7 +55,7 @@ func (p *policyPages) policyPage(q *request) (policyPage, error) {
 	d.Current, d.Text, d.Of = c, c.Text, c.Number
 	d.Versions, d.Next, err = p.policies.Versions(ctxOf(q), q.actor, publish.Page{After: q.r.URL.Query().Get("after"),
 		Limit: 20})
-	if err = optional(err); err != nil {
+	if err = ignoreDenied(err); err != nil {
 		return d, err
 	}
 	for i, v := range d.Versions {
@@ -72,7 +72,7 @@ func (p *policyPages) policyPage(q *request) (policyPage, error) {
 	}
 	b, err := p.bundles.Current(ctxOf(q), q.actor)
 	if err != nil && !errors.As(err, &none) {
-		return d, optional(err)
+		return d, ignoreDenied(err)
 	}
 	if err == nil {
 		d.Bundle = &b
@@ -95,8 +95,8 @@ func (p *policyPages) showPolicy(q *request, status int, change func(*policyPage
 // policy answers GET /policy.
 func (p *policyPages) policy(q *request) error { return p.showPolicy(q, 200, nil) }
 
-// checkPolicy answers POST /policy/check with the faults and effects of a text. It stores nothing, so the response to
-// the POST is the page itself, without a redirect.
+// checkPolicy answers POST /policy/check with the faults and effects of a text. checkPolicy stores nothing, so the
+// response to the POST is the page itself, without a redirect.
 func (p *policyPages) checkPolicy(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -152,9 +152,9 @@ func (p *policyPages) publishPolicy(q *request) error {
 		return err
 	}
 	if made.Unsigned {
-		return q.to("/policy", "policy-waits")
+		return q.redirect("/policy", "policy-waits")
 	}
-	return q.to("/policy", "policy-published")
+	return q.redirect("/policy", "policy-published")
 }
 
 // signPolicy answers POST /policy/sign. The form contains the signature for the waiting version, which was made on
@@ -182,7 +182,7 @@ func (p *policyPages) signPolicy(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.to("/policy", "policy-published")
+	return q.redirect("/policy", "policy-published")
 }
 
 // backPolicy answers POST /policy/back.
@@ -194,7 +194,7 @@ func (p *policyPages) backPolicy(q *request) error {
 	if _, err := p.policies.Back(ctxOf(q), q.actor, v.Get("comment")); err != nil {
 		return err
 	}
-	return q.to("/policy", "policy-back")
+	return q.redirect("/policy", "policy-back")
 }
 
 // policyVersion answers GET /policy/versions/{number} with a page that shows one version.
@@ -236,14 +236,16 @@ func (p policyPage) Line(n int) string {
 	return string(line[:min(len(line), 200)])
 }
 
-// most is the maximum number of changed permissions on a page.
-const most = 100
+// maxChanges is the maximum number of changed permissions on a page.
+const maxChanges = 100
 
 // Some returns the changes that the page shows.
-func (policyPage) Some(list []publish.Change) []publish.Change { return list[:min(len(list), most)] }
+func (policyPage) Some(list []publish.Change) []publish.Change {
+	return list[:min(len(list), maxChanges)]
+}
 
 // Rest returns the number of changes that the page does not show.
-func (policyPage) Rest(list []publish.Change) int { return max(0, len(list)-most) }
+func (policyPage) Rest(list []publish.Change) int { return max(0, len(list)-maxChanges) }
 
 // mostWarnings is the maximum number of a bundle's warnings on a page.
 const mostWarnings = 50

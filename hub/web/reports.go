@@ -97,7 +97,7 @@ func (p *reportPages) page(q *request) error {
 	d := reportPage{From: r.From, To: r.To, Machine: r.Machine, Query: v.Encode()}
 	if p.machines != nil {
 		list, err := p.machines.List(ctxOf(q), q.actor)
-		if err = optional(err); err != nil {
+		if err = ignoreDenied(err); err != nil {
 			return err
 		}
 		d.Machines = list
@@ -106,7 +106,7 @@ func (p *reportPages) page(q *request) error {
 	d.Form = form{Fields: []field{{Name: "from", Kind: "date", Label: "report.from", Value: r.From.String(),
 		Required: true},
 		{Name: "to", Kind: "date", Label: "report.to", Value: r.To.String(),
-			Required: true}}}.keep(q.r.URL.Query()).refuse(faults)
+			Required: true}}}.withValues(q.r.URL.Query()).refuse(faults)
 	if faults == nil {
 		if err := p.fillReport(q, &d, r); invalid(err) != nil {
 			d.Form = d.Form.refuse(invalid(err))
@@ -146,8 +146,8 @@ func (p *reportPages) fillReport(q *request, d *reportPage, r report.Range) (err
 	return nil
 }
 
-// reportFile serves a report as a CSV file. It completes the file before it sends the first byte, so that an error
-// leads to an error page.
+// reportFile serves a report as a CSV file. reportFile completes the file before it sends the first byte, so that an
+// error leads to an error page.
 func (p *reportPages) reportFile(q *request, name string, write func(report.Range, *bytes.Buffer) error) error {
 	r, faults := p.days(q)
 	if faults != nil {
@@ -198,7 +198,7 @@ func (p *reportPages) refusalsCSV(q *request) error {
 	})
 }
 
-// writeCSV writes rows as CSV. It puts an apostrophe before a cell that a spreadsheet program would evaluate as a
+// writeCSV writes rows as CSV. writeCSV puts an apostrophe before a cell that a spreadsheet program would evaluate as a
 // formula (OWASP, CSV injection).
 func writeCSV(b *bytes.Buffer, rows [][]string) error {
 	w := csv.NewWriter(b)

@@ -59,7 +59,7 @@ func (p *Pages) serve(do func(*request) error) http.HandlerFunc {
 			err = do(q)
 		}
 		if err != nil {
-			q.fail(err)
+			q.writeError(err)
 		}
 	}
 }
@@ -106,7 +106,8 @@ func known(lang string) string {
 }
 
 // accepted returns the language of the pages that has the highest weight in an Accept-Language header (RFC 9110,
-// section 12.5.4). It returns English if the header names only other languages, and French if the header is empty.
+// section 12.5.4). accepted returns English if the header names only other languages, and French if the header is
+// empty.
 func accepted(header string) string {
 	best, weight := "", 0.0
 	parts := strings.Split(header, ",")
@@ -203,8 +204,9 @@ func (q *request) section() string {
 	return "/" + url.PathEscape(parts[0])
 }
 
-// to redirects a POST to a page that shows a message about the completed action. All parts of path must be escaped.
-func (q *request) to(path, done string) error {
+// redirect redirects a POST to a page that shows a message about the completed action. All parts of path must be
+// escaped.
+func (q *request) redirect(path, done string) error {
 	path, part, _ := strings.Cut(path, "#")
 	sep := "?"
 	if strings.Contains(path, "?") {
@@ -235,26 +237,26 @@ type problem struct {
 // title returns the title of the page.
 func (p problem) title(l tongue) string { return l.t(p.What) }
 
-// fail writes the page for an error, and logs internal errors.
-func (q *request) fail(err error) {
+// writeError writes the page for an error, and logs internal errors.
+func (q *request) writeError(err error) {
 	var denied *actor.Denied
 	if errors.As(err, &denied) && denied.SignIn() {
 		q.signInFirst()
 		return
 	}
 	if faults := invalid(err); faults != nil {
-		q.failed(q.render(422, "invalid", "", "error.422", faults))
+		q.writePlainError(q.render(422, "invalid", "", "error.422", faults))
 		return
 	}
 	pr := problemOf(q.w.Header(), err)
 	if pr.Status == 500 {
 		q.p.o.Log.Error("request failed", "path", q.r.URL.Path, "request", q.reqID, "err", err)
 	}
-	q.failed(q.render(pr.Status, "problem", "", pr.What, pr))
+	q.writePlainError(q.render(pr.Status, "problem", "", pr.What, pr))
 }
 
-// failed writes plain text if even the error page could not be rendered.
-func (q *request) failed(err error) {
+// writePlainError writes plain text if even the error page could not be rendered.
+func (q *request) writePlainError(err error) {
 	if err != nil {
 		q.p.o.Log.Error("rendering the error page failed", "request", q.reqID, "err", err)
 		http.Error(q.w, "500 "+q.reqID, http.StatusInternalServerError)
@@ -314,8 +316,9 @@ func (q *request) signInFirst() {
 	q.w.WriteHeader(http.StatusSeeOther)
 }
 
-// local returns back if it is a path on this hub, and "/" otherwise, so that a link cannot redirect to another site.
-func local(back string) string {
+// localPath returns back if it is a path on this hub, and "/" otherwise, so that a link cannot redirect to another
+// site.
+func localPath(back string) string {
 	u, err := url.Parse(back)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(back, "/") || len(back) > 500 ||
 		strings.HasPrefix(back, "//") || strings.ContainsAny(back, "\\\r\n\t") || strings.HasPrefix(u.Path, "/sign-in") {
@@ -324,8 +327,8 @@ func local(back string) string {
 	return u.RequestURI()
 }
 
-// optional returns nil for a *actor.Denied error, so that a page leaves out a part that the user may not see.
-func optional(err error) error {
+// ignoreDenied returns nil for a *actor.Denied error, so that a page leaves out a part that the user may not see.
+func ignoreDenied(err error) error {
 	var denied *actor.Denied
 	if errors.As(err, &denied) && !denied.SignIn() {
 		return nil

@@ -64,7 +64,7 @@ type Badges interface {
 // Imports is the service that imports lists of members from files.
 type Imports interface {
 	Preview(ctx context.Context, a actor.Actor, in directory.Import) (directory.Preview, error)
-	// Confirm confirms that the members who are missing from the list have left the site. It is needed if many are
+	// Confirm confirms that the members who are missing from the list have left the site. Confirm is needed if many are
 	// missing.
 	Confirm(ctx context.Context, a actor.Actor, preview string) (directory.Preview, error)
 	Apply(ctx context.Context, a actor.Actor, preview string) (directory.Preview, error)

@@ -74,7 +74,7 @@ func (p *settingPages) changePassword(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.to("/settings", "password-changed")
+	return q.redirect("/settings", "password-changed")
 }
 
 // endSessions answers POST /settings/sessions/end.
@@ -82,7 +82,7 @@ func (p *settingPages) endSessions(q *request) error {
 	if err := p.accounts.Sessions.EndAll(ctxOf(q), q.actor, q.actor.Account); err != nil {
 		return err
 	}
-	return q.to("/sign-in", "signed-out-everywhere")
+	return q.redirect("/sign-in", "signed-out-everywhere")
 }
 
 // endSession answers POST /settings/sessions/{session}/end.
@@ -90,7 +90,7 @@ func (p *settingPages) endSession(q *request) error {
 	if err := p.accounts.Sessions.End(ctxOf(q), q.actor, q.actor.Account, q.r.PathValue("session")); err != nil {
 		return err
 	}
-	return q.to("/settings", "session-ended")
+	return q.redirect("/settings", "session-ended")
 }
 
 // tokensPage is the data of the page of tokens.
@@ -153,7 +153,7 @@ func (p *settingPages) newToken(q *request) error {
 	}
 	if faults := invalid(err); faults != nil {
 		return p.showTokens(q, 422, func(d *tokensPage) {
-			d.Form = d.Form.keep(v).refuse(faults)
+			d.Form = d.Form.withValues(v).refuse(faults)
 			for _, s := range v["scopes"] {
 				d.Chosen[s] = true
 			}
@@ -170,5 +170,5 @@ func (p *settingPages) revokeToken(q *request) error {
 	if err := p.accounts.Tokens.Revoke(ctxOf(q), q.actor, q.actor.Account, q.r.PathValue("id")); err != nil {
 		return err
 	}
-	return q.to("/settings/tokens", "token-revoked")
+	return q.redirect("/settings/tokens", "token-revoked")
 }

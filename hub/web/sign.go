@@ -37,7 +37,7 @@ type signPage struct {
 // newSignPage returns the sign-in page with empty forms. Hidden fields contain the return address and the language.
 func newSignPage(q *request) signPage {
 	v := url.Values{}
-	if back := local(q.r.URL.Query().Get("back")); back != "/" {
+	if back := localPath(q.r.URL.Query().Get("back")); back != "/" {
 		v.Set("back", back)
 	}
 	if l := known(q.r.URL.Query().Get("lang")); l != "" {
@@ -58,7 +58,7 @@ func newSignPage(q *request) signPage {
 // signInPage answers GET /sign-in.
 func (p *signPages) signInPage(q *request) error {
 	if q.actor.Account != "" {
-		return q.to(local(q.r.URL.Query().Get("back")), "")
+		return q.redirect(localPath(q.r.URL.Query().Get("back")), "")
 	}
 	return q.render(200, "signin", "", "sign.title", newSignPage(q))
 }
@@ -72,13 +72,13 @@ func (p *signPages) signIn(q *request) error {
 	_, err = p.accounts.Passwords.SignIn(ctxOf(q), v.Get("name"), v.Get("password"), p.address(q.r))
 	if errors.Is(err, account.ErrWrong) || invalid(err) != nil {
 		d := newSignPage(q)
-		d.Password, d.Refused = d.Password.keep(v).refuse(invalid(err)), true
+		d.Password, d.Refused = d.Password.withValues(v).refuse(invalid(err)), true
 		return q.render(http.StatusUnauthorized, "signin", "", "sign.title", d)
 	}
 	if err != nil {
 		return err
 	}
-	return q.to(local(q.r.URL.Query().Get("back")), "")
+	return q.redirect(localPath(q.r.URL.Query().Get("back")), "")
 }
 
 // mailLink answers POST /sign-in/mail. The response is the same for known and unknown addresses, so that it does not
@@ -91,13 +91,13 @@ func (p *signPages) mailLink(q *request) error {
 	err = p.accounts.Links.MailLink(ctxOf(q), v.Get("email"))
 	if faults := invalid(err); faults != nil {
 		d := newSignPage(q)
-		d.Link = d.Link.keep(v).refuse(faults)
+		d.Link = d.Link.withValues(v).refuse(faults)
 		return q.render(422, "signin", "", "sign.title", d)
 	}
 	if err != nil {
 		return err
 	}
-	return q.to("/sign-in", "link-sent")
+	return q.redirect("/sign-in", "link-sent")
 }
 
 // signOut answers POST /sign-out.
@@ -105,7 +105,7 @@ func (p *signPages) signOut(q *request) error {
 	if err := p.accounts.Sessions.SignOut(ctxOf(q)); err != nil {
 		return err
 	}
-	return q.to("/sign-in", "signed-out")
+	return q.redirect("/sign-in", "signed-out")
 }
 
 // linkPage answers GET /sign-in/link with a page that has a button. Opening the link must not sign anyone in, because
@@ -140,7 +140,7 @@ func (p *signPages) useLink(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.to("/", "")
+	return q.redirect("/", "")
 }
 
 // codeForm returns a form with a field for a code, and more fields.
@@ -169,10 +169,10 @@ func ownerForm() form {
 		newPassword())
 }
 
-// showCode renders a form for a code. It fills in the code from the request's query, because the hub prints an address
-// with the code at its first start.
+// showCode renders a form for a code. showCode fills in the code from the request's query, because the hub prints an
+// address with the code at its first start.
 func (p *signPages) showCode(q *request, f form, title string) error {
-	return q.render(200, "code", "", title, f.keep(url.Values{"code": {q.r.URL.Query().Get("code")}}))
+	return q.render(200, "code", "", title, f.withValues(url.Values{"code": {q.r.URL.Query().Get("code")}}))
 }
 
 // codePage answers GET /code.
@@ -221,10 +221,10 @@ func (p *signPages) withForm(q *request, f form, title string, use func(url.Valu
 		faults = []fault.Field{{Field: "code", Wrong: err.Error()}}
 	}
 	if faults != nil {
-		return q.render(422, "code", "", title, f.keep(v).refuse(faults))
+		return q.render(422, "code", "", title, f.withValues(v).refuse(faults))
 	}
 	if err != nil {
 		return err
 	}
-	return q.to("/", "")
+	return q.redirect("/", "")
 }

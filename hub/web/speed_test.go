@@ -32,9 +32,9 @@ func TestPagesShowAPartOfLongLists(t *testing.T) {
 			t.Errorf("%s: %d bytes at 10,000 members", path, n)
 		}
 	}
-	wants(t, h.get("/members"), 200, "after=")
-	wants(t, h.get("/cards?state=active"), 200, "/cards?after=")
-	if strings.Contains(wants(t, h.get("/cards?state=lost"), 200), "/cards?after=") {
+	expect(t, h.get("/members"), 200, "after=")
+	expect(t, h.get("/cards?state=active"), 200, "/cards?after=")
+	if strings.Contains(expect(t, h.get("/cards?state=lost"), 200), "/cards?after=") {
 		t.Error("a page of one card has a next one")
 	}
 }
@@ -43,7 +43,7 @@ func TestPagesShowAPartOfLongLists(t *testing.T) {
 func TestReportPagesLimitTheirRows(t *testing.T) {
 	h := open(t, 0)
 	h.site.ManyWeeks(1040)
-	body := wants(t, h.get("/reports"), 200, "more rows in the file")
+	body := expect(t, h.get("/reports"), 200, "more rows in the file")
 	if len(body) > 60_000 {
 		t.Errorf("%d bytes", len(body))
 	}

@@ -4,7 +4,7 @@ import (
 	"portillon/hub/actor"
 )
 
-// route is one page or form. It has a pattern, such as "GET /members/{id}", and a handler.
+// route is one page or form. route has a pattern, such as "GET /members/{id}", and a handler.
 type route struct {
 	pattern string
 	do      func(*request) error

@@ -59,7 +59,7 @@ func (p *Pages) funcs(l tongue) template.FuncMap {
 		"clock": l.clock, "day": l.day, "date": l.date, "moment": l.moment, "lapsed": l.lapsed, "length": l.length,
 		"menu":    p.menu,
 		"asset":   p.assets.path,
-		"audited": func(text string) *spoken { return p.audited(l, text) },
+		"audited": func(text string) *translated { return p.translate(l, text) },
 		"said":    func(text string) string { return p.faults.In(l.lang, text) },
 		"foreign": func(text string) bool { return p.isForeign(l.lang, text) },
 		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
@@ -79,7 +79,7 @@ func (p *Pages) funcs(l tongue) template.FuncMap {
 		"dict":  dict,
 		"list":  func(v ...any) []any { return v },
 		"join":  strings.Join,
-		"head":  func(rows []directory.Row) []directory.Row { return rows[:min(len(rows), most)] },
+		"head":  func(rows []directory.Row) []directory.Row { return rows[:min(len(rows), maxChanges)] },
 		"minus": func(a, b int) int { return a - b },
 	}
 }

@@ -73,7 +73,7 @@ type Options struct {
 	Trouble func() string
 }
 
-// Pages are the hub's pages. Their methods may be called concurrently.
+// Pages are the hub's pages. The methods of Pages may be called concurrently.
 type Pages struct {
 	o          Options
 	words      words
@@ -154,8 +154,8 @@ func connection(r *http.Request) string {
 	return r.RemoteAddr
 }
 
-// contentPolicy is the content security policy of pages. It allows only stylesheets, scripts, pictures, events and
-// forms of the hub itself, and forbids frames.
+// contentPolicy is the content security policy of pages. contentPolicy allows only stylesheets, scripts, pictures,
+// events and forms of the hub itself, and forbids frames.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 

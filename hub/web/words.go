@@ -16,8 +16,8 @@ var languages = [...]string{"fr", "en"}
 // words contains all messages in both languages, by message key.
 type words map[string]policy.Text
 
-// readWords parses messages.txt. Each line has the form "key = français | English". It skips empty lines and lines that
-// begin with #.
+// readWords parses messages.txt. Each line has the form "key = français | English". readWords skips empty lines and
+// lines that begin with #.
 func readWords() (words, error) {
 	text, err := files.ReadFile("messages.txt")
 	if err != nil {
@@ -131,7 +131,7 @@ func (l tongue) clock(t time.Time) string {
 	return fmt.Sprintf("%d:%02d", h, m)
 }
 
-// day formats a day as 30 nov. 2026 or 30 Nov 2026. It leaves out the current year.
+// day formats a day as 30 nov. 2026 or 30 Nov 2026. day leaves out the current year.
 func (l tongue) day(t time.Time) string {
 	t = t.In(l.zone())
 	return l.date(policy.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()})

@@ -28,8 +28,8 @@ const (
 // edit of the list.
 //
 // With -every n above 1, Generated tries only a sample of the mutants, without explained mutants, as a check for every
-// commit. It runs the short form of the tests first, and all tests only for mutants that survive the short form. With
-// -every 1, it runs every test that reaches a mutant.
+// commit. Generated runs the short form of the tests first, and all tests only for mutants that survive the short form.
+// With -every 1, Generated runs every test that reaches a mutant.
 func Generated(t *testing.T, n int, explained map[string]string) {
 	t.Helper()
 	if !*try {
@@ -49,7 +49,7 @@ func Generated(t *testing.T, n int, explained map[string]string) {
 	if err != nil || len(picked) < n {
 		t.Fatalf("%d of %d mutants compile: %v", len(picked), n, err)
 	}
-	mutants, err := toTry(picked, explained)
+	mutants, err := selectMutants(picked, explained)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,9 +62,9 @@ func Generated(t *testing.T, n int, explained map[string]string) {
 	t.Logf("%d candidates in the package", len(all))
 }
 
-// toTry returns the mutants that the flags select. A sample leaves out explained mutants, because no test catches them
-// and each of them would need all tests.
-func toTry(picked []mutant, explained map[string]string) ([]mutant, error) {
+// selectMutants returns the mutants that the flags select. A sample leaves out explained mutants, because no test
+// catches them and each of them would need all tests.
+func selectMutants(picked []mutant, explained map[string]string) ([]mutant, error) {
 	matching, err := regexp.Compile(*only)
 	if err != nil {
 		return nil, fmt.Errorf("-mutants-only: %w", err)
@@ -95,7 +95,7 @@ func judge(t *testing.T, results []result, explained map[string]string) {
 		if r.caught {
 			caught++
 		}
-		if r.by == hangs {
+		if r.by == byTimeout {
 			hung++
 		}
 	}
@@ -119,8 +119,8 @@ func (c *campaign) record(r result) {
 	fmt.Fprintf(f, "%v\t%d\t%s\t%s\n", r.caught, r.tests, r.by, r.id)
 }
 
-// hangs replaces the name of the catching test if the tests exceeded their timeout.
-const hangs = "a timeout"
+// byTimeout replaces the name of the catching test if the tests exceeded their timeout.
+const byTimeout = "a timeout"
 
 // result is the outcome of one mutant.
 type result struct {
@@ -194,7 +194,7 @@ func parallel(n int, do func(i int)) {
 	work.Wait()
 }
 
-// reach runs one test without a mutant, and records which mutants the test reaches. It leaves out a test that fails
+// reach runs one test without a mutant, and records which mutants the test reaches. reach leaves out a test that fails
 // without a mutant.
 func (c *campaign) reach(ctx context.Context, b *binary, tmp, name string) reachingTest {
 	file := filepath.Join(tmp, name+".reached")
@@ -268,7 +268,7 @@ func (r *result) note(o outcome) {
 	case o.end == testsPassed:
 		return
 	case o.end == timedOut:
-		r.by = hangs
+		r.by = byTimeout
 	case o.test == "":
 		r.by = "a crash"
 	default:

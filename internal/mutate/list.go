@@ -71,7 +71,7 @@ func (l list) caught(which []int) (n int) {
 		seats <- struct{}{}
 		work.Go(func() {
 			defer func() { <-seats }()
-			failure := l.fails(i)
+			failure := l.escape(i)
 			mu.Lock()
 			defer mu.Unlock()
 			if failure == "" {
@@ -85,9 +85,9 @@ func (l list) caught(which []int) (n int) {
 	return n
 }
 
-// fails tries one mutant and returns how the mutant escaped the tests; empty: a test caught the mutant. It runs the
-// short form of the tests first, because the short form catches most mutants.
-func (l list) fails(i int) string {
+// escape tries one mutant and returns how the mutant escaped the tests; empty: a test caught the mutant. escape runs
+// the short form of the tests first, because the short form catches most mutants.
+func (l list) escape(i int) string {
 	e := l.edits[i]
 	b, out, err := compile(l.t.Context(), l.t.TempDir(), l.dir, map[string]string{e.File: l.texts[i]})
 	if err != nil {

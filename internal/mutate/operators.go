@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// mutant is one generated change of the source between two positions. It wraps this source in code that behaves
+// mutant is one generated change of the source between two positions. mutant wraps this source in code that behaves
 // differently only while the mutant's switch is on.
 type mutant struct {
 	file          int

@@ -120,8 +120,8 @@ func (s *source) choose(all []mutant, seed string, n int) ([]mutant, error) {
 	return picked, nil
 }
 
-// compiling returns the mutants that compile both separately and together. It checks all mutants at once. Only in
-// functions with errors does it check each mutant separately.
+// compiling returns the mutants that compile both separately and together. compiling checks all mutants at once. Only
+// in functions with errors does it check each mutant separately.
 func (s *source) compiling(mutants []mutant) ([]mutant, error) {
 	alone := map[string]bool{} // whether the mutant with this id compiles alone
 	for {
@@ -164,7 +164,8 @@ func functionOf(m mutant) string {
 	return fn
 }
 
-// faulty type-checks the package with the mutants. It returns the functions that contain an error, and the first error.
+// faulty type-checks the package with the mutants. faulty returns the functions that contain an error, and the first
+// error.
 func (s *source) faulty(mutants []mutant) (map[string]bool, error) {
 	fset := token.NewFileSet()
 	var files []*ast.File

@@ -18,8 +18,8 @@ import (
 const (
 	// grace is the time that a test process has to exit after its timeout.
 	grace = 10 * time.Second
-	// memoryKB is the limit of a test process's address space, in KiB. It is needed because a mutant may allocate memory
-	// without end.
+	// memoryKB is the limit of a test process's address space, in KiB. memoryKB is needed because a mutant may allocate
+	// memory without end.
 	memoryKB = 12 << 20
 )
 
@@ -66,7 +66,7 @@ type process struct {
 	mutant  int    // number of the active mutant; 0: no mutant
 	reached string // file to which the process appends the numbers of reached mutants
 	timeout time.Duration
-	// cpu is the limit of the processor time of each process; 0 means no limit. It ends a process in an endless loop.
+	// cpu is the limit of the processor time of each process; 0 means no limit. cpu ends a process in an endless loop.
 	// Unlike a limit of the elapsed time, it does not end a slow process on a busy computer too early.
 	cpu time.Duration
 }
@@ -133,7 +133,7 @@ func (b *binary) run(ctx context.Context, p process) outcome {
 	switch {
 	case err == nil || errors.Is(err, exec.ErrWaitDelay):
 		o.end = testsPassed
-	case ctx.Err() != nil || p.cpu > 0 && usedUp(cmd.ProcessState, o) ||
+	case ctx.Err() != nil || p.cpu > 0 && reachedCPULimit(cmd.ProcessState, o) ||
 		strings.Contains(o.output, "panic: test timed out"):
 		o.end = timedOut
 	default:
@@ -145,9 +145,9 @@ func (b *binary) run(ctx context.Context, p process) outcome {
 	return o
 }
 
-// usedUp reports whether the kernel ended a process because it reached the limit of processor time. In most cases, the
-// Go runtime prints SIGXCPU before it ends. The reported processor time may be slightly below the limit.
-func usedUp(s *os.ProcessState, o outcome) bool {
+// reachedCPULimit reports whether the kernel ended a process because it reached the limit of processor time. In most
+// cases, the Go runtime prints SIGXCPU before it ends. The reported processor time may be slightly below the limit.
+func reachedCPULimit(s *os.ProcessState, o outcome) bool {
 	if s == nil {
 		return false
 	}

@@ -96,8 +96,8 @@ func (s *source) readExports() error {
 	return cmd.Wait()
 }
 
-// check type-checks the files as this package and returns the position of every error. It accepts the same code as the
-// compiler, but takes a fraction of the compiler's time.
+// check type-checks the files as this package and returns the position of every error. check accepts the same code as
+// the compiler, but takes a fraction of the compiler's time.
 func (s *source) check(fset *token.FileSet, files []*ast.File, info *types.Info) ([]token.Pos, error) {
 	var faults []token.Pos
 	var first error

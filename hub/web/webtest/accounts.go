@@ -58,7 +58,7 @@ func (s Accounts) Redeem(ctx context.Context, code, name, password string) (acto
 	return s.as(ctx, OwnerName, short(password))
 }
 
-// ResetPassword signs in as the administrator, if the code is ResetWith. It stores no password.
+// ResetPassword signs in as the administrator, if the code is ResetWith. ResetPassword stores no password.
 func (s Accounts) ResetPassword(ctx context.Context, code, password string) (actor.Actor, error) {
 	if code != ResetWith {
 		return actor.Actor{}, account.ErrCode

@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-// AddCard adds a card to a member. It returns an error if another member has the card.
+// AddCard adds a card to a member. AddCard returns an error if another member has the card.
 func (d Directory) AddCard(_ context.Context, a actor.Actor, id policy.MemberID, c directory.Card) (directory.Card,
 	error) {
 	leave, err := d.Site.enter(a, actor.WriteCards, actor.Target{Member: id})

@@ -239,7 +239,7 @@ func (d Directory) Endings(_ context.Context, a actor.Actor) (out []directory.En
 	return out, nil
 }
 
-// Preview reads a list with one name in each line. It returns the new members, and invented other changes.
+// Preview reads a list with one name in each line. Preview returns the new members, and invented other changes.
 func (d Directory) Preview(_ context.Context, a actor.Actor, in directory.Import) (directory.Preview, error) {
 	leave, err := d.Site.enter(a, actor.WriteMembers, actor.Target{})
 	if err != nil {
@@ -280,7 +280,7 @@ func (d Directory) Confirm(_ context.Context, a actor.Actor, id string) (directo
 	return p, nil
 }
 
-// Apply adds the new members of a preview. It returns an error if the preview must be confirmed first.
+// Apply adds the new members of a preview. Apply returns an error if the preview must be confirmed first.
 func (d Directory) Apply(_ context.Context, a actor.Actor, id string) (directory.Preview, error) {
 	leave, err := d.Site.enter(a, actor.WriteMembers, actor.Target{})
 	if err != nil {

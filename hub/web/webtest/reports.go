@@ -14,7 +14,7 @@ import (
 // Reports implements web.Reports with invented reports.
 type Reports struct{ Site *Site }
 
-// uses returns eight invented sessions. They contain names if the actor may see names.
+// uses returns eight invented sessions. The sessions contain names if the actor may see names.
 func (s Reports) uses(a actor.Actor) (out []report.Use) {
 	for i := range 8 {
 		m := s.Site.directory.members[i*3%len(s.Site.directory.members)]

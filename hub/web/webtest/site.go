@@ -1,6 +1,6 @@
 // Package webtest is an in-memory site for tests of the pages: invented people, 14 badges, three machines. Like the
-// hub's services, it checks the actor's permission for every call, and returns the errors of hub/fault. It stores
-// nothing on the disk, and is only for tests.
+// hub's services, the site checks the actor's permission for every call, and returns the errors of hub/fault. The
+// package stores nothing on the disk, and is only for tests.
 package webtest
 
 import (
