@@ -39,14 +39,14 @@ const (
 	alertsLast = 30 * 24 * time.Hour // how long the hub keeps an alert
 )
 
-// takeAlerts reads a machine's card alerts from the records that follow record number after, keeps the newest alerts,
-// and returns the new ones.
+// takeAlerts reads a machine's card alerts from the records that follow record number after. takeAlerts stores the
+// newest alerts, and returns the new alerts.
 func (fl *fleet) takeAlerts(id policy.MachineID, after uint64) (fresh []CardAlert, err error) {
 	q := ledger.Query{Machine: id, Kinds: []wire.Kind{wire.CardAlert}, After: after}
 	err = fl.core.ledger.Records(context.Background(), q, func(e ledger.Entry) error {
 		var b wire.CardAlertBody
 		if json.Unmarshal(e.Body, &b) != nil {
-			b.State = "" // an empty State keeps the alert even if a later version writes an unknown body
+			b.State = "" // an alert with an empty State remains, even if a later version writes an unknown body
 		}
 		fresh = append(fresh, CardAlert{Seq: e.Seq, At: e.Wall, Member: e.Member, State: b.State, Since: b.Since})
 		return nil

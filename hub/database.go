@@ -43,7 +43,7 @@ type databaseTrouble struct {
 	logged time.Time
 }
 
-// health knows whether the database accepts records and changes.
+// health stores whether the database accepts records and changes.
 type health struct {
 	core *core
 

@@ -99,7 +99,7 @@ func TestFailingDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			if k := dberror.KindOf(o.DatabaseError()); k != c.kind {
 				t.Errorf("%v is of the kind %v, want %v", o.DatabaseError(), k, c.kind)
 			}
-			cl.publish(cl.topics.Availability("laser"), []byte("online")) // on the connection from before
+			cl.publish(cl.topics.Availability("laser"), []byte("online")) // the connection must still work
 			eventually(t, func() bool { return o.Machines()[0].Online })
 			if o.Machines()[0].Held != 2 {
 				t.Error("a record counts as held")

@@ -100,7 +100,7 @@ func (fl *fleet) remove(id policy.MachineID) {
 	delete(fl.machines, id)
 }
 
-// know adds a machine whose records are accepted.
+// know adds a machine to the fleet, so that the hub accepts the machine's records.
 func (fl *fleet) know(id policy.MachineID) error {
 	head, err := fl.core.ledger.Head(id)
 	if err != nil {

@@ -29,7 +29,7 @@ const (
 	inboxSize = 64
 )
 
-// connector holds the connection to the broker.
+// connector maintains the connection to the broker.
 type connector struct {
 	core     *core
 	fleet    *fleet

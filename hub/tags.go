@@ -71,8 +71,8 @@ func (c Config) TagOut(m policy.MachineID, reason string, now bool, at time.Time
 	return t, nil
 }
 
-// Tags returns the tags that administrators put on, without those of which the hub knows that they were taken off. The
-// error names each file that cannot be read.
+// Tags returns the tags that administrators put on, except tags that were taken off according to the machine's records.
+// The error names each file that cannot be read.
 func (c Config) Tags() (out []Tag, err error) {
 	all, e := os.ReadDir(c.tags())
 	if errors.Is(e, os.ErrNotExist) {
@@ -184,8 +184,8 @@ func (tk *tagKeeper) sendTag(ctx context.Context, t Tag, tried map[string]time.T
 // maxNote is the largest length of a note in bytes. The limit is needed because a machine's reply may have any length.
 const maxNote = 500
 
-// noteTag stores why tag is not on its machine yet, for the command-line tool; an empty reason removes the note. An
-// error is ignored, because the log has the reason too.
+// noteTag writes a file with the reason why a tag is not on its machine yet, for the command-line tool. An empty reason
+// removes the file. noteTag ignores errors, because the log contains the reason too.
 func (tk *tagKeeper) noteTag(t Tag, why string) {
 	path := tk.core.c.tagNote(t.ID)
 	if why == "" {
@@ -198,7 +198,7 @@ func (tk *tagKeeper) noteTag(t Tag, why string) {
 	}
 }
 
-// tagNote returns the path of the file that says why tag is not on its machine yet.
+// tagNote returns the path of the file with the reason why a tag is not on its machine yet.
 func (c Config) tagNote(id string) string { return filepath.Join(c.tags(), id+".why") }
 
 // TagStatus is a tag that an administrator put on, and whether its machine has it.

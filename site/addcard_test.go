@@ -108,7 +108,7 @@ func FuzzAddCard(f *testing.F) {
 	})
 }
 
-// A reader of short numbers gives the same number for the cards of two members. The machine treats such a card as
+// A reader of short numbers reports the same number for the cards of two members. The machine treats such a card as
 // unknown and shows a code. If an administrator enrols that code for one member, the bundle must leave out the entry,
 // because machines would accept the other member's card too.
 func TestEnrolledHMACOfAnotherMembersCardFormIsLeftOut(t *testing.T) {
@@ -120,9 +120,9 @@ func TestEnrolledHMACOfAnotherMembersCardFormIsLeftOut(t *testing.T) {
 	}{
 		{`"0801161DD6", "hmac:` + short + `"`, `"0902161DD6"`, true},
 		{`"hmac:` + short + `"`, `"0902161DD6"`, true},
-		{`"0801161DD6", "hmac:` + short + `"`, `"62E3086CED"`, false}, // both of one member
+		{`"0801161DD6", "hmac:` + short + `"`, `"62E3086CED"`, false}, // one member has both cards
 		{`"hmac:` + short + `"`, `"62E3086CED"`, false},
-		{`"hmac:` + short + `", { number: "0801161DD6", state: lost }`, `"62E3086CED"`, true}, // both of one member
+		{`"hmac:` + short + `", { number: "0801161DD6", state: lost }`, `"62E3086CED"`, true}, // one member has both cards
 	} {
 		s := members(t, c.lea, c.zoe)
 		b := &Built{}

@@ -11,11 +11,11 @@
 //
 //   - Reversed bytes: on every machine. The reversal loses no bits, so the only other card that is accepted is the one
 //     whose number has the same bytes in reverse.
-//   - Short forms of a whole number (the last 24 or 32 bits): only on a machine whose reader gives short numbers,
+//   - Short forms of a whole number (the last 24 or 32 bits): only on a machine whose reader reports short numbers,
 //     which is 26-bit Wiegand or a USB reader. A stranger's card opens with a member's rights there if it has the same
 //     last 24 bits: 1 in 16,777,216 for each listed card, twice that for a card of four bytes, whose order is not
 //     known; with 300 cards, up to 1 in 28,000 strangers. Portillon cannot distinguish such cards. If that risk is
-//     too high, use a reader that gives the whole number, or cards that prove a key («card: aes» in the policy).
+//     too high, use a reader that reports the whole number, or cards that prove a key («card: aes» in the policy).
 //   - Parts in members.yaml (dec:, wiegand26:, wiegand34:): on every machine, for every whole number that ends in the
 //     part, because the person who listed the part knew no more of the card's number. For wiegand26: that is again one
 //     card in 16,777,216, at every reader.

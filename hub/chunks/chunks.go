@@ -25,7 +25,7 @@ import (
 	"portillon/wire"
 )
 
-// Options holds the dependencies of a Server. Both are required.
+// Options has the dependencies of a Server. Served and Read are required.
 type Options struct {
 	// Served reports whether the server may send a chunk now.
 	Served func(sha string) bool

@@ -314,7 +314,8 @@ func zipOfFiles(t testing.TB, files map[string][]byte) []byte {
 	return b.Bytes()
 }
 
-// zipOfEqualFiles returns a ZIP of n equal files. The header of each file declares that the file has says bytes.
+// zipOfEqualFiles returns a ZIP of n equal files. The header of each file declares the size says instead of the real
+// size.
 func zipOfEqualFiles(t testing.TB, n, says int, plain []byte) []byte {
 	t.Helper()
 	var one, b bytes.Buffer

@@ -11,8 +11,8 @@ import (
 	"portillon/wire"
 )
 
-// basis holds everything that the verdict on a badge depends on, besides the badge's bytes and the time. As long as the
-// basis is unchanged, the badge is not verified again.
+// basis contains all data on which the verdict on a badge depends, except the badge's bytes and the time. As long as
+// the basis is unchanged, the badge is not verified again.
 type basis struct {
 	trust     string            // the text of the trusted issuers (trustTexts.text)
 	issuer    string            // empty: the verdict depends on all issuers

@@ -41,7 +41,7 @@ type entry struct {
 	cards  []cardText
 }
 
-// cardText holds the searchable texts of a card.
+// cardText contains the texts of a card that a search compares.
 type cardText struct{ last, number, note string }
 
 // judged is a member in the form that decisions under one policy need.
