@@ -64,7 +64,7 @@ func (fl *fleet) takeAlerts(id policy.MachineID, after uint64) (fresh []CardAler
 func (fl *fleet) warnOfAlerts(id policy.MachineID, after uint64) {
 	fresh, err := fl.takeAlerts(id, after)
 	if err != nil {
-		fl.core.log.Error("card alerts cannot be read", "machine", id, "err", err)
+		fl.core.log.Error("reading the card alerts of a machine failed", "machine", id, "err", err)
 	}
 	for _, a := range fresh {
 		fl.core.log.Warn("refused card tapped", "machine", id, "state", a.State, "member", a.Member, "at", a.At)

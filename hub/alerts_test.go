@@ -99,7 +99,7 @@ func TestTappedLostCardIsLoggedOnce(t *testing.T) {
 	})
 }
 
-func TestCardAlertsAreTheNewestOfAMachine(t *testing.T) {
+func TestHubStoresOnlyTheNewestCardAlertsOfAMachine(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	for range 20 {
 		m.Append(wire.CardAlert, "", "m-1", wire.CardAlertBody{State: "blocked"})

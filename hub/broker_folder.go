@@ -19,8 +19,8 @@ func (op *opening) startBroker(c broker.Config) (*broker.Broker, error) {
 	}
 	kept := c.Dir + ".damaged"
 	if rerr := errors.Join(os.RemoveAll(kept), os.Rename(c.Dir, kept)); rerr != nil {
-		return nil, fmt.Errorf("%w; move its folder away: mv %s %s (%w)", err, c.Dir, kept, rerr)
+		return nil, fmt.Errorf("%w; move the broker's folder away: mv %s %s (%w)", err, c.Dir, kept, rerr)
 	}
-	op.hub.core.log.Warn("the broker's folder was damaged; the broker begins a new one", "kept", kept, "err", err)
+	op.hub.core.log.Warn("damaged folder of the broker replaced with an empty one", "kept", kept, "err", err)
 	return broker.Start(c)
 }

@@ -61,7 +61,7 @@ func (bs *bundleStore) readStore() {
 	bs.manifest, bs.version = data, m.Version
 	bs.mu.Unlock()
 	if err := bs.repair(m); err != nil {
-		bs.core.log.Error("the bundle on the disk is damaged", "version", m.Version, "err", err)
+		bs.core.log.Error("stored bundle is damaged", "version", m.Version, "err", err)
 	}
 }
 
@@ -128,7 +128,7 @@ func (bs *bundleStore) chunk(sha string) ([]byte, error) {
 			return b, nil
 		}
 		if rerr := bs.repair(m); rerr != nil {
-			bs.core.log.Error("a chunk of the bundle is damaged", "chunk", m.Chunks[i].Name, "err", errors.Join(err, rerr))
+			bs.core.log.Error("chunk of the bundle is damaged", "chunk", m.Chunks[i].Name, "err", errors.Join(err, rerr))
 			return nil, err
 		}
 		return bs.store.Chunk(m, m.Chunks[i].Name)

@@ -35,7 +35,7 @@ bundle: { file: site.bundle, key: "` + site + `" }
 `
 }
 
-func TestHubFileIsRead(t *testing.T) {
+func TestHubYAMLIsParsedIntoAConfig(t *testing.T) {
 	c, err := hub.ParseConfig("/etc/portillon/hub.yaml", []byte(example(t)))
 	if err != nil {
 		t.Fatal(err)

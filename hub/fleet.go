@@ -108,7 +108,7 @@ func (fl *fleet) know(id policy.MachineID) error {
 	}
 	was := &Machine{ID: id, Held: head.Seq}
 	if err := fl.loadState(context.Background(), was); err != nil {
-		fl.core.log.Warn("state of a machine not read", "machine", id, "err", err)
+		fl.core.log.Warn("reading the state of a machine failed", "machine", id, "err", err)
 	}
 	fl.mu.Lock()
 	if fl.machines[id] == nil {
@@ -117,7 +117,7 @@ func (fl *fleet) know(id policy.MachineID) error {
 	fl.mu.Unlock()
 	if _, err := fl.takeAlerts(id, 0); errors.Is(err, ledger.ErrChanged) {
 		// The machine's records are still accepted; a later read of the changed record returns the error.
-		fl.core.log.Error("record changed", "err", err)
+		fl.core.log.Error("stored record was changed", "err", err)
 	} else if err != nil {
 		return err
 	}

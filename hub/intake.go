@@ -17,7 +17,7 @@ const (
 )
 
 // errSlow means that the database has not answered yet.
-var errSlow = errors.New("the database is slow")
+var errSlow = errors.New("database has not answered yet")
 
 // intake is the queue of a connection's batches that are being stored or wait to be stored. Only the connection's
 // goroutine uses the queue.

@@ -54,7 +54,7 @@ func (h *connector) stayConnected(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		h.core.log.Warn("the broker is away", "broker", h.dial.url, "why", err)
+		h.core.log.Warn("connection to the broker failed", "broker", h.dial.url, "why", err)
 		if time.Since(began) > time.Minute {
 			pause = shortestPause
 		}

@@ -153,7 +153,7 @@ func TestStateOfAMachineIsKeptAfterARestartOfTheHub(t *testing.T) {
 	}
 }
 
-func TestRebindsBeginWithTheFirstNewRecord(t *testing.T) {
+func TestRebindingStartsAtTheFirstNewRecord(t *testing.T) {
 	r := rebinds{wake: make(chan struct{}, 1)}
 	r.noteRecords("laser", 7)
 	r.noteRecords("laser", 9)
@@ -230,7 +230,7 @@ func TestHubWaitsLongerAfterEachFailedConnection(t *testing.T) {
 			t.Error(err)
 		}
 		// Expect six pauses of less than 15 s, then pauses of 7.5 to 22.5 s.
-		if n := strings.Count(text.String(), "the broker is away"); n < 15 || n > 60 {
+		if n := strings.Count(text.String(), "connection to the broker failed"); n < 15 || n > 60 {
 			t.Errorf("%d attempts in five minutes, want 15 to 60", n)
 		}
 	})
@@ -388,7 +388,7 @@ func TestSessionWithoutATimeLimitHasNoEnd(t *testing.T) {
 
 // After a power cut, the daemon records the end of the session at its next start, so the time of the record is not the
 // time of the end.
-func TestEndAfterAPowerCutGivesPracticeNoDate(t *testing.T) {
+func TestSessionEndedByAPowerCutAddsNoDateToPractice(t *testing.T) {
 	at := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 	for cause, dated := range map[wire.Cause]bool{wire.CauseTap: true, wire.CausePowerLost: false,
 		wire.CauseDaemonLost: false} {

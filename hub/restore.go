@@ -333,7 +333,7 @@ func (rs *restores) noteJournals(ctx context.Context, id policy.MachineID, journ
 	for range 2 {
 		ack, err := rs.messages.signAck(id)
 		if err != nil {
-			rs.core.log.Error("acknowledgement failed", "machine", id, "err", err)
+			rs.core.log.Error("sending an acknowledgement failed", "machine", id, "err", err)
 			return
 		}
 		select {

@@ -244,7 +244,7 @@ func (c *client) confirmRestore(o *runningHub) wire.Restore {
 	}
 }
 
-func TestRestoreIsLimitedAndChecked(t *testing.T) {
+func TestRestoresAreLimitedInSizeAndInvalidOnesRefused(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
 	}

@@ -133,7 +133,7 @@ func (fl *fleet) writeStates(ctx context.Context) {
 		return nil
 	})
 	if err != nil {
-		fl.core.log.Warn("states of machines not saved", "err", err)
+		fl.core.log.Warn("storing the states of machines failed", "err", err)
 		return
 	}
 	// Mark only committed states as written. The next call repeats a failed write.

@@ -134,7 +134,7 @@ func (tk *tagKeeper) sendTags(ctx context.Context) error {
 		}
 		for _, t := range tags {
 			if err := tk.sendTag(ctx, t, tried); err != nil && ctx.Err() == nil {
-				tk.core.log.Info("a tag is not on its machine yet", "machine", t.Machine, "tag", t.ID, "why", err)
+				tk.core.log.Info("tag is not on its machine yet", "machine", t.Machine, "tag", t.ID, "why", err)
 				tk.noteTag(t, err.Error())
 			}
 		}

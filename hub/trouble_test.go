@@ -200,7 +200,7 @@ func TestFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 		reason string
 	}{
 		"full":   {(*troubleHub).fillDisk, "disk is full"},
-		"slow":   {(*troubleHub).lockDatabase, "the database is slow"},
+		"slow":   {(*troubleHub).lockDatabase, "database has not answered yet"},
 		"broken": {(*troubleHub).corruptTable, "file is damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {

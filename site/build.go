@@ -93,7 +93,7 @@ func (s *Site) assembleWhole(o Order) (*Built, error) {
 		}
 		o.Memory.removeVerdict(f.sha)
 	}
-	return nil, fmt.Errorf("more than %d badge files are damaged", maxDamaged)
+	return nil, fmt.Errorf("site has more than %d damaged badge files", maxDamaged)
 }
 
 // assemble builds all of the bundle except the signature of the manifest.

@@ -58,7 +58,7 @@ func readFolder(dir, sub string, endings ...string) (folder, error) {
 		case d.IsDir():
 			return nil
 		case len(out.files) >= maxFiles:
-			return fmt.Errorf("%s: more than %d files", root, maxFiles)
+			return fmt.Errorf("%s contains more than %d files", root, maxFiles)
 		}
 		if strings.HasSuffix(d.Name(), placesEnding) { // skip the file that «badge issue» writes next to a status list
 			return nil

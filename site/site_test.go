@@ -287,7 +287,7 @@ func FuzzParseMembers(f *testing.F) {
 
 // All policies in the repository, including the sample with every key of the policy language, satisfy the invariants of
 // package policy.
-func TestShippedPoliciesKeepTheLaws(t *testing.T) {
+func TestShippedPoliciesSatisfyTheInvariants(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds many bundles")
 	}

@@ -82,7 +82,7 @@ func TestEmptyKeyIsRejected(t *testing.T) {
 
 // The result of Entries must be at least a third of the real number of nodes, because one entry has up to three nodes:
 // a key, a value, and a mapping of both.
-func TestEntriesIsAnUpperBound(t *testing.T) {
+func TestEntriesReturnsAnUpperBoundOfTheNodes(t *testing.T) {
 	texts := shipped(t)
 	for i, s := range []string{
 		"[a: b, c: d]",
@@ -130,7 +130,7 @@ func count(x Node) int {
 	return n
 }
 
-func TestDurationHasOneWrittenForm(t *testing.T) {
+func TestDurationsAreAcceptedInOneFormOnly(t *testing.T) {
 	for in, want := range map[string]time.Duration{
 		"0s":       0,
 		"45s":      45 * time.Second,

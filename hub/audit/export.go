@@ -74,12 +74,12 @@ func (l *Log) Export(ctx context.Context, a actor.Actor, w io.Writer) error {
 		signed, err = l.signEmpty(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("audit log: export: %w", err)
+		return fmt.Errorf("audit log: export failed: %w", err)
 	}
 	out := bufio.NewWriter(w)
 	for from := int64(1); from <= size; from += exportStep {
 		if err := l.exportSome(ctx, out, from, min(from+exportStep-1, size)); err != nil {
-			return fmt.Errorf("audit log: export: %w", err)
+			return fmt.Errorf("audit log: export failed: %w", err)
 		}
 	}
 	end, err := wire.Canonical(line{Checkpoint: signed})

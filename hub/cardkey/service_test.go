@@ -83,7 +83,7 @@ func TestOnlyAdministratorsChangeTheCardKey(t *testing.T) {
 }
 
 // If the transaction fails, the key stays unchanged in memory and on the disk.
-func TestFailedChangeLeavesTheCardKeyAsItWas(t *testing.T) {
+func TestFailedChangeLeavesTheCardKeyUnchanged(t *testing.T) {
 	b := newBench(t)
 	s := b.open()
 	was := s.Ring()

@@ -215,7 +215,7 @@ func (f File) roots(machines func(policy.MachineID) []Key) (map[place]root, erro
 			return nil, fmt.Errorf("evidence: file contains the journal %s twice", j.Generation.Origin(f.Site, j.Machine))
 		}
 		if err := j.Generation.Check(); err != nil {
-			return nil, fmt.Errorf("evidence: %s: %w", j.Machine, err)
+			return nil, fmt.Errorf("evidence: checkpoint of machine %s: %w", j.Machine, err)
 		}
 		var err error
 		for _, k := range keys {
@@ -227,7 +227,7 @@ func (f File) roots(machines func(policy.MachineID) []Key) (map[place]root, erro
 			}
 		}
 		if err != nil {
-			return nil, fmt.Errorf("evidence: %s: %w", j.Machine, err)
+			return nil, fmt.Errorf("evidence: checkpoint of machine %s: %w", j.Machine, err)
 		}
 	}
 	return out, nil

@@ -294,7 +294,7 @@ func TestProblemsAreInTheReadersLanguage(t *testing.T) {
 	}
 }
 
-func TestHealthAndReadinessDiffer(t *testing.T) {
+func TestReadinessFailsWhileHealthSucceeds(t *testing.T) {
 	var broken error
 	var log bytes.Buffer
 	h := Health(func(context.Context) error { return broken }, slog.New(slog.NewTextHandler(&log, nil)),

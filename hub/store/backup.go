@@ -32,7 +32,7 @@ func BackUp(ctx context.Context, path, to string) (err error) {
 		return err
 	}
 	if _, err := c.ExecContext(ctx, "VACUUM INTO $1", to); err != nil {
-		return fmt.Errorf("back up: %w", err)
+		return fmt.Errorf("copying the database failed: %w", err)
 	}
 	return syncFile(to)
 }

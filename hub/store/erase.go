@@ -26,7 +26,7 @@ func (w *writer) clearPages(ctx context.Context) error {
 		JOIN sqlite_dbpage AS p ON p.pgno = s.pageno WHERE t.rootpage > 0 AND t.tbl_name NOT GLOB 'ledger_*'
 		AND t.tbl_name NOT GLOB 'report_*' AND s.pagetype IN ('internal', 'leaf')`)
 	if err != nil {
-		return fmt.Errorf("clear pages after an erasure: %w", err)
+		return fmt.Errorf("clearing pages after an erasure failed: %w", err)
 	}
 	defer rows.Close()
 	// Collect the pages first, because a table must not be changed while it is read.
@@ -46,7 +46,7 @@ func (w *writer) clearPages(ctx context.Context) error {
 	}
 	for number, page := range cleared {
 		if _, err := w.ExecContext(ctx, "UPDATE sqlite_dbpage SET data = $2 WHERE pgno = $1", number, page); err != nil {
-			return fmt.Errorf("clear page %d after an erasure: %w", number, err)
+			return fmt.Errorf("clearing page %d after an erasure failed: %w", number, err)
 		}
 	}
 	return nil
@@ -104,7 +104,7 @@ func (w *writer) emptyLog(ctx context.Context, wait time.Duration) (err error) {
 	}()
 	var busy, pages, copied int
 	if err := w.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &copied); err != nil {
-		return fmt.Errorf("empty the log after an erasure: %w", err)
+		return fmt.Errorf("emptying the log after an erasure failed: %w", err)
 	}
 	w.erased = busy != 0
 	return nil
