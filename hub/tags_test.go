@@ -144,7 +144,9 @@ func TestReasonOfARefusedTagIsKeptForTheAdministrator(t *testing.T) {
 	gone(
 		t,
 		"the reason is not kept",
-		func() bool { return status().Why == "laser answers: too many tags are on this machine: 32" },
+		func() bool {
+			return status().Why == "machine laser refuses the tag: too many tags are on this machine: 32"
+		},
 	)
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: tag.ID, Reason: "courroie usée"})
 	p.publish(p.topics.Records("laser"), m.Data(1, 1))
