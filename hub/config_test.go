@@ -111,7 +111,8 @@ func TestErrorNamesTheFileThatTheHubCannotOpen(t *testing.T) {
 		says   string
 	}{
 		{"no key", func(c *hub.Config) { c.Key += "x" }, "the hub's key"},
-		{"a key that is none", func(c *hub.Config) { os.WriteFile(c.Key, []byte("words"), 0o600) }, "contains no signing key"},
+		{"a key that is none", func(c *hub.Config) { os.WriteFile(c.Key, []byte("words"), 0o600) },
+			"contains no signing key"},
 		{"data that is a file", func(c *hub.Config) { os.WriteFile(c.Data, nil, 0o600) }, "database"},
 		{"a ledger that is none", func(c *hub.Config) {
 			os.MkdirAll(c.Data, 0o700)
