@@ -397,7 +397,7 @@ func TestAdoptionListsLostDataAndChangedRights(t *testing.T) {
 		"a signed policy was changed": {true, func(t *testing.T, files string) {
 			put(t, files+"/policy.yaml", read(t, files+"/policy.yaml")+"# changed\n")
 		},
-			[]string{"left behind: policy.yaml: it is another one than the policy number 7"}},
+			[]string{"left behind: policy.yaml differs from policy number 7"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := newOldHub(t, c.apart, nil)
