@@ -96,8 +96,8 @@ type Config struct {
 	RestartScreen func() error
 }
 
-// Owed is the end of a session that the previous daemon left unfinished, with the member's updated practice. If Practice
-// is zero, the end adds no practice.
+// Owed is the end of a session that the previous daemon left unfinished, with the member's updated practice. A zero
+// Practice adds nothing.
 type Owed struct {
 	Record   session.Record
 	Practice policy.Practice
