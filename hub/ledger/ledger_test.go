@@ -401,7 +401,7 @@ func TestForeignFilesAreRejectedAndUnchanged(t *testing.T) {
 		{"words", []byte(strings.Repeat("these are words\n", 300)), "biklab", "cannot read the file"},
 		{"a torn head", head, "biklab", "cannot read the file"},
 		{"another program's", patchHeader(whole, 68, 0, 0, 0, 1), "biklab", "another program"},
-		{"a later form", later, "biklab", "version 90000, this program knows those up to"},
+		{"a later form", later, "biklab", "version 90000, this program supports versions up to"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "portillon.db")
