@@ -144,7 +144,7 @@ func (o Options) check() error {
 		return fmt.Errorf("account: base URL %q cannot be used in a browser, want https://host", o.URL)
 	}
 	if o.Mail != nil && o.URL == nil {
-		return errors.New("account: sign-in by e-mail is configured without the hub's base URL, set url:")
+		return errors.New("account: sign-in by e-mail is configured without the hub's base URL: set the key url")
 	}
 	return nil
 }

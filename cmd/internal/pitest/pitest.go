@@ -36,7 +36,7 @@ func Names() (out []string) {
 func Tree(name string) (fstest.MapFS, error) {
 	b, err := trees.ReadFile("testdata/" + name + ".txtar")
 	if err != nil {
-		return nil, fmt.Errorf("Pi tree %q does not exist, want one of %s", name, strings.Join(Names(), ", "))
+		return nil, fmt.Errorf("tree %q of a Pi does not exist, want one of %s", name, strings.Join(Names(), ", "))
 	}
 	out := fstest.MapFS{}
 	for _, f := range txtar.Parse(b).Files {
