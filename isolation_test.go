@@ -39,9 +39,10 @@ var relayWords = regexp.MustCompile(
 
 var sentenceEnd = regexp.MustCompile(`[.!?;\n]\s+|\n`)
 
-// insulation matches phrases about insulation, for which French has the same word: «isolation renforcée».
+// insulation matches phrases about insulation, for which French has the same word: «isolation renforcée». It also
+// matches the name of the acceptance step «isolation», which is in back quotes.
 var insulation = regexp.MustCompile(
-	`(?i)isolation (renforcée|principale|supplémentaire)|double isolation|\*\*isolation\*\*`,
+	"(?i)isolation (renforcée|principale|supplémentaire)|double isolation|\\*\\*isolation\\*\\*|`isolation`",
 )
 
 // unseen matches the parts of a page that a reader does not see: comments, and the targets of links.

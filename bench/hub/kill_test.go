@@ -52,7 +52,7 @@ func TestKillChecksDetectMissingAndPartialData(t *testing.T) {
 	}
 	m := k.machine[0]
 	k.acked[m] += 2000
-	if err := k.check(); err == nil || !strings.Contains(err.Error(), "were acknowledged") {
+	if err := k.check(); err == nil || !strings.Contains(err.Error(), "2060 acknowledged") {
 		t.Errorf("a lost record: %v", err)
 	}
 	k.acked[m] -= 2000

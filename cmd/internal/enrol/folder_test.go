@@ -59,7 +59,7 @@ func TestMachineCanBeEnrolledInAFolderWithoutRoot(t *testing.T) {
 	}
 	e.Folder = t.TempDir()
 	err = e.Move(t.Context(), w.MachinesAddr(), nil)
-	if err == nil || !strings.Contains(err.Error(), "holds no machine") {
+	if err == nil || !strings.Contains(err.Error(), "contains no enrolled machine") {
 		t.Error(err)
 	}
 }

@@ -452,7 +452,7 @@ func TestAdoptionRejectsHubsWhoseMachinesWouldNeedChanges(t *testing.T) {
 			edited := strings.ReplaceAll(read(t, filepath.Join(o.files, "policy.yaml")), "site: biklab", "site: other")
 			os.WriteFile(filepath.Join(o.files, "policy.yaml"), []byte(edited), 0o600)
 		}, "belongs to site \"other\""},
-		"a hub of its own": {func(o *oldHub) { o.write("hub.yaml", managedConfig(o)) }, "has web: already"},
+		"a hub of its own": {func(o *oldHub) { o.write("hub.yaml", managedConfig(o)) }, "already contains web:"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := newOldHub(t, false, nil)

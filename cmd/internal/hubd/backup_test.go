@@ -204,11 +204,11 @@ func TestRestoreRejectsFilesThatAreNotABackup(t *testing.T) {
 		data []byte
 		says string
 	}{
-		"nothing":            {nil, "no backup"},
+		"nothing":            {nil, "is not a backup"},
 		"words":              {[]byte(strings.Repeat("words ", 400)), "tar"},
 		"cut short":          {whole[:len(whole)/2], "EOF"},
-		"a path outside":     {rename("hub.yaml", "../hub.yaml"), "no file of a backup"},
-		"an absolute path":   {rename("hub.yaml", "/etc/hub.yaml"), "no file of a backup"},
+		"a path outside":     {rename("hub.yaml", "../hub.yaml"), "contains the unexpected file"},
+		"an absolute path":   {rename("hub.yaml", "/etc/hub.yaml"), "contains the unexpected file"},
 		"a file twice":       {rename("hub.yaml", "data/portillon.db"), "exists"},
 		"without a database": {rename("data/portillon.db", "data/x"), "0 databases"},
 		"a damaged database": {changed(func(h *tar.Header, b []byte) []byte {
