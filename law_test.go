@@ -166,7 +166,7 @@ var testsMayAlso = map[string][]string{
 	"daemon": {"rfid/rfidtest", "policy/file", "site", // a test builds its bundle as an operator does
 		"firmware-config/circuit", // the guard's times are those of the drawings
 		"policy/policytest",       // prepared members are compared with others on random policies
-		"internal/testlog", "internal/mutate", "wire/replay"},
+		"internal/testlog", "internal/mutate", "wire/replay", "policy/analysis"}, // replays of taps
 	"policy": {"internal/mutate", "policy/policytest", "policy/analysis"},
 	"site":   {"policy/analysis"}, // the sample site keeps the laws of every policy
 	"hub": {"openbadge", "internal/testlog", "internal/mutate", "hub/store", "hub/store/storetest", "hub/actor",
