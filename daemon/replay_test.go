@@ -21,7 +21,7 @@ func TestReplayGivesTheAnswersOfTheMachine(t *testing.T) {
 	if testing.Short() {
 		taps = min(taps, 300)
 	}
-	r := clubOf(t, rule, leasLine, leasLine+` cards: [{ number: "AABBCCDD", state: replaced }, "62E3086CED"],`,
+	r := membershipRoster(t, rule, leasLine, leasLine+` cards: [{ number: "AABBCCDD", state: replaced }, "62E3086CED"],`,
 		`cards: ["62E3086CED"]`, "", inesLine, inesLine+" until: 2026-11-25,")
 	cards := []string{lea, zoe, karim, jules, ines, "AABBCCDD", "DEADBEEF"}
 	roles := []string{"mentor", "user", "maintainer", "learner"}

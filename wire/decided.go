@@ -68,7 +68,7 @@ func (r *DecidedReader) fast(record []byte) bool {
 			body = true
 			s.object(maxDepth-1, func(key []byte) { r.bodyField(&s, key) })
 		case "kind":
-			r.out.Kind = Kind(r.word(s.plain()))
+			r.out.Kind = Kind(r.word(s.plainString()))
 		default:
 			s.skip(key, maxDepth-1)
 		}
@@ -86,7 +86,7 @@ func (r *DecidedReader) bodyField(s *scanner, key []byte) {
 		r.basis, r.out.Basis = policy.Basis{}, &r.basis
 		s.object(maxDepth-2, func(key []byte) { r.basisField(s, key) })
 	case "reasons":
-		s.each(func() { r.out.Reasons = append(r.out.Reasons, policy.Code(r.word(s.plain()))) })
+		s.each(func() { r.out.Reasons = append(r.out.Reasons, policy.Code(r.word(s.plainString()))) })
 	default:
 		s.skip(key, maxDepth-2)
 	}
@@ -109,9 +109,9 @@ func (r *DecidedReader) basisField(s *scanner, key []byte) {
 		}
 		b.Bundle = uint64(n)
 	case "card":
-		b.Card = r.word(s.plain())
+		b.Card = r.word(s.plainString())
 	case "card_state":
-		b.CardState = r.word(s.plain())
+		b.CardState = r.word(s.plainString())
 	case "fault":
 		b.Fault = s.boolean()
 	case "issued":
@@ -121,7 +121,7 @@ func (r *DecidedReader) basisField(s *scanner, key []byte) {
 	case "member":
 		b.Member = r.person(s, &r.member, &r.practice[0])
 	case "policy":
-		b.Policy = r.word(s.plain())
+		b.Policy = r.word(s.plainString())
 	case "supervisor":
 		b.Supervisor = r.person(s, &r.supervisor, &r.practice[1])
 	case "tagged":
@@ -147,12 +147,12 @@ func (r *DecidedReader) person(s *scanner, m *policy.BasisMember, practice *poli
 		case "blocked":
 			m.Blocked = s.boolean()
 		case "id":
-			m.ID = policy.MemberID(r.word(s.plain()))
+			m.ID = policy.MemberID(r.word(s.plainString()))
 		case "practice":
 			*practice, m.Practice = policy.BasisPractice{}, practice
 			s.object(maxDepth-4, func(key []byte) { practiceField(s, key, practice) })
 		case "until":
-			m.Until = r.word(s.plain())
+			m.Until = r.word(s.plainString())
 		default:
 			s.skip(key, maxDepth-4)
 		}
@@ -164,13 +164,13 @@ func (r *DecidedReader) person(s *scanner, m *policy.BasisMember, practice *poli
 func practiceField(s *scanner, key []byte, p *policy.BasisPractice) {
 	switch string(key) {
 	case "day":
-		p.Day = string(s.plain())
+		p.Day = string(s.plainString())
 	case "last":
 		p.Last = s.instant()
 	case "logged":
-		p.Logged = string(s.plain())
+		p.Logged = string(s.plainString())
 	case "week":
-		p.Week = string(s.plain())
+		p.Week = string(s.plainString())
 	default:
 		s.skip(key, maxDepth-5)
 	}
@@ -181,19 +181,19 @@ func (r *DecidedReader) holding(s *scanner) (h policy.BasisHolding) {
 	s.object(maxDepth-5, func(key []byte) {
 		switch string(key) {
 		case "achievement":
-			h.Achievement = r.word(s.plain())
+			h.Achievement = r.word(s.plainString())
 		case "assurance":
 			s.known(&h.Assurance)
 		case "badge":
-			h.Badge = policy.BadgeID(r.word(s.plain()))
+			h.Badge = policy.BadgeID(r.word(s.plainString()))
 		case "checked":
 			h.Checked = s.instant()
 		case "from":
 			h.From = s.instant()
 		case "issuer":
-			h.Issuer = policy.IssuerID(r.word(s.plain()))
+			h.Issuer = policy.IssuerID(r.word(s.plainString()))
 		case "standing":
-			h.Standing = r.word(s.plain())
+			h.Standing = r.word(s.plainString())
 		case "until":
 			h.Until = s.instant()
 		default:
@@ -229,35 +229,35 @@ func (s *scanner) skip(key []byte, depth int) {
 
 // each reads an array and calls read for each value.
 func (s *scanner) each(read func()) {
-	s.take("[")
-	if s.next() == ']' {
+	s.expect("[")
+	if s.peek() == ']' {
 		s.i++
 		return
 	}
 	for !s.failed {
 		read()
-		if s.next() == ']' {
+		if s.peek() == ']' {
 			s.i++
 			return
 		}
-		s.take(",")
+		s.expect(",")
 	}
 }
 
 // boolean reads true or false.
 func (s *scanner) boolean() bool {
-	if s.next() == 't' {
-		s.take("true")
+	if s.peek() == 't' {
+		s.expect("true")
 		return !s.failed
 	}
-	s.take("false")
+	s.expect("false")
 	return false
 }
 
 // instant reads a time as encoding/json does.
 func (s *scanner) instant() (t time.Time) {
 	from := s.i
-	s.plain()
+	s.plainString()
 	if s.failed || t.UnmarshalJSON(s.b[from:s.i]) != nil {
 		s.fail()
 	}
@@ -266,7 +266,7 @@ func (s *scanner) instant() (t time.Time) {
 
 // known reads a word of a closed list.
 func (s *scanner) known(into interface{ UnmarshalText(text []byte) error }) {
-	if text := s.plain(); s.failed || into.UnmarshalText(text) != nil {
+	if text := s.plainString(); s.failed || into.UnmarshalText(text) != nil {
 		s.fail()
 	}
 }

@@ -39,7 +39,7 @@ const partSize = 10_000
 
 // Parts returns the parts of all journals that hold records of the kinds. The end of the newest journals comes first.
 func (l *Ledger) Parts(ctx context.Context, kept ...Kept) (out []Part, err error) {
-	defer l.named(&err)
+	defer l.addFileName(&err)
 	if len(kept) == 0 || len(kept) > maxKept {
 		return nil, fmt.Errorf("ledger: parts of %d kinds, want 1 to %d", len(kept), maxKept)
 	}
@@ -98,7 +98,7 @@ func (l *Ledger) addSpans(ctx context.Context, spans map[int64]*span, k Kept) er
 // only during the call. Unlike Records, ReadPart does not check the bytes against their leaf hashes: it is for
 // statistics over many records. ReadPart stops at the first error of yield and returns it.
 func (l *Ledger) ReadPart(ctx context.Context, p Part, yield func(record []byte) error) (err error) {
-	defer l.named(&err)
+	defer l.addFileName(&err)
 	args := []any{p.journal, p.after, p.upTo}
 	for i := range maxKept {
 		k := Kept{Since: time.UnixMilli(math.MaxInt64)} // unused place: no record has an empty kind

@@ -45,7 +45,7 @@ func (x *taps) Parts(_ context.Context, sessions, refusals time.Time) (out []pub
 // add adds a record of a kind with a body.
 func (x *taps) add(k wire.Kind, m policy.MachineID, body string) {
 	x.t.Helper()
-	b, err := wire.Record{Site: "biklab", Machine: m, Seq: uint64(len(x.records[m]) + 1), Boot: "b", Wall: start,
+	b, err := wire.Record{Site: "biklab", Machine: m, Seq: uint64(len(x.records[m]) + 1), Boot: "b", Wall: startTime,
 		Clock: wire.ClockTrusted, Kind: k, Body: []byte(body)}.Canonical()
 	if err != nil {
 		x.t.Fatal(err)
@@ -56,10 +56,10 @@ func (x *taps) add(k wire.Kind, m policy.MachineID, body string) {
 // decide adds the record of what a policy decides about a member with badges at the laser.
 func (x *taps) decide(p *policy.Policy, number string, member policy.MemberID, badges ...policy.BadgeID) policy.Verdict {
 	x.t.Helper()
-	q := policy.Question{At: start, Clock: policy.Trusted, Machine: "laser", Member: &policy.Member{ID: member}}
+	q := policy.Question{At: startTime, Clock: policy.Trusted, Machine: "laser", Member: &policy.Member{ID: member}}
 	for _, b := range badges {
 		q.Member.Holdings = append(q.Member.Holdings, policy.Holding{Badge: b, Standing: policy.Verified,
-			From: start.AddDate(0, -1, 0), Checked: start})
+			From: startTime.AddDate(0, -1, 0), Checked: startTime})
 	}
 	d := p.Decide(q)
 	basis := policy.BasisOf(q, d)
@@ -86,7 +86,7 @@ func jsonOf(t testing.TB, v any) string {
 func replayBench(t *testing.T, with ...func(*bench)) (b *bench, x *taps, p *policy.Policy, number, draft string) {
 	t.Helper()
 	x = &taps{t: t, records: map[policy.MachineID][][]byte{}}
-	b = newBench(t, append([]func(*bench){english, func(b *bench) {
+	b = newBench(t, append([]func(*bench){useEnglish, func(b *bench) {
 		b.o.Records = x
 		b.o.Names = func(_ context.Context, of []policy.MemberID) (map[policy.MemberID]string, error) {
 			return map[policy.MemberID]string{"m-1": "Léa"}, nil
@@ -144,7 +144,7 @@ func TestADraftIsReplayedOverRecordedTaps(t *testing.T) {
 		!slices.Equal(r.Causes, []publish.ReplayCause{{Machine: "laser", Reason: policy.NoBadge, Times: 1, Members: 1}}) {
 		t.Errorf("refusals: %+v", r)
 	}
-	if want := [2]time.Time{start.AddDate(0, 0, -90), start.AddDate(0, 0, -30)}; x.asked != want {
+	if want := [2]time.Time{startTime.AddDate(0, 0, -90), startTime.AddDate(0, 0, -30)}; x.asked != want {
 		t.Errorf("records since %v, want %v", x.asked, want)
 	}
 	// The policy in force, with another comment, changes nothing.
