@@ -165,9 +165,10 @@ var service = []string{
 // testsMayAlso lists additional packages that tests may import: fakes, and packages that build the tests' input.
 var testsMayAlso = map[string][]string{
 	"daemon": {"rfid/rfidtest", "policy/file", "site", // tests build bundles as an operator does
-		"firmware-config/circuit",                                                // tests compare the guard's times with those of the drawings
-		"policy/policytest",                                                      // tests compare prepared members with unprepared members on random policies
-		"internal/testlog", "internal/mutate", "wire/replay", "policy/analysis"}, // tests replay taps
+		"firmware-config/circuit", // tests compare the guard's times with those of the drawings
+		"policy/policytest",       // tests compare prepared members with unprepared members on random policies
+		"internal/testlog", "internal/mutate", "wire/replay",
+		"policy/analysis"},
 	"policy": {"internal/mutate", "policy/policytest", "policy/analysis"},
 	"site":   {"policy/analysis"}, // tests check that the sample site satisfies the laws of every policy
 	"hub": {"openbadge", "internal/testlog", "internal/mutate", "hub/store", "hub/store/storetest", "hub/actor",

@@ -14,8 +14,8 @@ import (
 
 var replayedTaps = flag.Int("taps", 3000, "number of taps whose replay is compared with the machine's decision")
 
-// The hub replays recorded decisions with these readers. Under the policy that decided, each replay must give the answer
-// that the machine gave: taps of members, mentors, replaced and unknown cards, and changes of role, at any hour.
+// The hub replays recorded decisions with these readers. Under the policy that decided, each replay must give the
+// answer that the machine gave: taps of members, mentors, replaced and unknown cards, and changes of role, at any hour.
 func TestReplayGivesTheAnswersOfTheMachine(t *testing.T) {
 	taps := *replayedTaps
 	if testing.Short() {

@@ -23,8 +23,8 @@ import (
 const replayBenchRecords = 1_000_000
 
 // BenchmarkReplay checks a draft at a hub of 20 machines with a million records of decisions (two sessions to a
-// refusal), and another record after each session. It prints the time and the processor time of the replay: those of the
-// check, less those of a check at a hub without records.
+// refusal), and another record after each session. It prints the time and the processor time of the replay: those of
+// the check, less those of a check at a hub without records.
 func BenchmarkReplay(b *testing.B) {
 	db := storetest.Open(b)
 	site := db.Site("biklab")
@@ -99,7 +99,8 @@ roles: [learner, user, host, mentor, maintainer]
 machines:
 `
 	for m := range 20 {
-		out += fmt.Sprintf("  m%02d:\n    name: M%d\n    grants:\n      - { role: user, needs: %s, hours: \"Mo-Su 06:00-23:00\" }\n"+
+		out += fmt.Sprintf("  m%02d:\n    name: M%d\n    grants:\n"+
+			"      - { role: user, needs: %s, hours: \"Mo-Su 06:00-23:00\" }\n"+
 			"      - { role: maintainer, needs: b2 }\n", m, m, badge)
 	}
 	return out
@@ -186,8 +187,8 @@ func benchDecision(b *testing.B, p *policy.Policy, m policy.MachineID, seq, i in
 // insertRecord stores a record as the ledger does. Salt and leaf hash are not those of the record.
 func insertRecord(b *testing.B, tx *store.Tx, journal, seq int, k wire.Kind, member policy.MemberID, wall time.Time,
 	record []byte) error {
-	_, err := tx.Exec(b.Context(), `INSERT INTO ledger_records (site, journal, seq, kind, member, session, wall, salt, leaf,
-		record) VALUES ($1, $2, $3, $4, $5, 's', $6, $7, $8, $9)`, journal, seq, string(k), string(member), wall.UnixMilli(),
-		make([]byte, 16), make([]byte, 32), record)
+	_, err := tx.Exec(b.Context(), `INSERT INTO ledger_records (site, journal, seq, kind, member, session, wall, salt,
+		leaf, record) VALUES ($1, $2, $3, $4, $5, 's', $6, $7, $8, $9)`, journal, seq, string(k), string(member),
+		wall.UnixMilli(), make([]byte, 16), make([]byte, 32), record)
 	return err
 }

@@ -15,9 +15,9 @@ type Decided struct {
 	Basis   *policy.Basis // nil: the record has none
 }
 
-// DecidedReader reads the decisions of many records. It reuses its memory, so that a result is valid only until the next
-// Read, apart from its strings. A DecidedReader must not be used by two goroutines at once. The zero DecidedReader is
-// ready.
+// DecidedReader reads the decisions of many records. It reuses its memory, so that a result is valid only until the
+// next Read, apart from its strings. A DecidedReader must not be used by two goroutines at once. The zero
+// DecidedReader is ready.
 type DecidedReader struct {
 	out        Decided
 	basis      policy.Basis
@@ -30,9 +30,9 @@ type DecidedReader struct {
 // maxWords bounds the words of a DecidedReader. A stolen machine can sign records with any number of words.
 const maxWords = 20_000
 
-// Read reads the canonical JSON of a record of one of these kinds: session-start, role-changed, handed-over and refused.
-// It reads no other field than those of Decided. A record of the usual form is read in one pass, any other one by
-// encoding/json.
+// Read reads the canonical JSON of a record of one of these kinds: session-start, role-changed, handed-over and
+// refused. It reads no other field than those of Decided. A record of the usual form is read in one pass, any other
+// one by encoding/json.
 func (r *DecidedReader) Read(record []byte) (Decided, error) {
 	if r.fast(record) {
 		return r.out, nil

@@ -13,8 +13,9 @@ import (
 // decidedRecord returns the canonical record of a kind with a body.
 func decidedRecord(t testing.TB, k Kind, body string) []byte {
 	t.Helper()
-	b, err := Record{Site: "biklab", Machine: "laser", Seq: 1, Boot: "b", Wall: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC),
-		Clock: ClockTrusted, Kind: k, Session: "s", Member: "m-1", Body: json.RawMessage(body)}.Canonical()
+	r := Record{Site: "biklab", Machine: "laser", Seq: 1, Boot: "b", Clock: ClockTrusted, Kind: k, Session: "s",
+		Member: "m-1", Wall: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), Body: json.RawMessage(body)}
+	b, err := r.Canonical()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +26,8 @@ func decidedRecord(t testing.TB, k Kind, body string) []byte {
 var decidedBodies = []string{
 	`{"role":"user","grant":2,"badges":["laser-user"],"max_s":7200,"bundle":1,"card":"uid","basis":{` +
 		`"at":"2026-11-23T09:00:12.345Z","trusted":true,"member":{"id":"m-1","until":"2026-12-31","blocked":true,"badges":[` +
-		`{"badge":"laser-user","from":"2025-09-15T09:00:00Z","checked":"2026-11-23T09:00:00Z","until":"2027-01-01T00:00:00Z"},` +
+		`{"badge":"laser-user","from":"2025-09-15T09:00:00Z","checked":"2026-11-23T09:00:00Z",` +
+		`"until":"2027-01-01T00:00:00Z"},` +
 		`{"badge":"x","standing":"revoked","assurance":"hosted","issuer":"o","achievement":"https://o.example/a"}],` +
 		`"practice":{"last":"2026-11-23T09:00:21Z","logged":"3s","day":"2s","week":"1s"}},` +
 		`"supervisor":{"id":"m-2","practice":{"logged":"2h30m0s"}},"as":"mentor","card":"aes","card_state":"lost",` +

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"portillon/hub/store"
 	"portillon/policy"
 	"portillon/wire"
 )
@@ -45,7 +46,7 @@ func (l *Ledger) Parts(ctx context.Context, kept ...Kept) (out []Part, err error
 	}
 	spans := map[int64]*span{}
 	for _, k := range kept {
-		if err := l.addSpans(ctx, spans, k); err != nil {
+		if err := addSpans(ctx, l.site, spans, k); err != nil {
 			return nil, fmt.Errorf("ledger: %w", err)
 		}
 	}
@@ -70,8 +71,8 @@ type span struct {
 }
 
 // addSpans adds the records of one kind to the spans of their journals. It reads the index of kinds only.
-func (l *Ledger) addSpans(ctx context.Context, spans map[int64]*span, k Kept) error {
-	rows, err := l.site.Query(ctx, `SELECT j.journal, j.machine, MIN(r.seq), MAX(r.seq), MAX(r.wall), COUNT(r.seq)
+func addSpans(ctx context.Context, site *store.Site, spans map[int64]*span, k Kept) error {
+	rows, err := site.Query(ctx, `SELECT j.journal, j.machine, MIN(r.seq), MAX(r.seq), MAX(r.wall), COUNT(r.seq)
 		FROM ledger_journals AS j CROSS JOIN ledger_records AS r
 		WHERE j.site = $1 AND r.site = $1 AND r.journal = j.journal AND r.kind = $2 AND r.wall >= $3
 		GROUP BY j.journal, j.machine`, string(k.Kind), k.Since.UnixMilli())
@@ -94,8 +95,8 @@ func (l *Ledger) addSpans(ctx context.Context, spans map[int64]*span, k Kept) er
 	return rows.Err()
 }
 
-// ReadPart calls yield with the canonical JSON of each record of the part that has one of its kinds. The bytes are valid
-// only during the call. Unlike Records, ReadPart does not check the bytes against their leaf hashes: it is for
+// ReadPart calls yield with the canonical JSON of each record of the part that has one of its kinds. The bytes are
+// valid only during the call. Unlike Records, ReadPart does not check the bytes against their leaf hashes: it is for
 // statistics over many records. ReadPart stops at the first error of yield and returns it.
 func (l *Ledger) ReadPart(ctx context.Context, p Part, yield func(record []byte) error) (err error) {
 	defer l.addFileName(&err)

@@ -53,11 +53,15 @@ func TestPartsHoldEachRecordOfTheirKindsOnce(t *testing.T) {
 		kept []ledger.Kept
 		want []string
 	}{
-		"one kind":        {[]ledger.Kept{{wire.SessionStart, start}}, []string{"laser/2", "laser/5"}},
-		"since a time":    {[]ledger.Kept{{wire.Refused, start.Add(time.Minute)}}, []string{"laser/4", "laser/7"}},
-		"a time for each": {[]ledger.Kept{{wire.Refused, start.AddDate(-2, 0, 0)}, {wire.SessionStart, start.Add(2 * time.Hour)}}, []string{"laser/1", "laser/4", "laser/5", "laser/6", "laser/7"}},
-		"another machine": {[]ledger.Kept{{wire.SessionEnd, start}, {wire.RoleChanged, start}}, []string{"laser/3", "vinyl/1"}},
-		"nothing":         {[]ledger.Kept{{wire.HandedOver, start}}, nil},
+		"one kind":     {[]ledger.Kept{{wire.SessionStart, start}}, []string{"laser/2", "laser/5"}},
+		"since a time": {[]ledger.Kept{{wire.Refused, start.Add(time.Minute)}}, []string{"laser/4", "laser/7"}},
+		"a time for each": {
+			[]ledger.Kept{{wire.Refused, start.AddDate(-2, 0, 0)}, {wire.SessionStart, start.Add(2 * time.Hour)}},
+			[]string{"laser/1", "laser/4", "laser/5", "laser/6", "laser/7"},
+		},
+		"another machine": {[]ledger.Kept{{wire.SessionEnd, start}, {wire.RoleChanged, start}},
+			[]string{"laser/3", "vinyl/1"}},
+		"nothing": {[]ledger.Kept{{wire.HandedOver, start}}, nil},
 	} {
 		if got := readParts(t, l, c.kept...); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
@@ -101,7 +105,8 @@ func TestLongJournalHasSeveralParts(t *testing.T) {
 		t.Errorf("%d records", len(got))
 	}
 	first := 0
-	if err := l.ReadPart(t.Context(), parts[0], func([]byte) error { first++; return nil }); err != nil || first != 10_000 {
+	err = l.ReadPart(t.Context(), parts[0], func([]byte) error { first++; return nil })
+	if err != nil || first != 10_000 {
 		t.Errorf("the first part has %d records, %v", first, err)
 	}
 }

@@ -37,8 +37,8 @@ type RecordPart struct {
 	Read    func(ctx context.Context, yield func(record []byte) error) error
 }
 
-// Replay is what a policy would have answered to the taps that machines decided. It rests on what each record says about
-// its decision; a record that does not say enough is counted as not replayable.
+// Replay is what a policy would have answered to the taps that machines decided. It rests on what each record says
+// about its decision; a record that does not say enough is counted as not replayable.
 type Replay struct {
 	Sessions Replayed `json:"sessions"`     // Changed: sessions that would have been refused
 	Changes  Replayed `json:"role_changes"` // Changed: role changes and hand-overs that would have been refused

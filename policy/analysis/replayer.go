@@ -23,8 +23,8 @@ func Obstacles() []Obstacle {
 	return []Obstacle{NoBasis, NoPolicy, Unreadable, TruncatedBasis, UnknownBadges}
 }
 
-// Replayer replays the decisions of one policy under another. It keeps what is the same for all of them. A Replayer must
-// not be used by two goroutines at once.
+// Replayer replays the decisions of one policy under another. It keeps what is the same for all of them. A Replayer
+// must not be used by two goroutines at once.
 type Replayer struct {
 	p, before *policy.Policy
 	unknown   []policy.BadgeID // result of unknownBadges
