@@ -167,7 +167,8 @@ var testsMayAlso = map[string][]string{
 	"daemon": {"rfid/rfidtest", "policy/file", "site", // tests build bundles as an operator does
 		"firmware-config/circuit", // tests compare the guard's times with those of the drawings
 		"policy/policytest",       // tests compare prepared members with unprepared members on random policies
-		"internal/testlog", "internal/mutate", "wire/replay"},
+		"internal/testlog", "internal/mutate", "wire/replay",
+		"policy/analysis"},
 	"policy": {"internal/mutate", "policy/policytest", "policy/analysis"},
 	"site":   {"policy/analysis"}, // tests check that the sample site satisfies the laws of every policy
 	"hub": {"openbadge", "internal/testlog", "internal/mutate", "hub/store", "hub/store/storetest", "hub/actor",
