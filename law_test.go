@@ -96,9 +96,10 @@ var importRules = []struct {
 	{"hub/store/storetest", []string{"hub/store"}, "databases of tests have rows of no service"},
 	{"hub/actor", []string{"policy"}, "who may do what is decided without a database"},
 	{"hub/fault", nil, "errors of services know no service"},
+	{"hub/memberlist", nil, "a list is recognised from its cells, without a file, a member or a database"},
 	{
 		"hub/directory",
-		append([]string{"site", "rfid", "policy/analysis", "policy/file"}, service...),
+		append([]string{"site", "rfid", "policy/analysis", "policy/file", "hub/memberlist"}, service...),
 		"services of the hub do not import each other",
 	},
 	{"hub/publish", append([]string{"site", "policy/analysis", "policy/file"}, service...),

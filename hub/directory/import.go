@@ -23,23 +23,26 @@ type Import struct {
 	// Source is the name of the list, of which this import is one state. Members that an import of the same source
 	// added, and that the list no longer has, are suspended until the list has them again. Empty: "list".
 	Source string
+	// Until is the last day of membership of all rows, for a list without a column for it. Zero: none.
+	Until policy.Date
+
+	remembered rememberedColumns
 }
 
 // Preview is what an import would do, as the API and the pages show it. Apply writes exactly these changes, or nothing.
 type Preview struct {
-	ID        string            `json:"id"`
-	Format    string            `json:"format"`            // csv, xlsx, members.yaml
-	Columns   map[string]string `json:"columns,omitempty"` // header → field
-	Ignored   []string          `json:"ignored,omitempty"` // headers of ignored columns
-	Added     []Row             `json:"added"`
-	Changed   []Row             `json:"changed"`
-	Gone      []Row             `json:"gone"` // members to be suspended
-	Unchanged int               `json:"unchanged"`
-	Gains     []Right           `json:"gains"`
-	Loses     []Right           `json:"loses"`
-	Warnings  []string          `json:"warnings,omitempty"`
-	// Confirm reports that more than 10 % of the source's members are missing from the list: Apply refuses the import
-	// until Confirm is called.
+	ID     string `json:"id"`
+	Format string `json:"format"` // csv, xlsx, members.yaml
+	Reading
+	Added     []Row    `json:"added"`
+	Changed   []Row    `json:"changed"`
+	Gone      []Row    `json:"gone"` // members to be suspended
+	Unchanged int      `json:"unchanged"`
+	Gains     []Right  `json:"gains"`
+	Loses     []Right  `json:"loses"`
+	Warnings  []string `json:"warnings,omitempty"`
+	// Confirm reports that more than 10 % of the source's members are missing from the list, or that the list ends more
+	// than 10 % of their memberships: Apply refuses the import until Confirm is called.
 	Confirm bool      `json:"confirm,omitempty"`
 	Applied bool      `json:"applied,omitempty"`
 	Until   time.Time `json:"until"` // expiry of the preview
@@ -72,7 +75,9 @@ type Imports struct {
 const (
 	previewLife = time.Hour
 	maxPreviews = 16
-	gonePercent = 10 // a larger share of a source's members to suspend needs Confirm
+
+	maxPreviewData = 32 << 20 // bytes of the lists of all previews
+	gonePercent    = 10       // a larger share of a source's members to suspend needs Confirm
 )
 
 // plan is a preview and the rows that Apply writes: the account that requested the preview, the rights that the import
@@ -84,6 +89,7 @@ type plan struct {
 	generation int64
 	source     string
 	writes     []write
+	in         Import // as it was sent, so that Remap can read it again
 }
 
 // write is one member that an import adds or changes, with the cards to add, to remove, and to rewrite by their
@@ -119,7 +125,13 @@ func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 		return Preview{}, err
 	}
 	// Read the list, and check the rights that its columns need.
+	if in.remembered, err = s.rememberedColumns(ctx); err != nil {
+		return Preview{}, err
+	}
 	l, err := readList(in, zoneOf(p))
+	if err == nil {
+		err = l.setUntil(in.Until)
+	}
 	if err != nil {
 		return Preview{}, err
 	}
@@ -136,13 +148,13 @@ func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 	if err != nil {
 		return Preview{}, err
 	}
-	in.Source = cmp.Or(strings.TrimSpace(in.Source), "list")
+	in.Source = cmp.Or(strings.TrimSpace(in.Source), l.reading.source())
 	if len(in.Source) > maxSource || !plain(in.Source) {
 		return Preview{}, &fault.Invalid{Faults: []fault.Field{{Field: "source", Given: clip(in.Source, 100),
 			Wrong: "the name is too long", Right: "at most 100 characters"}}}
 	}
-	pl := &plan{account: a.Account, needs: needs, generation: x.generation, source: in.Source}
-	pl.Format, pl.Columns, pl.Ignored = l.format, l.columns, l.ignored
+	pl := &plan{account: a.Account, needs: needs, generation: x.generation, source: in.Source, in: in}
+	pl.Format, pl.Reading, pl.Warnings = l.format, l.reading, l.warnings(in.Until)
 	if err := pl.make(x, l.rows, former, s.core.hashing.hashes()); err != nil {
 		return Preview{}, err
 	}
@@ -152,6 +164,7 @@ func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 		return Preview{}, err
 	}
 	pl.effects(x, p, practised, s.core.now())
+	pl.countEnds(x, policy.DateOf(s.core.now(), zoneOf(p)))
 	if len(pl.writes) > 0 {
 		pl.Warnings = append(pl.Warnings, unknown...)
 	}
@@ -215,14 +228,11 @@ func (s *Imports) Apply(ctx context.Context, a actor.Actor, previewID string) (P
 	out := pl.Preview
 	s.previews.mu.Unlock()
 	if out.Confirm {
-		return Preview{}, &fault.Invalid{Faults: []fault.Field{{Field: "confirm", Given: fmt.Sprint(len(out.Gone)),
-			Wrong: fmt.Sprintf("%d members are not in the list any more, more than %d %% of this source's", len(out.Gone),
-				gonePercent),
-			Right: "confirm that they are gone, or import the whole list"}}}
+		return Preview{}, unconfirmed(&out)
 	}
-	if len(pl.writes) == 0 { // nothing changes, and no bundle is built
+	if len(pl.writes) == 0 { // no member changes, and no bundle is built
 		out.Applied = true
-		return out, nil
+		return out, s.rememberAlone(ctx, a, pl)
 	}
 	err = s.core.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
 		// The preview is of one generation of the rows. Any later write makes the preview stale.
@@ -241,6 +251,9 @@ func (s *Imports) Apply(ctx context.Context, a actor.Actor, previewID string) (P
 			if err := c.writeListed(ctx, &pl.writes[i]); err != nil {
 				return "", "", err
 			}
+		}
+		if err := pl.remember(ctx, c.Tx); err != nil {
+			return "", "", err
 		}
 		return "", fmt.Sprintf("import %s: %d added, %d changed, %d gone", previewID, len(out.Added), len(out.Changed),
 			len(out.Gone)), nil
