@@ -126,13 +126,15 @@ var importRules = []struct {
 	{
 		"hub/web",
 		append(
-			[]string{"hub/httpd", "hub/directory", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"},
+			[]string{"hub/httpd", "hub/directory", "hub/memberlist", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"},
 			service...),
 		"pages call services and contain no rule",
 	},
 	{
 		"hub/web/webtest",
-		append([]string{"hub/directory", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"}, service...),
+		append(
+			[]string{"hub/directory", "hub/memberlist", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"},
+			service...),
 		"a fake of the services, in memory; it knows no page",
 	},
 	{"dberror", nil, "it knows what SQLite's errors mean, and no table of ours"},
