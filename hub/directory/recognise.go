@@ -36,7 +36,7 @@ type Header struct {
 }
 
 // source returns the name of the list if the request has none: lists of different programs are different lists.
-func (r *Reading) source() string {
+func (r Reading) source() string {
 	if r.Program.HasOwnColumns() {
 		return string(r.Program)
 	}

@@ -290,7 +290,7 @@ func (d Directory) Remap(_ context.Context, a actor.Actor, id string, by directo
 	for i, h := range p.Headers {
 		field, given := by.Columns[h.Header]
 		if given && field != memberlist.Ignore && !slices.Contains(directory.Fields(), field) {
-			return p, bad("columns", field, "unknown field", "a field")
+			return p, bad("columns", field, "unknown field", "")
 		}
 		if given {
 			p.Headers[i].Field = field
